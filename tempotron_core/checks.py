@@ -1,0 +1,74 @@
+"""Refusing bad arguments at the public boundary: every sentence says what was expected, what came and what to do."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+import torch
+
+__all__ = ["check_time_constants", "finite_tensor", "positive_integer", "positive_real"]
+
+
+def positive_integer(name: str, value: object, *, minimum: int = 1) -> int:
+    """Return value as an int of at least `minimum`; TypeError where it is no integer, ValueError where too small."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}: expected an integer of at least {minimum}, got {_shown(value)}; pass a whole number.")
+    if value < minimum:
+        raise ValueError(
+            f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more."
+        )
+    return int(value)
+
+
+def positive_real(name: str, value: object) -> float:
+    """Return value as a finite float above 0; TypeError where it is no number, ValueError where it is out of range."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number above 0, got {_shown(value)}; pass a float.")
+    number = float(value)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError(f"{name}: expected a finite number above 0, got {number:g}; choose a positive value.")
+    return number
+
+
+def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:
+    """Return both as floats in ms where they are positive and different; ValueError or TypeError otherwise."""
+    slow, fast = positive_real("tau (ms)", tau), positive_real("tau_s (ms)", tau_s)
+    if slow == fast:
+        raise ValueError(
+            f"tau, tau_s: expected two different time constants, got {slow:g} ms for both; the usual tau_s is tau/4."
+        )
+    return slow, fast
+
+
+def finite_tensor(name: str, value: object, shape: tuple[int | str, ...]) -> torch.Tensor:
+    """Return value where it is a floating tensor of that shape without NaN or infinity.
+
+    shape: sizes, an int where the size is fixed, a name where it is free ("batch").
+    Raises TypeError for anything but a real floating-point tensor, ValueError for shape or non-finite values.
+    """
+    wanted = "[" + ", ".join(map(str, shape)) + "]"
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name}: expected a floating-point tensor {wanted}, got {_shown(value)}; pass a torch.Tensor.")
+    if not value.is_floating_point():
+        raise TypeError(
+            f"{name}: expected a floating-point tensor {wanted}, got {value.dtype}; convert it with .float()."
+        )
+    fits = value.dim() == len(shape) and all(
+        isinstance(size, str) or size == got for size, got in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{name}: expected shape {wanted}, got {list(value.shape)}; reshape the input.")
+    if not bool(torch.isfinite(value).all()):
+        bad = int((~torch.isfinite(value)).sum())
+        raise ValueError(
+            f"{name}: expected finite values, got {bad} NaN or infinite of {value.numel()}; clean the input first."
+        )
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value).replace("\n", " ")
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

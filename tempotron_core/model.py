@@ -1,0 +1,100 @@
+"""A trained (or untrained) network as an immutable value, and its decision on one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from tempotron_core.encoding import GaussianTuning
+from tempotron_core.neuron import Tempotron
+
+__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_times", "pixel_tuning"]
+
+PIXELS = 28 * 28
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights [classes, 784*m], on the CPU, with everything needed to use them. Never written to after creation."""
+
+    weight: torch.Tensor
+    m: int = 16
+    T: int = 100
+    beta: float = 1.5
+    tau: float = 15.0
+    tau_s: float = 15.0 / 4
+    v_threshold: float = 1.0
+
+    def network(self) -> Tempotron:
+        """A tempotron layer that holds these weights."""
+        outputs, afferents = self.weight.shape
+        net = Tempotron(afferents, outputs, self.T, self.tau, self.tau_s, self.v_threshold)
+        net.fc.weight.data = self.weight
+        return net.requires_grad_(False)
+
+
+def initial_weight(m: int, classes: int, seed: int) -> torch.Tensor:
+    """Seeded default initial weights U(-1/sqrt(in), 1/sqrt(in)), [classes, 784*m]."""
+    bound = 1 / math.sqrt(PIXELS * m)
+    return torch.empty(classes, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
+
+
+def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
+    """The one population code that all pixels share: range [0, 1]."""
+    return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta)
+
+
+def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+    """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike.
+
+    A pixel takes one of 256 values, so the code is computed once a value and looked up.
+    """
+    values = torch.arange(256, dtype=torch.float32, device=images.device).div_(255).view(1, 1, 256)
+    table = pixel_tuning(m, beta).encode(values, T)[0, 0]
+    return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a network does with one image.
+
+    times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes].
+    """
+
+    times: torch.Tensor
+    v: torch.Tensor
+    v_max: torch.Tensor
+    t_max: torch.Tensor
+    v_threshold: float
+
+    @property
+    def predicted(self) -> int:
+        """The class whose peak is highest (the first of equals)."""
+        return int(self.v_max.argmax())
+
+    @property
+    def tied(self) -> bool:
+        """Whether another class reaches exactly the same highest peak."""
+        return int((self.v_max == self.v_max.max()).sum()) > 1
+
+    @property
+    def margin(self) -> float:
+        """How far the highest peak lies above the second highest."""
+        if self.v_max.numel() < 2:
+            return float(self.v_max.max())
+        first, second = self.v_max.topk(2).values.tolist()
+        return float(first - second)
+
+    def fired(self, neuron: int) -> bool:
+        """Whether that neuron's peak reaches the threshold."""
+        return bool(self.v_max[neuron] >= self.v_threshold)
+
+
+def decide(model: Model, image: torch.Tensor) -> Decision:
+    """Run one image, uint8 [28, 28], through the network."""
+    times = pixel_times(image.unsqueeze(0), model.m, model.T, model.beta)
+    v = model.network()(times, "v")[0]
+    v_max, t_max = v.max(dim=-1)
+    return Decision(times.view(PIXELS, model.m), v, v_max, t_max, model.v_threshold)

@@ -1,0 +1,162 @@
+"""The headless command: python -m tempotron_core.train."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from tempotron_core import data
+from tempotron_core.recipes import RECIPES
+from tempotron_core.runs import logged
+from tempotron_core.training import Settings, Snapshot, TrainingError, devices, run
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message}; see --help.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the arguments say; the last line printed is one JSON object. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    chosen = vars(options)
+    download = chosen.pop("download")
+    if chosen["dataset"] is None:
+        chosen["dataset"] = "MNIST" if chosen["dataset_dir"] else data.EMBEDDED
+    try:
+        settings = Settings(**chosen)
+        if download:
+            _download(settings)
+        dataset = data.load(settings.dataset, settings.dataset_dir)
+        with logged(settings) as log:
+            last, interrupted = None, False
+            try:
+                with _ProgressBar(settings) as bar:
+                    for snapshot in run(settings, dataset):
+                        last = snapshot
+                        log.write(snapshot)
+                        bar.show(snapshot)
+            except KeyboardInterrupt:
+                interrupted = True
+                print("Stopped; what was learned so far follows.", file=sys.stderr)
+    except (ValueError, TypeError, data.DataError, TrainingError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("Stopped before the training began.", code=130)
+    print(json.dumps(_summary(settings, last, str(log.path), interrupted)))
+    return 130 if interrupted else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = {field.name: field.default for field in fields(Settings)}
+    parser = _Parser(
+        prog="python -m tempotron_core.train",
+        description="Train ten tempotrons on Gaussian-coded images.",
+        epilog="Recipes: " + " ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values()),
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+    def add(*names: str, dest: str, help: str, type: type = str, choices: Sequence[str] | None = None) -> None:
+        metavar = None if choices else dest.rsplit("_", 1)[-1].upper()
+        parser.add_argument(
+            *names, dest=dest, type=type, choices=choices, default=default[dest], help=help, metavar=metavar
+        )
+
+    add("-d", "--device", dest="device", help=f"one of {', '.join(devices())}")
+    add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
+    parser.add_argument(
+        "--dataset", choices=(data.EMBEDDED, *data.DATASETS), help="MNIST where a folder is given, else embedded"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
+    add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step")
+    add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
+    add("-T", "--time-steps", dest="T", type=int, help="time window, ms")
+    add("-e", "--epochs", dest="epochs", type=int, help="passes over the training set")
+    add("-m", "--neurons", dest="m", type=int, help="tuning neurons a pixel")
+    add("--log-dir", dest="log_dir", help="where runs and their TensorBoard logs go")
+    add("-s", "--seed", dest="seed", type=int, help="seed of initial weights and order")
+    add("-r", "--recipe", dest="recipe", choices=tuple(RECIPES), help="learning recipe")
+    add("--beta", dest="beta", type=float, help="width of the tuning curves")
+    add("--tau", dest="tau", type=float, help="membrane time constant, ms")
+    add("--tau-s", dest="tau_s", type=float, help="synaptic time constant, ms")
+    add("--v-threshold", dest="v_threshold", type=float, help="firing threshold")
+    return parser
+
+
+def _download(settings: Settings) -> None:
+    if settings.dataset == data.EMBEDDED or settings.dataset_dir is None:
+        raise data.DataError(
+            "--download: expected a data set to fetch and a folder for it, got neither; "
+            "add --dataset-dir DIR and, if it is not MNIST, --dataset NAME."
+        )
+    if settings.dataset in data.available(settings.dataset_dir):
+        return
+    with tqdm(total=1.0, desc=f"downloading {settings.dataset}", bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
+        data.download(
+            settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n))
+        )
+
+
+class _ProgressBar:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._bar: tqdm[NoReturn] = tqdm(unit="digit", unit_scale=True, desc="preparing", dynamic_ncols=True)
+        self._epochs = 0
+
+    def __enter__(self) -> _ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, snapshot: Snapshot) -> None:
+        if snapshot.phase == "preparing":
+            self._bar.set_description(f"encoding {snapshot.prepared:4.0%}")
+            return
+        size = self._settings.batch_size
+        if self._bar.total is None:
+            self._bar.reset(total=snapshot.total_steps * size)
+        self._bar.set_description(f"epoch {snapshot.epoch}/{self._settings.epochs}", refresh=False)
+        point = snapshot.points[-1]
+        self._bar.set_postfix(loss=f"{point.loss:.3f}", train=f"{point.accuracy:.1%}", refresh=False)
+        self._bar.update(snapshot.step * size - self._bar.n)
+        for result in snapshot.epochs[self._epochs :]:
+            self._bar.write(
+                f"epoch {result.epoch}: test accuracy {result.test_accuracy:.2%}, training {result.train_accuracy:.2%}, "
+                f"loss {result.loss:.4f}, {result.seconds:.2f} s ({result.samples_per_second:,.0f} samples/s)",
+                file=sys.stderr,
+            )
+        self._epochs = len(snapshot.epochs)
+
+
+def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: bool) -> dict[str, object]:
+    epochs = last.epochs if last else ()
+    return {
+        "settings": asdict(settings),
+        "interrupted": interrupted,
+        "steps": last.step if last else 0,
+        "test_accuracy": [result.test_accuracy for result in epochs],
+        "train_accuracy": [result.train_accuracy for result in epochs],
+        "loss": [result.loss for result in epochs],
+        "seconds_per_epoch": [result.seconds for result in epochs],
+        "samples_per_second": last.samples_per_second if last else 0.0,
+        "preparation_seconds": last.preparation_seconds if last else 0.0,
+        "log": log,
+    }
+
+
+def _fail(sentence: str, code: int = 2) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

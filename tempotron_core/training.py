@@ -1,0 +1,305 @@
+"""One training run as a plain generator of immutable snapshots, for the headless command and the dashboard alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from tempotron_core import data
+from tempotron_core.checks import check_time_constants, positive_integer, positive_real
+from tempotron_core.engine import SpikeStore, Spikes
+from tempotron_core.model import Model, initial_weight, pixel_times
+from tempotron_core.neuron import Tempotron
+from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+
+__all__ = [
+    "RECORD_EVERY",
+    "EpochResult",
+    "Point",
+    "Settings",
+    "Snapshot",
+    "Trainer",
+    "TrainingError",
+    "devices",
+    "evaluate",
+    "run",
+    "untrained",
+]
+
+RECORD_EVERY = 16
+"""Steps between two snapshots; the host reads results from the device only there."""
+
+_ENCODE_CHUNK = 1000
+_EVALUATE_CHUNK = 500
+
+
+class TrainingError(Exception):
+    """A run that cannot start or go on, in one sentence."""
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the devices present, best first."""
+    return (*(f"cuda:{i}" for i in range(torch.cuda.device_count())), "cpu")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range."""
+
+    device: str = "cpu"
+    dataset_dir: str | None = None
+    batch_size: int = 64
+    lr: float = 1e-3
+    T: int = 100
+    epochs: int = 10
+    m: int = 16
+    log_dir: str = "runs"
+    seed: int = 0
+    dataset: str = data.EMBEDDED
+    recipe: str = DEFAULT_RECIPE
+    beta: float = 1.5
+    tau: float = 15.0
+    tau_s: float = 15.0 / 4
+    v_threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        positive_integer("batch size", self.batch_size)
+        positive_real("learning rate", self.lr)
+        positive_integer("T (ms)", self.T)
+        positive_integer("epochs", self.epochs)
+        positive_integer("m (neurons a pixel)", self.m, minimum=3)
+        positive_integer("seed", self.seed, minimum=0)
+        check_time_constants(self.tau, self.tau_s)
+        for name in ("beta", "v_threshold"):
+            positive_real(name, getattr(self, name))
+        if self.recipe not in RECIPES:
+            raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
+        names = (data.EMBEDDED, *data.DATASETS)
+        if self.dataset not in names:
+            raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
+        if self.device not in devices():
+            raise ValueError(
+                f"device: expected one of {', '.join(devices())}, got {self.device!r}; choose one that is present."
+            )
+
+
+@dataclass(frozen=True)
+class Point:
+    """The steps since the last point: step counts steps done; loss and accuracy are means, batch_accuracy the last."""
+
+    step: int
+    loss: float
+    accuracy: float
+    batch_accuracy: float
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone."""
+
+    epoch: int
+    step: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+    samples_per_second: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one instant. weight is a copy; None while the data is being prepared."""
+
+    settings: Settings
+    phase: str
+    total_steps: int
+    step: int = 0
+    prepared: float = 0.0
+    preparation_seconds: float = 0.0
+    training_seconds: float = 0.0
+    samples_per_second: float = 0.0
+    points: tuple[Point, ...] = ()
+    epochs: tuple[EpochResult, ...] = ()
+    weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def model(self) -> Model | None:
+        """The network as it is at this instant."""
+        return None if self.weight is None else _model(self.settings, self.weight)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in progress, counted from 1."""
+        return min(len(self.epochs) + 1, self.settings.epochs)
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps done, in [0, 1]."""
+        return self.step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the pace so far; None before the first steps."""
+        return self.training_seconds / self.step * (self.total_steps - self.step) if self.step else None
+
+
+def untrained(settings: Settings, classes: int = 10) -> Model:
+    """The network as such a run begins with it."""
+    return _model(settings, initial_weight(settings.m, classes, settings.seed))
+
+
+def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> float:
+    """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
+    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    with torch.no_grad():
+        for start in range(0, len(store), _EVALUATE_CHUNK):
+            end = min(start + _EVALUATE_CHUNK, len(store))
+            peaks = net.potential(store.slice(start, end)).max(dim=-1).values
+            correct += (peaks.argmax(dim=1) == labels[start:end]).sum()
+    return float(correct) / len(store)
+
+
+class Trainer:
+    """The network, its optimiser and one step of learning; nothing in a step makes the host wait for a device."""
+
+    def __init__(self, settings: Settings, classes: int) -> None:
+        recipe = RECIPES[settings.recipe]
+        self.settings = settings
+        self.net = untrained(settings, classes).network().requires_grad_(True).to(settings.device)
+        self.optimiser = OPTIMISERS[recipe.optimiser](self.net.parameters(), settings.lr)
+        self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
+
+    def step(self, spikes: Spikes, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Learn from one batch at that share of the run; returns its mean loss and its number of hits, on the device."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.lr * self._factor(progress)
+        v_max = self.net.potential(spikes).max(dim=-1).values
+        loss = self._loss(v_max, self.settings.v_threshold, labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
+
+
+def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Snapshot]:
+    """Train, yielding a snapshot every RECORD_EVERY steps, after every epoch and at the end.
+
+    The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
+    data.DataError where the data cannot be loaded, TrainingError where the loss is no longer finite.
+    """
+    dataset = dataset or data.load(settings.dataset, settings.dataset_dir)
+    samples_per_epoch = len(dataset.train)
+    steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
+    now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs)
+    yield now
+
+    clock = _Clock()
+    train, test = SpikeStore(settings.T), SpikeStore(settings.T)
+    for prepared in _encode(settings, ((train, dataset.train), (test, dataset.test))):
+        now = replace(now, prepared=prepared, preparation_seconds=clock.seconds)
+        with clock.stopped():
+            yield now
+
+    labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
+    trainer = Trainer(settings, len(dataset.classes))
+    shuffle = torch.Generator().manual_seed(settings.seed)
+    step, clock = 0, _Clock()
+    for epoch in range(1, settings.epochs + 1):
+        seen, epoch_began = 0, clock.seconds
+        epoch_total, window = torch.zeros(2, dtype=torch.float64), _Window(settings.device)
+        for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
+            target = labels[samples.to(settings.device)]
+            loss, hits = trainer.step(train.batch(samples), target, step / now.total_steps)
+            window.add(loss, hits, len(samples))
+            step += 1
+            if step % RECORD_EVERY and step != epoch * steps_per_epoch:
+                continue
+            total, count = window.take()
+            if not bool(total.isfinite().all()):
+                raise TrainingError(
+                    f"The loss is no longer finite after step {step}: expected a number, got {float(total[0])}; "
+                    f"try a learning rate below {settings.lr:g}."
+                )
+            epoch_total += total
+            seen += count
+            point = Point(step, float(total[0]) / count, float(total[1]) / count, float(hits) / len(samples))
+            now = replace(
+                now,
+                phase="training",
+                step=step,
+                training_seconds=clock.seconds,
+                samples_per_second=((epoch - 1) * samples_per_epoch + seen) / clock.seconds,
+                points=(*now.points, point),
+                weight=trainer.net.fc.weight.detach().to("cpu", copy=True),
+            )
+            with clock.stopped():
+                yield now
+        seconds = clock.seconds - epoch_began
+        with clock.stopped():
+            mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
+            test_accuracy = evaluate(trainer.net, test, test_labels)
+            result = EpochResult(
+                epoch, step, mean_loss, accuracy, test_accuracy, seconds, samples_per_epoch / seconds
+            )
+            phase = "finished" if epoch == settings.epochs else "training"
+            now = replace(now, phase=phase, epochs=(*now.epochs, result))
+            yield now
+
+
+class _Window:
+    """Sums of loss and hits since the last reading, kept on the device."""
+
+    def __init__(self, device: str) -> None:
+        self._total = torch.zeros(2, dtype=torch.float64, device=device)
+        self._count = 0
+
+    def add(self, loss: torch.Tensor, hits: torch.Tensor, samples: int) -> None:
+        self._total += torch.stack((loss * samples, hits.to(loss.dtype)))
+        self._count += samples
+
+    def take(self) -> tuple[torch.Tensor, int]:
+        """The sums [2] on the host and the number of samples in them; starts again from zero."""
+        total, count = self._total.cpu().clone(), self._count
+        self._total.zero_()
+        self._count = 0
+        return total, count
+
+
+class _Clock:
+    """Seconds spent working, leaving out the time for which it was stopped."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - since
+
+
+def _encode(settings: Settings, pairs: tuple[tuple[SpikeStore, data.Split], ...]) -> Iterator[float]:
+    """Fill the stores chunk by chunk, yielding the share done."""
+    total = sum(len(split) for _, split in pairs)
+    done = 0
+    for store, split in pairs:
+        for images in split.images.split(_ENCODE_CHUNK):
+            store.add(pixel_times(images.to(settings.device), settings.m, settings.T, settings.beta))
+            done += len(images)
+            yield done / total
+
+
+def _model(settings: Settings, weight: torch.Tensor) -> Model:
+    return Model(weight, settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold)
