@@ -15,9 +15,7 @@ def positive_integer(name: str, value: object, *, minimum: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}: expected an integer of at least {minimum}, got {_shown(value)}; pass a whole number.")
     if value < minimum:
-        raise ValueError(
-            f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more."
-        )
+        raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more.")
     return int(value)
 
 

@@ -197,9 +197,7 @@ class _Potential(torch.autograd.Function):
 def _bag_sum(
     rows: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor, share: torch.Tensor | None
 ) -> torch.Tensor:
-    return embedding_bag(
-        index, rows, offsets, mode="sum", per_sample_weights=share, include_last_offset=True
-    )
+    return embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=share, include_last_offset=True)
 
 
 def _by_time(sums: torch.Tensor, spikes: Spikes) -> torch.Tensor:

@@ -100,9 +100,7 @@ def _download(settings: Settings) -> None:
     if settings.dataset in data.available(settings.dataset_dir):
         return
     with tqdm(total=1.0, desc=f"downloading {settings.dataset}", bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
-        data.download(
-            settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n))
-        )
+        data.download(settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n)))
 
 
 class _ProgressBar:

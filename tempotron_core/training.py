@@ -244,9 +244,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
             test_accuracy = evaluate(trainer.net, test, test_labels)
-            result = EpochResult(
-                epoch, step, mean_loss, accuracy, test_accuracy, seconds, samples_per_epoch / seconds
-            )
+            result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, samples_per_epoch / seconds)
             phase = "finished" if epoch == settings.epochs else "training"
             now = replace(now, phase=phase, epochs=(*now.epochs, result))
             yield now

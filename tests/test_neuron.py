@@ -175,9 +175,7 @@ def test_time_constants(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("ret_type", RET_TYPES)
-@pytest.mark.parametrize(
-    ("batch", "out", "in_features"), [(1, 1, 9), (1, 4, 9), (5, 1, 9), (3, 7, 1), (1, 1, 1)]
-)
+@pytest.mark.parametrize(("batch", "out", "in_features"), [(1, 1, 9), (1, 4, 9), (5, 1, 9), (3, 7, 1), (1, 1, 1)])
 def test_sizes(batch: int, out: int, in_features: int, ret_type: str, dtype: torch.dtype) -> None:
     """Value and gradient for single samples, outputs and afferents."""
     for kind in ("whole", "real"):

@@ -1,0 +1,267 @@
+"""Data sets of 28 x 28 grey images: the embedded digits, and torchvision's sets from a directory.
+
+Digits: LeCun Y, Bottou L, Bengio Y, Haffner P. Gradient-based learning applied to document recognition. Proceedings of
+the IEEE 86(11), 2278-2324, 1998.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import torch
+
+__all__ = [
+    "DATASETS",
+    "EMBEDDED",
+    "DataError",
+    "Dataset",
+    "Split",
+    "available",
+    "download",
+    "load",
+    "random_index",
+    "raw_folder",
+]
+
+EMBEDDED = "embedded"
+
+DATASETS: dict[str, str] = {"MNIST": "MNIST", "FashionMNIST": "FashionMNIST", "KMNIST": "KMNIST"}
+"""Name of a set on disk -> name of its class in torchvision.datasets."""
+
+_SUBSET = Path(__file__).with_name("mnist_subset.npz")
+_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
+_SIDE = 28
+_DOWNLOAD_BYTES = 70_000 * (_SIDE * _SIDE + 1) * 1.3  # what arrives packed and is then unpacked beside it, about
+_STALL_SECONDS = 60.0
+
+
+class DataError(Exception):
+    """Data that cannot be had, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: uint8 [n, 28, 28]; labels: int64 [n]."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test samples, the names of their classes, and where they come from in a few words."""
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    source: str
+
+
+def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) -> Dataset:
+    """The named set: the embedded one, or one of DATASETS under directory in torchvision's layout.
+
+    Raises DataError for an unknown name, a missing directory or set, and files that are not what they should be.
+    """
+    if name == EMBEDDED:
+        return _embedded()
+    raw = raw_folder(name, directory)
+    where = raw.parent.parent
+    if not where.is_dir():
+        raise DataError(
+            f"dataset directory: expected an existing folder, got {str(where)!r}; correct the path or create it."
+        )
+    missing = [file for file in _FILES if not (raw / file).is_file()]
+    if missing:
+        raise DataError(
+            f"{name}: expected {missing[0]} in {str(raw)!r}, found no such file; download the set with the page's "
+            f"button or with python -m tempotron_core.train --download --dataset {name} --dataset-dir DIR."
+        )
+    train, test = (_validated(name, raw, kind) for kind in ("train", "t10k"))
+    return Dataset(name, train, test, _class_names(name), f"{len(train):,} training images of {name}")
+
+
+def available(directory: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Names of the sets whose files lie under directory; empty where there is no such folder."""
+    if not directory:
+        return ()
+    with contextlib.suppress(OSError, ValueError, DataError):
+        return tuple(
+            name for name in DATASETS if all((raw_folder(name, directory) / file).is_file() for file in _FILES)
+        )
+    return ()
+
+
+def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
+    """The folder in which torchvision keeps the files of that set; DataError for a bad name or directory."""
+    if name not in DATASETS:
+        raise DataError(f"dataset: expected one of {', '.join((EMBEDDED, *DATASETS))}, got {name!r}; choose one.")
+    if not isinstance(directory, str | os.PathLike) or not str(directory).strip() or "\0" in str(directory):
+        raise DataError(
+            f"dataset directory: expected a folder that holds {name}, got {directory!r}; name one, or use the "
+            "embedded digits."
+        )
+    return Path(directory).expanduser() / name / "raw"
+
+
+def random_index(split: Split, seed: int, label: int | None = None) -> int:
+    """A sample drawn with that seed, of that class where one is named; DataError where the class has none."""
+    pool = torch.arange(len(split)) if label is None else (split.labels == label).nonzero().view(-1)
+    if len(pool) == 0:
+        raise DataError(f"class: expected one with samples in this split, got {label}; choose another class.")
+    return int(pool[torch.randint(len(pool), (), generator=torch.Generator().manual_seed(seed))])
+
+
+def download(
+    name: str, directory: str | os.PathLike[str], progress: Callable[[float, str], None] | None = None
+) -> None:
+    """Fetch a set through torchvision into directory; nothing is left there unless it is complete and valid.
+
+    progress: called from this thread with the share done in [0, 1] and a few words. Raises DataError on failure.
+    """
+    raw, report = raw_folder(name, directory), progress or (lambda share, message: None)
+    source = _torchvision_class(name)
+    outcome: list[BaseException] = []
+    try:
+        raw.parent.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=raw.parent.parent))
+    except OSError as error:
+        raise DataError(
+            f"dataset directory: expected a folder that can be written, got {str(directory)!r} "
+            f"({error.strerror or error}); choose another one."
+        ) from error
+
+    def fetch() -> None:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                source(str(work), train=True, download=True)
+        except BaseException as error:
+            outcome.append(error)
+
+    try:
+        worker = threading.Thread(target=fetch, name="download", daemon=True)
+        worker.start()
+        arrived, since = 0, time.monotonic()
+        while worker.is_alive():
+            worker.join(0.2)
+            done = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+            report(min(done / _DOWNLOAD_BYTES, 0.99), f"Downloading {name}: {done / 1e6:.0f} MB")
+            if done != arrived:
+                arrived, since = done, time.monotonic()
+            elif time.monotonic() - since > _STALL_SECONDS:
+                outcome.append(TimeoutError(f"nothing arrived for {_STALL_SECONDS:.0f} s"))
+                break
+        if outcome:
+            raise DataError(_download_failed(name, source, raw, outcome[0])) from outcome[0]
+        for kind in ("train", "t10k"):
+            _validated(name, work / name / "raw", kind)
+        raw.parent.mkdir(exist_ok=True)
+        if raw.exists():
+            shutil.rmtree(raw)
+        (work / name / "raw").replace(raw)
+        report(1.0, f"{name} is complete")
+    except OSError as error:
+        raise DataError(
+            f"{name}: expected to place the downloaded files in {str(raw)!r}, got {error.strerror or error}; "
+            "free or choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@lru_cache(maxsize=1)
+def _embedded() -> Dataset:
+    with np.load(_SUBSET, allow_pickle=False) as arrays:
+        train, test = (
+            Split(torch.from_numpy(arrays[f"{kind}_images"]), torch.from_numpy(arrays[f"{kind}_labels"]).long())
+            for kind in ("train", "test")
+        )
+    return Dataset(EMBEDDED, train, test, tuple("0123456789"), f"{len(train):,} training digits of MNIST, embedded")
+
+
+def _validated(name: str, raw: Path, kind: str) -> Split:
+    """Check one split's files from their headers and sizes, then read them through torchvision."""
+    images, labels = raw / f"{kind}-images-idx3-ubyte", raw / f"{kind}-labels-idx1-ubyte"
+    again = f"delete it and download {name} again"
+    count = _checked_count(images, _IMAGES_MAGIC, 3, again)
+    label_count = _checked_count(labels, _LABELS_MAGIC, 1, again)
+    if count != label_count:
+        raise DataError(
+            f"{labels.name}: expected one label for each of {count:,} images, got {label_count:,}; "
+            f"the files do not belong together, {again.replace('it', 'both')}."
+        )
+    try:
+        found = _torchvision_class(name)(str(raw.parent.parent), train=kind == "train", download=False)
+        pixels, classes = found.data, found.targets.long()
+    except Exception as error:
+        raise DataError(f"{images.name}: expected {name} images, could not read them ({error}); {again}.") from error
+    if int(classes.max()) > 9:
+        raise DataError(f"{labels.name}: expected labels 0 to 9, got {int(classes.max())}; {again}.")
+    return Split(pixels, classes)
+
+
+def _checked_count(file: Path, magic: int, dimensions: int, again: str) -> int:
+    length = 4 + 4 * dimensions
+    try:
+        with file.open("rb") as stream:
+            header = stream.read(length)
+        size = file.stat().st_size
+    except OSError as error:
+        raise DataError(
+            f"{file.name}: expected a readable file, got {error.strerror or error}; check its permissions."
+        ) from error
+    if len(header) < length:
+        raise DataError(f"{file.name}: expected a header of {length} bytes, got {size} bytes in all; {again}.")
+    got, count, *shape = struct.unpack(f">{1 + dimensions}I", header)
+    if got != magic:
+        raise DataError(f"{file.name}: expected the magic number {magic}, got {got}; {again}.")
+    if shape and shape != [_SIDE, _SIDE]:
+        raise DataError(f"{file.name}: expected images of 28 x 28, got {shape[0]} x {shape[1]}; {again}.")
+    if count == 0:
+        raise DataError(f"{file.name}: expected at least one sample, got none; {again}.")
+    expected = length + count * (_SIDE * _SIDE if shape else 1)
+    if size != expected:
+        fault = "truncated" if size < expected else "too long"
+        raise DataError(
+            f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {again}."
+        )
+    return int(count)
+
+
+def _torchvision_class(name: str) -> Any:
+    # Imported here: it takes a second or more, and the embedded digits do not need it.
+    import torchvision.datasets
+
+    return getattr(torchvision.datasets, DATASETS[name])
+
+
+def _class_names(name: str) -> tuple[str, ...]:
+    return tuple(text.split(" - ")[0] if " - " in text else text for text in _torchvision_class(name).classes)
+
+
+def _download_failed(name: str, source: Any, raw: Path, error: BaseException) -> str:
+    hosts = " and ".join(urlsplit(mirror).hostname or mirror for mirror in source.mirrors)
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1].strip(" <>") if lines else type(error).__name__
+    return (
+        f"{name} could not be downloaded: tried {hosts}, got {reason[:120]!r}; check the network, or put "
+        f"{_FILES[0]} and its three companions into {str(raw)!r} by hand. The embedded digits work without it."
+    )
