@@ -27,12 +27,14 @@ from torch.nn.functional import embedding_bag
 __all__ = ["Kernel", "SpikeStore", "Spikes", "bin_spikes", "potential"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spikes:
     """Spikes of B samples on a grid of T steps, ordered by (sample, bin).
 
     afferent: int32 [E]; offsets: int32 [B*T + 1], where the spikes of bin s of sample b lie between
     offsets[b*T + s] and the next one; lag: [E] in ms, from the spike to its bin, None where all times are whole.
+    background: spikes of one sample that every sample has beside these, or None. With a background, afferent N + i
+    takes a spike of afferent i away again.
     """
 
     afferent: torch.Tensor
@@ -40,6 +42,7 @@ class Spikes:
     lag: torch.Tensor | None
     batch: int
     T: int
+    background: Spikes | None = None
 
     def segments(self) -> torch.Tensor:
         """The flat bin b*T + s of every spike, int32 [E]."""
@@ -60,68 +63,98 @@ def bin_spikes(times: torch.Tensor, T: int) -> Spikes:
     lag = bins - spike_times
     afferent = flat.remainder(features) if features else flat
     segment = (flat - afferent).div_(max(features, 1), rounding_mode="floor").mul_(T).add_(bins.long())
+    return _ordered(afferent.int(), segment, lag if bool(lag.any()) else None, batch, T)
+
+
+def _ordered(afferent: torch.Tensor, segment: torch.Tensor, lag: torch.Tensor | None, batch: int, T: int) -> Spikes:
     ordered, order = torch.sort(segment.int() if batch * T < 2**31 else segment, stable=True)
     return Spikes(
-        afferent=afferent.int().index_select(0, order),
-        offsets=_offsets(ordered, batch * T),
-        lag=lag.index_select(0, order) if bool(lag.any()) else None,
-        batch=batch,
-        T=T,
+        afferent.index_select(0, order),
+        _offsets(ordered, batch * T),
+        None if lag is None else lag.index_select(0, order),
+        batch,
+        T,
     )
 
 
 class SpikeStore:
-    """The whole-time spikes of a data set, kept once in bin order so that batches need no sorting.
+    """The spikes of a data set whose fields take few values, kept in bin order so that batches need no sorting.
 
-    Build with `add` (chunks in sample order), then draw with `batch`. Memory: 4 bytes a spike and a bin of a sample.
+    A sample is a row of P symbols; each symbol stands for the whole spike times of m afferents. The samples are
+    stored as their differences from the row that repeats the first symbol: where most fields hold it, few are left.
+    Memory: 4 bytes a spike of the difference, 2 a bin of a sample.
+
+    table: whole times in ms, negative for none, [symbols, m]; fields: P; T: steps of the grid.
     """
 
-    def __init__(self, T: int) -> None:
+    def __init__(self, table: torch.Tensor, fields: int, T: int) -> None:
         self.T = T
-        self._afferents: list[torch.Tensor] = []
+        self._m = table.shape[1]
+        self._afferents = fields * self._m
+        self._background = bin_spikes(table[:1].repeat(1, fields), T)
+        differs = table != table[0]
+        added = (differs & (table >= 0) & (table < T)).nonzero()
+        removed = (differs & (table[0] >= 0) & (table[0] < T)).nonzero()
+        symbol, order = torch.sort(torch.cat((added[:, 0], removed[:, 0])), stable=True)
+        times = torch.cat((table[added[:, 0], added[:, 1]], table[0, removed[:, 1]])).long()
+        self._changes = torch.bincount(symbol, minlength=len(table))
+        self._first_change = self._changes.cumsum(0) - self._changes
+        self._neuron = torch.cat((added[:, 1], removed[:, 1] + self._afferents))[order]
+        self._bin = times[order]
+        self._spikes: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
         self._starts = torch.zeros(1, dtype=torch.int64)
 
-    def add(self, times: torch.Tensor) -> None:
-        """Append samples given as whole spike times [B, N]."""
-        spikes = bin_spikes(times, self.T)
-        counts = spikes.offsets.diff().view(spikes.batch, self.T)
-        ends = counts.sum(1).cpu().cumsum(0) + self._starts[-1]
-        self._afferents.append(spikes.afferent)
-        self._counts.append(counts)
-        self._starts = torch.cat((self._starts, ends))
+    def add(self, symbols: torch.Tensor) -> None:
+        """Append samples: rows [B, P] of symbol numbers, uint8."""
+        batch = len(symbols)
+        sample, field = symbols.nonzero(as_tuple=True)
+        symbol = symbols[sample, field].int()
+        changes = self._changes.index_select(0, symbol)
+        ends = changes.cumsum(0)
+        total = int(ends[-1]) if len(ends) else 0
+        shift = self._first_change.index_select(0, symbol) - ends + changes
+        which = torch.arange(total, device=symbols.device) + shift.repeat_interleave(changes, output_size=total)
+        afferent = (field * self._m).repeat_interleave(changes, output_size=total)
+        afferent += self._neuron.index_select(0, which)
+        segment = (sample * self.T).repeat_interleave(changes, output_size=total)
+        segment += self._bin.index_select(0, which)
+        spikes = _ordered(afferent.int(), segment, None, batch, self.T)
+        counts = spikes.offsets.diff().view(batch, self.T)
+        self._spikes.append(spikes.afferent)
+        self._counts.append(counts.to(torch.int16 if self._afferents < 2**14 else torch.int32))
+        self._starts = torch.cat((self._starts, counts.sum(1).cpu().cumsum(0) + self._starts[-1]))
 
     def __len__(self) -> int:
         return self._starts.numel() - 1
 
     def batch(self, samples: torch.Tensor) -> Spikes:
         """The spikes of those samples: int64 indices [B], on the host, so that sizes are known without waiting."""
-        afferent, counts = self._join()
-        device = afferent.device
+        spikes, counts = self._join()
+        device = spikes.device
         first = self._starts[samples]
         sizes = self._starts[samples + 1] - first
         total = int(sizes.sum())
-        rows = counts[samples.to(device)]
-        offsets = torch.zeros(samples.numel() * self.T + 1, dtype=torch.int32, device=device)
-        torch.cumsum(rows.view(-1), 0, dtype=torch.int32, out=offsets[1:])
         shift = (first - sizes.cumsum(0) + sizes).to(device)
         where = torch.arange(total, device=device)
         where += shift.repeat_interleave(sizes.to(device), output_size=total)
-        return Spikes(afferent.index_select(0, where), offsets, None, samples.numel(), self.T)
+        return self._drawn(spikes.index_select(0, where), counts.index_select(0, samples.to(device)))
 
     def slice(self, start: int, end: int) -> Spikes:
         """The spikes of samples start ... end-1, without copying their afferents."""
-        afferent, counts = self._join()
-        first, last = int(self._starts[start]), int(self._starts[end])
-        offsets = torch.zeros((end - start) * self.T + 1, dtype=torch.int32, device=afferent.device)
-        torch.cumsum(counts[start:end].view(-1), 0, dtype=torch.int32, out=offsets[1:])
-        return Spikes(afferent[first:last], offsets, None, end - start, self.T)
+        spikes, counts = self._join()
+        return self._drawn(spikes[int(self._starts[start]) : int(self._starts[end])], counts[start:end])
+
+    def _drawn(self, spikes: torch.Tensor, counts: torch.Tensor) -> Spikes:
+        offsets = torch.zeros(counts.numel() + 1, dtype=torch.int32, device=spikes.device)
+        torch.cumsum(counts.reshape(-1), 0, dtype=torch.int32, out=offsets[1:])
+        return Spikes(spikes, offsets, None, len(counts), self.T, self._background)
 
     def _join(self) -> tuple[torch.Tensor, torch.Tensor]:
-        if len(self._afferents) > 1:
-            self._afferents = [torch.cat(self._afferents)]
+        if len(self._spikes) > 1:
+            self._spikes = [torch.cat(self._spikes)]
             self._counts = [torch.cat(self._counts)]
-        return self._afferents[0], self._counts[0]
+        return self._spikes[0], self._counts[0]
 
 
 @dataclass(frozen=True)
@@ -168,7 +201,12 @@ class _Potential(torch.autograd.Function):
         rows = weight.detach().t().contiguous()
         to_peak, to_decay = _grid(kernel, spikes.T, weight.dtype, weight.device)
         onset, rise = _lag_weights(spikes.lag, kernel, weight.dtype)
-        v = _by_time(_bag_sum(rows, spikes.afferent, spikes.offsets, onset), spikes) @ to_peak
+        signed = rows if spikes.background is None else torch.cat((rows, -rows))
+        sums = _by_time(_bag_sum(signed, spikes.afferent, spikes.offsets, onset), spikes)
+        if spikes.background is not None:
+            common = _bag_sum(rows, spikes.background.afferent, spikes.background.offsets, None)
+            sums = (sums.view(spikes.batch, -1) + common.t().reshape(-1)).view_as(sums)
+        v = sums @ to_peak
         if rise is not None:
             v += _by_time(_bag_sum(rows, spikes.afferent, spikes.offsets, rise), spikes) @ to_decay
         return v.view(spikes.batch, weight.shape[0], spikes.T)
@@ -181,17 +219,41 @@ class _Potential(torch.autograd.Function):
         to_peak, to_decay = _grid(ctx.kernel, T, grad_v.dtype, grad_v.device)
         onset, rise = _lag_weights(spikes.lag, ctx.kernel, grad_v.dtype)
         grad_v = grad_v.reshape(batch * outputs, T)
-        afferent, order = torch.sort(spikes.afferent, stable=True)
-        segment, offsets = spikes.segments().index_select(0, order), _offsets(afferent, ctx.afferents)
 
-        def gathered(grad_bin: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
-            by_bin = grad_bin.view(batch, outputs, T).transpose(1, 2).reshape(batch * T, outputs)
-            return _bag_sum(by_bin, segment, offsets, None if share is None else share[order])
+        def by_bin(grad_bin: torch.Tensor) -> torch.Tensor:
+            return grad_bin.view(batch, outputs, T).transpose(1, 2).reshape(batch * T, outputs)
 
-        grad = gathered(grad_v @ to_peak.t(), onset)
-        if rise is not None:
-            grad += gathered(grad_v @ to_decay.t(), rise)
+        grad_onset = by_bin(grad_v @ to_peak.t())
+        if spikes.background is None:
+            terms = [(grad_onset, onset)]
+            if rise is not None:
+                terms.append((by_bin(grad_v @ to_decay.t()), rise))
+            grad = _by_afferent(spikes, ctx.afferents, terms)
+        else:
+            added, removed = _by_afferent(spikes, 2 * ctx.afferents, [(grad_onset, None)]).chunk(2)
+            shared = grad_onset.view(batch, T, outputs).sum(0)
+            _, segment, offsets = _regrouped_background(spikes.background, ctx.afferents)
+            grad = _bag_sum(shared, segment, offsets, None) + added - removed
         return grad.t(), None, None
+
+
+def _by_afferent(spikes: Spikes, afferents: int, terms: list[tuple[torch.Tensor, torch.Tensor | None]]) -> torch.Tensor:
+    """Gather-sums over each afferent's spikes of the rows [B*T, O] of their bins, weighted: [afferents, O]."""
+    order, segment, offsets = _regrouped(spikes, afferents)
+    sums = [
+        _bag_sum(rows, segment, offsets, None if share is None else share.index_select(0, order))
+        for rows, share in terms
+    ]
+    return sums[0] if len(sums) == 1 else sums[0] + sums[1]
+
+
+def _regrouped(spikes: Spikes, afferents: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The order of the spikes by afferent, their bins in that order, and where each afferent begins."""
+    afferent, order = torch.sort(spikes.afferent, stable=True)
+    return order, spikes.segments().index_select(0, order), _offsets(afferent, afferents)
+
+
+_regrouped_background = lru_cache(maxsize=4)(_regrouped)
 
 
 def _bag_sum(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tempotron_core import data
@@ -115,7 +116,7 @@ class Job:
             reason = " ".join(str(problem).split())[:200] or "no message"
             end = "failed"
             error = (
-                f"The training ended by an unexpected {type(problem).__name__} ({reason}); its results so far are kept, "
+                f"The training ended by a {type(problem).__name__} ({reason}); its results so far are kept; "
                 "start it again or choose smaller settings."
             )
         self._publish(state=end, error=error)
@@ -149,10 +150,8 @@ class Trainings:
         with self._lock:
             if self._job is not None:
                 return
-        try:
+        with suppress(JobError):  # another viewer came first
             self.start(settings)
-        except JobError:
-            pass  # another viewer came first
 
     @property
     def job(self) -> Job | None:

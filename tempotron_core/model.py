@@ -10,7 +10,7 @@ import torch
 from tempotron_core.encoding import GaussianTuning
 from tempotron_core.neuron import Tempotron
 
-__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_times", "pixel_tuning"]
+__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_table", "pixel_times", "pixel_tuning"]
 
 PIXELS = 28 * 28
 
@@ -46,13 +46,15 @@ def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
     return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta)
 
 
-def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike.
+def pixel_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+    """Spike times of the 256 values that a pixel can take: float32 [256, m], -1 for no spike."""
+    values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
+    return pixel_tuning(m, beta).encode(values, T)[0, 0]
 
-    A pixel takes one of 256 values, so the code is computed once a value and looked up.
-    """
-    values = torch.arange(256, dtype=torch.float32, device=images.device).div_(255).view(1, 1, 256)
-    table = pixel_tuning(m, beta).encode(values, T)[0, 0]
+
+def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+    """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
+    table = pixel_table(m, T, beta).to(images.device)
     return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
 
 

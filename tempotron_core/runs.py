@@ -28,7 +28,7 @@ class RunLog:
             # Imported here: it takes a second that a page without training should not pay.
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.path), flush_secs=10)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(self.path), flush_secs=10)
         except OSError as error:
             raise TrainingError(
                 f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
@@ -49,10 +49,10 @@ class RunLog:
 
     def close(self) -> None:
         """Flush everything to disk."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(tag, value, step)
 
 
 @contextmanager

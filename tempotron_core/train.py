@@ -128,8 +128,9 @@ class _ProgressBar:
         self._bar.update(snapshot.step * size - self._bar.n)
         for result in snapshot.epochs[self._epochs :]:
             self._bar.write(
-                f"epoch {result.epoch}: test accuracy {result.test_accuracy:.2%}, training {result.train_accuracy:.2%}, "
-                f"loss {result.loss:.4f}, {result.seconds:.2f} s ({result.samples_per_second:,.0f} samples/s)",
+                f"epoch {result.epoch}: test accuracy {result.test_accuracy:.2%}, "
+                f"training {result.train_accuracy:.2%}, loss {result.loss:.4f}, "
+                f"{result.seconds:.2f} s ({result.samples_per_second:,.0f} samples/s)",
                 file=sys.stderr,
             )
         self._epochs = len(snapshot.epochs)

@@ -12,8 +12,8 @@ import torch
 
 from tempotron_core import data
 from tempotron_core.checks import check_time_constants, positive_integer, positive_real
-from tempotron_core.engine import SpikeStore, Spikes
-from tempotron_core.model import Model, initial_weight, pixel_times
+from tempotron_core.engine import Spikes, SpikeStore
+from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table
 from tempotron_core.neuron import Tempotron
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 
@@ -176,13 +176,13 @@ class Trainer:
         self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
 
     def step(self, spikes: Spikes, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn from one batch at that share of the run; returns its mean loss and its number of hits, on the device."""
+        """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._factor(progress)
         v_max = self.net.potential(spikes).max(dim=-1).values
         loss = self._loss(v_max, self.settings.v_threshold, labels)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
 
@@ -200,7 +200,8 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
     yield now
 
     clock = _Clock()
-    train, test = SpikeStore(settings.T), SpikeStore(settings.T)
+    table = pixel_table(settings.m, settings.T, settings.beta).to(settings.device)
+    train, test = SpikeStore(table, PIXELS, settings.T), SpikeStore(table, PIXELS, settings.T)
     for prepared in _encode(settings, ((train, dataset.train), (test, dataset.test))):
         now = replace(now, prepared=prepared, preparation_seconds=clock.seconds)
         with clock.stopped():
@@ -294,7 +295,7 @@ def _encode(settings: Settings, pairs: tuple[tuple[SpikeStore, data.Split], ...]
     done = 0
     for store, split in pairs:
         for images in split.images.split(_ENCODE_CHUNK):
-            store.add(pixel_times(images.to(settings.device), settings.m, settings.T, settings.beta))
+            store.add(images.to(settings.device).view(-1, PIXELS))
             done += len(images)
             yield done / total
 

@@ -389,7 +389,8 @@ def test_gradcheck(ret_type: str, kind: str) -> None:
     assert oracle.clear_peaks(wanted.v, 1e-5).all()
 
     def potential(weight: torch.Tensor) -> torch.Tensor:
-        return functional_call(module, {"fc.weight": weight}, (spikes, ret_type))
+        result: torch.Tensor = functional_call(module, {"fc.weight": weight}, (spikes, ret_type))
+        return result
 
     assert potential(w).any()
     assert torch.autograd.gradcheck(potential, (w,))

@@ -1,0 +1,19 @@
+"""The Tempotron Explorer: streamlit run app.py."""
+
+import streamlit as st
+
+from pages import common
+
+st.set_page_config(page_title="Tempotron Explorer", page_icon=":material/neurology:", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/route:", default=True),
+        st.Page("pages/encoder.py", title="Encoder", icon=":material/ssid_chart:"),
+        st.Page("pages/voltages.py", title="Voltages", icon=":material/monitoring:"),
+        st.Page("pages/training.py", title="Training", icon=":material/school:"),
+    ]
+)
+common.first_training()
+common.sidebar()
+page.run()

@@ -1,0 +1,207 @@
+"""What the pages share: the choices kept across pages and in the link, the process's trainings, cached data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from tempotron_core import data
+from tempotron_core.job import Status, Trainings
+from tempotron_core.model import Decision, Model, decide
+from tempotron_core.training import Settings, devices, untrained
+
+MODELS = ("last finished run", "live run", "untrained")
+DEFAULTS: dict[str, Any] = {
+    "data": data.EMBEDDED,
+    "sample": 0,
+    "model": MODELS[0],
+    "dir": os.environ.get("TEMPOTRON_DATA", ""),
+}
+FIRST_EPOCHS = 4
+TICK_SECONDS = 0.8
+
+# Training, pages and browser share the cores: a pool of threads each would spend its time waiting for the others.
+torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+
+
+@dataclass(frozen=True)
+class View:
+    """What the viewer has chosen: one sample of a data set, and a model to read it."""
+
+    dataset: data.Dataset
+    index: int
+    model: Model
+    note: str | None
+
+    @property
+    def image(self) -> torch.Tensor:
+        return self.dataset.test.images[self.index]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        return self.image.numpy()
+
+    @property
+    def label(self) -> int:
+        return int(self.dataset.test.labels[self.index])
+
+    def decision(self) -> Decision:
+        return decide(self.model, self.image)
+
+
+@st.cache_resource
+def trainings() -> Trainings:
+    """The process's one place to train."""
+    return Trainings()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _loaded(name: str, directory: str) -> data.Dataset:
+    return data.load(name, directory or None)
+
+
+def first_training() -> None:
+    """Train the embedded digits once a server, so that the first viewer finds a model."""
+    trainings().start_first(Settings(device=devices()[0], epochs=FIRST_EPOCHS))
+
+
+def choice(key: str) -> Any:
+    """A shared choice, or its default where the sidebar has not been drawn."""
+    return st.session_state.get(key, DEFAULTS[key])
+
+
+def dataset() -> tuple[data.Dataset, str | None]:
+    """The chosen data set; the embedded one and a sentence where it cannot be had."""
+    try:
+        return _loaded(choice("data"), choice("dir")), None
+    except data.DataError as error:
+        return _loaded(data.EMBEDDED, ""), str(error)
+
+
+def view() -> View:
+    """The present choices, resolved."""
+    chosen, _ = dataset()
+    model, note = _model(choice("model"))
+    return View(chosen, min(int(choice("sample")), len(chosen.test) - 1), model, note)
+
+
+def _model(name: str) -> tuple[Model, str | None]:
+    """The chosen model, or the nearest there is and a sentence about it."""
+    live, finished = trainings().live_model(), trainings().finished_model()
+    if name == "live run":
+        wanted, fallback = live, "No run has any weights yet: this is the untrained network."
+    elif name == "last finished run":
+        wanted, fallback = finished or live, "No run has finished yet: this is the untrained network."
+        if finished is None and live is not None:
+            return live, "No run has finished yet: these are the live weights of the one in progress."
+    else:
+        return untrained(Settings()), None
+    return (wanted, None) if wanted is not None else (untrained(Settings()), fallback)
+
+
+def follows_live_run() -> bool:
+    """Whether what is shown changes by itself, because its weights are being learned right now."""
+    status, name = trainings().status, choice("model")
+    if status is None or not status.active:
+        return False
+    return bool(name == "live run" or (name == "last finished run" and trainings().finished is None))
+
+
+def sidebar() -> None:
+    """Data set, sample and model; drawn once a run, above every page."""
+    with st.sidebar:
+        st.selectbox(
+            "Data set", (data.EMBEDDED, *data.DATASETS), key="data", bind="query-params", persist_state="session"
+        )
+        if choice("data") != data.EMBEDDED:
+            st.session_state.setdefault("dir", DEFAULTS["dir"])
+            st.text_input(
+                "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
+            )
+        chosen, problem = dataset()
+        if problem:
+            st.warning(f"{problem} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
+            _offer_download(choice("data"), choice("dir"))
+        last = len(chosen.test) - 1
+        if int(st.session_state.get("sample") or 0) > last:
+            st.session_state["sample"] = last
+        st.number_input(
+            f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session"
+        )
+        st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
+        st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
+        st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
+        status = trainings().status
+        active = status is not None and status.active
+        st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)
+
+
+def _draw(split: data.Split, label: int | None) -> None:
+    st.session_state["draws"] = st.session_state.get("draws", 0) + 1
+    seed = st.session_state["draws"] * 10007 + int(choice("sample"))
+    st.session_state["sample"] = data.random_index(split, seed, label)
+
+
+def _draw_of_class(chosen: data.Dataset) -> None:
+    picked = st.session_state["of_class"]
+    st.session_state["of_class"] = None
+    if picked in chosen.classes:
+        _draw(chosen.test, chosen.classes.index(picked))
+
+
+def _offer_download(name: str, directory: str) -> None:
+    if not st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch"):
+        return
+    bar = st.progress(0.0, f"Asking for {name}")
+    try:
+        data.download(name, directory, lambda share, message: bar.progress(share, message) and None)
+    except data.DataError as error:
+        bar.empty()
+        st.error(str(error), icon=":material/cloud_off:")
+    else:
+        st.rerun()
+
+
+def _job_line(was_active: bool) -> None:
+    status = trainings().status
+    if status is None:
+        return
+    st.caption(f":material/school: {describe(status)}")
+    if was_active and not status.active:
+        st.rerun()
+
+
+def describe(status: Status) -> str:
+    """A job in a few words."""
+    snapshot, settings = status.snapshot, status.settings
+    name = f"{settings.recipe} on {settings.dataset}"
+    if status.state == "failed":
+        return f"Training failed ({name})"
+    if snapshot is None or snapshot.phase == "preparing":
+        return f"Preparing {name}: {snapshot.prepared if snapshot else 0:.0%} encoded"
+    accuracy = f", test {snapshot.epochs[-1].test_accuracy:.1%}" if snapshot.epochs else ""
+    if status.state == "finished":
+        return f"Trained {name}{accuracy}"
+    return f"{status.state.capitalize()}: {name}, epoch {snapshot.epoch} of {settings.epochs}{accuracy}"
+
+
+def chart(figure: go.Figure, key: str, alt: str, **more: Any) -> Any:
+    """A figure in the page's theme, with a stable identity and a text alternative."""
+    config = {"displayModeBar": False, "scrollZoom": False}
+    return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
+
+
+def takeaway(words: str) -> None:
+    """The one line over a chart that says what it shows."""
+    st.markdown(f"#### {words}")
+
+
+def image_name(chosen: View) -> str:
+    """The sample in a few words."""
+    return f"{chosen.dataset.classes[chosen.label]} (test sample {chosen.index:,})"

@@ -1,0 +1,91 @@
+"""Gaussian tuning curves and the spikes they make of one pixel and of the whole image."""
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages import common
+from tempotron_core import figures
+from tempotron_core.model import pixel_times, pixel_tuning
+
+GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def curves(m: int, beta: float) -> np.ndarray:
+    return np.asarray(pixel_tuning(m, beta).response(GRID)[0, 0].numpy(), dtype=np.float32)
+
+
+def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -> None:
+    """Set the value to the chosen pixel's where another pixel or image was chosen; a link's own value stays."""
+    if st.session_state.get("value_of") not in (None, source) or "x" not in st.session_state:
+        st.session_state["x"] = round(float(pixels.reshape(-1)[pixel]) / 255, 3)
+    st.session_state["value_of"] = source
+
+
+def clicked() -> None:
+    """Take over the pixel that was clicked on the digit."""
+    points = st.session_state["digit"]["selection"]["points"]
+    pixel = figures.pixel_of_selection(points)
+    if pixel is not None:
+        st.session_state["pixel"] = pixel
+
+
+@st.fragment
+def encoder() -> None:
+    view = common.view()
+    st.title("Encoder")
+    controls = st.columns(3)
+    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
+    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
+    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
+
+    left, right = st.columns([1, 2])
+    with left:
+        st.markdown("**Click a pixel**")
+        spot = st.empty()
+        pixel = int(
+            st.number_input("Pixel, row by row from the top left", 0, 783, 406, key="pixel", bind="query-params")
+        )
+        with spot:
+            digit = figures.digit_figure(view.pixels, pixel, height=290, clickable=True)
+            alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
+            common.chart(digit, "digit", alt, on_select=clicked, selection_mode="points")
+        follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
+        value = st.slider(
+            "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"
+        )
+    tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
+    time = tuning.encode(x, T)[0, 0, 0].numpy()
+    info = figures.TuningInfo(
+        GRID.view(-1).numpy(), curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
+    )
+    with right:
+        common.takeaway(info.takeaway)
+        common.chart(figures.tuning_figure(info), "tuning", info.takeaway)
+        st.caption(info.silence)
+
+    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
+    common.takeaway(raster.takeaway)
+    one, whole = st.columns([1, 2])
+    with one:
+        st.markdown("**This value's neurons**")
+        common.chart(figures.pixel_raster_figure(time, T, height=400), "pixel-raster", info.takeaway)
+    with whole:
+        st.markdown("**All afferents, pixel by pixel**")
+        common.chart(figures.image_raster_figure(raster, height=400), "raster", raster.takeaway)
+    st.markdown("**Spikes at every millisecond**")
+    common.chart(figures.histogram_figure(raster), "histogram", raster.takeaway)
+    with st.expander("The equations"):
+        st.latex(
+            r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad \sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
+        )
+        st.latex(
+            r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),\quad t_j \geq T:\ \text{no spike}"
+        )
+        st.caption(
+            "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002."
+        )
+
+
+encoder()

@@ -1,0 +1,38 @@
+"""The whole path of one digit on one screen: image, spikes, potentials, verdict."""
+
+import streamlit as st
+
+from pages import common
+from tempotron_core import figures
+
+
+def path() -> None:
+    view = common.view()
+    decision = view.decision()
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
+    voltages = figures.VoltageInfo(
+        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
+        view.dataset.classes, view.label,
+    )  # fmt: skip
+    st.markdown(f"## {voltages.verdict}")
+    if view.note:
+        st.caption(view.note)
+    image, spikes = st.columns([1, 2.2])
+    with image:
+        st.page_link("pages/encoder.py", label="**1 · Image** → encoder", icon=":material/image:")
+        common.chart(figures.digit_figure(view.pixels, height=230), "image", f"The digit {common.image_name(view)}")
+    with spikes:
+        st.page_link(
+            "pages/encoder.py", label=f"**2 · Spikes** → {raster.spikes:,} of them", icon=":material/scatter_plot:"
+        )
+        common.chart(figures.image_raster_figure(raster, height=230), "raster", raster.takeaway)
+    potentials, peaks = st.columns([2.2, 1])
+    with potentials:
+        st.page_link("pages/voltages.py", label="**3 · Potentials** → ten tempotrons", icon=":material/monitoring:")
+        common.chart(figures.traces_figure(voltages, height=300), "traces", voltages.verdict)
+    with peaks:
+        st.page_link("pages/voltages.py", label="**4 · Verdict** → the highest peak wins", icon=":material/gavel:")
+        common.chart(figures.peaks_figure(voltages, height=300), "peaks", voltages.firing)
+
+
+st.fragment(path, run_every=common.TICK_SECONDS if common.follows_live_run() else None)()

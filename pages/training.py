@@ -1,0 +1,131 @@
+"""Train, watch it learn, and see the weights form."""
+
+import numpy as np
+import streamlit as st
+
+from pages import common
+from tempotron_core import data, figures
+from tempotron_core.job import JobError, Status
+from tempotron_core.recipes import DEFAULT_RECIPE, RECIPES
+from tempotron_core.training import Settings, Snapshot, devices
+
+TICK_SECONDS = 0.8
+
+
+def settings_form() -> Settings | None:
+    """The run's parameters; None and a sentence where they do not fit."""
+    first, second = st.columns(4), st.columns(4)
+
+    def kept(key: str) -> dict[str, str]:
+        return {"key": f"train_{key}", "persist_state": "session"}
+
+    recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **kept("recipe"))
+    epochs = first[1].number_input("Epochs", 1, 1000, 10, **kept("epochs"))
+    lr = first[2].number_input("Learning rate", 0.0, 10.0, 1e-3, 1e-4, format="%.5f", **kept("lr"))
+    batch = first[3].number_input("Batch size", 1, 4096, 64, **kept("batch"))
+    m = second[0].number_input("m, neurons a pixel", 3, 64, 16, **kept("m"))
+    T = second[1].number_input("T, window in ms", 1, 1000, 100, **kept("T"))
+    seed = second[2].number_input("Seed", 0, 2**31 - 1, 0, **kept("seed"))
+    device = second[3].selectbox("Device", devices(), **kept("device"))
+    with st.expander("Directories"):
+        log_dir = st.text_input("Log directory", "runs", **kept("log_dir"))
+        st.caption("The data set, and its directory, are chosen in the sidebar.")
+    st.caption(RECIPES[recipe].summary)
+    name = common.choice("data")
+    try:
+        return Settings(
+            device=device, dataset_dir=None if name == data.EMBEDDED else common.choice("dir"), batch_size=int(batch),
+            lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=log_dir, seed=int(seed), dataset=name,
+            recipe=recipe,
+        )  # fmt: skip
+    except (ValueError, TypeError) as error:
+        st.warning(str(error), icon=":material/error:")
+        return None
+
+
+def start(settings: Settings) -> None:
+    try:
+        common.trainings().start(settings)
+    except JobError as error:
+        st.session_state["refused"] = str(error)
+
+
+def controls(settings: Settings | None, status: Status | None) -> None:
+    state = status.state if status else "idle"
+    buttons = st.columns(4)
+    job = common.trainings().job
+    buttons[0].button(
+        "Start", type="primary", icon=":material/play_arrow:", width="stretch", on_click=start, args=(settings,),
+        disabled=settings is None or bool(status and status.active),
+    )  # fmt: skip
+    for column, name, icon, when in (
+        (buttons[1], "Pause", "pause", ("running",)),
+        (buttons[2], "Resume", "resume", ("paused",)),
+        (buttons[3], "Stop", "stop", ("running", "paused")),
+    ):
+        action = getattr(job, name.lower()) if job else None
+        column.button(
+            name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=job is None or state not in when
+        )
+    refused = st.session_state.pop("refused", None)
+    if refused:
+        st.warning(refused, icon=":material/block:")
+
+
+def curves(snapshot: Snapshot) -> figures.CurvesInfo:
+    per_epoch = snapshot.total_steps / snapshot.settings.epochs
+    points, epochs = snapshot.points, snapshot.epochs
+    return figures.CurvesInfo(
+        np.array([point.step / per_epoch for point in points]),
+        np.array([point.loss for point in points]),
+        np.array([point.accuracy for point in points]),
+        np.array([result.epoch for result in epochs]),
+        np.array([result.test_accuracy for result in epochs]),
+        snapshot.settings.epochs,
+    )
+
+
+def live(seen: str) -> None:
+    status = common.trainings().status
+    if status is None:
+        st.info("Nothing has been trained yet. Press Start.")
+        return
+    if status.state != seen:
+        st.rerun()
+    if status.error:
+        st.error(status.error, icon=":material/error:")
+    snapshot = status.snapshot
+    if snapshot is None or not snapshot.points:
+        st.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
+        return
+    left = snapshot.seconds_left
+    pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
+    remaining = f" · {left:.0f} s left" if left and status.active else ""
+    st.progress(snapshot.progress, common.describe(status) + pace + remaining)
+    info = curves(snapshot)
+    common.takeaway(info.takeaway)
+    accuracy, loss = st.columns(2)
+    with accuracy:
+        common.chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
+    with loss:
+        common.chart(figures.loss_figure(info), "loss", f"Loss, latest {info.loss[-1]:.4g}")
+    model = snapshot.model
+    if model is not None:
+        summed = "summed over a pixel's neurons"
+        names = (summed, *(f"neuron {j + 1}" for j in range(model.m)))
+        picked = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
+        neuron = None if picked in (None, summed) else names.index(picked) - 1
+        maps = figures.weight_maps(model.weight.numpy(), model.m, neuron)
+        classes = common.dataset()[0].classes
+        common.chart(
+            figures.weights_figure(maps, classes), "weights", "Weight maps, one a class: green excites, purple inhibits"
+        )
+    if status.log:
+        st.caption(f"TensorBoard log: `{status.log}`. Look with `tensorboard --logdir {status.settings.log_dir}`")
+
+
+st.title("Training")
+form = settings_form()
+now = common.trainings().status
+controls(form, now)
+st.fragment(live, run_every=TICK_SECONDS if now and now.active else None)(now.state if now else "idle")

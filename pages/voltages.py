@@ -1,0 +1,55 @@
+"""Membrane potentials of the ten tempotrons against the threshold, and the verdict."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages import common
+from tempotron_core import figures
+from tempotron_core.model import decide
+
+ALL = "all"
+
+
+def voltages() -> None:
+    view = common.view()
+    model, classes = view.model, view.dataset.classes
+    headline, controls = st.empty(), st.columns(4)
+    tau = controls[0].slider("tau, membrane, ms", 1.0, 100.0, model.tau, 0.25, key="tau", bind="query-params")
+    tau_s = controls[1].slider("tau_s, synapse, ms", 0.25, 50.0, model.tau_s, 0.25, key="tau_s", bind="query-params")
+    threshold = controls[2].slider(
+        "threshold", 0.1, 3.0, model.v_threshold, 0.05, key="threshold", bind="query-params",
+        help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
+    )  # fmt: skip
+    only = controls[3].selectbox("Show", (ALL, *classes), key="neuron", bind="query-params")
+    try:
+        decision = decide(replace(model, tau=tau, tau_s=tau_s, v_threshold=threshold), view.image)
+    except ValueError as error:
+        headline.warning(str(error), icon=":material/error:")
+        return
+    info = figures.VoltageInfo(
+        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), threshold, classes, view.label,
+        None if only == ALL else classes.index(only),
+    )  # fmt: skip
+    headline.markdown(f"## {info.verdict}")
+    traces, peaks = st.columns([2.3, 1])
+    with traces:
+        common.chart(figures.traces_figure(info, height=480), "traces", info.verdict)
+    with peaks:
+        common.chart(figures.peaks_figure(info, height=480), "peaks", info.firing)
+    st.markdown(
+        f"{info.firing} :blue[**True class {classes[view.label]}**]"
+        + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
+        + ". A filled diamond is an output spike, a ring a peak below the threshold."
+    )
+    if view.note:
+        st.caption(view.note)
+    with st.expander("The equations"):
+        st.latex(
+            r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
+        )
+        st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+
+
+st.title("Voltages")
+st.fragment(voltages, run_every=common.TICK_SECONDS if common.follows_live_run() else None)()

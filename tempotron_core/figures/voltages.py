@@ -1,0 +1,174 @@
+"""Membrane potentials against the threshold, and their peaks beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tempotron_core.figures import style
+
+__all__ = ["VoltageInfo", "peaks_figure", "traces_figure"]
+
+
+@dataclass(frozen=True, eq=False)
+class VoltageInfo:
+    """v [C, T]; v_max, t_max (ms) [C]; true: the label or None; chosen: the one isolated output or None."""
+
+    v: np.ndarray
+    v_max: np.ndarray
+    t_max: np.ndarray
+    v_threshold: float
+    classes: tuple[str, ...]
+    true: int | None
+    chosen: int | None = None
+
+    @property
+    def predicted(self) -> int:
+        """The output with the highest peak."""
+        return int(self.v_max.argmax())
+
+    @property
+    def fired(self) -> np.ndarray:
+        """Whether each output reaches the threshold, [C]."""
+        return self.v_max >= self.v_threshold
+
+    @property
+    def margin(self) -> float:
+        """The highest peak less the second highest."""
+        if len(self.v_max) < 2:
+            return float(self.v_max.max())
+        second, first = np.sort(self.v_max)[-2:]
+        return float(first - second)
+
+    @property
+    def tied(self) -> bool:
+        """Whether the highest peak is shared."""
+        return int((self.v_max == self.v_max.max()).sum()) > 1
+
+    @property
+    def verdict(self) -> str:
+        """The decision in one sentence, with its margin."""
+        if self.tied:
+            equal = int((self.v_max == self.v_max.max()).sum())
+            return f"A tie: {equal} outputs share the highest peak, so nothing is decided."
+        winner = self.predicted
+        name = self.classes[winner]
+        when = f"fires at {self.t_max[winner]:.0f} ms" if self.fired[winner] else "wins without reaching the threshold"
+        if self.true is None:
+            return f"Reads {name}: it {when}, margin {self.margin:.2f}."
+        if winner == self.true:
+            return f"Right: {name} {when}, margin {self.margin:.2f}."
+        short = self.v_max[winner] - self.v_max[self.true]
+        return f"Wrong: {name} {when}; the true {self.classes[self.true]} peaks {short:.2f} lower."
+
+    @property
+    def firing(self) -> str:
+        """How many outputs fire, in one sentence."""
+        names = [self.classes[i] for i in np.flatnonzero(self.fired)]
+        if not names:
+            return "No tempotron reaches the threshold; the highest peak still names the class."
+        if len(names) == 1:
+            return f"Only {names[0]} reaches the threshold."
+        return f"{len(names)} of {len(self.fired)} tempotrons reach the threshold: {', '.join(names)}."
+
+
+def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
+    """All traces, the true and the predicted class standing out, t_max and the output spike marked."""
+    T = info.v.shape[1]
+    shown = info.v if info.chosen is None else info.v[[info.chosen]]
+    low, high = min(float(shown.min()), 0.0), max(float(shown.max()), info.v_threshold)
+    figure = style.base(
+        height,
+        xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
+        yaxis={
+            "title": {"text": "membrane potential V"},
+            "range": [low - 0.08 * (high - low), high + 0.16 * (high - low)],
+        },
+        hovermode="closest",
+    )
+    t = np.arange(T)
+    front = [info.true, info.predicted] if info.chosen is None else [info.chosen]
+    order = [i for i in range(len(info.v)) if i not in front] + [i for i in reversed(front) if i is not None]
+    for i in dict.fromkeys(order):
+        leading = i in front
+        faint = info.chosen is not None and not leading
+        colour = style.class_colour(i, info.true, info.predicted)
+        figure.add_scatter(
+            x=t,
+            y=info.v[i],
+            mode="lines",
+            name=info.classes[i],
+            line={"color": colour, "width": 4 if leading else 1.8},
+            opacity=0.18 if faint else (1 if leading else 0.6),
+            hovertemplate=f"<b>{info.classes[i]}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+        )
+    figure.add_hline(y=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
+    figure.add_annotation(
+        **style.text(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
+    )
+    _mark_peaks(figure, info, front)
+    return figure
+
+
+def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int | None]) -> None:
+    """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
+    for fired, symbol in ((True, "diamond"), (False, "circle-open")):
+        which = [i for i in range(len(info.v)) if bool(info.fired[i]) == fired and (info.chosen in (None, i))]
+        figure.add_scatter(
+            x=info.t_max[which],
+            y=info.v_max[which],
+            mode="markers",
+            marker={
+                "symbol": symbol,
+                "size": [15 if i in front else 8 for i in which],
+                "color": [style.class_colour(i, info.true, info.predicted) for i in which],
+                "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},
+            },
+            text=[
+                f"<b>{info.classes[i]}</b> {'fires' if fired else 'peaks, silent,'} at {info.t_max[i]:.0f} ms"
+                for i in which
+            ],
+            hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
+        )
+    for i in dict.fromkeys(i for i in front if i is not None):
+        colour = style.class_colour(i, info.true, info.predicted)
+        words = f"<b>{info.classes[i]}</b> · {info.t_max[i]:.0f} ms"
+        figure.add_annotation(
+            **style.text(float(info.t_max[i]), float(info.v_max[i]), words, colour, yanchor="bottom", yshift=9)
+            | {"font": {"size": 18, "color": colour}}
+        )
+
+
+def peaks_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
+    """The peak of every output as a bar, against the threshold."""
+    count = len(info.v_max)
+    figure = style.base(
+        height,
+        xaxis={"title": {"text": "peak potential"}, "fixedrange": True},
+        yaxis={
+            "range": [count - 0.4, -0.6],
+            "tickvals": list(range(count)),
+            "ticktext": [f"<b>{name}</b>" if i == info.predicted else name for i, name in enumerate(info.classes)],
+            "fixedrange": True,
+        },
+        bargap=0.25,
+    )
+    figure.add_bar(
+        x=info.v_max,
+        y=np.arange(count),
+        orientation="h",
+        marker={
+            "color": [style.class_colour(i, info.true, info.predicted) for i in range(count)],
+            "opacity": [1 if i in (info.true, info.predicted) else 0.6 for i in range(count)],
+        },
+        text=[f"{peak:.2f}" for peak in info.v_max],
+        textposition="auto",
+        textfont={"size": 15},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure.add_vline(x=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
+    figure.add_annotation(**style.text(info.v_threshold, 1, "threshold", yref="paper", yanchor="bottom"))
+    figure.update_layout(margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    return figure

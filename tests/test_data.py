@@ -1,0 +1,417 @@
+"""The embedded digits, sets on disk whole and broken, and downloads from a server of our own."""
+
+import gzip
+import hashlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import idx
+import numpy as np
+import pytest
+import torch
+import torchvision.datasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tempotron_core import data, make_subset
+
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx.FILES
+
+
+def check_sentence(error: BaseException, *words: str) -> None:
+    """One line that says what was expected, and holds the words."""
+    text = str(error)
+    assert len(text.splitlines()) == 1
+    assert any(word in text for word in ("expected", "truncated", "too long")), text
+    for word in words:
+        assert word in text, text
+
+
+def test_embedded_digits_are_balanced_and_small() -> None:
+    digits = data.load()
+    for split, each in ((digits.train, 1000), (digits.test, 200)):
+        assert split.images.shape == (10 * each, 28, 28)
+        assert split.images.dtype == torch.uint8
+        assert split.labels.shape == (10 * each,)
+        assert split.labels.dtype == torch.int64
+        assert split.labels.bincount().tolist() == [each] * 10
+        assert len(split) == 10 * each
+        assert split.images.amax() > 200
+    assert digits.classes == tuple("0123456789")
+    assert data._SUBSET.stat().st_size <= 2.5e6
+
+
+def test_embedded_digits_load_quickly() -> None:
+    def cold() -> float:
+        data._embedded.cache_clear()
+        began = time.perf_counter()
+        data.load()
+        return time.perf_counter() - began
+
+    assert min(cold() for _ in range(3)) < 0.2
+
+
+def test_subset_is_balanced_real_and_always_the_same(tmp_path: Path) -> None:
+    idx.write_set(tmp_path, train=60, test=40)
+    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
+    digest = make_subset.make_subset(str(tmp_path), first, 4, 3)
+    assert make_subset.make_subset(str(tmp_path), second, 4, 3) == digest
+    assert first.read_bytes() == second.read_bytes()
+    full = data.load("MNIST", tmp_path)
+    with np.load(first) as arrays:
+        assert set(arrays) == {"train_images", "train_labels", "test_images", "test_labels"}
+        for kind, split, each in (("train", full.train, 4), ("test", full.test, 3)):
+            images, labels = arrays[f"{kind}_images"], arrays[f"{kind}_labels"]
+            assert np.bincount(labels).tolist() == [each] * 10
+            places = images[:, 0, 1].astype(int) * 256 + images[:, 0, 2]
+            assert len(set(places.tolist())) == len(places)
+            assert np.array_equal(images, split.images.numpy()[places])
+            assert np.array_equal(labels, split.labels.numpy()[places])
+
+
+def test_subset_needs_enough_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idx.write_set(tmp_path)
+    with pytest.raises(data.DataError) as caught:
+        make_subset.make_subset(str(tmp_path), tmp_path / "subset.npz", 4, 3)
+    check_sentence(caught.value, "got 3")
+    assert make_subset.main(["--dataset-dir", str(tmp_path), "--output", str(tmp_path / "subset.npz")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "subset.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "first_class"), [("MNIST", "0"), ("FashionMNIST", "T-shirt/top"), ("KMNIST", "o")]
+)
+def test_sets_load_by_name(tmp_path: Path, name: str, first_class: str) -> None:
+    assert data.available(tmp_path) == ()
+    idx.write_set(tmp_path, name)
+    loaded = data.load(name, str(tmp_path))
+    assert loaded.name == name
+    assert (len(loaded.train), len(loaded.test), len(loaded.classes)) == (30, 20, 10)
+    assert loaded.classes[0] == first_class
+    assert loaded.train.images.dtype == torch.uint8
+    assert loaded.train.images[:, 0, 0].tolist() == loaded.train.labels.tolist()
+    assert loaded.test.labels.dtype == torch.int64
+    assert data.available(tmp_path) == (name,)
+    assert "30" in loaded.source
+
+
+def test_digits_have_their_numbers_as_names(tmp_path: Path) -> None:
+    idx.write_set(tmp_path)
+    assert data.load("MNIST", tmp_path).classes == tuple("0123456789")
+
+
+def test_available_lists_whole_sets_only(tmp_path: Path) -> None:
+    for name in data.DATASETS:
+        idx.write_set(tmp_path, name)
+    assert data.available(tmp_path) == tuple(data.DATASETS)
+    (data.raw_folder("FashionMNIST", tmp_path) / TEST_LABELS).unlink()
+    assert data.available(str(tmp_path)) == ("MNIST", "KMNIST")
+    for nowhere in (None, "", tmp_path / "missing", "a\0b", tmp_path / "MNIST" / "raw" / TRAIN_IMAGES):
+        assert data.available(nowhere) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "directory"),
+    [("nope", "/tmp"), ("mnist", "/tmp"), ("MNIST", None), ("MNIST", ""), ("MNIST", "  "), ("MNIST", "/nope"),
+     ("MNIST", "a\0b"), ("MNIST", "~nobody-of-this-name/x")],
+)  # fmt: skip
+def test_bad_names_and_directories(name: str, directory: str | None) -> None:
+    with pytest.raises(data.DataError) as caught:
+        data.load(name, directory)
+    check_sentence(caught.value, "expected")
+
+
+Damage = Callable[[Path], object]
+
+
+def cut(size: int) -> Damage:
+    return lambda file: file.write_bytes(file.read_bytes()[:size])
+
+
+def overwrite(start: int, new: bytes) -> Damage:
+    return lambda file: file.write_bytes(
+        (whole := file.read_bytes())[:start] + new + whole[start + len(new) :],
+    )
+
+
+def shape(*sizes: int) -> Damage:
+    return lambda file: file.write_bytes(idx.packed(np.zeros(sizes)))
+
+
+def make_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+BROKEN: list[tuple[str, str, Damage, str]] = [
+    ("truncated images", TRAIN_IMAGES, cut(1000), "truncated"),
+    ("one byte short", TEST_IMAGES, cut(16 + 20 * 784 - 1), "truncated"),
+    ("truncated labels", TRAIN_LABELS, cut(20), "truncated"),
+    ("truncated header", TEST_IMAGES, cut(7), "header"),
+    ("truncated label header", TEST_LABELS, cut(7), "header"),
+    ("empty file", TRAIN_IMAGES, cut(0), "header"),
+    ("empty label file", TEST_LABELS, cut(0), "header"),
+    ("too long", TRAIN_IMAGES, lambda file: file.write_bytes(file.read_bytes() + b"x"), "too long"),
+    ("labels too long", TEST_LABELS, lambda file: file.write_bytes(file.read_bytes() + b"x"), "too long"),
+    ("wrong magic", TRAIN_IMAGES, overwrite(0, b"\0\0\x08\x01"), "magic"),
+    ("wrong label magic", TEST_LABELS, overwrite(0, b"\0\0\x08\x03"), "magic"),
+    ("still packed", TEST_IMAGES, lambda file: file.write_bytes(gzip.compress(file.read_bytes())), "magic"),
+    ("a web page", TRAIN_LABELS, lambda file: file.write_text("<!DOCTYPE html><title>404</title>"), "magic"),
+    ("wrong height", TRAIN_IMAGES, shape(30, 32, 28), "28 x 28"),
+    ("wrong width", TEST_IMAGES, shape(20, 28, 27), "28 x 28"),
+    ("fewer labels", TRAIN_LABELS, shape(29), "30"),
+    ("more labels", TEST_LABELS, shape(21), "20"),
+    ("huge count", TRAIN_IMAGES, overwrite(4, b"\xff\xff\xff\xff"), "truncated"),
+    ("label 10", TRAIN_LABELS, overwrite(9, b"\x0a"), "0 to 9"),
+    ("label 255", TEST_LABELS, overwrite(27, b"\xff"), "0 to 9"),
+    ("no images", TRAIN_IMAGES, shape(0, 28, 28), "at least one"),
+    ("no labels", TEST_LABELS, shape(0), "at least one"),
+    ("a directory", TRAIN_IMAGES, make_directory, "no such file"),
+    ("missing images", TEST_IMAGES, Path.unlink, "no such file"),
+    ("missing labels", TRAIN_LABELS, Path.unlink, "no such file"),
+]
+
+
+@pytest.mark.parametrize(("file", "damage", "word"), [pytest.param(*row[1:], id=row[0]) for row in BROKEN])
+def test_broken_files_give_one_sentence(tmp_path: Path, file: str, damage: Damage, word: str) -> None:
+    damage(idx.write_set(tmp_path) / file)
+    with pytest.raises(data.DataError) as caught:
+        data.load("MNIST", tmp_path)
+    check_sentence(caught.value, file, word)
+
+
+def test_unreadable_file_gives_one_sentence(tmp_path: Path) -> None:
+    file = idx.write_set(tmp_path) / TRAIN_LABELS
+    file.chmod(0)
+    try:
+        file.read_bytes()
+    except PermissionError:
+        pass
+    else:
+        pytest.skip("this user reads every file")
+    with pytest.raises(data.DataError) as caught:
+        data.load("MNIST", tmp_path)
+    check_sentence(caught.value, TRAIN_LABELS, "permission")
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("scratch")
+    idx.write_set(directory)
+    return directory
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    file=st.sampled_from(idx.FILES),
+    start=st.integers(0, 20),
+    new=st.binary(max_size=16),
+    size=st.none() | st.integers(0, 60),
+)
+def test_any_header_gives_a_set_or_a_sentence(scratch: Path, file: str, start: int, new: bytes, size: int | None) -> None:
+    path = data.raw_folder("MNIST", scratch) / file
+    whole = path.read_bytes()
+    try:
+        overwrite(start, new)(path)
+        if size is not None:
+            cut(size)(path)
+        loaded = data.load("MNIST", scratch)
+    except data.DataError as error:
+        check_sentence(error, file)
+    else:
+        for split in (loaded.train, loaded.test):
+            assert split.images.shape == (len(split.labels), 28, 28)
+            assert split.images.dtype == torch.uint8
+            assert set(split.labels.tolist()) <= set(range(10))
+    finally:
+        path.write_bytes(whole)
+
+
+def test_random_index() -> None:
+    split = data.load().test
+    drawn = [data.random_index(split, seed) for seed in range(200)]
+    assert drawn == [data.random_index(split, seed) for seed in range(200)]
+    assert len(set(drawn)) > 150
+    assert all(0 <= index < len(split) for index in drawn)
+    for label in range(10):
+        assert {int(split.labels[data.random_index(split, seed, label)]) for seed in range(20)} == {label}
+    with pytest.raises(data.DataError) as caught:
+        data.random_index(split, 0, 10)
+    check_sentence(caught.value, "10")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which a folder is served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+@pytest.fixture
+def packed_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small set as it is published, and torchvision made to expect these files."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    raw, folder = idx.write_set(tmp_path / "original", "KMNIST"), tmp_path / "published"
+    folder.mkdir()
+    resources = []
+    for file in idx.FILES:
+        content = gzip.compress((raw / file).read_bytes())
+        (folder / f"{file}.gz").write_bytes(content)
+        resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
+    return folder
+
+
+def use_mirrors(monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", list(mirrors))
+
+
+def test_download_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    use_mirrors(monkeypatch, "http://127.0.0.1:9/")
+    streams = sys.stdout, sys.stderr
+    with pytest.raises(data.DataError) as caught:
+        data.download("KMNIST", tmp_path)
+    check_sentence(caught.value, "127.0.0.1", "KMNIST", "network")
+    assert list(tmp_path.iterdir()) == []
+    assert (sys.stdout, sys.stderr) == streams
+
+
+def test_download_brings_a_set(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[float, str]] = []
+    target = tmp_path / "new" / "sets"
+    with served(packed_set) as address:
+        use_mirrors(monkeypatch, address)
+        data.download("KMNIST", target, lambda share, message: calls.append((share, message)))
+    assert data.available(target) == ("KMNIST",)
+    loaded, original = data.load("KMNIST", target), data.load("KMNIST", tmp_path / "original")
+    assert torch.equal(loaded.train.images, original.train.images)
+    assert torch.equal(loaded.test.labels, original.test.labels)
+    assert [folder.name for folder in target.iterdir()] == ["KMNIST"]
+    shares = [share for share, _ in calls]
+    assert shares == sorted(shares)
+    assert shares[0] >= 0
+    assert shares[-1] == 1.0
+    assert all(message for _, message in calls)
+
+
+def test_download_replaces_a_broken_set(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (idx.write_set(tmp_path, "KMNIST") / TRAIN_LABELS).write_bytes(b"broken")
+    with served(packed_set) as address:
+        use_mirrors(monkeypatch, "http://127.0.0.1:9/", address)
+        data.download("KMNIST", tmp_path)
+    assert len(data.load("KMNIST", tmp_path).train) == 30
+
+
+def test_download_of_wrong_files_leaves_nothing(
+    packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packed_set / f"{TEST_LABELS}.gz").write_bytes(b"something else")
+    target = tmp_path / "target"
+    with served(packed_set) as address:
+        use_mirrors(monkeypatch, address)
+        with pytest.raises(data.DataError) as caught:
+            data.download("KMNIST", target)
+    check_sentence_of_failure(caught.value)
+    assert list(target.iterdir()) == []
+
+
+def test_download_that_fails_its_checks_leaves_the_old_set(
+    packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gzip.compress(idx.packed(np.arange(21) % 10))
+    (packed_set / f"{TEST_LABELS}.gz").write_bytes(content)
+    resources = [*torchvision.datasets.KMNIST.resources[:3], (f"{TEST_LABELS}.gz", hashlib.md5(content).hexdigest())]
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
+    target = tmp_path / "target"
+    idx.write_set(target, "KMNIST", train=40)
+    with served(packed_set) as address:
+        use_mirrors(monkeypatch, address)
+        with pytest.raises(data.DataError) as caught:
+            data.download("KMNIST", target)
+    check_sentence(caught.value, TEST_LABELS)
+    assert len(data.load("KMNIST", target).train) == 40
+    assert [folder.name for folder in target.iterdir()] == ["KMNIST"]
+
+
+def check_sentence_of_failure(error: BaseException) -> None:
+    text = str(error)
+    assert len(text.splitlines()) == 1
+    assert "tried 127.0.0.1" in text
+    assert "by hand" in text
+
+
+def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_STALL_SECONDS", 0.5)
+    target = tmp_path / "target"
+    streams = sys.stdout, sys.stderr
+    with silent() as address:
+        use_mirrors(monkeypatch, address)
+        began = time.monotonic()
+        with pytest.raises(data.DataError) as caught:
+            data.download("KMNIST", target)
+        assert time.monotonic() - began < 5
+        check_sentence_of_failure(caught.value)
+        assert "nothing arrived" in str(caught.value)
+        assert list(target.iterdir()) == []
+        after = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = streams
+        assert after == streams, "what is printed after a stalled download must still be seen"
+
+
+def test_stalled_download_does_not_go_on_in_the_background(
+    packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_STALL_SECONDS", 0.5)
+    target = tmp_path / "target"
+    streams = sys.stdout, sys.stderr
+    with served(packed_set) as address:
+        with silent() as stalling:
+            use_mirrors(monkeypatch, stalling, address)
+            with pytest.raises(data.DataError):
+                data.download("KMNIST", target)
+        for thread in threading.enumerate():
+            if thread.name == "download":
+                thread.join(5)
+        sys.stdout, sys.stderr = streams
+        assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize("directory", [None, "", "a\0b", "/proc/nope/x"])
+def test_download_into_bad_directory(directory: str | None) -> None:
+    with pytest.raises(data.DataError) as caught:
+        data.download("KMNIST", directory)  # type: ignore[arg-type]
+    check_sentence(caught.value, "expected")
+
+
+def test_download_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(data.DataError) as caught:
+        data.download("KMNIST", tmp_path / "file")
+    check_sentence(caught.value, "expected")
