@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages import common
 
-st.set_page_config(page_title="Tempotron Explorer", page_icon=":material/neurology:", layout="wide")
+st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
 page = st.navigation(
     [

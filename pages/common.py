@@ -12,6 +12,7 @@ import streamlit as st
 import torch
 
 from tempotron_core import data
+from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
 from tempotron_core.model import Decision, Model, decide
 from tempotron_core.training import Settings, devices, untrained
@@ -200,6 +201,12 @@ def chart(figure: go.Figure, key: str, alt: str, **more: Any) -> Any:
 def takeaway(words: str) -> None:
     """The one line over a chart that says what it shows."""
     st.markdown(f"#### {words}")
+
+
+def verdict(info: VoltageInfo) -> str:
+    """The decision as a headline, in the true class's colour where it is right and the predicted one's where not."""
+    right = info.predicted == info.true and not info.tied
+    return f"## :{'blue' if right else 'orange'}[{info.verdict}]"
 
 
 def image_name(chosen: View) -> str:

@@ -8,6 +8,7 @@ from pages import common
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
+FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
 
@@ -45,7 +46,9 @@ def encoder() -> None:
         st.markdown("**Click a pixel**")
         spot = st.empty()
         pixel = int(
-            st.number_input("Pixel, row by row from the top left", 0, 783, 406, key="pixel", bind="query-params")
+            st.number_input(
+                "Pixel, row by row from the top left", 0, 783, FIRST_PIXEL, key="pixel", bind="query-params"
+            )
         )
         with spot:
             digit = figures.digit_figure(view.pixels, pixel, height=290, clickable=True)
@@ -78,10 +81,12 @@ def encoder() -> None:
     common.chart(figures.histogram_figure(raster), "histogram", raster.takeaway)
     with st.expander("The equations"):
         st.latex(
-            r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad \sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
+            r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
+            r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
         )
         st.latex(
-            r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),\quad t_j \geq T:\ \text{no spike}"
+            r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),"
+            r"\quad t_j \geq T:\ \text{no spike}"
         )
         st.caption(
             "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002."

@@ -14,7 +14,7 @@ def path() -> None:
         decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
         view.dataset.classes, view.label,
     )  # fmt: skip
-    st.markdown(f"## {voltages.verdict}")
+    st.markdown(common.verdict(voltages))
     if view.note:
         st.caption(view.note)
     image, spikes = st.columns([1, 2.2])

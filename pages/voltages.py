@@ -31,7 +31,7 @@ def voltages() -> None:
         decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), threshold, classes, view.label,
         None if only == ALL else classes.index(only),
     )  # fmt: skip
-    headline.markdown(f"## {info.verdict}")
+    headline.markdown(common.verdict(info))
     traces, peaks = st.columns([2.3, 1])
     with traces:
         common.chart(figures.traces_figure(info, height=480), "traces", info.verdict)

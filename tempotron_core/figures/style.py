@@ -26,7 +26,7 @@ HISTORY = "#8250df"
 
 def base(height: int, **layout: Any) -> go.Figure:
     """An empty figure with the common layout; layout entries go on top."""
-    axis = {"title": {"font": {"size": 17}, "standoff": 8}, "tickfont": {"size": 15}, "zeroline": False}
+    axis = {"title": {"font": {"size": 17}, "standoff": 14}, "tickfont": {"size": 15}, "zeroline": False}
     figure = go.Figure()
     figure.update_layout(
         height=height,

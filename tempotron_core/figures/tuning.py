@@ -61,7 +61,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         xaxis={"title": {"text": "value x"}, "range": [0, 1], "fixedrange": True},
         yaxis={"title": {"text": "response g"}, "range": [0, 1.04], "fixedrange": True},
         yaxis2={
-            "title": {"text": "spike time (1 − g)·T, ms", "font": {"size": 17}, "standoff": 8},
+            "title": {"text": "spike time (1 − g)·T, ms", "font": {"size": 17}, "standoff": 14},
             "tickfont": {"size": 15},
             "range": [info.T, -0.04 * info.T],
             "overlaying": "y",

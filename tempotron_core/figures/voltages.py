@@ -144,9 +144,14 @@ def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int | None]) -
 def peaks_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     """The peak of every output as a bar, against the threshold."""
     count = len(info.v_max)
+    right = 1.4 * max(info.v_threshold, float(info.v_max.max()))
     figure = style.base(
         height,
-        xaxis={"title": {"text": "peak potential"}, "fixedrange": True},
+        xaxis={
+            "title": {"text": "peak potential"},
+            "range": [min(0.0, 1.05 * float(info.v_max.min())), right],
+            "fixedrange": True,
+        },
         yaxis={
             "range": [count - 0.4, -0.6],
             "tickvals": list(range(count)),
@@ -163,10 +168,16 @@ def peaks_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
             "color": [style.class_colour(i, info.true, info.predicted) for i in range(count)],
             "opacity": [1 if i in (info.true, info.predicted) else 0.6 for i in range(count)],
         },
-        text=[f"{peak:.2f}" for peak in info.v_max],
-        textposition="auto",
-        textfont={"size": 15},
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=np.full(count, right),
+        y=np.arange(count),
+        mode="text",
+        text=[f"<b>{peak:.2f}</b>" if i == info.predicted else f"{peak:.2f}" for i, peak in enumerate(info.v_max)],
+        textposition="middle left",
+        textfont={"size": 15, "color": [style.class_colour(i, info.true, info.predicted) for i in range(count)]},
+        hoverinfo="skip",
     )
     figure.add_vline(x=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
     figure.add_annotation(**style.text(info.v_threshold, 1, "threshold", yref="paper", yanchor="bottom"))

@@ -1,0 +1,98 @@
+"""Images as spike times, and the decision of a network on one of them."""
+
+import numpy as np
+import oracle
+import pytest
+import torch
+
+from tempotron_core import GaussianTuning
+from tempotron_core.model import PIXELS, Model, decide, initial_weight, pixel_times, pixel_tuning
+
+EVERY_VALUE = torch.arange(PIXELS).remainder(256).to(torch.uint8).view(1, 28, 28)
+
+
+@pytest.mark.parametrize(("m", "T", "beta"), [(16, 100, 1.5), (3, 1, 1.5), (4, 1000, 0.7), (9, 50, 4.0)])
+def test_pixels_are_coded_as_the_tuning_curves_say(m: int, T: int, beta: float) -> None:
+    images = torch.cat((EVERY_VALUE, EVERY_VALUE.flip(1), torch.zeros_like(EVERY_VALUE)))
+    tuning = GaussianTuning(PIXELS, m, torch.zeros(PIXELS), torch.ones(PIXELS), beta)
+    wanted = tuning.encode((images / 255).view(3, PIXELS, 1), T).view(3, PIXELS * m)
+    times = pixel_times(images, m, T, beta)
+    assert times.dtype == torch.float32
+    assert torch.equal(times, wanted)
+
+
+def test_one_code_serves_all_pixels() -> None:
+    assert pixel_tuning(7, 2.0).mu.shape == (1, 7)
+    assert pixel_times(EVERY_VALUE, 5, 40).view(PIXELS, 5)[0].tolist() == (
+        pixel_tuning(5).encode(torch.zeros(1, 1, 1), 40).view(-1).tolist()
+    )
+
+
+def test_initial_weights_are_seeded_and_bounded() -> None:
+    weight = initial_weight(4, 10, 3)
+    assert weight.shape == (10, 4 * PIXELS)
+    assert torch.equal(weight, initial_weight(4, 10, 3))
+    assert not torch.equal(weight, initial_weight(4, 10, 4))
+    bound = (4 * PIXELS) ** -0.5
+    assert float(weight.abs().max()) <= bound
+    assert float(weight.abs().max()) > 0.99 * bound
+
+
+def test_decision_agrees_with_the_oracle() -> None:
+    m, T = 3, 20
+    image = torch.randint(0, 256, (28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+    model = Model(initial_weight(m, 4, 1), m, T, 1.5, 12.0, 3.0, 0.8)
+    decision = decide(model, image)
+    times = pixel_times(image.unsqueeze(0), m, T)
+    v = oracle.potential(model.weight.numpy(), oracle.responses(times.numpy(), T, 12.0, 3.0, 0.8))[0]
+    v_max, t_max = oracle.peaks(v[None])
+    assert torch.equal(decision.times, times.view(PIXELS, m))
+    assert np.allclose(decision.v, v, rtol=2e-4, atol=2e-5)
+    assert np.allclose(decision.v_max, v_max[0], rtol=2e-4, atol=2e-5)
+    assert decision.t_max.tolist() == t_max[0].tolist()
+    ranking = sorted(v_max[0].tolist(), reverse=True)
+    assert decision.predicted == int(v_max[0].argmax())
+    assert decision.margin == pytest.approx(ranking[0] - ranking[1], abs=2e-5)
+    assert not decision.tied
+    assert [decision.fired(neuron) for neuron in range(4)] == [bool(peak >= 0.8) for peak in v_max[0]]
+
+
+def test_network_holds_the_weights_without_learning() -> None:
+    model = Model(initial_weight(3, 10, 0), 3, 30, tau=10.0, tau_s=2.0, v_threshold=2.0)
+    net = model.network()
+    assert torch.equal(net.fc.weight, model.weight)
+    assert (net.T, net.tau, net.tau_s, net.v_threshold) == (30, 10.0, 2.0, 2.0)
+    assert not net.fc.weight.requires_grad
+
+
+def test_equal_peaks_are_tied() -> None:
+    decision = decide(Model(torch.zeros(10, 3 * PIXELS), 3, 30), EVERY_VALUE[0])
+    assert decision.predicted == 0
+    assert decision.margin == 0
+    assert decision.tied
+    assert not any(decision.fired(neuron) for neuron in range(10))
+
+
+def test_firing_and_margin_of_known_neurons() -> None:
+    weight = torch.zeros(4, 3 * PIXELS)
+    times = pixel_times(EVERY_VALUE, 3, 60)[0]
+    early = int((times == times[times >= 0].min()).nonzero()[0])
+    weight[1, early], weight[2, early], weight[3, early] = 1.5, 0.5, -1.0
+    decision = decide(Model(weight, 3, 60), EVERY_VALUE[0])
+    # On whole milliseconds the kernel is sampled beside its peak, so a little below the weight.
+    assert decision.v_max.tolist() == pytest.approx([0, 1.5, 0.5, 0], abs=0.01)
+    assert decision.predicted == 1
+    assert decision.margin == pytest.approx(1.0, abs=0.01)
+    assert not decision.tied
+    assert [decision.fired(neuron) for neuron in range(4)] == [False, True, False, False]
+    twins = decide(Model(weight[[2, 1, 1]], 3, 60), EVERY_VALUE[0])
+    assert twins.predicted == 1
+    assert twins.tied
+    assert twins.margin == 0
+
+
+def test_a_single_output_decides_alone() -> None:
+    decision = decide(Model(initial_weight(3, 1, 0), 3, 30), EVERY_VALUE[0])
+    assert decision.predicted == 0
+    assert not decision.tied
+    assert decision.margin == pytest.approx(float(decision.v_max[0]))

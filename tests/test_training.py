@@ -1,0 +1,279 @@
+"""One training run: reproducible, immutable, right to the last step, and refusing what it cannot do."""
+
+import math
+from dataclasses import FrozenInstanceError, replace
+from itertools import pairwise
+from typing import Any
+
+import idx
+import numpy as np
+import oracle
+import pytest
+import torch
+
+from tempotron_core import training
+from tempotron_core.data import Dataset, Split
+from tempotron_core.model import PIXELS, pixel_times
+from tempotron_core.recipes import RECIPES
+from tempotron_core.training import RECORD_EVERY, Settings, Snapshot, TrainingError, devices, run, untrained
+
+TINY = Settings(m=3, T=20, epochs=2, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    return idx.few_digits(195, 100)
+
+
+@pytest.fixture(scope="module")
+def snapshots(few: Dataset) -> list[Snapshot]:
+    return list(run(TINY, few))
+
+
+def learnt(settings: Settings, dataset: Dataset) -> torch.Tensor:
+    """The weights at the end of a run."""
+    weight = list(run(settings, dataset))[-1].weight
+    assert weight is not None
+    return weight
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_seed_determines_the_weights(few: Dataset, recipe: str) -> None:
+    settings = replace(TINY, recipe=recipe, epochs=1, seed=7)
+    weight = learnt(settings, few)
+    assert torch.equal(weight, learnt(settings, few))
+    assert not torch.equal(weight, learnt(replace(settings, seed=8), few))
+    assert not torch.equal(weight, untrained(settings).weight)
+
+
+def test_seed_orders_the_samples_too(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "initial_weight", lambda m, classes, seed: torch.zeros(classes, PIXELS * m))
+    settings = replace(TINY, epochs=1)
+    assert not torch.equal(learnt(settings, few), learnt(replace(settings, seed=1), few))
+
+
+def test_snapshots_never_change(few: Dataset) -> None:
+    seen = []
+    for snapshot in run(TINY, few):
+        seen.append((snapshot, None if snapshot.weight is None else snapshot.weight.clone(), repr(snapshot)))
+        with pytest.raises(FrozenInstanceError):
+            snapshot.step = 3  # type: ignore[misc]
+    weights = []
+    for snapshot, weight, text in seen:
+        assert repr(snapshot) == text
+        if weight is not None and snapshot.weight is not None:
+            assert torch.equal(snapshot.weight, weight)
+            assert snapshot.weight.device.type == "cpu"
+            assert not snapshot.weight.requires_grad
+            weights.append(weight)
+    assert not torch.equal(weights[0], weights[-1])
+
+
+def test_what_a_reader_does_to_a_snapshot_stays_outside(few: Dataset) -> None:
+    weight = learnt(TINY, few)
+    for snapshot in run(TINY, few):
+        if snapshot.weight is not None:
+            last = snapshot.weight.clone()
+            snapshot.weight.zero_()
+    assert torch.equal(last, weight)
+
+
+def test_phases_and_progress(snapshots: list[Snapshot]) -> None:
+    phases = [snapshot.phase for snapshot in snapshots]
+    prepared = [snapshot.prepared for snapshot in snapshots]
+    steps = [snapshot.step for snapshot in snapshots]
+    first_training = phases.index("training")
+    assert set(phases[:first_training]) == {"preparing"}
+    assert set(phases[first_training:-1]) == {"training"}
+    assert phases[-1] == "finished"
+    assert prepared[0] == 0
+    assert prepared == sorted(prepared)
+    assert prepared[first_training - 1] == 1
+    assert steps == sorted(steps)
+    assert {snapshot.total_steps for snapshot in snapshots} == {2 * 25}
+    assert [snapshot.progress for snapshot in snapshots] == [step / 50 for step in steps]
+    for snapshot in snapshots[:first_training]:
+        assert (snapshot.step, snapshot.points, snapshot.epochs, snapshot.weight) == (0, (), (), None)
+        assert snapshot.model is None
+        assert snapshot.seconds_left is None
+    for snapshot in snapshots[first_training:]:
+        assert snapshot.weight is not None
+        assert snapshot.seconds_left is not None
+        assert snapshot.samples_per_second > 0
+    assert snapshots[-1].seconds_left == 0
+    assert snapshots[-1].epoch == 2
+
+
+def test_points_and_epochs_agree(snapshots: list[Snapshot]) -> None:
+    last = snapshots[-1]
+    assert [point.step for point in last.points] == [16, 25, 32, 48, 50]
+    assert RECORD_EVERY == 16
+    assert [(result.epoch, result.step) for result in last.epochs] == [(1, 25), (2, 50)]
+    for before, after in pairwise(snapshots):
+        assert after.points[: len(before.points)] == before.points
+        assert after.epochs[: len(before.epochs)] == before.epochs
+    samples = [16 * 8, 195 - 16 * 8, 7 * 8, 16 * 8, 195 - 23 * 8]
+    for result, mine in zip(last.epochs, (slice(0, 2), slice(2, 5)), strict=True):
+        points, shares = last.points[mine], np.array(samples[mine]) / 195
+        assert math.isclose(sum(shares), 1)
+        assert result.loss == pytest.approx(shares @ [point.loss for point in points])
+        assert result.train_accuracy == pytest.approx(shares @ [point.accuracy for point in points])
+        assert result.samples_per_second == pytest.approx(195 / result.seconds)
+        assert result.seconds > 0
+    for point, batch in zip(last.points, [8, 3, 8, 8, 3], strict=True):
+        assert point.batch_accuracy * batch == pytest.approx(round(point.batch_accuracy * batch))
+        assert 0 <= point.accuracy <= 1
+
+
+def test_test_accuracy_is_that_of_the_published_model(few: Dataset, snapshots: list[Snapshot]) -> None:
+    checked = 0
+    for before, after in pairwise(snapshots):
+        if len(after.epochs) > len(before.epochs):
+            model = after.model
+            assert model is not None
+            with torch.no_grad():
+                peaks = model.network()(pixel_times(few.test.images, 3, 20), "v_max")
+            hits = sum(int(row.argmax()) == label for row, label in zip(peaks, few.test.labels.tolist(), strict=True))
+            assert after.epochs[-1].test_accuracy == hits / 100
+            checked += 1
+    assert checked == 2
+
+
+def test_a_reference_step_is_the_published_rule(few: Dataset) -> None:
+    three = Split(few.train.images[:3], few.train.labels[:3])
+    settings = Settings(
+        m=3, T=20, epochs=2, batch_size=3, lr=0.02, recipe="reference", tau=12.0, tau_s=3.0, v_threshold=0.7
+    )
+    table = oracle.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
+    w = untrained(settings).weight.double().numpy()
+    assert w.shape == (10, 3 * PIXELS)
+    results = []
+    for snapshot in run(settings, Dataset("three", three, three, few.classes, "")):
+        if snapshot.points and len(snapshot.points) > len(results):
+            results.append(snapshot)
+    assert len(results) == 2
+    for snapshot in results:
+        v_max, t_max = oracle.peaks(oracle.potential(w, table))
+        loss, grad = oracle.mse_loss(v_max, 0.7, three.labels.tolist())
+        w = w - 0.02 * oracle.grad_v_max(table, t_max, grad)
+        assert snapshot.points[-1].loss == pytest.approx(loss, rel=1e-4)
+        assert snapshot.weight is not None
+        assert np.allclose(snapshot.weight, w, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Collects the learning rate that the optimiser has at every step."""
+    found: list[float] = []
+
+    class Watched(training.Trainer):
+        def step(self, *arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            result = super().step(*arguments)
+            found.extend(group["lr"] for group in self.optimiser.param_groups)
+            return result
+
+    monkeypatch.setattr(training, "Trainer", Watched)
+    return found
+
+
+def test_cosine_schedule_falls_to_nothing(few: Dataset, rates: list[float]) -> None:
+    list(run(replace(TINY, lr=0.01, epochs=4), few))
+    assert len(rates) == 100
+    assert rates[0] == 0.01
+    assert rates[50] == pytest.approx(0.005)
+    assert rates == sorted(rates, reverse=True)
+    assert 0 <= rates[-1] < 0.01 * 1e-3
+
+
+def test_reference_keeps_its_learning_rate(few: Dataset, rates: list[float]) -> None:
+    list(run(replace(TINY, lr=0.01, recipe="reference"), few))
+    assert rates == [0.01] * 50
+
+
+def test_training_learns() -> None:
+    *_, last = run(Settings(epochs=2), idx.few_digits(2000, 500))
+    assert last.epochs[-1].test_accuracy > 0.6
+    assert last.epochs[-1].train_accuracy > last.epochs[0].train_accuracy
+    assert last.epochs[-1].loss < last.epochs[0].loss
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
+    seen = []
+    with pytest.raises(TrainingError) as caught:
+        seen.extend(run(replace(TINY, lr=1e30, recipe=recipe, epochs=5), few))
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert "expected" in text
+    assert "learning rate" in text
+    assert all(math.isfinite(point.loss) for snapshot in seen for point in snapshot.points)
+
+
+def test_closing_early_is_fine(few: Dataset) -> None:
+    for stop_at in range(6):
+        snapshots = run(TINY, few)
+        for _ in range(stop_at):
+            next(snapshots)
+        snapshots.close()  # type: ignore[attr-defined]
+        with pytest.raises(StopIteration):
+            next(snapshots)
+
+
+@pytest.mark.parametrize(("samples", "batch_size", "T"), [(1, 64, 20), (5, 64, 20), (5, 5, 20), (5, 4, 20), (3, 1, 1)])
+def test_small_runs(few: Dataset, samples: int, batch_size: int, T: int) -> None:
+    split = Split(few.train.images[:samples], few.train.labels[:samples])
+    settings = replace(TINY, batch_size=batch_size, T=T)
+    *_, last = run(settings, Dataset("small", split, split, few.classes, ""))
+    assert last.phase == "finished"
+    assert last.step == last.total_steps == 2 * math.ceil(samples / batch_size)
+    assert len(last.epochs) == 2
+
+
+def test_devices_end_with_the_cpu() -> None:
+    assert devices()[-1] == "cpu"
+    assert len(set(devices())) == len(devices())
+    assert len(devices()) == torch.cuda.device_count() + 1
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_every_device_trains(few: Dataset, device: str) -> None:
+    if device not in devices():
+        pytest.skip(f"no {device} here")
+    *_, last = run(replace(TINY, device=device), few)
+    assert last.phase == "finished"
+    assert last.weight is not None
+    assert torch.allclose(last.weight, learnt(TINY, few), atol=1e-3)
+
+
+NAN = float("nan")
+REAL = ("lr", "beta", "tau", "tau_s", "v_threshold")
+WHOLE = ("batch_size", "T", "epochs", "m", "seed")
+CHOICE = ("device", "dataset", "recipe")
+BAD: list[tuple[str, object]] = [
+    *((name, value) for name in REAL for value in (0, -1, 0.0, NAN, math.inf, -math.inf, "1", True, None)),
+    *((name, value) for name in WHOLE for value in (-1, NAN, 1.5, 8.0, math.inf, "8", "", True, None)),
+    *((name, 0) for name in WHOLE if name != "seed"),
+    *((name, value) for name in CHOICE for value in (0, -1, NAN, "", "nope", "CPU", True, None)),
+    ("m", 1),
+    ("m", 2),
+    ("tau_s", 15.0),
+    ("device", "cuda:9"),
+    ("device", "cuda"),
+    ("dataset", "mnist"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_bad_settings_are_refused(name: str, value: object) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        replace(Settings(), **{name: value})  # type: ignore[arg-type]
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert "expected" in text
+    assert "got" in text
+
+
+def test_defaults_are_allowed_and_hashable() -> None:
+    assert Settings() == Settings()
+    assert len({Settings(), Settings(seed=1), Settings()}) == 2
+    assert Settings(seed=0, batch_size=1, T=1, epochs=1, m=3).m == 3
