@@ -160,8 +160,12 @@ def _offer_download(name: str, directory: str) -> None:
     if not st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch"):
         return
     bar = st.progress(0.0, f"Asking for {name}")
+
+    def show(share: float, message: str) -> None:
+        bar.progress(share, message)
+
     try:
-        data.download(name, directory, lambda share, message: bar.progress(share, message) and None)
+        data.download(name, directory, show)
     except data.DataError as error:
         bar.empty()
         st.error(str(error), icon=":material/cloud_off:")

@@ -1,5 +1,7 @@
 """Train, watch it learn, and see the weights form."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -16,7 +18,7 @@ def settings_form() -> Settings | None:
     """The run's parameters; None and a sentence where they do not fit."""
     first, second = st.columns(4), st.columns(4)
 
-    def kept(key: str) -> dict[str, str]:
+    def kept(key: str) -> dict[str, Any]:
         return {"key": f"train_{key}", "persist_state": "session"}
 
     recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **kept("recipe"))

@@ -115,7 +115,7 @@ def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.nda
     return maps.reshape(len(weight), _SIDE, _SIDE)
 
 
-def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5, height: int = 380) -> go.Figure:
+def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5, height: int = 470) -> go.Figure:
     """One map an output, all on one symmetric diverging scale: purple inhibits, green excites."""
     rows = -(-len(maps) // columns)
     figure = make_subplots(rows, columns, subplot_titles=classes, horizontal_spacing=0.012, vertical_spacing=0.1)
@@ -126,7 +126,7 @@ def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5,
     ticks = [-127, 0, 127]
     figure.update_layout(
         height=height,
-        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        margin={"l": 0, "r": 0, "t": 28, "b": 60},
         uirevision="fixed",
         dragmode=False,
         coloraxis={
@@ -134,11 +134,15 @@ def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5,
             "cmax": 127,
             "colorscale": [[0, "#762a83"], [0.25, "#c2a5cf"], [0.5, "#f7f7f7"], [0.75, "#7fbf7b"], [1, "#1b7837"]],
             "colorbar": {
-                "title": {"text": "weight"},
+                "title": {"text": "weight", "side": "top"},
                 "tickvals": ticks,
                 "ticktext": [f"{tick / 127 * limit:+.2g}" if tick else "0" for tick in ticks],
-                "thickness": 14,
+                "thickness": 12,
                 "tickfont": {"size": 15},
+                "orientation": "h",
+                "y": -0.02,
+                "yanchor": "top",
+                "len": 0.6,
             },
         },
     )

@@ -89,9 +89,10 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
         hovermode="closest",
     )
     t = np.arange(T)
-    front = [info.true, info.predicted] if info.chosen is None else [info.chosen]
-    order = [i for i in range(len(info.v)) if i not in front] + [i for i in reversed(front) if i is not None]
-    for i in dict.fromkeys(order):
+    leaders = (info.true, info.predicted) if info.chosen is None else (info.chosen,)
+    front = [i for i in dict.fromkeys(leaders) if i is not None]
+    order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
+    for i in order:
         leading = i in front
         faint = info.chosen is not None and not leading
         colour = style.class_colour(i, info.true, info.predicted)
@@ -112,7 +113,7 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     return figure
 
 
-def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int | None]) -> None:
+def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int]) -> None:
     """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
     for fired, symbol in ((True, "diamond"), (False, "circle-open")):
         which = [i for i in range(len(info.v)) if bool(info.fired[i]) == fired and (info.chosen in (None, i))]
@@ -132,7 +133,7 @@ def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int | None]) -
             ],
             hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
         )
-    for i in dict.fromkeys(i for i in front if i is not None):
+    for i in front:
         colour = style.class_colour(i, info.true, info.predicted)
         words = f"<b>{info.classes[i]}</b> · {info.t_max[i]:.0f} ms"
         figure.add_annotation(

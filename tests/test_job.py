@@ -1,0 +1,446 @@
+"""The background job: its states in every order, one thread at most, and a quick end."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import idx
+import pytest
+import torch
+
+from tempotron_core import data, job
+from tempotron_core.job import Job, JobError, Trainings
+from tempotron_core.training import Settings, Snapshot, TrainingError, run
+
+Train = Callable[[Settings, data.Dataset | None], Iterator[Snapshot]]
+ACTIONS = ("start", "pause", "resume", "stop")
+SEQUENCES = [sequence for length in range(1, 5) for sequence in product(ACTIONS, repeat=length)]
+
+
+@dataclass
+class NoLog:
+    path: Path = Path("log")
+    written: list[Snapshot] = field(default_factory=list)
+
+    def write(self, snapshot: Snapshot) -> None:
+        self.written.append(snapshot)
+
+
+@pytest.fixture
+def unlogged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave nothing on disk."""
+
+    @contextmanager
+    def nowhere(_: Settings) -> Iterator[NoLog]:
+        yield NoLog()
+
+    monkeypatch.setattr(job, "logged", nowhere)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(m=3, T=20, epochs=2, batch_size=8, log_dir=str(tmp_path))
+
+
+def with_train(train: Train) -> type[Job]:
+    """The job class, training as told."""
+
+    class Told(Job):
+        def __init__(self, settings: Settings, dataset: data.Dataset | None = None, train: Train = train) -> None:
+            super().__init__(settings, dataset, train)
+
+    return Told
+
+
+def snapshot(settings: Settings, phase: str = "training", step: int = 0) -> Snapshot:
+    return Snapshot(settings, phase, 100, step, weight=torch.full((2, 3), float(step)))
+
+
+def endless(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    """A run that goes on until it is stopped."""
+    step = 0
+    while True:
+        step += 1
+        yield snapshot(settings, step=step)
+        time.sleep(0.0005)
+
+
+def ending(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    yield snapshot(settings, step=1)
+    yield snapshot(settings, "finished", step=100)
+
+
+@dataclass
+class Gate:
+    """A run that does nothing but wait inside its first step until the gate opens."""
+
+    opened: threading.Event = field(default_factory=threading.Event)
+    reached: threading.Event = field(default_factory=threading.Event)
+
+    def train(self, settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+        self.reached.set()
+        self.opened.wait(10)
+        yield snapshot(settings, step=1)
+
+
+@contextmanager
+def trainings() -> Iterator[Trainings]:
+    """A registry that leaves no thread behind."""
+    registry = Trainings()
+    try:
+        yield registry
+    finally:
+        registry.shutdown()
+        job.atexit.unregister(registry.shutdown)  # type: ignore[attr-defined]
+        assert workers() == []
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "training"]
+
+
+def state(registry: Trainings) -> str:
+    return "idle" if registry.status is None else registry.status.state
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def check_refused(registry: Trainings, settings: Settings, kind: type[Job], word: str) -> None:
+    before = registry.job
+    with pytest.raises(JobError) as caught:
+        registry.start(settings, job=kind)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert text.startswith("Expected no training in progress")
+    assert word in text
+    assert registry.job is before
+
+
+MOVES = {
+    ("running", "pause"): "paused",
+    ("paused", "resume"): "running",
+    ("running", "stop"): "stopping",
+    ("paused", "stop"): "stopping",
+}
+
+
+def apply(registry: Trainings, action: str, settings: Settings, kind: type[Job], now: str) -> str:
+    """Do one thing and return the state in which the job must now be."""
+    if action != "start":
+        if registry.job is not None:
+            getattr(registry.job, action)()
+        return MOVES.get((now, action), now)
+    if now in ("running", "paused", "stopping"):
+        check_refused(registry, settings, kind, now)
+        return now
+    registry.start(settings, job=kind)
+    return "running"
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_every_sequence_on_a_busy_worker(settings: Settings) -> None:
+    for sequence in SEQUENCES:
+        gate, now = Gate(), "idle"
+        with trainings() as registry:
+            for action in sequence:
+                now = apply(registry, action, settings, with_train(gate.train), now)
+                assert state(registry) == now, sequence
+                assert len(workers()) == ("start" in sequence and now != "idle"), sequence
+            gate.opened.set()
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_every_sequence_on_a_quick_worker(settings: Settings) -> None:
+    kind = with_train(endless)
+    for sequence in SEQUENCES:
+        now = "idle"
+        with trainings() as registry:
+            for action in sequence:
+                now = apply(registry, action, settings, kind, now)
+                if now == "stopping":
+                    assert registry.job is not None
+                    assert registry.job.join(5)
+                    now = "stopped"
+                assert state(registry) == now, sequence
+                assert len(workers()) == (now in ("running", "paused")), sequence
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_paused_means_no_new_snapshots(settings: Settings) -> None:
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(endless))
+
+        def step() -> int:
+            return worker.status.snapshot.step if worker.status.snapshot else 0
+
+        wait_until(lambda: step() > 2)
+        worker.pause()
+        assert worker.status.active
+        time.sleep(0.02)
+        held = step()
+        time.sleep(0.05)
+        assert step() == held
+        worker.resume()
+        wait_until(lambda: step() > held)
+        worker.stop()
+        assert worker.join(5)
+        assert worker.status.state == "stopped"
+        assert not worker.status.active
+        assert worker.status.error is None
+        assert step() >= held
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
+    with trainings() as registry:
+        assert registry.status is registry.finished is registry.live_model() is registry.finished_model() is None
+        for _ in range(3):
+            worker = registry.start(settings, job=with_train(ending))
+            assert worker.join(5)
+            assert state(registry) == "finished"
+            for action in ("pause", "resume", "stop"):
+                getattr(worker, action)()
+                assert state(registry) == "finished"
+            status = registry.status
+            assert status is not None
+            assert status.snapshot is not None
+            assert (status.snapshot.step, status.log, status.error) == (100, "log", None)
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
+    gate = Gate()
+
+    def train(settings: Settings, dataset: data.Dataset | None) -> Iterator[Snapshot]:
+        for _ in gate.train(settings, dataset):
+            yield snapshot(settings, "finished")
+
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(train))
+        worker.pause()
+        gate.opened.set()
+        assert worker.join(5)
+        assert state(registry) == "finished"
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
+    for _ in range(30):
+        with trainings() as registry:
+            barrier, started, refused = threading.Barrier(4), [], []
+
+            def start(
+                registry: Trainings = registry,
+                barrier: threading.Barrier = barrier,
+                started: list[Job] = started,
+                refused: list[JobError] = refused,
+            ) -> None:
+                barrier.wait()
+                try:
+                    started.append(registry.start(settings, job=with_train(endless)))
+                except JobError as error:
+                    refused.append(error)
+
+            threads = [threading.Thread(target=start) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert (len(started), len(refused)) == (1, 3)
+            assert registry.job is started[0]
+            assert len(workers()) == 1
+
+
+class Awkward(Exception):
+    def __str__(self) -> str:
+        return "first line\nsecond line"
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (Awkward(), "first line second line"),
+        (ValueError(), "no message"),
+        (RuntimeError("x" * 5000), "xxx"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit(3), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (data.DataError("The data: expected some, got none."), "The data: expected some, got none."),
+        (TrainingError("The loss is gone."), "The loss is gone."),
+    ],
+)
+def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, problem: BaseException, words: str) -> None:
+    def train(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+        yield snapshot(settings, step=5)
+        raise problem
+
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(train))
+        assert worker.join(5)
+        status = worker.status
+        assert status.state == "failed"
+        assert status.error is not None
+        assert len(status.error.splitlines()) == 1
+        assert len(status.error) < 400
+        assert words in status.error
+        assert status.snapshot is not None
+        assert status.snapshot.step == 5
+        assert registry.start(settings, job=with_train(ending)).join(5)
+        assert state(registry) == "finished"
+
+
+def test_a_log_that_cannot_be_written_fails_the_run(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with trainings() as registry:
+        worker = registry.start(Settings(log_dir=str(tmp_path / "file")), job=with_train(endless))
+        assert worker.join(10)
+        assert worker.status.state == "failed"
+        assert worker.status.error is not None
+        assert worker.status.error.startswith("log directory")
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
+    def failing(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+        yield snapshot(settings, step=7)
+        raise ValueError("no")
+
+    with trainings() as registry:
+        registry.start(settings, job=with_train(ending)).join(5)
+        finished = registry.finished
+        assert finished is not None
+        for kind in (endless, failing, endless):
+            worker = registry.start(settings, job=with_train(kind))
+            wait_until(lambda worker=worker: worker.status.snapshot is not None)  # type: ignore[misc]
+            worker.stop()
+            assert worker.join(5)
+            assert registry.finished is finished
+            model, live = registry.finished_model(), registry.live_model()
+            assert model is not None
+            assert live is not None
+            assert model.weight.unique().tolist() == [100]
+            assert live.weight.unique().tolist() != [100]
+        other = registry.start(settings, job=with_train(ending))
+        assert other.join(5)
+        assert registry.finished is other.status
+
+
+def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
+    turn, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def by_turns(settings: Settings, dataset: data.Dataset | None) -> Iterator[Snapshot]:
+        for snapshot in run(settings, dataset):
+            yield snapshot
+            if snapshot.weight is not None:
+                done.release()
+                assert turn.acquire(timeout=10)
+
+    held = []
+    with trainings() as registry:
+        worker = registry.start(settings, idx.few_digits(200, 20), with_train(by_turns))
+        for _ in range(4):
+            assert done.acquire(timeout=10)
+            model = registry.live_model()
+            assert model is not None
+            held.append((model.weight, model.weight.clone()))
+            turn.release()
+        worker.stop()
+        turn.release(100)
+        assert worker.join(5)
+    assert all(torch.equal(weight, copy) for weight, copy in held)
+    assert not torch.equal(held[0][0], held[-1][0])
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("paused", [False, True])
+def test_shutdown_is_quick(settings: Settings, paused: bool) -> None:
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(endless))
+        wait_until(lambda: worker.status.snapshot is not None)
+        if paused:
+            worker.pause()
+        began = time.monotonic()
+        registry.shutdown()
+        assert time.monotonic() - began < 1
+        assert state(registry) == "stopped"
+        registry.shutdown()
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_shutdown_does_not_wait_for_a_busy_worker(settings: Settings) -> None:
+    gate = Gate()
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(gate.train))
+        assert gate.reached.wait(5)
+        assert all(thread.daemon for thread in workers())
+        began = time.monotonic()
+        registry.shutdown()
+        assert time.monotonic() - began < 3
+        assert state(registry) == "stopping"
+        gate.opened.set()
+        assert worker.join(5)
+        assert state(registry) == "stopped"
+
+
+def test_shutdown_before_any_run() -> None:
+    with trainings() as registry:
+        registry.shutdown()
+        assert registry.status is None
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_the_first_run_starts_only_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "run", endless)
+    monkeypatch.setattr(Job.__init__, "__defaults__", (None, endless))
+    with trainings() as registry:
+        threads = [threading.Thread(target=registry.start_first, args=(settings,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        first = registry.job
+        assert first is not None
+        assert len(workers()) == 1
+        registry.start_first(settings)
+        first.stop()
+        assert first.join(5)
+        registry.start_first(settings)
+        assert registry.job is first
+        assert state(registry) == "stopped"
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_first_run_does_not_disturb_one_already_there(settings: Settings) -> None:
+    with trainings() as registry:
+        worker = registry.start(settings, job=with_train(endless))
+        registry.start_first(settings)
+        assert registry.job is worker
+
+
+def test_a_real_run(settings: Settings) -> None:
+    few = idx.few_digits(100, 50)
+    with trainings() as registry:
+        worker = registry.start(settings, few)
+        assert worker.join(20)
+        status = registry.finished
+        assert status is not None
+        assert status.snapshot is not None
+        assert status.error is None
+        assert len(status.snapshot.epochs) == 2
+        assert status.log is not None
+        assert Path(status.log, "settings.json").is_file()
+        model = registry.finished_model()
+        *_, same = run(settings, few)
+        assert model is not None
+        assert same.weight is not None
+        assert torch.equal(model.weight, same.weight)

@@ -1,0 +1,262 @@
+"""The headless command: its last line is JSON, Ctrl-C keeps what was learnt, bad input gets one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import idx
+import pytest
+
+from tempotron_core import data, train
+from tempotron_core.training import Settings, Snapshot, run
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
+KEYS = {
+    "settings", "interrupted", "steps", "test_accuracy", "train_accuracy", "loss", "seconds_per_epoch",
+    "samples_per_second", "preparation_seconds", "log",
+}  # fmt: skip
+
+
+def begin(arguments: list[str], errors: Path) -> subprocess.Popen[str]:
+    """The command in a process of its own; what it says on stderr goes to a file."""
+    with errors.open("w") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tempotron_core.train", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+        )
+
+
+def last_line(text: str) -> dict[str, Any]:
+    """The JSON object in the last line printed."""
+    found = json.loads(text.splitlines()[-1])
+    assert isinstance(found, dict)
+    assert set(found) == KEYS
+    assert set(found["settings"]) == {field.name for field in fields(Settings)}
+    return found
+
+
+def test_command_trains_and_reports(tmp_path: Path) -> None:
+    command = begin([*SMALL, "--log-dir", str(tmp_path / "runs")], tmp_path / "errors")
+    output, _ = command.communicate(timeout=50)
+    errors = (tmp_path / "errors").read_text()
+    assert command.returncode == 0
+    assert "Traceback" not in errors
+    assert "test accuracy" in errors
+    report = last_line(output)
+    assert report["interrupted"] is False
+    assert report["steps"] == 40
+    for key in ("test_accuracy", "train_accuracy", "loss", "seconds_per_epoch"):
+        assert len(report[key]) == 1
+        assert report[key][0] > 0
+    assert report["test_accuracy"][0] <= 1
+    assert report["samples_per_second"] > 0
+    assert report["settings"]["dataset"] == data.EMBEDDED
+    assert report["settings"]["m"] == 4
+    log = Path(report["log"])
+    assert log.parent == tmp_path / "runs"
+    assert list(log.glob("events.*"))
+    assert json.loads((log / "settings.json").read_text()) == report["settings"]
+
+
+def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    arguments = ["--epochs", "1000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
+    with begin(arguments, errors) as command:
+        try:
+            end = time.monotonic() + 40
+            while "epoch 1:" not in errors.read_text():
+                assert command.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            command.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            output, _ = command.communicate(timeout=20)
+            assert time.monotonic() - began < 3
+        finally:
+            command.kill()
+    assert command.returncode == 130
+    assert "Traceback" not in errors.read_text()
+    assert "Stopped" in errors.read_text().splitlines()[-1]
+    report = last_line(output)
+    assert report["interrupted"] is True
+    assert report["steps"] > 0
+    assert 1 <= len(report["test_accuracy"]) < 1000
+    assert Path(report["log"]).is_dir()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded digits are few."""
+    digits = idx.few_digits(60, 20)
+    monkeypatch.setattr(data, "load", lambda name, directory: digits)
+
+
+@pytest.mark.usefixtures("few")
+def test_long_names_and_short_ones_mean_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"device": "cpu", "batch_size": 7, "lr": 0.002, "T": 20, "epochs": 2, "m": 3, "seed": 5}
+    long = ["--device", "--batch-size", "--learning-rate", "--time-steps", "--epochs", "--neurons", "--seed"]
+    short = ["-d", "-b", "-l", "-T", "-e", "-m", "-s"]
+    for names in (long, short):
+        arguments = [str(text) for pair in zip(names, values.values(), strict=True) for text in pair]
+        recipe = "--recipe" if names is long else "-r"
+        assert train.main([*arguments, recipe, "reference", "--log-dir", str(tmp_path)]) == 0
+        report = last_line(capsys.readouterr().out)
+        wanted = {**values, "recipe": "reference", "dataset": "embedded", "dataset_dir": None, "log_dir": str(tmp_path)}
+        assert report["settings"] == {**report["settings"], **wanted}
+        assert len(report["loss"]) == 2
+
+
+@pytest.mark.parametrize(("named", "loaded"), [([], "MNIST"), (["--dataset", "KMNIST"], "KMNIST")])
+def test_a_directory_means_mnist_unless_another_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: list[str], loaded: str
+) -> None:
+    idx.write_set(tmp_path, loaded)
+    command = ["--dataset-dir", str(tmp_path), *named, "-m", "3", "-T", "20", "-e", "1", "--log-dir", str(tmp_path)]
+    assert train.main(command) == 0
+    report = last_line(capsys.readouterr().out)
+    assert report["settings"]["dataset"] == loaded
+    assert report["steps"] == 1
+
+
+def test_download_of_a_set_already_there_is_no_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idx.write_set(tmp_path)
+    command = [
+        "--download",
+        "--dataset-dir",
+        str(tmp_path),
+        "-m",
+        "3",
+        "-T",
+        "20",
+        "-e",
+        "1",
+        "--log-dir",
+        str(tmp_path),
+    ]
+    assert train.main(command) == 0
+    assert last_line(capsys.readouterr().out)["settings"]["dataset"] == "MNIST"
+
+
+BAD = {
+    "too few neurons": (["-m", "2"], "expected an integer of at least 3, got 2"),
+    "no learning rate": (["--lr", "nan"], "got nan"),
+    "negative learning rate": (["--lr", "-1"], "got -1"),
+    "no epoch": (["--epochs", "0"], "got 0"),
+    "no time": (["-T", "0"], "got 0"),
+    "no batch": (["--batch-size", "0"], "got 0"),
+    "batch in words": (["--batch-size", "x"], "'x'"),
+    "broken batch": (["--batch-size", "1.5"], "'1.5'"),
+    "negative seed": (["--seed", "-1"], "got -1"),
+    "absent device": (["--device", "cuda:9"], "'cuda:9'"),
+    "unknown device": (["--device", "abacus"], "'abacus'"),
+    "absent directory": (["--dataset-dir", "/nope"], "/nope"),
+    "set without directory": (["--dataset", "MNIST"], "expected a folder"),
+    "unknown set": (["--dataset", "nope"], "'nope'"),
+    "unknown recipe": (["--recipe", "nope"], "'nope'"),
+    "unknown flag": (["--nope"], "--nope"),
+    "flag without value": (["--lr"], "--lr"),
+    "download without directory": (["--download"], "--dataset-dir"),
+    "equal time constants": (["--tau", "3", "--tau-s", "3"], "tau"),
+}
+
+
+def check_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train.main(arguments)
+    assert caught.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert len(errors.splitlines()) == 1, errors
+    assert "Traceback" not in errors
+    assert words in errors
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD.values(), ids=BAD.keys())
+def test_bad_input_gets_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    check_refused([*arguments, "--log-dir", str(tmp_path / "runs")], words, capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_log_directory_that_is_a_file_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    check_refused(["--log-dir", str(tmp_path / "file")], "log directory: expected", capsys)
+
+
+def test_broken_set_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = idx.write_set(tmp_path)
+    (raw / idx.FILES[2]).write_bytes(b"broken")
+    check_refused(["--dataset-dir", str(tmp_path), "--log-dir", str(tmp_path)], idx.FILES[2], capsys)
+
+
+def test_bad_input_from_a_shell(tmp_path: Path) -> None:
+    command = begin(["-m", "2"], tmp_path / "errors")
+    output, _ = command.communicate(timeout=50)
+    assert (command.returncode, output) == (2, "")
+    assert len((tmp_path / "errors").read_text().splitlines()) == 1
+
+
+@pytest.mark.usefixtures("few")
+def test_diverging_run_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train.main([*SMALL, "-b", "1", "--lr", "1e30", "--log-dir", str(tmp_path)])
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("The loss is no longer finite")
+
+
+def test_help_explains_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for name in ("--dataset-dir", "--batch-size", "--lr", "--time-steps", "--neurons", "--recipe", "reference:"):
+        assert name in text
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_interrupt_at_any_time_gives_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    def interrupted(settings: Settings, dataset: data.Dataset) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(run(settings, dataset), 1):
+            yield snapshot
+            if number == count:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "run", interrupted)
+    assert train.main([*SMALL, "-b", "2", "--log-dir", str(tmp_path)]) == 130
+    output, errors = capsys.readouterr()
+    report = last_line(output)
+    assert report["interrupted"] is True
+    assert report["test_accuracy"] == []
+    assert report["steps"] == (16 if count == 4 else 0)
+    assert "Traceback" not in errors
+
+
+def test_interrupt_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "load", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--log-dir", str(tmp_path)])
+    assert caught.value.code == 130
+    assert len(capsys.readouterr().err.splitlines()) == 1
