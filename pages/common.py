@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 
@@ -52,8 +51,14 @@ class View:
     def label(self) -> int:
         return int(self.dataset.test.labels[self.index])
 
-    def decision(self) -> Decision:
-        return decide(self.model, self.image)
+    def voltages(self, model: Model | None = None, chosen: int | None = None) -> tuple[Decision, VoltageInfo]:
+        """The decision of the chosen model, or of another, on the image, and what is drawn of it."""
+        decision = decide(model or self.model, self.image)
+        info = VoltageInfo(
+            decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
+            self.dataset.classes, self.label, chosen,
+        )  # fmt: skip
+        return decision, info
 
 
 @st.cache_resource
@@ -196,7 +201,7 @@ def describe(status: Status) -> str:
     return f"{status.state.capitalize()}: {name}, epoch {snapshot.epoch} of {settings.epochs}{accuracy}"
 
 
-def chart(figure: go.Figure, key: str, alt: str, **more: Any) -> Any:
+def chart(figure: Any, key: str, alt: str, **more: Any) -> Any:
     """A figure in the page's theme, with a stable identity and a text alternative."""
     config = {"displayModeBar": False, "scrollZoom": False}
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)

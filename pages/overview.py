@@ -8,12 +8,8 @@ from tempotron_core import figures
 
 def path() -> None:
     view = common.view()
-    decision = view.decision()
+    decision, voltages = view.voltages()
     raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
-    voltages = figures.VoltageInfo(
-        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
-        view.dataset.classes, view.label,
-    )  # fmt: skip
     st.markdown(common.verdict(voltages))
     if view.note:
         st.caption(view.note)

@@ -6,31 +6,29 @@ import streamlit as st
 
 from pages import common
 from tempotron_core import figures
-from tempotron_core.model import decide
 
 ALL = "all"
 
 
 def voltages() -> None:
     view = common.view()
-    model, classes = view.model, view.dataset.classes
+    classes = view.dataset.classes
     headline, controls = st.empty(), st.columns(4)
-    tau = controls[0].slider("tau, membrane, ms", 1.0, 100.0, model.tau, 0.25, key="tau", bind="query-params")
-    tau_s = controls[1].slider("tau_s, synapse, ms", 0.25, 50.0, model.tau_s, 0.25, key="tau_s", bind="query-params")
+    tau = controls[0].slider("tau, membrane, ms", 1.0, 100.0, view.model.tau, 0.25, key="tau", bind="query-params")
+    tau_s = controls[1].slider(
+        "tau_s, synapse, ms", 0.25, 50.0, view.model.tau_s, 0.25, key="tau_s", bind="query-params"
+    )
     threshold = controls[2].slider(
-        "threshold", 0.1, 3.0, model.v_threshold, 0.05, key="threshold", bind="query-params",
+        "threshold", 0.1, 3.0, view.model.v_threshold, 0.05, key="threshold", bind="query-params",
         help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
     )  # fmt: skip
     only = controls[3].selectbox("Show", (ALL, *classes), key="neuron", bind="query-params")
     try:
-        decision = decide(replace(model, tau=tau, tau_s=tau_s, v_threshold=threshold), view.image)
+        model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
+        _, info = view.voltages(model, None if only == ALL else classes.index(only))
     except ValueError as error:
         headline.warning(str(error), icon=":material/error:")
         return
-    info = figures.VoltageInfo(
-        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), threshold, classes, view.label,
-        None if only == ALL else classes.index(only),
-    )  # fmt: skip
     headline.markdown(common.verdict(info))
     traces, peaks = st.columns([2.3, 1])
     with traces:

@@ -7,14 +7,13 @@ the IEEE 86(11), 2278-2324, 1998.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +118,7 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
             f"dataset directory: expected a folder that holds {name}, got {directory!r}; name one, or use the "
             "embedded digits."
         )
-    return Path(directory).expanduser() / name / "raw"
+    return Path(os.path.expanduser(directory)) / name / "raw"
 
 
 def random_index(split: Split, seed: int, label: int | None = None) -> int:
@@ -140,6 +139,15 @@ def download(
     raw, report = raw_folder(name, directory), progress or (lambda share, message: None)
     source = _torchvision_class(name)
     outcome: list[BaseException] = []
+    given_up = threading.Event()
+
+    def mirrors(_: object) -> Iterator[str]:
+        for mirror in source.mirrors:
+            if given_up.is_set():
+                raise TimeoutError("given up")
+            yield mirror
+
+    until = type(name, (source,), {"mirrors": property(mirrors)})
     try:
         raw.parent.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=raw.parent.parent))
@@ -151,8 +159,7 @@ def download(
 
     def fetch() -> None:
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                source(str(work), train=True, download=True)
+            until(str(work), train=True, download=True)
         except BaseException as error:
             outcome.append(error)
 
@@ -184,6 +191,7 @@ def download(
             "free or choose another folder."
         ) from error
     finally:
+        given_up.set()
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -209,8 +217,9 @@ def _validated(name: str, raw: Path, kind: str) -> Split:
             f"the files do not belong together, {again.replace('it', 'both')}."
         )
     try:
-        found = _torchvision_class(name)(str(raw.parent.parent), train=kind == "train", download=False)
-        pixels, classes = found.data, found.targets.long()
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        pixels, classes = read_image_file(str(images)), read_label_file(str(labels))
     except Exception as error:
         raise DataError(f"{images.name}: expected {name} images, could not read them ({error}); {again}.") from error
     if int(classes.max()) > 9:

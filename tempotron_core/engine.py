@@ -205,7 +205,7 @@ class _Potential(torch.autograd.Function):
         sums = _by_time(_bag_sum(signed, spikes.afferent, spikes.offsets, onset), spikes)
         if spikes.background is not None:
             common = _bag_sum(rows, spikes.background.afferent, spikes.background.offsets, None)
-            sums = (sums.view(spikes.batch, -1) + common.t().reshape(-1)).view_as(sums)
+            sums = (sums.reshape(spikes.batch, -1) + common.t().reshape(-1)).view_as(sums)
         v = sums @ to_peak
         if rise is not None:
             v += _by_time(_bag_sum(rows, spikes.afferent, spikes.offsets, rise), spikes) @ to_decay

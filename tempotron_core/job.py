@@ -141,9 +141,10 @@ class Trainings:
                     f"{status.settings.dataset}); stop it or wait for its end before starting another."
                 )
             self._keep_finished(status)
-            self._job = job(settings, dataset)
-            self._job.start()
-            return self._job
+            new = job(settings, dataset)
+            new.start()
+            self._job = new
+            return new
 
     def start_first(self, settings: Settings) -> None:
         """Begin a run if this process has never had one."""

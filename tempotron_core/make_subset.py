@@ -36,7 +36,8 @@ def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_
         chosen = rng.permutation(np.concatenate([rng.choice(pool, wanted, replace=False) for pool in pools]))
         arrays[f"{kind}_images"] = split.images.numpy()[chosen]
         arrays[f"{kind}_labels"] = labels[chosen].astype(np.uint8)
-    np.savez_compressed(target, allow_pickle=False, **arrays)
+    with target.open("wb") as stream:  # given a name, numpy would add .npz to it
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
     digest = hashlib.sha256()
     for key in sorted(arrays):
         digest.update(arrays[key].tobytes())

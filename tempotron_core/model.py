@@ -71,28 +71,6 @@ class Decision:
     t_max: torch.Tensor
     v_threshold: float
 
-    @property
-    def predicted(self) -> int:
-        """The class whose peak is highest (the first of equals)."""
-        return int(self.v_max.argmax())
-
-    @property
-    def tied(self) -> bool:
-        """Whether another class reaches exactly the same highest peak."""
-        return int((self.v_max == self.v_max.max()).sum()) > 1
-
-    @property
-    def margin(self) -> float:
-        """How far the highest peak lies above the second highest."""
-        if self.v_max.numel() < 2:
-            return float(self.v_max.max())
-        first, second = self.v_max.topk(2).values.tolist()
-        return float(first - second)
-
-    def fired(self, neuron: int) -> bool:
-        """Whether that neuron's peak reaches the threshold."""
-        return bool(self.v_max[neuron] >= self.v_threshold)
-
 
 def decide(model: Model, image: torch.Tensor) -> Decision:
     """Run one image, uint8 [28, 28], through the network."""

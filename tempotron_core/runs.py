@@ -29,10 +29,10 @@ class RunLog:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(self.path), flush_secs=10)
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
-                f"({error.strerror or error}); choose another one."
+                f"({getattr(error, 'strerror', None) or error}); choose another one."
             ) from error
         self._points = 0
         self._epochs = 0

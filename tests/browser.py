@@ -18,10 +18,16 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {"Overview": "", "Encoder": "encoder", "Voltages": "voltages", "Training": "training"}
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def chromium() -> str | None:
@@ -42,7 +48,7 @@ class Server:
         command += ["--server.port", str(port), "--server.headless", "true"]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
         self._wait()
 
     def _wait(self) -> None:
@@ -52,7 +58,7 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.1)
-        raise RuntimeError(f"no server after 30 s:\n{self.log}")
+        raise RuntimeError(f"no server after 30 s: {self.log}")
 
     @property
     def log(self) -> str:

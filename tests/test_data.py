@@ -94,6 +94,17 @@ def test_subset_needs_enough_digits(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not (tmp_path / "subset.npz").exists()
 
 
+@pytest.mark.parametrize("name", ["subset.npz", "subset", "subset.bin"])
+def test_subset_command_writes_the_file_that_was_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    idx.write_set(tmp_path)
+    monkeypatch.setattr(make_subset.make_subset, "__defaults__", (2, 1))
+    assert make_subset.main(["--dataset-dir", str(tmp_path), "--output", str(tmp_path / name)]) == 0
+    assert name in capsys.readouterr().out
+    assert (tmp_path / name).is_file()
+
+
 @pytest.mark.parametrize(("name", "first_class"), [("MNIST", "0"), ("FashionMNIST", "T-shirt/top"), ("KMNIST", "o")])
 def test_sets_load_by_name(tmp_path: Path, name: str, first_class: str) -> None:
     assert data.available(tmp_path) == ()
@@ -192,6 +203,16 @@ def test_broken_files_give_one_sentence(tmp_path: Path, file: str, damage: Damag
     with pytest.raises(data.DataError) as caught:
         data.load("MNIST", tmp_path)
     check_sentence(caught.value, file, word)
+
+
+def test_what_old_versions_left_beside_the_files_is_not_trusted(tmp_path: Path) -> None:
+    raw = idx.write_set(tmp_path)
+    (raw.parent / "processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(7, 3, 3), torch.full((5,), 3)), raw.parent / "processed" / name)
+    loaded = data.load("MNIST", tmp_path)
+    assert loaded.train.images.shape == (30, 28, 28)
+    assert loaded.test.labels.tolist() == [*range(10), *range(10)]
 
 
 def test_unreadable_file_gives_one_sentence(tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ def test_paused_means_no_new_snapshots(settings: Settings) -> None:
 @pytest.mark.usefixtures("unlogged")
 def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
     with trainings() as registry:
-        assert registry.status is registry.finished is registry.live_model() is registry.finished_model() is None
+        nothing = (registry.job, registry.status, registry.finished, registry.live_model(), registry.finished_model())
+        assert nothing == (None,) * 5
         for _ in range(3):
             worker = registry.start(settings, job=with_train(ending))
             assert worker.join(5)
@@ -236,7 +237,9 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
 def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
     for _ in range(30):
         with trainings() as registry:
-            barrier, started, refused = threading.Barrier(4), [], []
+            barrier = threading.Barrier(4)
+            started: list[Job] = []
+            refused: list[JobError] = []
 
             def start(
                 registry: Trainings = registry,
@@ -258,6 +261,21 @@ def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
             assert (len(started), len(refused)) == (1, 3)
             assert registry.job is started[0]
             assert len(workers()) == 1
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_thread_that_cannot_start_leaves_the_way_free(settings: Settings) -> None:
+    class Unlucky(Job):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    registry = Trainings()
+    try:
+        with pytest.raises((RuntimeError, JobError)):
+            registry.start(settings, job=Unlucky)
+        assert state(registry) not in ("running", "paused", "stopping")
+    finally:
+        job.atexit.unregister(registry.shutdown)  # type: ignore[attr-defined]
 
 
 class Awkward(Exception):

@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from tempotron_core import GaussianTuning
-from tempotron_core.model import PIXELS, Model, decide, initial_weight, pixel_times, pixel_tuning
+from tempotron_core.figures import VoltageInfo
+from tempotron_core.model import PIXELS, Decision, Model, decide, initial_weight, pixel_times, pixel_tuning
 
 EVERY_VALUE = torch.arange(PIXELS).remainder(256).to(torch.uint8).view(1, 28, 28)
+
+
+def shown(decision: Decision) -> VoltageInfo:
+    names = tuple(map(str, range(len(decision.v))))
+    arrays = (part.numpy() for part in (decision.v, decision.v_max, decision.t_max))
+    return VoltageInfo(*arrays, decision.v_threshold, names, None)
 
 
 @pytest.mark.parametrize(("m", "T", "beta"), [(16, 100, 1.5), (3, 1, 1.5), (4, 1000, 0.7), (9, 50, 4.0)])
@@ -51,10 +58,10 @@ def test_decision_agrees_with_the_oracle() -> None:
     assert np.allclose(decision.v_max, v_max[0], rtol=2e-4, atol=2e-5)
     assert decision.t_max.tolist() == t_max[0].tolist()
     ranking = sorted(v_max[0].tolist(), reverse=True)
-    assert decision.predicted == int(v_max[0].argmax())
-    assert decision.margin == pytest.approx(ranking[0] - ranking[1], abs=2e-5)
-    assert not decision.tied
-    assert [decision.fired(neuron) for neuron in range(4)] == [bool(peak >= 0.8) for peak in v_max[0]]
+    assert shown(decision).predicted == int(v_max[0].argmax())
+    assert shown(decision).margin == pytest.approx(ranking[0] - ranking[1], abs=2e-5)
+    assert not shown(decision).tied
+    assert shown(decision).fired.tolist() == [bool(peak >= 0.8) for peak in v_max[0]]
 
 
 def test_network_holds_the_weights_without_learning() -> None:
@@ -67,10 +74,10 @@ def test_network_holds_the_weights_without_learning() -> None:
 
 def test_equal_peaks_are_tied() -> None:
     decision = decide(Model(torch.zeros(10, 3 * PIXELS), 3, 30), EVERY_VALUE[0])
-    assert decision.predicted == 0
-    assert decision.margin == 0
-    assert decision.tied
-    assert not any(decision.fired(neuron) for neuron in range(10))
+    assert shown(decision).predicted == 0
+    assert shown(decision).margin == 0
+    assert shown(decision).tied
+    assert not shown(decision).fired.any()
 
 
 def test_firing_and_margin_of_known_neurons() -> None:
@@ -81,18 +88,18 @@ def test_firing_and_margin_of_known_neurons() -> None:
     decision = decide(Model(weight, 3, 60), EVERY_VALUE[0])
     # On whole milliseconds the kernel is sampled beside its peak, so a little below the weight.
     assert decision.v_max.tolist() == pytest.approx([0, 1.5, 0.5, 0], abs=0.01)
-    assert decision.predicted == 1
-    assert decision.margin == pytest.approx(1.0, abs=0.01)
-    assert not decision.tied
-    assert [decision.fired(neuron) for neuron in range(4)] == [False, True, False, False]
+    assert shown(decision).predicted == 1
+    assert shown(decision).margin == pytest.approx(1.0, abs=0.01)
+    assert not shown(decision).tied
+    assert shown(decision).fired.tolist() == [False, True, False, False]
     twins = decide(Model(weight[[2, 1, 1]], 3, 60), EVERY_VALUE[0])
-    assert twins.predicted == 1
-    assert twins.tied
-    assert twins.margin == 0
+    assert shown(twins).predicted == 1
+    assert shown(twins).tied
+    assert shown(twins).margin == 0
 
 
 def test_a_single_output_decides_alone() -> None:
     decision = decide(Model(initial_weight(3, 1, 0), 3, 30), EVERY_VALUE[0])
-    assert decision.predicted == 0
-    assert not decision.tied
-    assert decision.margin == pytest.approx(float(decision.v_max[0]))
+    assert shown(decision).predicted == 0
+    assert not shown(decision).tied
+    assert shown(decision).margin == pytest.approx(float(decision.v_max[0]))

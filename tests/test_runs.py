@@ -7,7 +7,7 @@ from pathlib import Path
 
 import idx
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from tempotron_core.runs import BATCH_ACCURACY_EVERY, RunLog, logged
 from tempotron_core.training import EpochResult, Point, Settings, Snapshot, TrainingError, run
@@ -77,10 +77,18 @@ def test_settings_are_kept(settings: Settings) -> None:
 
 
 def test_a_run_that_breaks_keeps_its_scalars(settings: Settings) -> None:
-    with pytest.raises(ZeroDivisionError), logged(settings) as log:
-        log.write(Snapshot(settings, "training", 10, points=(Point(16, 0.25, 0.5, 0.5),)))
-        raise ZeroDivisionError
-    assert read_back(log.path) == {"train_loss": [(16, 0.25)]}
+    snapshot = Snapshot(settings, "training", 10, points=(Point(16, 0.25, 0.5, 0.5),))
+    folders = []
+
+    def break_off() -> None:
+        with logged(settings) as log:
+            folders.append(log.path)
+            log.write(snapshot)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert read_back(folders[0]) == {"train_loss": [(16, 0.25)]}
 
 
 def test_runs_of_one_second_get_folders_of_their_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +111,14 @@ def test_log_directory_that_is_a_file(settings: Settings, tmp_path: Path, below:
     assert len(text.splitlines()) == 1
     assert text.startswith("log directory: expected a folder")
     assert "file" in text
+
+
+@pytest.mark.parametrize("log_dir", ["~nobody-of-this-name/runs", "a\0b", "/proc/nope"])
+def test_log_directory_that_cannot_be(settings: Settings, log_dir: str) -> None:
+    with pytest.raises(TrainingError) as caught:
+        RunLog(replace(settings, log_dir=log_dir))
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).startswith("log directory: expected a folder")
 
 
 def test_log_directory_is_made(settings: Settings, tmp_path: Path) -> None:

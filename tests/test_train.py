@@ -13,6 +13,7 @@ from typing import Any
 
 import idx
 import pytest
+import torchvision.datasets
 
 from tempotron_core import data, train
 from tempotron_core.training import Settings, Snapshot, run
@@ -194,6 +195,21 @@ def test_bad_input_gets_one_line(
 def test_log_directory_that_is_a_file_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     check_refused(["--log-dir", str(tmp_path / "file")], "log directory: expected", capsys)
+
+
+def test_failed_download_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--download", "--dataset-dir", str(tmp_path / "sets"), "--log-dir", str(tmp_path)])
+    assert caught.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "MNIST could not be downloaded: tried 127.0.0.1" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert list((tmp_path / "sets").iterdir()) == []
 
 
 def test_broken_set_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,7 +148,7 @@ def test_a_reference_step_is_the_published_rule(few: Dataset) -> None:
     table = oracle.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
     w = untrained(settings).weight.double().numpy()
     assert w.shape == (10, 3 * PIXELS)
-    results = []
+    results: list[Snapshot] = []
     for snapshot in run(settings, Dataset("three", three, three, few.classes, "")):
         if snapshot.points and len(snapshot.points) > len(results):
             results.append(snapshot)
@@ -192,7 +192,7 @@ def test_reference_keeps_its_learning_rate(few: Dataset, rates: list[float]) -> 
 
 
 def test_training_learns() -> None:
-    *_, last = run(Settings(epochs=2), idx.few_digits(2000, 500))
+    *_, last = run(Settings(epochs=2), idx.few_digits(4000, 500))
     assert last.epochs[-1].test_accuracy > 0.6
     assert last.epochs[-1].train_accuracy > last.epochs[0].train_accuracy
     assert last.epochs[-1].loss < last.epochs[0].loss
@@ -200,7 +200,7 @@ def test_training_learns() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
-    seen = []
+    seen: list[Snapshot] = []
     with pytest.raises(TrainingError) as caught:
         seen.extend(run(replace(TINY, lr=1e30, recipe=recipe, epochs=5), few))
     text = str(caught.value)

@@ -1,0 +1,232 @@
+"""The real dashboard in a real Chromium: every page, every control that matters, a whole training."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import PAGES, Server, browser, chromium, settle
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+LONG = 60_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("dashboard"))
+    yield running
+    running.interrupt()
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with browser() as instance:
+        yield instance
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Errors, but for Streamlit's own search for its server below a page's address before it asks at the root."""
+    probe = re.search(r"/\w+/_stcore/(health|host-config)$", message.location["url"])
+    return message.type == "error" and not (probe and "404" in message.text)
+
+
+@pytest.fixture
+def page(chrome: Browser, server: Server) -> Iterator[Page]:
+    """A fresh page; whatever its console or the server complains about fails the test."""
+    complaints: list[str] = []
+    fresh = chrome.new_page(viewport={"width": 1280, "height": 800})
+    fresh.set_default_timeout(LONG)
+    fresh.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    fresh.on("pageerror", lambda error: complaints.append(str(error)))
+    yield fresh
+    assert fresh.locator("[data-testid=stException]").count() == 0
+    fresh.close()
+    assert complaints == []
+    assert not re.search(r"Traceback|Error|WARNING", server.log), server.log
+
+
+def opened(page: Page, server: Server, name: str, query: str = "") -> Page:
+    page.goto(f"{server.url}/{PAGES[name]}?{query}")
+    settle(page)
+    return page
+
+
+def trained(page: Page, server: Server) -> None:
+    """Wait until the model that the first viewer finds is there."""
+    page.goto(server.url)
+    expect(page.get_by_text("Trained cross-entropy on embedded")).to_be_visible(timeout=LONG)
+
+
+def slide(page: Page, label: str, presses: int) -> None:
+    """Move a slider by keys."""
+    thumb = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
+    thumb.focus()
+    for _ in range(abs(presses)):
+        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
+
+
+def headline(page: Page) -> str:
+    return page.locator(".stMain h2, .stMain h4").first.inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_every_page_opens_with_its_figures(
+    page: Page, server: Server, name: str, width: int, theme: str, request: pytest.FixtureRequest
+) -> None:
+    trained(page, server)
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    opened(page, server, name)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    assert page.locator("[data-testid=stAlert]").count() == 0
+    overflow = page.evaluate(
+        "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
+    )
+    assert overflow <= 1
+    text = page.locator(".stMain").inner_text()
+    assert not re.search(r"\bnan\b|None|Traceback|undefined", text)
+
+
+def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> None:
+    trained(page, server)
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    assert re.match(r"(Right|Wrong): \d ", headline(page))
+    page.get_by_role("link", name="3 · Potentials").click()
+    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
+
+
+def test_a_link_reopens_the_view(page: Page, server: Server, chrome: Browser) -> None:
+    trained(page, server)
+    opened(page, server, "Voltages", "sample=17&model=untrained&tau=30")
+    slide(page, "threshold", 4)
+    expect(page).to_have_url(re.compile("threshold=1.2"))
+    settle(page)
+    before = headline(page)
+    page.get_by_role("link", name="Encoder").click()
+    expect(page.get_by_role("heading", name="Encoder")).to_be_visible()
+    expect(page).to_have_url(re.compile("sample=17"))
+    page.get_by_role("link", name="Voltages").click()
+    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
+    settle(page)
+    assert headline(page) == before
+    other = chrome.new_page()
+    other.goto(page.url)
+    settle(other)
+    assert headline(other) == before
+    assert other.get_by_label(re.compile("Test sample")).input_value() == "17"
+    other.close()
+
+
+def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
+    opened(page, server, "Encoder", "sample=0")
+    before = headline(page)
+    slide(page, "Value x", -40)
+    expect(page.locator(".stMain h4").first).not_to_have_text(before)
+    slide(page, "m, neurons", 3)
+    expect(page.locator(".stMain h4").first).to_contain_text("of 19 curves")
+    number = page.get_by_label(re.compile("^Pixel"))
+    was = number.input_value()
+    digit = page.locator(".js-plotly-plot").first
+    digit.scroll_into_view_if_needed()
+    box = digit.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.45)
+    expect(number).not_to_have_value(was)
+
+
+def test_voltages_follow_the_hand(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Voltages", "sample=3")
+    before = headline(page)
+    slide(page, "tau, membrane", 60)
+    expect(page.locator(".stMain h2").first).not_to_have_text(before)
+
+
+def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
+    trained(page, server)
+    page.locator("[data-testid=stSidebar]").get_by_role("radio", name="7", exact=True).or_(
+        page.locator("[data-testid=stSidebar] button", has_text=re.compile("^7$"))
+    ).first.click()
+    expect(page).to_have_url(re.compile(r"sample=\d+"))
+    settle(page)
+    assert re.search(r"Right: 7|true 7", headline(page))
+
+
+def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server, tmp_path: Path) -> None:
+    opened(page, server, "Overview", "data=FashionMNIST")
+    expect(page.locator("[data-testid=stSidebar] [data-testid=stAlert]").first).to_contain_text("Showing the embedded")
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    page.get_by_label("Dataset directory").fill(str(tmp_path))
+    page.get_by_label("Dataset directory").press("Enter")
+    page.get_by_role("button", name="Download FashionMNIST").click()
+    expect(page.get_by_text("could not be downloaded")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+
+
+def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Training")
+    page.get_by_role("spinbutton", name="Epochs").fill("500")
+    page.get_by_role("spinbutton", name="Epochs").press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start").click()
+    progress = page.locator("[data-testid=stProgress]")
+    expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG)
+    points = "document.querySelector('.js-plotly-plot').data[0].x.length"
+    page.wait_for_function(f"{points} >= 2")
+    first = page.evaluate(points)
+    page.wait_for_function(f"{points} > {first} + 5")
+
+    page.get_by_role("button", name="Pause").click()
+    expect(progress).to_contain_text("Paused")
+    settle(page)
+    held = progress.inner_text()
+    page.wait_for_timeout(1500)
+    assert progress.inner_text() == held
+    page.get_by_role("button", name="Resume").click()
+    expect(progress).to_contain_text("Running")
+    expect(progress).not_to_have_text(held)
+
+    page.get_by_role("link", name="Encoder").click()
+    expect(page.get_by_role("heading", name="Encoder")).to_be_visible()
+    page.reload()
+    settle(page)
+    opened(page, server, "Training")
+    expect(progress).to_contain_text("Running")
+    page.get_by_role("button", name="Stop").click()
+    expect(progress).to_contain_text("Stopped")
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
+def test_an_idle_page_is_silent(page: Page, server: Server) -> None:
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append("received")))
+    trained(page, server)
+    for name in PAGES:
+        opened(page, server, name)
+        page.wait_for_timeout(500)
+        frames.clear()
+        page.wait_for_timeout(3000)
+        assert frames == [], name
+
+
+def test_interrupting_the_server_while_it_trains_is_quick(chrome: Browser, tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    fresh = chrome.new_page()
+    fresh.goto(server.url)
+    expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG)
+    assert server.interrupt() < 3
+    assert "Traceback" not in server.log
+    fresh.close()
