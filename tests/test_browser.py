@@ -184,7 +184,7 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Start").click()
     progress = page.locator("[data-testid=stProgress]")
     expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG)
-    points = "document.querySelector('.js-plotly-plot').data[0].x.length"
+    points = "(document.querySelector('.js-plotly-plot')?._fullData?.[0]?.x?.length ?? 0)"
     page.wait_for_function(f"{points} >= 2")
     first = page.evaluate(points)
     page.wait_for_function(f"{points} > {first} + 5")

@@ -14,8 +14,8 @@ EVERY_VALUE = torch.arange(PIXELS).remainder(256).to(torch.uint8).view(1, 28, 28
 
 def shown(decision: Decision) -> VoltageInfo:
     names = tuple(map(str, range(len(decision.v))))
-    arrays = (part.numpy() for part in (decision.v, decision.v_max, decision.t_max))
-    return VoltageInfo(*arrays, decision.v_threshold, names, None)
+    v, v_max, t_max = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
+    return VoltageInfo(v, v_max, t_max, decision.v_threshold, names, None)
 
 
 @pytest.mark.parametrize(("m", "T", "beta"), [(16, 100, 1.5), (3, 1, 1.5), (4, 1000, 0.7), (9, 50, 4.0)])
