@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,13 @@ DEFAULTS: dict[str, Any] = {
     "model": MODELS[0],
     "dir": os.environ.get("TEMPOTRON_DATA", ""),
 }
-FIRST_EPOCHS = 4
 TICK_SECONDS = 0.8
+FOLLOW_SECONDS = 2.0
 
 # Training, pages and browser share the cores: a pool of threads each would spend its time waiting for the others.
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+# A training step is many short calls, each of which asks for the interpreter again: it must not wait long for a page.
+sys.setswitchinterval(5e-4)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def _loaded(name: str, directory: str) -> data.Dataset:
 
 def first_training() -> None:
     """Train the embedded digits once a server, so that the first viewer finds a model."""
-    trainings().start_first(Settings(device=devices()[0], epochs=FIRST_EPOCHS))
+    trainings().start_first(Settings(device=devices()[0], epochs=2, lr=3e-3))
 
 
 def choice(key: str) -> Any:

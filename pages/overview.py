@@ -31,4 +31,4 @@ def path() -> None:
         common.chart(figures.peaks_figure(voltages, height=300), "peaks", voltages.firing)
 
 
-st.fragment(path, run_every=common.TICK_SECONDS if common.follows_live_run() else None)()
+st.fragment(path, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()

@@ -50,4 +50,4 @@ def voltages() -> None:
 
 
 st.title("Voltages")
-st.fragment(voltages, run_every=common.TICK_SECONDS if common.follows_live_run() else None)()
+st.fragment(voltages, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()

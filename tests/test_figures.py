@@ -1,0 +1,629 @@
+"""Figures: the numbers drawn are the numbers given, in the colours that mean the same everywhere."""
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tempotron_core.figures import (
+    CurvesInfo,
+    RasterInfo,
+    TuningInfo,
+    VoltageInfo,
+    accuracy_figure,
+    digit_figure,
+    histogram_figure,
+    image_raster_figure,
+    loss_figure,
+    peaks_figure,
+    pixel_of_selection,
+    pixel_raster_figure,
+    raster_info,
+    style,
+    traces_figure,
+    tuning_figure,
+    weight_maps,
+    weights_figure,
+)
+from tempotron_core.figures.learning import thinned
+from tempotron_core.model import pixel_times, pixel_tuning
+
+Array = NDArray[Any]
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+def same(drawn: Any, wanted: Any) -> bool:
+    """Whether a trace's numbers are those, exactly."""
+    return np.array_equal(np.asarray(drawn), np.asarray(wanted))
+
+
+def image(seed: int = 0, grey: float = 0.3) -> Array:
+    """A random digit-like image: a share of its pixels above 0."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random((28, 28)) < grey, rng.integers(1, 256, (28, 28)), 0).astype(np.uint8)
+
+
+def times_of(pixels: Array, m: int, T: int) -> Array:
+    return np.asarray(pixel_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
+
+
+def voltages(
+    peaks: list[float],
+    true: int | None = 0,
+    chosen: int | None = None,
+    T: int = 50,
+    classes: tuple[str, ...] = DIGITS,
+    threshold: float = 1.0,
+) -> VoltageInfo:
+    """Traces whose output i peaks at the given height at 3 + 2 i ms."""
+    rng = np.random.default_rng(1)
+    v = rng.uniform(-0.5, 0.0, (len(peaks), T)).astype(np.float32)
+    t_max = np.array([(3 + 2 * i) % T for i in range(len(peaks))])
+    v[np.arange(len(peaks)), t_max] = peaks
+    return VoltageInfo(v, v.max(axis=1), v.argmax(axis=1), threshold, classes[: len(peaks)], true, chosen)
+
+
+def tuning(value: float = 0.4, m: int = 8, T: int = 100, beta: float = 1.5, points: int = 101) -> TuningInfo:
+    code = pixel_tuning(m, beta)
+    x, one = torch.linspace(0, 1, points).view(1, 1, -1), torch.tensor([[[value]]])
+    return TuningInfo(
+        x.view(-1).numpy(), code.response(x)[0, 0].numpy().astype(np.float32), value,
+        code.response(one)[0, 0, 0].numpy(), code.encode(one, T)[0, 0, 0].numpy(), T,
+    )  # fmt: skip
+
+
+def timed(time: list[float], T: int = 100) -> TuningInfo:
+    """A tuning whose neurons spike at those times."""
+    m = len(time)
+    response = np.array([1 - t / T if t >= 0 else 0.0 for t in time])
+    return TuningInfo(np.linspace(0, 1, 5), np.tile(response, (5, 1)), 0.25, response, np.array(time, np.float32), T)
+
+
+def learned(points: int = 50, test: tuple[float, ...] = (0.5, 0.7, 0.8), total: int = 3) -> CurvesInfo:
+    rng = np.random.default_rng(2)
+    epochs = np.linspace(0, total, points + 1)[1:]
+    return CurvesInfo(
+        epochs, rng.uniform(0.1, 2, points), rng.uniform(0, 1, points),
+        np.arange(1, len(test) + 1), np.array(test), total,
+    )  # fmt: skip
+
+
+def lines(figure: go.Figure) -> dict[str, Any]:
+    """Line traces by name."""
+    return {trace.name: trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines"}
+
+
+def markers(figure: go.Figure) -> list[Any]:
+    return [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "markers"]
+
+
+def words(figure: go.Figure) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+# Voltages
+
+
+@pytest.mark.parametrize("classes", [DIGITS, CLOTHES])
+def test_traces_are_the_potentials(classes: tuple[str, ...]) -> None:
+    info = voltages([0.2, 1.5, 0.4, 0.9, 1.2], true=3, classes=classes)
+    drawn = lines(traces_figure(info))
+    assert set(drawn) == set(classes[:5])
+    for i, name in enumerate(classes[:5]):
+        assert same(drawn[name].y, info.v[i]) and same(drawn[name].x, np.arange(50))
+        assert name in drawn[name].hovertemplate
+
+
+def test_each_peak_is_marked_where_it_is() -> None:
+    info = voltages([0.2, 1.5, 0.4, 0.9, 1.2], true=3)
+    fired, silent = markers(traces_figure(info))
+    assert fired.marker.symbol == "diamond" and silent.marker.symbol == "circle-open"
+    assert same(fired.x, info.t_max[[1, 4]]) and same(fired.y, info.v_max[[1, 4]])
+    assert same(silent.x, info.t_max[[0, 2, 3]]) and same(silent.y, info.v_max[[0, 2, 3]])
+    assert all(float(info.v[i, info.t_max[i]]) == float(info.v_max[i]) for i in range(5))
+
+
+def test_the_leading_peaks_are_named() -> None:
+    figure = traces_figure(voltages([0.2, 1.5, 0.4, 0.9], true=3, classes=CLOTHES))
+    assert "<b>Trouser</b> · 5 ms" in words(figure) and "<b>Dress</b> · 9 ms" in words(figure)
+    assert not any("T-shirt/top" in text or "Pullover" in text for text in words(figure))
+
+
+@pytest.mark.parametrize("threshold", [0.1, 1.0, 2.75])
+def test_the_threshold_is_a_dashed_line_with_its_name(threshold: float) -> None:
+    info = voltages([0.2, 1.5], threshold=threshold)
+    (line,) = traces_figure(info).layout.shapes
+    assert (line.y0, line.y1, line.line.dash) == (threshold, threshold, "dash")
+    (label,) = [a for a in traces_figure(info).layout.annotations if a.text == "threshold"]
+    assert label.y == threshold
+    (line,) = peaks_figure(info).layout.shapes
+    assert (line.x0, line.x1, line.line.dash) == (threshold, threshold, "dash")
+    (label,) = [a for a in peaks_figure(info).layout.annotations if a.text == "threshold"]
+    assert label.x == threshold
+
+
+def test_everything_drawn_lies_within_the_axes() -> None:
+    for info in (voltages([0.2, 1.5]), voltages([-0.4, -0.3]), voltages([9.0, -3.0]), voltages([0.1], T=1)):
+        low, high = traces_figure(info).layout.yaxis.range
+        assert low < min(float(info.v.min()), 0) and high > max(float(info.v.max()), info.v_threshold)
+        left, right = peaks_figure(info).layout.xaxis.range
+        assert left <= min(float(info.v_max.min()), 0) and right > max(float(info.v_max.max()), info.v_threshold)
+
+
+def test_bars_are_the_peaks() -> None:
+    info = voltages([0.2, 1.5, -0.01], true=0, classes=CLOTHES)
+    bars, numbers = peaks_figure(info).data
+    assert bars.type == "bar" and bars.orientation == "h"
+    assert same(bars.x, info.v_max) and same(bars.y, [0, 1, 2])
+    assert tuple(numbers.text) == ("0.20", "<b>1.50</b>", "-0.01")
+    assert tuple(peaks_figure(info).layout.yaxis.ticktext) == ("T-shirt/top", "<b>Trouser</b>", "Pullover")
+
+
+@pytest.mark.parametrize("true", [None, 0, 1, 2])
+@pytest.mark.parametrize("chosen", [None, 0, 1, 2])
+def test_a_colour_means_the_same_on_traces_peaks_and_bars(true: int | None, chosen: int | None) -> None:
+    info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
+    wanted = [style.TRUE if i == true else style.PREDICTED if i == 1 else style.MUTED for i in range(4)]
+    figure = traces_figure(info)
+    assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
+    for trace in markers(figure):
+        assert list(trace.marker.color) == [wanted[(int(t) - 3) // 2] for t in trace.x]
+    bars, numbers = peaks_figure(info).data
+    assert list(bars.marker.color) == wanted and list(numbers.textfont.color) == wanted
+
+
+def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
+    figure = traces_figure(voltages([0.2, 1.5, 1.1], true=1))
+    assert style.PREDICTED not in figure.to_json()
+    assert style.PREDICTED not in peaks_figure(voltages([0.2, 1.5, 1.1], true=1)).to_json()
+    assert len({style.TRUE, style.PREDICTED, style.MUTED, style.SPIKE, style.CHOSEN, style.INK, style.HISTORY}) == 7
+
+
+def test_a_chosen_output_is_alone_in_front() -> None:
+    info = voltages([0.2, 1.5, 0.4], true=1, chosen=2)
+    figure = traces_figure(info)
+    drawn = lines(figure)
+    assert drawn["2"].opacity == 1 and drawn["0"].opacity < 0.3 and drawn["1"].opacity < 0.3
+    assert figure.data[2].name == "2"
+    assert [len(trace.x) for trace in markers(figure)] == [0, 1]
+    low, high = figure.layout.yaxis.range
+    assert low < float(info.v[2].min()) and 1.0 < high < 1.5
+
+
+def test_the_true_class_is_drawn_over_the_others() -> None:
+    figure = traces_figure(voltages([0.2, 1.5, 0.4, 0.3], true=2))
+    assert [trace.name for trace in figure.data[2:4]] == ["1", "2"]
+    assert figure.data[3].line.width > figure.data[0].line.width
+
+
+@pytest.mark.parametrize(
+    ("peaks", "true", "wanted"),
+    [
+        ([0.2, 1.5, 0.4], 1, "Right: 1 fires at 5 ms, margin 1.10."),
+        ([0.2, 0.5, 0.4], 1, "Right: 1 wins without reaching the threshold, margin 0.10."),
+        ([0.2, 1.5, 0.4], 0, "Wrong: 1 fires at 5 ms; the true 0 peaks 1.30 lower."),
+        ([0.2, 0.5, 0.4], 2, "Wrong: 1 wins without reaching the threshold; the true 2 peaks 0.10 lower."),
+        ([0.2, 1.5, 0.4], None, "Reads 1: it fires at 5 ms, margin 1.10."),
+        ([1.5, 1.5, 0.4], 0, "A tie: 2 outputs share the highest peak, so nothing is decided."),
+        ([0.0, 0.0, 0.0], 1, "A tie: 3 outputs share the highest peak, so nothing is decided."),
+        ([1.0, 0.25], 0, "Right: 0 fires at 3 ms, margin 0.75."),
+    ],
+)
+def test_verdict(peaks: list[float], true: int | None, wanted: str) -> None:
+    info = voltages(peaks, true)
+    assert info.verdict == wanted
+    assert info.tied == wanted.startswith("A tie")
+
+
+def test_verdict_with_classes_that_are_words() -> None:
+    assert voltages([1.5, 0.5], 1, classes=CLOTHES).verdict == (
+        "Wrong: T-shirt/top fires at 3 ms; the true Trouser peaks 1.00 lower."
+    )
+
+
+@pytest.mark.parametrize(
+    ("peaks", "wanted"),
+    [
+        ([0.1, 0.2, 0.3], "No tempotron reaches the threshold; the highest peak still names the class."),
+        ([0.1, 1.0, 0.3], "Only Trouser reaches the threshold."),
+        ([1.1, 0.2, 1.3], "2 of 3 tempotrons reach the threshold: T-shirt/top, Pullover."),
+        ([1.1, 2.2, 1.3], "3 of 3 tempotrons reach the threshold: T-shirt/top, Trouser, Pullover."),
+    ],
+)
+def test_who_fires(peaks: list[float], wanted: str) -> None:
+    info = voltages(peaks, classes=CLOTHES)
+    assert info.firing == wanted
+    assert info.fired.tolist() == [peak >= 1 for peak in peaks]
+
+
+def test_margin_of_one_output() -> None:
+    assert voltages([0.5]).margin == 0.5
+    assert voltages([0.5]).verdict == "Right: 0 wins without reaching the threshold, margin 0.50."
+
+
+# Tuning
+
+
+def test_curves_are_the_responses() -> None:
+    info = tuning()
+    figure = tuning_figure(info)
+    curves = lines(figure)
+    assert list(curves) == [f"curve {j + 1}" for j in range(8)]
+    for j in range(8):
+        drawn = curves[f"curve {j + 1}"]
+        assert same(drawn.x, info.x) and same(drawn.y, info.g[:, j])
+        assert drawn.line.color == (style.SPIKE if info.time[j] >= 0 else style.MUTED)
+
+
+def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
+    info = tuning()
+    figure = tuning_figure(info)
+    (spikes,) = markers(figure)
+    assert spikes.yaxis == "y2"
+    assert same(spikes.y, info.time[info.time >= 0]) and np.all(np.asarray(spikes.x) == info.value)
+    top, bottom = figure.layout.yaxis2.range, figure.layout.yaxis.range
+    for j in info.firing:  # both axes place a curve's crossing at the height of its spike time, but for the rounding
+        on_left = (info.response[j] - bottom[0]) / (bottom[1] - bottom[0])
+        on_right = (info.time[j] - top[0]) / (top[1] - top[0])
+        assert on_left == pytest.approx(on_right, abs=0.51 / info.T)
+
+
+def test_the_value_and_its_crossings_are_lines() -> None:
+    info = tuning()
+    value, *crossings = tuning_figure(info).layout.shapes
+    assert (value.x0, value.x1, value.line.color) == (info.value, info.value, style.CHOSEN)
+    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing]
+    assert all(line.y0 == line.y1 and (line.x0, line.x1) == (info.value, 1) for line in crossings)
+
+
+def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
+    info = tuning(m=64, value=0.5)
+    labels = tuning_figure(info).layout.annotations
+    heights = sorted(label.y for label in labels)
+    assert all(b - a >= 0.06 for a, b in zip(heights, heights[1:], strict=False))
+    assert f"<b>{int(info.time[info.firing].min())} ms</b>" in words(tuning_figure(info))
+
+
+@pytest.mark.parametrize(
+    ("time", "takeaway", "silence"),
+    [
+        (
+            [-1, -1, -1],
+            "At x = 0.25 no curve fires: every response is too small to spike before 100 ms.",
+            "1–3",
+        ),
+        ([-1, 40, -1, 7, -1, -1], "At x = 0.25, 2 of 6 curves fire, the first at 7 ms; 4 stay silent.", "1, 3, 5–6"),
+        ([0, 99, -1], "At x = 0.25, 2 of 3 curves fire, the first at 0 ms", "3"),
+        ([5, 6, 7], "At x = 0.25, 3 of 3 curves fire, the first at 5 ms", None),
+    ],
+)
+def test_tuning_in_words(time: list[float], takeaway: str, silence: str | None) -> None:
+    info = timed(time)
+    assert info.takeaway.startswith(takeaway)
+    if silence is None:
+        assert info.silence == "No curve is silent at this value."
+    else:
+        assert info.silence.startswith(f"Silent: {silence}. Their response is at most 0.005,")
+        assert "rounds to 100 ms" in info.silence
+
+
+def test_one_curve_that_fires_is_told_in_grammar() -> None:
+    assert timed([-1, 40, -1]).takeaway.startswith("At x = 0.25, 1 of 3 curves fires, the first at 40 ms;")
+
+
+@pytest.mark.parametrize("T", [10, 100, 600])
+def test_silent_curves_respond_no_more_than_is_said(T: int) -> None:
+    for value in np.linspace(0, 1, 21):
+        info = tuning(float(value), 16, T)
+        assert info.firing == [j for j in range(16) if info.response[j] > 0.5 / T]
+
+
+# Rasters
+
+
+def counted(times: Array, pixels: Array, T: int, columns: int) -> RasterInfo:
+    """raster_info, spike by spike."""
+    step = 1
+    while math.ceil(T / step) > columns:
+        step += 1
+    width = math.ceil(T / step)
+    ink, black = np.zeros((784, width), int), np.zeros((784, width), int)
+    ink_t, black_t = np.zeros(T, int), np.zeros(T, int)
+    for i, value in enumerate(pixels.reshape(-1)):
+        for t in times[i]:
+            if t >= 0:
+                grid, histogram = (ink, ink_t) if value else (black, black_t)
+                grid[i, int(t) // step] += 1
+                histogram[int(t)] += 1
+    return RasterInfo(ink, black, ink_t, black_t, times.size, T, step)
+
+
+@pytest.mark.parametrize(
+    ("m", "T", "columns"), [(4, 100, 200), (3, 1, 200), (5, 600, 200), (4, 201, 200), (4, 7, 3), (64, 20, 4)]
+)
+def test_raster_counts_as_a_loop_does(m: int, T: int, columns: int) -> None:
+    pixels = image()
+    times = times_of(pixels, m, T)
+    info, slow = raster_info(times, pixels, T, columns), counted(times, pixels, T, columns)
+    for name in ("ink", "background", "ink_histogram", "background_histogram"):
+        assert same(getattr(info, name), getattr(slow, name)), name
+    assert (info.step, info.T, info.afferents) == (slow.step, T, 784 * m)
+    assert info.ink.shape[1] <= columns
+    assert info.spikes == int((times >= 0).sum()) == int(info.ink.sum()) + int(info.background.sum())
+
+
+def test_raster_without_spikes() -> None:
+    info = raster_info(np.full((784, 4), -1.0), image(), 100)
+    assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spikes."
+    assert not np.asarray(image_raster_figure(info).data[0].z).any()
+    assert all(not np.asarray(bars.y).any() for bars in histogram_figure(info).data)
+
+
+def test_raster_in_words() -> None:
+    times = np.full((784, 2), -1.0)
+    times[:6, 0] = 3
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[0, :3] = 200
+    assert raster_info(times, pixels, 10).takeaway == (
+        "6 of 1,568 afferents spike (0%); 50% of the spikes come from black pixels."
+    )
+
+
+@pytest.mark.parametrize(("m", "height"), [(4, 400), (4, 1960), (64, 230), (64, 100)])
+def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
+    pixels = image(3)
+    times = times_of(pixels, m, 100)
+    info = raster_info(times, pixels, 100)
+    heat = image_raster_figure(info, height).data[0]
+    z, rows = np.asarray(heat.z), int(heat.dy)
+    for r in range(len(z)):
+        for c in range(z.shape[1]):
+            ink = int(info.ink[r * rows : (r + 1) * rows, c].astype(int).sum())
+            black = int(info.background[r * rows : (r + 1) * rows, c].astype(int).sum())
+            assert z[r, c] == (2 if ink else 1 if black else 0)
+    assert len(z) == math.ceil(784 / rows)
+    assert (heat.x0, heat.dx, heat.y0) == (0, 1, rows / 2)
+
+
+def test_full_groups_of_rows_do_not_wrap_around() -> None:
+    # 8 rows of 64 spikes in one column are 512, which is 0 in 8 bits.
+    times, pixels = np.zeros((784, 64)), np.full((28, 28), 9, np.uint8)
+    heat = image_raster_figure(raster_info(times, pixels, 10), 245).data[0]
+    assert heat.dy == 8 and np.all(np.asarray(heat.z)[:, 0] == 2) and not np.asarray(heat.z)[:, 1:].any()
+
+
+def test_raster_cells_stand_at_their_times() -> None:
+    info = raster_info(times_of(image(), 4, 600), image(), 600)
+    heat = image_raster_figure(info).data[0]
+    assert heat.dx == info.step == 3 and heat.x0 == 1  # the first cell holds 0, 1 and 2 ms
+    assert same(np.asarray(heat.z).shape[1], 200)
+
+
+def test_histogram_bars_are_the_counts() -> None:
+    info = raster_info(times_of(image(), 4, 100), image(), 100)
+    black, ink = histogram_figure(info).data
+    assert same(black.y, info.background_histogram) and same(ink.y, info.ink_histogram)
+    assert same(black.x, np.arange(100)) and same(ink.x, np.arange(100))
+    assert (black.marker.color, ink.marker.color) == (style.MUTED, style.SPIKE)
+
+
+def test_a_pixels_raster_holds_each_neuron_once() -> None:
+    time = np.array([-1, 40, 0, -1, 99], np.float32)
+    silent, spikes = pixel_raster_figure(time, 100).data
+    assert same(spikes.x, [40, 0, 99]) and same(spikes.y, [2, 3, 5])
+    assert same(silent.x, [100, 100]) and same(silent.y, [1, 4])
+    assert spikes.marker.line.color == style.SPIKE and silent.marker.line.color == style.MUTED
+
+
+# Learning
+
+
+def test_learning_curves_are_the_points() -> None:
+    info = learned()
+    train, test = accuracy_figure(info).data
+    assert same(train.x, info.epochs) and same(train.y, 100 * info.train)
+    assert same(test.x, info.test_epochs) and same(test.y, 100 * info.test)
+    (loss,) = loss_figure(info).data
+    assert same(loss.x, info.epochs) and same(loss.y, info.loss)
+    assert tuple(loss_figure(info).layout.xaxis.range) == (0, 3)
+    assert train.line.color == style.MUTED and test.line.color == loss.line.color == style.HISTORY
+
+
+def test_no_points_make_an_empty_figure_that_says_so() -> None:
+    nothing = np.array([])
+    info = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 3)
+    assert info.takeaway == "Nothing learned yet."
+    for figure, text in ((accuracy_figure(info), "Accuracy"), (loss_figure(info), "loss")):
+        assert len(figure.data) == 0 and not figure.layout.xaxis.visible
+        assert text in words(figure)[0] and words(figure)[0].endswith("will appear here")
+
+
+@pytest.mark.parametrize("count", [1, 2, 399, 400, 401, 12_345])
+def test_long_curves_are_thinned_to_400_points(count: int) -> None:
+    kept = thinned(count)
+    assert len(kept) == min(count, 400) and kept[0] == 0 and kept[-1] == count - 1
+    assert np.all(np.diff(kept) > 0)
+    info = learned(count)
+    for drawn, whole in ((accuracy_figure(info).data[0], 100 * info.train), (loss_figure(info).data[0], info.loss)):
+        assert len(drawn.x) == len(drawn.y) <= 400
+        assert (drawn.x[0], drawn.x[-1]) == (info.epochs[0], info.epochs[-1])
+        assert same(drawn.y, whole[kept])
+    assert len(thinned(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("test", "wanted"),
+    [
+        ((), "The first epoch is not over yet: no test accuracy so far."),
+        ((0.5,), "Test accuracy 50.0% after 1 epoch."),
+        ((0.5, 0.625), "Test accuracy 62.5% after 2 epochs, +12.5 points since the first."),
+        ((0.5, 0.9, 0.75), "Test accuracy 75.0% after 3 epochs, best 90.0% after epoch 2."),
+        ((0.5, 0.5), "Test accuracy 50.0% after 2 epochs, best 50.0% after epoch 1."),
+    ],
+)
+def test_learning_in_words(test: tuple[float, ...], wanted: str) -> None:
+    assert learned(test=test).takeaway == wanted
+
+
+def test_weight_maps_as_a_loop_makes_them() -> None:
+    m, weight = 3, np.random.default_rng(4).normal(size=(4, 784 * 3)).astype(np.float32)
+    summed, second = weight_maps(weight, m), weight_maps(weight, m, 1)
+    assert summed.shape == second.shape == (4, 28, 28)
+    for c in range(4):
+        for row in range(28):
+            for column in range(28):
+                first = (row * 28 + column) * m
+                assert summed[c, row, column] == pytest.approx(weight[c, first : first + m].sum(), abs=1e-5)
+                assert second[c, row, column] == weight[c, first + 1]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
+    maps = np.random.default_rng(5).normal(size=(10, 28, 28))
+    maps[3, 4, 5] = sign * 12.5
+    figure = weights_figure(maps, CLOTHES)
+    axis = figure.layout.coloraxis
+    assert axis.cmin == -axis.cmax and axis.colorscale[2] == (0.5, "#f7f7f7")
+    assert tuple(axis.colorbar.ticktext) == ("-12", "0", "+12")
+    assert words(figure) == list(CLOTHES)
+    for drawn, cells in zip(figure.data, maps, strict=True):
+        assert np.allclose(np.asarray(drawn.z) / axis.cmax * 12.5, cells, atol=12.5 / 127 / 2 + 1e-9)
+    assert int(np.asarray(figure.data[3].z)[4, 5]) == sign * 127
+
+
+def test_weights_that_are_all_zero() -> None:
+    figure = weights_figure(np.zeros((10, 28, 28)), DIGITS)
+    assert all(not np.asarray(trace.z).any() for trace in figure.data)
+    assert figure.layout.coloraxis.colorbar.ticktext[1] == "0"
+    healthy(figure)
+
+
+# The digit
+
+
+def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
+    pixels = image()
+    figure = digit_figure(pixels, 5 * 28 + 20)
+    assert same(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
+    (frame,) = figure.layout.shapes
+    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
+    assert frame.line.color == style.CHOSEN
+    assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
+
+
+def test_every_pixel_can_be_clicked() -> None:
+    heat, marks = digit_figure(image(), clickable=True).data
+    where = [{"x": int(x), "y": int(y)} for x, y in zip(marks.x, marks.y, strict=True)]
+    assert [pixel_of_selection([point]) for point in where] == list(range(784))
+    assert same(marks.customdata, np.asarray(heat.customdata).reshape(-1))
+
+
+def test_the_last_click_counts() -> None:
+    assert pixel_of_selection([]) is None
+    assert pixel_of_selection([{"x": 0, "y": 0}, {"x": 3.0, "y": 2.0}]) == 2 * 28 + 3
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {},
+        {"x": 1},
+        {"y": 1},
+        {"x": None, "y": 3},
+        {"x": "4", "y": "5"},
+        {"x": [1], "y": {}},
+        {"x": -1, "y": 5},
+        {"x": 28, "y": 0},
+        {"x": 0, "y": 28},
+        {"x": 0, "y": -1},
+        {"x": 1e300, "y": 1e300},
+        {"x": math.nan, "y": 1},
+        {"x": math.inf, "y": 1},
+    ],
+)
+def test_a_click_off_the_image_is_none(point: dict[str, object]) -> None:
+    assert pixel_of_selection([point]) is None
+
+
+# What is sent to the browser
+
+M, T = 64, 600
+
+
+def large_raster() -> RasterInfo:
+    return raster_info(times_of(image(grey=0.5), M, T), image(grey=0.5), T)
+
+
+LARGEST: dict[str, Callable[[], go.Figure]] = {
+    "digit": lambda: digit_figure(image(), 431),
+    "clickable digit": lambda: digit_figure(image(), 431, clickable=True),
+    "tuning": lambda: tuning_figure(tuning(0.5, M, T, 0.5, points=201)),
+    "pixel raster": lambda: pixel_raster_figure(tuning(0.5, M, T).time, T),
+    "raster": lambda: image_raster_figure(large_raster(), 230),
+    "tall raster": lambda: image_raster_figure(large_raster(), 1000),
+    "histogram": lambda: histogram_figure(large_raster()),
+    "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
+    "peaks": lambda: peaks_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
+    "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),
+    "loss": lambda: loss_figure(learned(20_000, total=100)),
+    "weights": lambda: weights_figure(
+        weight_maps(np.random.default_rng(6).normal(size=(10, 784 * M)).astype(np.float32), M), CLOTHES
+    ),
+}
+
+
+def numbers_in(node: Any) -> list[float]:
+    """All numbers of a decoded figure, those of packed arrays among them."""
+    if isinstance(node, dict):
+        if {"dtype", "bdata"} <= set(node):
+            return list(np.frombuffer(base64.b64decode(node["bdata"]), np.dtype(node["dtype"])).astype(float))
+        return [number for value in node.values() for number in numbers_in(value)]
+    if isinstance(node, list):
+        return [number for value in node for number in numbers_in(value)]
+    assert node is not None, "a number was lost"
+    return [float(node)] if isinstance(node, int | float) else []
+
+
+def healthy(figure: go.Figure) -> None:
+    """The figure becomes JSON that every browser can read, with finite numbers only."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    sent = json.loads(figure.to_json(), parse_constant=refuse)
+    assert np.isfinite(numbers_in(sent["data"])).all()
+    assert np.isfinite(numbers_in({k: v for k, v in sent["layout"].items() if k != "template"})).all()
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_figures_are_small_and_finite(name: str) -> None:
+    figure = LARGEST[name]()
+    assert len(figure.to_json()) < 300_000
+    healthy(figure)
+    assert figure.layout.uirevision == "fixed"
+
+
+def test_what_a_live_training_page_sends_is_light() -> None:
+    assert sum(len(LARGEST[name]().to_json()) for name in ("accuracy", "loss", "weights")) < 60_000
+
+
+def test_small_figures_are_finite() -> None:
+    nothing = np.array([])
+    empty = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 1)
+    silent = raster_info(np.full((784, 3), -1.0), np.zeros((28, 28), np.uint8), 1)
+    for figure in (
+        accuracy_figure(empty), loss_figure(empty), accuracy_figure(learned(1, ())), loss_figure(learned(1, ())),
+        image_raster_figure(silent), histogram_figure(silent), pixel_raster_figure(np.full(3, -1.0), 1),
+        tuning_figure(timed([-1, -1, -1])), tuning_figure(timed([0, 0, 0], T=1)),
+        traces_figure(voltages([0.0, 0.0], T=1)), peaks_figure(voltages([0.0, 0.0], T=1)),
+        traces_figure(voltages([-0.2, -0.1], true=None)), peaks_figure(voltages([-0.2, -0.1], true=None)),
+    ):  # fmt: skip
+        healthy(figure)
