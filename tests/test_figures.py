@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,6 @@ def tuning(value: float = 0.4, m: int = 8, T: int = 100, beta: float = 1.5, poin
 
 def timed(time: list[float], T: int = 100) -> TuningInfo:
     """A tuning whose neurons spike at those times."""
-    m = len(time)
     response = np.array([1 - t / T if t >= 0 else 0.0 for t in time])
     return TuningInfo(np.linspace(0, 1, 5), np.tile(response, (5, 1)), 0.25, response, np.array(time, np.float32), T)
 
@@ -288,7 +288,7 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     info = tuning(m=64, value=0.5)
     labels = tuning_figure(info).layout.annotations
     heights = sorted(label.y for label in labels)
-    assert all(b - a >= 0.06 for a, b in zip(heights, heights[1:], strict=False))
+    assert all(b - a >= 0.06 for a, b in pairwise(heights))
     assert f"<b>{int(info.time[info.firing].min())} ms</b>" in words(tuning_figure(info))
 
 
@@ -521,7 +521,7 @@ def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
 
 def test_every_pixel_can_be_clicked() -> None:
     heat, marks = digit_figure(image(), clickable=True).data
-    where = [{"x": int(x), "y": int(y)} for x, y in zip(marks.x, marks.y, strict=True)]
+    where: list[dict[str, object]] = [{"x": int(x), "y": int(y)} for x, y in zip(marks.x, marks.y, strict=True)]
     assert [pixel_of_selection([point]) for point in where] == list(range(784))
     assert same(marks.customdata, np.asarray(heat.customdata).reshape(-1))
 

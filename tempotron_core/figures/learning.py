@@ -71,6 +71,7 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         name="test",
         line={"color": style.HISTORY, "width": 4},
         marker={"size": 10},
+        cliponaxis=False,
         hovertemplate="test %{y:.2f} %<extra></extra>",
     )
     figure.update_layout(

@@ -121,6 +121,7 @@ def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int]) -> None:
             x=info.t_max[which],
             y=info.v_max[which],
             mode="markers",
+            cliponaxis=False,
             marker={
                 "symbol": symbol,
                 "size": [15 if i in front else 8 for i in which],
@@ -133,12 +134,17 @@ def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int]) -> None:
             ],
             hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
         )
+    last = info.v.shape[1] - 1
     for i in front:
+        at, peak = float(info.t_max[i]), float(info.v_max[i])
         colour = style.class_colour(i, info.true, info.predicted)
-        words = f"<b>{info.classes[i]}</b> · {info.t_max[i]:.0f} ms"
+        anchor = "left" if at < 0.1 * last else "right" if at > 0.9 * last else "center"
+        # Two leading peaks may lie close together: the higher one is named above itself, the lower one below.
+        below = any(info.v_max[other] > peak for other in front)
         figure.add_annotation(
-            **style.text(float(info.t_max[i]), float(info.v_max[i]), words, colour, yanchor="bottom", yshift=9)
+            **style.text(at, peak, f"<b>{info.classes[i]}</b> · {at:.0f} ms", colour, xanchor=anchor)
             | {"font": {"size": 18, "color": colour}}
+            | ({"yanchor": "top", "yshift": -10} if below else {"yanchor": "bottom", "yshift": 9})
         )
 
 
