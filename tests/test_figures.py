@@ -163,7 +163,7 @@ def test_bars_are_the_peaks() -> None:
     bars, numbers = peaks_figure(info).data
     assert bars.type == "bar" and bars.orientation == "h"
     assert same(bars.x, info.v_max) and same(bars.y, [0, 1, 2])
-    assert tuple(numbers.text) == ("0.20", "<b>1.50</b>", "-0.01")
+    assert tuple(numbers.text) == (f"{info.v_max[0]:.2f}", f"<b>{info.v_max[1]:.2f}</b>", f"{info.v_max[2]:.2f}")
     assert tuple(peaks_figure(info).layout.yaxis.ticktext) == ("T-shirt/top", "<b>Trouser</b>", "Pullover")
 
 

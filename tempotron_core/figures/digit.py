@@ -65,4 +65,5 @@ def pixel_of_selection(points: list[dict[str, object]]) -> int | None:
     column, row = points[-1].get("x"), points[-1].get("y")
     if not isinstance(column, int | float) or not isinstance(row, int | float):
         return None
-    return int(row) * _SIDE + int(column)
+    inside = 0 <= column < _SIDE and 0 <= row < _SIDE
+    return int(row) * _SIDE + int(column) if inside else None

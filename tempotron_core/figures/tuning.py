@@ -35,9 +35,9 @@ class TuningInfo:
         if not self.firing:
             return f"At x = {self.value:.2f} no curve fires: every response is too small to spike before {self.T} ms."
         first = int(min(self.time[self.firing]))
-        noun = "curve fires" if len(self.firing) == 1 else "curves fire"
+        verb = "fires" if len(self.firing) == 1 else "fire"
         return (
-            f"At x = {self.value:.2f}, {len(self.firing)} of {m} {noun}, the first at {first} ms; "
+            f"At x = {self.value:.2f}, {len(self.firing)} of {m} curves {verb}, the first at {first} ms; "
             f"{m - len(self.firing)} stay silent."
         )
 

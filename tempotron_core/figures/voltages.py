@@ -139,12 +139,15 @@ def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int]) -> None:
         at, peak = float(info.t_max[i]), float(info.v_max[i])
         colour = style.class_colour(i, info.true, info.predicted)
         anchor = "left" if at < 0.1 * last else "right" if at > 0.9 * last else "center"
-        # Two leading peaks may lie close together: the higher one is named above itself, the lower one below.
-        below = any(info.v_max[other] > peak for other in front)
+        place = {"xanchor": anchor, "yanchor": "bottom", "yshift": 9}
+        if any(info.v_max[other] > peak for other in front):
+            # Two leading peaks may lie close together: only the higher one is named above itself.
+            left = at > 0.8 * last
+            place = {"xanchor": "right" if left else "left", "xshift": -14 if left else 14}
         figure.add_annotation(
-            **style.text(at, peak, f"<b>{info.classes[i]}</b> · {at:.0f} ms", colour, xanchor=anchor)
+            **style.text(at, peak, f"<b>{info.classes[i]}</b> · {at:.0f} ms", colour)
             | {"font": {"size": 18, "color": colour}}
-            | ({"yanchor": "top", "yshift": -10} if below else {"yanchor": "bottom", "yshift": 9})
+            | place
         )
 
 
