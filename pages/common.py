@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.errors import StreamlitPageNotFoundError
 
 from tempotron_core import data
 from tempotron_core.figures import VoltageInfo
@@ -208,6 +209,14 @@ def chart(figure: Any, key: str, alt: str, **more: Any) -> Any:
     """A figure in the page's theme, with a stable identity and a text alternative."""
     config = {"displayModeBar": False, "scrollZoom": False}
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
+
+
+def link(page: str, label: str, icon: str) -> None:
+    """A way to another page; its label alone where this page runs by itself."""
+    try:
+        st.page_link(page, label=label, icon=icon)
+    except StreamlitPageNotFoundError:
+        st.markdown(label)
 
 
 def takeaway(words: str) -> None:

@@ -15,19 +15,17 @@ def path() -> None:
         st.caption(view.note)
     image, spikes = st.columns([1, 2.2])
     with image:
-        st.page_link("pages/encoder.py", label="**1 · Image** → encoder", icon=":material/image:")
+        common.link("pages/encoder.py", "**1 · Image** → encoder", ":material/image:")
         common.chart(figures.digit_figure(view.pixels, height=230), "image", f"The digit {common.image_name(view)}")
     with spikes:
-        st.page_link(
-            "pages/encoder.py", label=f"**2 · Spikes** → {raster.spikes:,} of them", icon=":material/scatter_plot:"
-        )
+        common.link("pages/encoder.py", f"**2 · Spikes** → {raster.spikes:,} of them", ":material/scatter_plot:")
         common.chart(figures.image_raster_figure(raster, height=230), "raster", raster.takeaway)
     potentials, peaks = st.columns([2.2, 1])
     with potentials:
-        st.page_link("pages/voltages.py", label="**3 · Potentials** → ten tempotrons", icon=":material/monitoring:")
+        common.link("pages/voltages.py", "**3 · Potentials** → ten tempotrons", ":material/monitoring:")
         common.chart(figures.traces_figure(voltages, height=300), "traces", voltages.verdict)
     with peaks:
-        st.page_link("pages/voltages.py", label="**4 · Verdict** → the highest peak wins", icon=":material/gavel:")
+        common.link("pages/voltages.py", "**4 · Verdict** → the highest peak wins", ":material/gavel:")
         common.chart(figures.peaks_figure(voltages, height=300), "peaks", voltages.firing)
 
 

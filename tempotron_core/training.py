@@ -78,6 +78,9 @@ class Settings:
         check_time_constants(self.tau, self.tau_s)
         for name in ("beta", "v_threshold"):
             positive_real(name, getattr(self, name))
+        for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
+            if not isinstance(path, str) or not path.strip():
+                raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
         names = (data.EMBEDDED, *data.DATASETS)

@@ -213,10 +213,9 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
 def test_an_idle_page_is_silent(page: Page, server: Server) -> None:
     frames: list[str] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append("received")))
-    trained(page, server)
     for name in PAGES:
         opened(page, server, name)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(1000)
         frames.clear()
         page.wait_for_timeout(3000)
         assert frames == [], name

@@ -66,7 +66,7 @@ def voltages(
 ) -> VoltageInfo:
     """Traces whose output i peaks at the given height at 3 + 2 i ms."""
     rng = np.random.default_rng(1)
-    v = rng.uniform(-0.5, 0.0, (len(peaks), T)).astype(np.float32)
+    v = rng.uniform(-0.9, -0.5, (len(peaks), T)).astype(np.float32)
     t_max = np.array([(3 + 2 * i) % T for i in range(len(peaks))])
     v[np.arange(len(peaks)), t_max] = peaks
     return VoltageInfo(v, v.max(axis=1), v.argmax(axis=1), threshold, classes[: len(peaks)], true, chosen)

@@ -177,12 +177,14 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_cosine_schedule_falls_to_nothing(few: Dataset, rates: list[float]) -> None:
+def test_default_rate_warms_up_and_falls_to_nothing(few: Dataset, rates: list[float]) -> None:
     list(run(replace(TINY, lr=0.01, epochs=4), few))
     assert len(rates) == 100
-    assert rates[0] == 0.01
+    assert rates[0] < 0.01 * 0.01
+    assert rates[:20] == sorted(rates[:20])
+    assert max(rates) == pytest.approx(0.009, rel=0.02)
     assert rates[50] == pytest.approx(0.005)
-    assert rates == sorted(rates, reverse=True)
+    assert rates[20:] == sorted(rates[20:], reverse=True)
     assert 0 <= rates[-1] < 0.01 * 1e-3
 
 

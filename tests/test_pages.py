@@ -1,0 +1,295 @@
+"""Every page run in-process: what it shows for each choice, and that nothing given to it breaks it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pages import common
+from tempotron_core import data
+from tempotron_core.figures import VoltageInfo
+from tempotron_core.job import Trainings
+from tempotron_core.model import Model, decide, pixel_tuning
+from tempotron_core.training import Settings, Snapshot, untrained
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("overview", "encoder", "voltages", "training")
+EMBEDDED = data.load()
+TINY = replace(
+    EMBEDDED,
+    train=data.Split(EMBEDDED.train.images[:200], EMBEDDED.train.labels[:200]),
+    test=data.Split(EMBEDDED.test.images[:50], EMBEDDED.test.labels[:50]),
+)
+
+
+@pytest.fixture(autouse=True)
+def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Trainings]:
+    """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
+    fresh = Trainings()
+    monkeypatch.setattr(common, "trainings", lambda: fresh)
+    monkeypatch.setattr(common, "first_training", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    yield fresh
+    fresh.shutdown(10)
+
+
+def alone(page: str, **state: Any) -> AppTest:
+    """One page by itself, with that session state."""
+    return with_state(AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=60), state)
+
+
+def app(page: str = "overview", **state: Any) -> AppTest:
+    """The sidebar and one page. (AppTest leaves the main script behind where that uses st.navigation.)"""
+    path = str(ROOT / f"pages/{page}.py")
+    script = f"import runpy\nfrom pages import common\ncommon.sidebar()\nrunpy.run_path({path!r})\n"
+    return with_state(AppTest.from_string(script, default_timeout=60), state)
+
+
+def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
+    for key, value in state.items():
+        test.session_state[key] = value
+    return test
+
+
+def ran(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def headline(test: AppTest) -> str:
+    """The first large line of text, without its colour."""
+    first = next(element.value for element in test.markdown if element.value.startswith("##"))
+    return re.sub(r"^#+ (:\w+\[(.*)\])?", r"\2", str(first))
+
+
+def verdict(model: Model, index: int, dataset: data.Dataset = EMBEDDED) -> str:
+    decision = decide(model, dataset.test.images[index])
+    arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
+    return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).verdict
+
+
+def trained(trainings: Trainings, tmp_path: Path, **changes: Any) -> Model:
+    """Train a small network to the end through the process's one place to train."""
+    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(60)
+    model = trainings.finished_model()
+    assert model is not None
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_run_alone_and_in_the_app_on_an_untrained_network(name: str) -> None:
+    ran(alone(name))
+    ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    test = ran(app(name))
+    assert test.sidebar.number_input(key="sample").value == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_run_on_a_trained_network(name: str, trainings: Trainings, tmp_path: Path) -> None:
+    model = trained(trainings, tmp_path)
+    test = ran(app(name, sample=3))
+    if name in ("overview", "voltages"):
+        assert headline(test) == verdict(model, 3)
+
+
+def test_untrained_and_live_and_finished_are_different_models(trainings: Trainings, tmp_path: Path) -> None:
+    assert headline(ran(app("overview", model="live run"))) == verdict(untrained(Settings()), 0)
+    model = trained(trainings, tmp_path)
+    assert headline(ran(app("overview", model="last finished run"))) == verdict(model, 0)
+    assert headline(ran(app("overview", model="live run"))) == verdict(model, 0)
+    assert headline(ran(app("overview", model="untrained"))) == verdict(untrained(Settings()), 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_brings_its_choices(name: str) -> None:
+    test = app(name)
+    test.query_params["sample"] = "7"
+    test.query_params["model"] = "untrained"
+    ran(test)
+    assert test.sidebar.number_input(key="sample").value == 7
+    assert test.sidebar.radio(key="model").value == "untrained"
+    if name in ("overview", "voltages"):
+        assert headline(test) == verdict(untrained(Settings()), 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("overview", {"sample": "abc", "model": "<script>alert(1)</script>", "data": "../../etc"}),
+        ("overview", {"sample": "-1"}),
+        ("overview", {"sample": "99999999999999999999"}),
+        ("encoder", {"m": "-5", "beta": "nan", "T": "1e9", "x": "inf", "pixel": "99999"}),
+        ("voltages", {"tau": "1e9", "tau_s": "-1", "threshold": "nan", "neuron": "zzz"}),
+        ("training", {"train_epochs": "0", "sample": ""}),
+    ],
+)
+def test_garbage_in_the_link_leaves_the_page_working(name: str, query: dict[str, str]) -> None:
+    test = app(name)
+    for key, value in query.items():
+        test.query_params[key] = value
+    ran(test)
+    assert 0 <= int(test.sidebar.number_input(key="sample").value or 0) < len(EMBEDDED.test)
+
+
+def test_a_sample_beyond_the_end_is_the_last() -> None:
+    test = ran(app(sample=5000))
+    assert test.sidebar.number_input(key="sample").value == len(EMBEDDED.test) - 1
+
+
+def test_random_digits_and_random_ones_of_a_class() -> None:
+    test = ran(app())
+    drawn = set()
+    for _ in range(4):
+        next(button for button in test.sidebar.button if button.label == "Random").click()
+        ran(test)
+        drawn.add(test.session_state["sample"])
+    assert len(drawn) >= 3
+    for digit in (0, 4, 9):
+        test.sidebar.button_group(key="of_class").set_value(str(digit))
+        ran(test)
+        assert int(EMBEDDED.test.labels[test.session_state["sample"]]) == digit
+
+
+def test_a_set_that_is_not_there_gives_one_sentence_and_the_embedded_digits(tmp_path: Path) -> None:
+    test = ran(app(data="FashionMNIST"))
+    assert len(test.warning) == 1
+    assert "expected" in test.warning[0].value
+    assert headline(test) == verdict(untrained(Settings()), 0)
+    test = ran(app(data="MNIST", dir=str(tmp_path / "nowhere")))
+    assert "existing folder" in test.warning[0].value
+
+
+def test_encoder_says_what_the_tuning_curves_do() -> None:
+    test = ran(app("encoder"))
+    for m, beta, T, x in ((5, 1.0, 50, 0.3), (64, 4.0, 600, 1.0), (3, 0.5, 10, 0.0)):
+        test.slider(key="m").set_value(m)
+        test.slider(key="beta").set_value(beta)
+        test.slider(key="T").set_value(T)
+        test.slider(key="x").set_value(x)
+        ran(test)
+        times = pixel_tuning(m, beta).encode(torch.tensor([[[x]]]), T).view(-1)
+        firing = int((times >= 0).sum())
+        assert f"{firing} of {m} curve" in headline(test)
+        assert f"{m - firing} stay silent" in headline(test)
+        assert f"the first at {int(times[times >= 0].min())} ms" in headline(test)
+
+
+def test_encoder_takes_the_value_of_the_chosen_pixel() -> None:
+    test = ran(app("encoder"))
+    pixels = EMBEDDED.test.images[0].view(-1)
+    brightest = int(pixels.argmax())
+    test.number_input(key="pixel").set_value(brightest)
+    ran(test)
+    assert test.slider(key="x").value == pytest.approx(float(pixels[brightest]) / 255, abs=5e-4)
+    test.slider(key="x").set_value(0.25)
+    ran(test)
+    assert test.slider(key="x").value == 0.25
+
+
+def test_voltages_follow_the_constants() -> None:
+    test = ran(app("voltages", sample=2))
+    model = untrained(Settings())
+    for tau, tau_s, threshold in ((30.0, 5.0, 1.0), (80.0, 20.0, 2.0), (5.0, 10.0, 0.5)):
+        test.slider(key="tau").set_value(tau)
+        test.slider(key="tau_s").set_value(tau_s)
+        test.slider(key="threshold").set_value(threshold)
+        ran(test)
+        assert headline(test) == verdict(replace(model, tau=tau, tau_s=tau_s, v_threshold=threshold), 2)
+    test.selectbox(key="neuron").set_value("7")
+    ran(test)
+
+
+def test_equal_time_constants_give_one_sentence() -> None:
+    test = ran(app("voltages"))
+    test.slider(key="tau").set_value(10.0)
+    test.slider(key="tau_s").set_value(10.0)
+    ran(test)
+    assert len(test.warning) == 1
+    assert "two different time constants" in test.warning[0].value
+
+
+def test_training_starts_with_the_settings_on_the_page(trainings: Trainings, tmp_path: Path) -> None:
+    test = ran(app("training"))
+    test.number_input(key="train_epochs").set_value(1)
+    test.number_input(key="train_m").set_value(3)
+    test.number_input(key="train_T").set_value(10)
+    test.number_input(key="train_batch").set_value(500)
+    test.selectbox(key="train_recipe").set_value("reference")
+    test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
+    ran(test)
+    button(test, "Start").click()
+    ran(test)
+    status = trainings.status
+    assert status is not None
+    assert (status.settings.m, status.settings.T, status.settings.batch_size) == (3, 10, 500)
+    assert status.settings.recipe == "reference"
+    assert trainings.job is not None
+    assert trainings.job.join(60)
+    ran(test)
+    assert trainings.status is not None
+    assert trainings.status.state == "finished"
+    assert any("Test accuracy" in element.value for element in test.markdown)
+    assert list((tmp_path / "logs").iterdir())
+
+
+def test_a_second_start_is_refused_with_a_sentence(trainings: Trainings, tmp_path: Path) -> None:
+    test = ran(app("training"))
+    trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    button(test, "Start").click()
+    ran(test)
+    assert any("Expected no training in progress" in warning.value for warning in test.warning)
+    assert button(test, "Start").disabled
+    button(test, "Pause").click()
+    ran(test)
+    assert trainings.status is not None
+    assert trainings.status.state == "paused"
+    button(test, "Resume").click()
+    ran(test)
+    button(test, "Stop").click()
+    ran(test)
+    assert trainings.job is not None
+    assert trainings.job.join(10)
+
+
+def test_settings_that_do_not_fit_give_a_sentence_and_no_start() -> None:
+    test = ran(app("training"))
+    test.number_input(key="train_lr").set_value(0.0)
+    ran(test)
+    assert "learning rate" in test.warning[0].value
+    assert button(test, "Start").disabled
+
+
+def test_a_failed_training_says_why_in_one_sentence(trainings: Trainings, tmp_path: Path) -> None:
+    job = trainings.start(Settings(epochs=1, log_dir=str(tmp_path), dataset="MNIST", dataset_dir=str(tmp_path)))
+    assert job.join(30)
+    test = ran(app("training"))
+    assert len(test.error) == 1
+    assert "expected train-images" in test.error[0].value
+
+
+def test_a_link_opened_while_the_first_training_runs_shows_its_live_weights(
+    trainings: Trainings, tmp_path: Path
+) -> None:
+    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    deadline = time.monotonic() + 30
+    while trainings.live_model() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.pause()
+    time.sleep(0.3)
+    snapshot = job.status.snapshot
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.model is not None
+    assert headline(ran(app("overview", sample=1))) == verdict(snapshot.model, 1)
+
+
+def button(test: AppTest, label: str) -> Any:
+    return next(element for element in test.button if element.label == label)
