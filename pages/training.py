@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages import common
 from tempotron_core import data, figures
-from tempotron_core.job import JobError, Status
+from tempotron_core.job import Status
 from tempotron_core.recipes import DEFAULT_RECIPE, RECIPES
 from tempotron_core.training import Settings, Snapshot, devices
 
@@ -46,9 +46,10 @@ def settings_form() -> Settings | None:
 
 
 def start(settings: Settings) -> None:
+    trainings = common.trainings()
     try:
-        common.trainings().start(settings)
-    except JobError as error:
+        trainings.start(settings)
+    except trainings.refusal as error:
         st.session_state["refused"] = str(error)
 
 

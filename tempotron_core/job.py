@@ -123,7 +123,13 @@ class Job:
 
 
 class Trainings:
-    """The one place through which a process trains: at most one job at a time, and the last finished model."""
+    """The one place through which a process trains: at most one job at a time, and the last finished model.
+
+    refusal: the exception of this object's own module. After a code edit has been hot-reloaded, an object that lives on
+    raises the old class, which the new module's name no longer matches.
+    """
+
+    refusal = JobError
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """The background job: its states in every order, one thread at most, and a quick end."""
 
+import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -462,3 +463,20 @@ def test_a_real_run(settings: Settings) -> None:
         assert model is not None
         assert same.weight is not None
         assert torch.equal(model.weight, same.weight)
+
+
+def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> None:
+    """What lives on raises, and is caught by, its own module's refusal."""
+    spec = importlib.util.find_spec("tempotron_core.job")
+    assert spec is not None
+    assert spec.loader is not None
+    old = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(old)
+    trainings = old.Trainings()
+    assert trainings.refusal is not JobError
+    settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))
+    trainings.start(settings)
+    with pytest.raises(trainings.refusal, match="Expected no training in progress"):
+        trainings.start(settings)
+    trainings.shutdown(30)
+    assert trainings.status.state == "stopped"

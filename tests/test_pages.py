@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages import common
 from tempotron_core import data
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.job import Trainings
+from tempotron_core.job import Job, Trainings
 from tempotron_core.model import Model, decide, pixel_tuning
 from tempotron_core.training import Settings, Snapshot, untrained
 
@@ -293,3 +294,108 @@ def test_a_link_opened_while_the_first_training_runs_shows_its_live_weights(
 
 def button(test: AppTest, label: str) -> Any:
     return next(element for element in test.button if element.label == label)
+
+
+def figure(test: AppTest, key: str) -> Any:
+    """The figure with that key, as it is sent to the browser."""
+    return json.loads(next(element.proto.spec for element in test.get("plotly_chart") if element.key == key))
+
+
+def test_every_page_of_the_app_has_the_sidebar_even_on_a_fresh_server() -> None:
+    # AppTest, like a server nobody has visited, runs a page of a folder named "pages" without app.py.
+    for page in re.findall(r'st\.Page\("([^"]+)"', (ROOT / "app.py").read_text()):
+        test = ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+        ran(test.switch_page(page))
+        assert [element.key for element in test.sidebar.number_input] == ["sample"], page
+
+
+@pytest.mark.parametrize("model", common.MODELS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_shows_a_run_in_progress(name: str, model: str, trainings: Trainings, tmp_path: Path) -> None:
+    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    deadline = time.monotonic() + 30
+    while trainings.live_model() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ran(app(name, model=model))
+    job.pause()
+    test = ran(app(name, model=model))
+    assert any("epoch" in caption.value for caption in test.sidebar.caption)
+
+
+def test_a_link_to_the_encoder_keeps_its_value_until_another_pixel_is_chosen() -> None:
+    test = app("encoder")
+    wanted = {"m": "8", "beta": "2.0", "T": "200", "pixel": "400", "x": "0.3", "sample": "7"}
+    test.query_params.update(wanted)
+    ran(test)
+    for key in ("m", "beta", "T", "x"):
+        assert test.slider(key=key).value == float(wanted[key])
+    assert test.number_input(key="pixel").value == 400
+    assert headline(test).startswith("At x = 0.30")
+    frame = figure(test, "digit")["layout"]["shapes"][0]
+    assert (frame["x0"] + frame["x1"], frame["y0"] + frame["y1"]) == (2 * (400 % 28), 2 * (400 // 28))
+    test.sidebar.number_input(key="sample").set_value(8)
+    ran(test)
+    assert test.slider(key="x").value == pytest.approx(float(EMBEDDED.test.images[8].view(-1)[400]) / 255, abs=5e-4)
+
+
+def test_a_link_to_the_voltages_brings_constants_and_the_isolated_output() -> None:
+    test = app("voltages", model="untrained")
+    test.query_params.update({"tau": "20", "tau_s": "5", "threshold": "1.5", "neuron": "3"})
+    ran(test)
+    assert headline(test) == verdict(replace(untrained(Settings()), tau=20, tau_s=5, v_threshold=1.5), 0)
+    drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
+    assert drawn["3"]["opacity"] == 1 and all(drawn[name]["opacity"] < 0.3 for name in "012456789")
+    test.selectbox(key="neuron").set_value("all")
+    ran(test)
+    drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
+    assert all(trace["opacity"] >= 0.5 for trace in drawn.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_smaller_data_set_takes_the_last_of_its_samples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = ran(app(name, sample=1500))
+    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    ran(test)
+    assert test.sidebar.number_input(key="sample").value == len(TINY.test) - 1
+    ran(alone(name, sample=1500))
+
+
+def test_a_class_without_samples_gives_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = EMBEDDED.test.labels != 9
+    few = replace(EMBEDDED, test=data.Split(EMBEDDED.test.images[some], EMBEDDED.test.labels[some]))
+    monkeypatch.setattr(common, "_loaded", lambda *_: few)
+    test = ran(app(sample=4))
+    test.sidebar.button_group(key="of_class").set_value("9")
+    ran(test)
+    assert test.session_state["sample"] == 4
+
+
+def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(trainings, tmp_path)
+    clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
+    load = common._loaded
+    monkeypatch.setattr(common, "_loaded", lambda name, where: clothes if name == "FashionMNIST" else load(name, where))
+    for chosen in (data.EMBEDDED, "FashionMNIST"):
+        maps = figure(ran(app("training", data=chosen)), "weights")
+        assert [note["text"] for note in maps["layout"]["annotations"]] == list("0123456789"), chosen
+
+
+def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: Trainings, tmp_path: Path) -> None:
+    def fails(*_: Any) -> Iterator[Snapshot]:
+        raise RuntimeError("out of\nmemory")
+        yield
+
+    class Failing(Job):
+        def __init__(self, settings: Settings, dataset: data.Dataset | None = None) -> None:
+            super().__init__(settings, dataset, fails)
+
+    assert trainings.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(30)
+    test = ran(app("training"))
+    (error,) = test.error
+    assert "RuntimeError (out of memory)" in error.value and "Traceback" not in error.value and "\n" not in error.value
+    assert any("Training failed" in caption.value for caption in test.sidebar.caption)
+    assert not button(test, "Start").disabled
+    for name in NAMES:
+        ran(app(name))
