@@ -146,6 +146,8 @@ def sidebar() -> None:
         )
         st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
         st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
+        if problem := st.session_state.pop("no_draw", None):
+            st.warning(problem, icon=":material/casino:")
         st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
         status = trainings().status
         active = status is not None and status.active
@@ -155,7 +157,10 @@ def sidebar() -> None:
 def _draw(split: data.Split, label: int | None) -> None:
     st.session_state["draws"] = st.session_state.get("draws", 0) + 1
     seed = st.session_state["draws"] * 10007 + int(choice("sample"))
-    st.session_state["sample"] = data.random_index(split, seed, label)
+    try:
+        st.session_state["sample"] = data.random_index(split, seed, label)
+    except data.DataError as error:
+        st.session_state["no_draw"] = str(error)
 
 
 def _draw_of_class(chosen: data.Dataset) -> None:

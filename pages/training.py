@@ -119,10 +119,8 @@ def live(seen: str) -> None:
         picked = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
         neuron = None if picked in (None, summed) else names.index(picked) - 1
         maps = figures.weight_maps(model.weight.numpy(), model.m, neuron)
-        classes = common.dataset()[0].classes
-        common.chart(
-            figures.weights_figure(maps, classes), "weights", "Weight maps, one a class: green excites, purple inhibits"
-        )
+        alt = "Weight maps, one a class: green excites, purple inhibits"
+        common.chart(figures.weights_figure(maps, snapshot.classes), "weights", alt)
     if status.log:
         st.caption(f"TensorBoard log: `{status.log}`. Look with `tensorboard --logdir {status.settings.log_dir}`")
 

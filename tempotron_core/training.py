@@ -117,7 +117,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at one instant. weight is a copy; None while the data is being prepared."""
+    """A run at one instant. classes: names of the outputs; weight: a copy, None while the data is being prepared."""
 
     settings: Settings
     phase: str
@@ -129,6 +129,7 @@ class Snapshot:
     samples_per_second: float = 0.0
     points: tuple[Point, ...] = ()
     epochs: tuple[EpochResult, ...] = ()
+    classes: tuple[str, ...] = ()
     weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -199,7 +200,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
     dataset = dataset or data.load(settings.dataset, settings.dataset_dir)
     samples_per_epoch = len(dataset.train)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
-    now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs)
+    now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
     yield now
 
     clock = _Clock()

@@ -221,10 +221,15 @@ def test_an_idle_page_is_silent(page: Page, server: Server) -> None:
         assert frames == [], name
 
 
-def test_interrupting_the_server_while_it_trains_is_quick(chrome: Browser, tmp_path: Path) -> None:
+def test_a_link_to_a_page_is_the_first_thing_a_server_sees_and_interrupting_it_is_quick(
+    chrome: Browser, tmp_path: Path
+) -> None:
     server = Server(tmp_path)
     fresh = chrome.new_page()
-    fresh.goto(server.url)
+    fresh.goto(f"{server.url}/encoder?sample=7&m=9")
+    expect(fresh.get_by_label(re.compile("Test sample"))).to_have_value("7", timeout=LONG)
+    expect(fresh.locator(".stMain h4").first).to_contain_text("of 9 curves")
+    assert fresh.locator("[data-testid=stSidebarNavLink]").all_inner_texts() == list(PAGES)
     expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG)
     assert server.interrupt() < 3
     assert "Traceback" not in server.log

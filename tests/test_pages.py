@@ -301,14 +301,6 @@ def figure(test: AppTest, key: str) -> Any:
     return json.loads(next(element.proto.spec for element in test.get("plotly_chart") if element.key == key))
 
 
-def test_every_page_of_the_app_has_the_sidebar_even_on_a_fresh_server() -> None:
-    # AppTest, like a server nobody has visited, runs a page of a folder named "pages" without app.py.
-    for page in re.findall(r'st\.Page\("([^"]+)"', (ROOT / "app.py").read_text()):
-        test = ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
-        ran(test.switch_page(page))
-        assert [element.key for element in test.sidebar.number_input] == ["sample"], page
-
-
 @pytest.mark.parametrize("model", common.MODELS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_page_shows_a_run_in_progress(name: str, model: str, trainings: Trainings, tmp_path: Path) -> None:
