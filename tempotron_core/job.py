@@ -186,7 +186,7 @@ class Trainings:
         status = self.finished
         return status.snapshot.model if status is not None and status.snapshot is not None else None
 
-    def shutdown(self, timeout: float = 2.0) -> None:
+    def shutdown(self, timeout: float = 0.5) -> None:
         """Ask the job to stop and wait a moment for it."""
         job = self._job
         if job is not None:
