@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from dataclasses import dataclass
@@ -68,7 +69,15 @@ class View:
 @st.cache_resource
 def trainings() -> Trainings:
     """The process's one place to train."""
-    return Trainings()
+    shared = Trainings()
+    atexit.register(_end, shared)
+    return shared
+
+
+def _end(shared: Trainings) -> None:
+    """Leave at once where the worker is still deep in native code: it would abort the interpreter's own end."""
+    if not shared.shutdown():
+        os._exit(0)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -8,7 +8,6 @@ The worker never touches a page. It publishes immutable snapshots by swapping on
 
 from __future__ import annotations
 
-import atexit
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -135,7 +134,6 @@ class Trainings:
         self._lock = threading.Lock()
         self._job: Job | None = None
         self._finished: Status | None = None
-        atexit.register(self.shutdown)
 
     def start(self, settings: Settings, dataset: data.Dataset | None = None, job: type[Job] = Job) -> Job:
         """Begin a run; JobError while another one holds the machine."""
@@ -186,12 +184,13 @@ class Trainings:
         status = self.finished
         return status.snapshot.model if status is not None and status.snapshot is not None else None
 
-    def shutdown(self, timeout: float = 0.5) -> None:
-        """Ask the job to stop and wait a moment for it."""
+    def shutdown(self, timeout: float = 1.2) -> bool:
+        """Ask the job to stop and wait a moment for it; whether nothing runs any more."""
         job = self._job
-        if job is not None:
-            job.stop()
-            job.join(timeout)
+        if job is None:
+            return True
+        job.stop()
+        return job.join(timeout)
 
     def _keep_finished(self, status: Status | None) -> None:
         if status is not None and status.state == "finished":

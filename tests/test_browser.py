@@ -233,5 +233,6 @@ def test_a_link_to_a_page_is_the_first_thing_a_server_sees_and_interrupting_it_i
     assert [text.splitlines()[-1] for text in links] == list(PAGES)
     expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG)
     assert server.interrupt() < 3
+    assert server.process.returncode == 0
     assert "Traceback" not in server.log
     fresh.close()

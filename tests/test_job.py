@@ -96,7 +96,6 @@ def trainings() -> Iterator[Trainings]:
         yield registry
     finally:
         registry.shutdown()
-        job.atexit.unregister(registry.shutdown)  # type: ignore[attr-defined]
         assert workers() == []
 
 
@@ -276,7 +275,6 @@ def test_a_thread_that_cannot_start_leaves_the_way_free(settings: Settings) -> N
             registry.start(settings, job=Unlucky)
         assert state(registry) not in ("running", "paused", "stopping")
     finally:
-        job.atexit.unregister(registry.shutdown)  # type: ignore[attr-defined]
 
 
 class Awkward(Exception):
