@@ -270,11 +270,9 @@ def test_a_thread_that_cannot_start_leaves_the_way_free(settings: Settings) -> N
             raise RuntimeError("can't start new thread")
 
     registry = Trainings()
-    try:
-        with pytest.raises((RuntimeError, JobError)):
-            registry.start(settings, job=Unlucky)
-        assert state(registry) not in ("running", "paused", "stopping")
-    finally:
+    with pytest.raises((RuntimeError, JobError)):
+        registry.start(settings, job=Unlucky)
+    assert state(registry) not in ("running", "paused", "stopping")
 
 
 class Awkward(Exception):
