@@ -11,8 +11,6 @@ from tempotron_core.job import Status
 from tempotron_core.recipes import DEFAULT_RECIPE, RECIPES
 from tempotron_core.training import Settings, Snapshot, devices
 
-TICK_SECONDS = 0.8
-
 
 def settings_form() -> Settings | None:
     """The run's parameters; None and a sentence where they do not fit."""
@@ -129,4 +127,4 @@ st.title("Training")
 form = settings_form()
 now = common.trainings().status
 controls(form, now)
-st.fragment(live, run_every=TICK_SECONDS if now and now.active else None)(now.state if now else "idle")
+st.fragment(live, run_every=common.TICK_SECONDS if now and now.active else None)(now.state if now else "idle")

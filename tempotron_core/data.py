@@ -180,10 +180,9 @@ def download(
             raise DataError(_download_failed(name, source, raw, outcome[0])) from outcome[0]
         for kind in ("train", "t10k"):
             _validated(name, work / name / "raw", kind)
-        raw.parent.mkdir(exist_ok=True)
-        if raw.exists():
-            shutil.rmtree(raw)
-        (work / name / "raw").replace(raw)
+        raw.mkdir(parents=True, exist_ok=True)
+        for file in (work / name / "raw").iterdir():
+            file.replace(raw / file.name)  # whatever else lies there is the user's
         report(1.0, f"{name} is complete")
     except OSError as error:
         raise DataError(

@@ -1,7 +1,10 @@
 """A training run in a background thread: start, pause, resume, stop, and the latest snapshot for whoever looks.
 
-    idle -> running <-> paused
-    running, paused -> stopped | finished | failed        (each of the three can start again)
+    running <-> paused
+    running, paused -> stopping -> stopped
+    running -> finished | failed
+
+After stopped, finished or failed another run can start.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
