@@ -67,16 +67,19 @@ class Tempotron(nn.Module):
         if ret_type not in RET_TYPES:
             raise ValueError(f"ret_type: expected 'v', 'v_max' or 'spikes', got {ret_type!r}; pass one of the three.")
         times = finite_tensor("in_spikes (ms)", in_spikes, ("batch", self.in_features))
-        v = self.potential(engine.bin_spikes(times.detach(), self.T))
-        if ret_type == "v":
-            return v
+        spikes = engine.bin_spikes(times.detach(), self.T)
         if ret_type == "v_max":
-            return v.max(dim=-1).values
-        return self._spike_times(v)
+            return self.peak(spikes)
+        v = self.potential(spikes)
+        return v if ret_type == "v" else self._spike_times(v)
 
-    def potential(self, spikes: engine.Spikes) -> torch.Tensor:
+    def potential(self, spikes: engine.Arrivals) -> torch.Tensor:
         """Membrane potentials [batch, out_features, T] of spikes that are binned already."""
         return engine.potential(self.fc.weight, spikes, self.kernel)
+
+    def peak(self, spikes: engine.Arrivals) -> torch.Tensor:
+        """Peaks of the membrane potentials, [batch, out_features]."""
+        return engine.peak(self.fc.weight, spikes, self.kernel)
 
     def _spike_times(self, v: torch.Tensor) -> torch.Tensor:
         v_max, t_max = v.detach().max(dim=-1)

@@ -12,10 +12,10 @@ import torch
 
 from tempotron_core import data
 from tempotron_core.checks import check_time_constants, positive_integer, positive_real
-from tempotron_core.engine import Spikes, SpikeStore
 from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table
 from tempotron_core.neuron import Tempotron
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.store import Batch, SpikeStore
 
 __all__ = [
     "RECORD_EVERY",
@@ -34,7 +34,6 @@ __all__ = [
 RECORD_EVERY = 16
 """Steps between two snapshots; the host reads results from the device only there."""
 
-_ENCODE_CHUNK = 1000
 _EVALUATE_CHUNK = 500
 
 
@@ -164,7 +163,7 @@ def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> float:
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
-            peaks = net.potential(store.slice(start, end)).max(dim=-1).values
+            peaks = net.potential(store.batch(torch.arange(start, end))).amax(dim=-1)
             correct += (peaks.argmax(dim=1) == labels[start:end]).sum()
     return float(correct) / len(store)
 
@@ -176,17 +175,20 @@ class Trainer:
         recipe = RECIPES[settings.recipe]
         self.settings = settings
         self.net = untrained(settings, classes).network().requires_grad_(True).to(settings.device)
-        self.optimiser = OPTIMISERS[recipe.optimiser](self.net.parameters(), settings.lr)
+        # The memory of the weights is [afferents, classes], as the gather-sums read and write it.
+        self._rows = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
+        self.net.fc.weight.data = self._rows.data.t()
+        self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], settings.lr)
         self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
 
-    def step(self, spikes: Spikes, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, spikes: Batch, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._factor(progress)
-        v_max = self.net.potential(spikes).max(dim=-1).values
+        v_max = self.net.peak(spikes)
         loss = self._loss(v_max, self.settings.v_threshold, labels)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
+        self._rows.grad = grad.t()
         self.optimiser.step()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
 
@@ -205,8 +207,11 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
 
     clock = _Clock()
     table = pixel_table(settings.m, settings.T, settings.beta).to(settings.device)
-    train, test = SpikeStore(table, PIXELS, settings.T), SpikeStore(table, PIXELS, settings.T)
-    for prepared in _encode(settings, ((train, dataset.train), (test, dataset.test))):
+    train, test = (
+        SpikeStore(table, split.images.to(settings.device).view(-1, PIXELS), settings.T)
+        for split in (dataset.train, dataset.test)
+    )
+    for prepared in _fill(train, test):
         now = replace(now, prepared=prepared, preparation_seconds=clock.seconds)
         with clock.stopped():
             yield now
@@ -219,8 +224,8 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
         seen, epoch_began = 0, clock.seconds
         epoch_total, window = torch.zeros(2, dtype=torch.float64), _Window(settings.device)
         for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
-            target = labels[samples.to(settings.device)]
-            loss, hits = trainer.step(train.batch(samples), target, step / now.total_steps)
+            batch = train.batch(samples)
+            loss, hits = trainer.step(batch, labels.index_select(0, batch.samples), step / now.total_steps)
             window.add(loss, hits, len(samples))
             step += 1
             if step % RECORD_EVERY and step != epoch * steps_per_epoch:
@@ -293,15 +298,13 @@ class _Clock:
             self._began += time.perf_counter() - since
 
 
-def _encode(settings: Settings, pairs: tuple[tuple[SpikeStore, data.Split], ...]) -> Iterator[float]:
-    """Fill the stores chunk by chunk, yielding the share done."""
-    total = sum(len(split) for _, split in pairs)
-    done = 0
-    for store, split in pairs:
-        for images in split.images.split(_ENCODE_CHUNK):
-            store.add(images.to(settings.device).view(-1, PIXELS))
-            done += len(images)
-            yield done / total
+def _fill(*stores: SpikeStore) -> Iterator[float]:
+    """Fill the stores, yielding the share done."""
+    before, total = 0, sum(map(len, stores))
+    for store in stores:
+        for done in store.fill():
+            yield (before + done) / total
+        before += len(store)
 
 
 def _model(settings: Settings, weight: torch.Tensor) -> Model:

@@ -1,0 +1,138 @@
+"""The spike store against binning the same samples afresh."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tempotron_core.engine import Arrivals, Kernel, bin_spikes, peak, potential
+from tempotron_core.store import SpikeStore
+
+KERNEL = Kernel(15.0, 3.75, 1.0)
+
+
+def spike_table(seed: int, symbols: int, m: int, T: int, silent: float) -> torch.Tensor:
+    """Whole times [symbols, m] of few values, so that symbols share some; the given share silent, some too late."""
+    generator = torch.Generator().manual_seed(seed)
+    times = torch.randint(0, T + 2, (symbols, m), generator=generator).float()
+    times[torch.rand(times.shape, generator=generator) < silent] = -1
+    return times
+
+
+def symbol_rows(seed: int, samples: int, fields: int, symbols: int, common: float) -> torch.Tensor:
+    """Rows of symbols, the given share of them the first; every fourth row all of it."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(0, symbols, (samples, fields), generator=generator, dtype=torch.uint8)
+    rows[torch.rand(rows.shape, generator=generator) < common] = 0
+    rows[::4] = 0
+    return rows
+
+
+def filled(table: torch.Tensor, rows: torch.Tensor, T: int, budget: int = 2**30) -> SpikeStore:
+    store = SpikeStore(table, rows, T, budget)
+    assert list(store.fill())[-1] == len(rows) == len(store)
+    return store
+
+
+def check_same(got: Arrivals, table: torch.Tensor, rows: torch.Tensor, T: int, dtype: torch.dtype, atol: float) -> None:
+    """A batch has the potentials, peaks and gradients of the rows' own spikes."""
+    times = table[rows.int()].view(len(rows), -1)
+    assert (got.batch, got.T) == (len(rows), T)
+    for respond in (potential, peak):
+        results = []
+        for spikes in (got, bin_spikes(times, T)):
+            generator = torch.Generator().manual_seed(1)
+            weight = torch.randn(3, times.shape[1], generator=generator, dtype=dtype).requires_grad_()
+            answer = respond(weight, spikes, KERNEL)
+            upstream = torch.randn(answer.shape, generator=generator, dtype=dtype)
+            (grad,) = torch.autograd.grad(answer, weight, upstream)
+            results.append((answer.detach(), grad))
+        (answer_got, grad_got), (answer_wanted, grad_wanted) = results
+        torch.testing.assert_close(answer_got, answer_wanted, rtol=0, atol=atol)
+        torch.testing.assert_close(grad_got, grad_wanted, rtol=0, atol=atol)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    samples=st.integers(1, 12),
+    fields=st.integers(1, 12),
+    symbols=st.sampled_from([1, 2, 10, 256]),
+    m=st.integers(1, 5),
+    T=st.sampled_from([1, 2, 7, 50]),
+    silent=st.sampled_from([0.0, 0.3, 1.0]),
+    common=st.sampled_from([0.0, 0.8, 1.0]),
+    streams=st.booleans(),
+    choose=st.data(),
+)
+def test_a_batch_is_what_binning_gives(
+    seed: int,
+    samples: int,
+    fields: int,
+    symbols: int,
+    m: int,
+    T: int,
+    silent: float,
+    common: float,
+    streams: bool,
+    choose: st.DataObject,
+) -> None:
+    table, rows = spike_table(seed, symbols, m, T, silent), symbol_rows(seed, samples, fields, symbols, common)
+    store = filled(table, rows, T, budget=-1 if streams else 2**30)
+    assert store.streams == streams
+    ids = torch.tensor(choose.draw(st.lists(st.integers(0, samples - 1), min_size=1, max_size=15)))
+    batch = store.batch(ids)
+    assert torch.equal(batch.samples.cpu(), ids)
+    check_same(batch, table, rows[ids], T, torch.float64, atol=1e-11)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_more_samples_than_are_encoded_at_a_time(streams: bool) -> None:
+    table, rows = spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 2300, 11, 20, 0.5)
+    store = SpikeStore(table, rows, 30, budget=0 if streams else 2**30)
+    assert list(store.fill()) == ([2300] if streams else [1000, 2000, 2300])
+    ids = torch.tensor([2299, 0, 999, 1000, 1001, 7, 7])
+    check_same(store.batch(ids), table, rows[ids], 30, torch.float64, atol=1e-11)
+
+
+def test_kept_and_streamed_batches_agree_to_the_bit() -> None:
+    table, rows = spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 40, 11, 20, 0.5)
+    weight = torch.randn(3, 44, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([3, 39, 3, 17])
+    kept, streamed = (filled(table, rows, 30, budget).batch(ids) for budget in (2**30, 0))
+    assert torch.equal(potential(weight, kept, KERNEL), potential(weight, streamed, KERNEL))
+
+
+def test_an_empty_batch() -> None:
+    table, rows = spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 9, 11, 20, 0.5)
+    batch = filled(table, rows, 30).batch(torch.zeros(0, dtype=torch.int64))
+    weight = torch.randn(3, 44).requires_grad_()
+    v = potential(weight, batch, KERNEL)
+    assert v.shape == (0, 3, 30)
+    (grad,) = torch.autograd.grad(v.sum(), weight)
+    assert not grad.any()
+
+
+def test_the_first_symbol_costs_no_memory() -> None:
+    table = spike_table(0, 20, 4, 30, 0.0)
+    blank = torch.zeros(5, 11, dtype=torch.uint8)
+    assert not SpikeStore(table, blank, 30, budget=0).streams
+    assert SpikeStore(table, blank + 1, 30, budget=0).streams
+
+
+@pytest.mark.parametrize("T", [100, 1000])
+def test_the_order_of_the_sums_costs_float32_little(T: int) -> None:
+    """Sums of n terms in another order differ by at most n * 2^-24 of the sum of their sizes; far less in practice."""
+    table, rows = spike_table(0, 256, 16, T, 0.7), symbol_rows(0, 8, 784, 256, 0.8)
+    store = filled(table, rows, T)
+    times = table[rows.int()].view(8, -1)
+    weight = torch.randn(3, times.shape[1], generator=torch.Generator().manual_seed(0))
+    v = potential(weight, store.batch(torch.arange(8)), KERNEL)
+    exact = potential(weight.double(), bin_spikes(times.double(), T), KERNEL)
+    sizes = potential(weight.double().abs(), bin_spikes(times.double(), T), KERNEL)
+    differences = (v - exact).abs()
+    terms = int((times >= 0).sum(1).max())
+    # Taking the background's spikes away again adds terms of the background: its sum of sizes bounds theirs too.
+    background = potential(weight.double().abs(), bin_spikes(table[0].double().repeat(784)[None], T), KERNEL)
+    assert bool((differences <= 2 * (terms + T) * 2.0**-24 * (sizes + 2 * background) + 1e-7).all())
+    assert float(differences.max()) < 1e-4
