@@ -14,10 +14,13 @@ neurons. Neurocomputing 48(1), 17-37, 2002.
 from __future__ import annotations
 
 import torch
+from torch.nn.functional import threshold
 
 from tempotron_core.checks import finite_tensor, positive_integer, positive_real
 
 __all__ = ["GaussianTuning"]
+
+_PART = 2**18  # float64 values at a time: what stays in a processor's cache, and little memory for a large batch
 
 
 class GaussianTuning:
@@ -53,10 +56,12 @@ class GaussianTuning:
 
     def response(self, x: torch.Tensor) -> torch.Tensor:
         """Tuning-curve values g in [0, 1] of x [batch, n, k], as float64 [batch, n, k, m] on x's device."""
-        x = finite_tensor("x", x, ("batch", self.n, "k"))
+        return self._response(finite_tensor("x", x, ("batch", self.n, "k")))
+
+    def _response(self, x: torch.Tensor) -> torch.Tensor:
         centre, variance = self._centre.to(x.device), self._variance.to(x.device)
         distance = x.double().unsqueeze(-1) - centre.unsqueeze(1)
-        return distance.square_().div_(-2 * variance.unsqueeze(1)).exp_()
+        return distance.square_().mul_(-0.5 / variance.unsqueeze(1)).exp_()
 
     def encode(self, x: torch.Tensor, max_spike_time: int = 50) -> torch.Tensor:
         """Spike times of x.
@@ -66,5 +71,10 @@ class GaussianTuning:
         millisecond): whole milliseconds in [0, T), -1 for no spike.
         """
         window = positive_integer("max_spike_time (ms)", max_spike_time)
-        times = self.response(x).neg_().add_(1).mul_(window).round_()
-        return times.masked_fill_(times >= window, -1).to(x.dtype if x.dtype.itemsize > 2 else torch.float32)
+        x = finite_tensor("x", x, ("batch", self.n, "k"))
+        dtype = x.dtype if x.dtype.itemsize > 2 else torch.float32
+        earliness = torch.empty(*x.shape, self.m, dtype=dtype, device=x.device)  # minus the spike time
+        samples = max(1, _PART // max(1, earliness[0].numel())) if len(x) else 1
+        for part, out in zip(x.split(samples), earliness.split(samples), strict=True):
+            out.copy_(self._response(part).mul_(window).sub_(window).round_())
+        return threshold(earliness, -window, 1, inplace=True).neg_().add_(0)  # adding 0 turns -0 into 0

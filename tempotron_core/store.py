@@ -81,7 +81,7 @@ class Batch:
         sums = bag_sum(torch.cat((rows, -rows)), self._afferent, offsets).view(self.batch, self.T, outputs)
         rest = rows.view(-1, code.m, outputs).index_select(1, code.spiking).sum(0)
         background = torch.zeros(self.T, outputs, dtype=rows.dtype, device=rows.device)
-        return (sums + background.index_add_(0, code.rest_bins, rest)).view(-1, outputs)
+        return sums + background.index_add_(0, code.rest_bins, rest)
 
     def sum_by_afferent(self, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
         """See engine.Arrivals."""

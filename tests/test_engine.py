@@ -1,5 +1,7 @@
 """How spikes are laid out on the grid, and long windows done block by block."""
 
+import itertools
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,33 +12,55 @@ from tempotron_core.engine import Kernel, bin_spikes, peak, potential
 def test_bins_are_in_order() -> None:
     times = torch.tensor([[2.0, 0.25, 2.0, -1.0, 5.0], [-0.5, 1.0, 4.0, 3.5, 4.5], [-1.0] * 5])
     spikes = bin_spikes(times, 5)
-    assert spikes.afferent.tolist() == [1, 0, 2, 1, 2, 3]
-    assert spikes.segments().tolist() == [1, 2, 2, 6 + 1, 6 + 4, 6 + 4]
-    assert spikes.offsets.tolist() == [0, 0, 1, 3, 3, 3, 3, 4, 4, 4, 6, 6, 6, 6, 6, 6]
+    assert spikes.afferent.tolist() == [1, 1, 0, 2, 2, 3]
+    assert spikes.rows.tolist() == [1, 6 + 1, 2, 2, 6 + 4, 6 + 4]
+    assert spikes.offsets.tolist() == [0, 0, 0, 0, 1, 2, 2, 4, 4, 4, 4, 4, 4, 4, 6, 6]
     assert spikes.lag is not None
     assert spikes.lag.tolist() == [0.75, 0, 0, 0, 0, 0.5]
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**31), T=st.sampled_from([1, 3, 20]), whole=st.booleans())
-def test_segments_name_the_bin_of_every_spike(seed: int, T: int, whole: bool) -> None:
+@given(
+    seed=st.integers(0, 2**31), T=st.sampled_from([1, 3, 20, 256, 257]), whole=st.booleans(), features=st.integers(1, 9)
+)
+def test_every_spike_on_the_grid_stands_in_its_bin(seed: int, T: int, whole: bool, features: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    times = torch.rand(4, 9, generator=generator) * (T + 4) - 2
+    times = torch.rand(4, features, generator=generator) * (T + 4) - 2
     if whole:
         times = times.round()
     spikes = bin_spikes(times, T)
-    segments = spikes.segments().tolist()
-    assert segments == sorted(segments)
-    found = sorted(zip(segments, spikes.afferent.tolist(), strict=True))
-    wanted = sorted(
-        (sample * (T + 1) + int(-(-time // 1)), afferent)
-        for sample, row in enumerate(times.tolist())
-        for afferent, time in enumerate(row)
-        if 0 <= time <= T - 1
-    )
-    assert found == wanted
     assert spikes.offsets.numel() == 4 * T + 1
-    assert int(spikes.offsets[-1]) == len(wanted)
+    wanted: list[list[list[int]]] = [[[] for _ in range(4)] for _ in range(T)]
+    for sample, row in enumerate(times.tolist()):
+        for afferent, time in enumerate(row):
+            if 0 <= time <= T - 1:
+                wanted[int(-(-time // 1))][sample].append(afferent)
+    bounds = spikes.offsets.tolist()
+    for number, (start, end) in enumerate(itertools.pairwise(bounds)):
+        step, sample = divmod(number, 4)
+        assert spikes.afferent[start:end].tolist() == wanted[step][sample]
+        assert spikes.rows[start:end].tolist() == [sample * (T + 1) + step] * (end - start)
+    assert bounds[-1] == spikes.afferent.numel()
+
+
+def test_more_afferents_than_short_keys_hold() -> None:
+    """Above 65,536 the order is found another way; both against a plain product."""
+    generator = torch.Generator().manual_seed(0)
+    for features in (65_536, 65_537):
+        times = torch.full((2, features), -1.0)
+        chosen = torch.randint(0, features, (2, 50), generator=generator)
+        chosen[:, 0] = features - 1
+        times.scatter_(1, chosen, torch.randint(0, 30, (2, 50), generator=generator).float())
+        weight = torch.randn(2, features, generator=generator, dtype=torch.float64).requires_grad_()
+        kernel, t = Kernel(15.0, 3.75, 1.0), torch.arange(30, dtype=torch.float64)
+        v = potential(weight, bin_spikes(times, 30), kernel)
+        sample, afferent = (times >= 0).nonzero(as_tuple=True)
+        effect = kernel(t - times[sample, afferent].unsqueeze(1))
+        wanted = torch.stack([weight[:, afferent[sample == b]] @ effect[sample == b] for b in (0, 1)])
+        torch.testing.assert_close(v, wanted, rtol=0, atol=1e-12)
+        upstream = torch.randn(v.shape, generator=generator, dtype=torch.float64)
+        got, slow = (torch.autograd.grad(answer, weight, upstream)[0] for answer in (v, wanted))
+        torch.testing.assert_close(got, slow, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
