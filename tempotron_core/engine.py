@@ -95,7 +95,7 @@ def bin_spikes(times: torch.Tensor, T: int) -> Spikes:
     batch, features = times.shape
     device, count = times.device, torch.int32 if times.numel() < 2**31 else torch.int64
     times = times.reshape(-1)
-    where = _nonzero(times >= 0)
+    where = _spiking(times)
     spike_times = times.index_select(0, where)
     if len(where) and float(spike_times.max()) > T - 1:
         on_grid = spike_times <= T - 1
@@ -121,17 +121,15 @@ def bin_spikes(times: torch.Tensor, T: int) -> Spikes:
     )
 
 
-def _nonzero(flat: torch.Tensor) -> torch.Tensor:
-    """Where a vector is not zero, in order. On the CPU by numpy, which takes a third of torch's time."""
-    return torch.from_numpy(np.flatnonzero(flat.numpy())) if flat.is_cpu else flat.nonzero().view(-1)
+def _spiking(times: torch.Tensor) -> torch.Tensor:
+    """Where a vector of times holds a spike, in order. On the CPU by numpy, in a third of torch's time."""
+    return torch.from_numpy(np.flatnonzero(times.numpy() >= 0)) if times.is_cpu else (times >= 0).nonzero().view(-1)
 
 
 def _order(keys: torch.Tensor, bound: int) -> torch.Tensor:
-    """The stable order of int32 keys in [0, bound). On the CPU by numpy, whose radix sort of short keys is faster."""
-    if not keys.is_cpu or bound > 2**16:
-        return torch.sort(keys, stable=True).indices
-    short = keys.numpy().astype(np.uint8 if bound <= 2**8 else np.uint16)
-    return torch.from_numpy(np.argsort(short, kind="stable"))
+    """The stable order of int32 keys in [0, bound); short keys are sorted in half the time of long ones."""
+    short = torch.uint8 if bound <= 2**8 else torch.int16 if bound <= 2**15 else torch.int32
+    return torch.sort(keys.to(short), stable=True).indices
 
 
 @dataclass(frozen=True)
@@ -294,6 +292,8 @@ def bag_sum(
     rows: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor, share: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Sums of rows [R, O] over bags of row numbers: bag k is index[offsets[k]:offsets[k + 1]]; [bags, O]."""
+    # A single column may come with any stride, which would cost embedding_bag its fast path.
+    rows = rows.reshape(-1).view(rows.shape)
     return embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=share, include_last_offset=True)
 
 

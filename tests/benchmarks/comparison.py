@@ -1,0 +1,181 @@
+"""The training step against other implementations of it, in processes that take turns; then what is prepared.
+
+Every contender works in a process of its own, warmed up, and takes its turn again and again while the others wait, so
+that a machine that slows down slows them all. Seconds are medians, with the 10th and 90th percentile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempotron_core import data
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seconds: median, 10th and 90th percentile of n repetitions."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Spread:
+        low, median, high = np.percentile(seconds, [10, 50, 90])
+        return cls(float(median), float(low), float(high), len(seconds))
+
+    def __str__(self) -> str:
+        if self.median < 0.1:
+            return f"{self.median * 1e3:.2f} ms ({self.low * 1e3:.2f}-{self.high * 1e3:.2f})"
+        return f"{self.median:.2f} s ({self.low:.2f}-{self.high:.2f})"
+
+
+class Contender:
+    """A process that takes training steps when told to."""
+
+    def __init__(self, title: str, name: str, digits: Path, steps: int) -> None:
+        self.title, self.steps = title, steps
+        self.seconds: list[float] = []
+        self.peak_mb = 0.0
+        command = [sys.executable, str(HERE / "contenders.py"), name, str(digits), "--warm", str(min(20, 2 * steps))]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+        self._answer()
+
+    def turn(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{self.steps}\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        self.seconds += answer["seconds"]
+        self.peak_mb = answer["peak_mb"]
+
+    def end(self) -> None:
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            said = (self._process.communicate()[1].strip() or "nothing").splitlines()[-1]
+            raise SystemExit(f"{self.title}: expected an answer from its process, got its end; it said: {said}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def compare(digits: Path, peers: list[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """Steps of all contenders by turns: title -> Spread of the step and peak memory."""
+    contenders = [
+        Contender("this project, training loop", "loop", digits, 50),
+        Contender("this project, public call", "public", digits, 20),
+        Contender("the usual method, plainly", "dense", digits, 1),
+    ]
+    for folder in peers:
+        release = next(Path(folder).glob("spikingjelly-*.dist-info"), None)
+        if not (Path(folder) / "spikingjelly").is_dir():
+            print(
+                f"Skipped {folder}: expected a folder with the package spikingjelly in it, found none.", file=sys.stderr
+            )
+            continue
+        version = release.name.removesuffix(".dist-info").removeprefix("spikingjelly-") if release else "of " + folder
+        contenders.append(Contender(f"SpikingJelly {version}", folder, digits, 2))
+    if not peers:
+        print("No --peer given: SpikingJelly is left out; the plain dense version stands in.", file=sys.stderr)
+    for _ in range(rounds):
+        for contender in contenders:
+            contender.turn()
+    for contender in contenders:
+        contender.end()
+    return {c.title: {"step": asdict(Spread.of(c.seconds)), "peak_mb": c.peak_mb} for c in contenders}
+
+
+def prepared(digits: Path, repeats: int) -> dict[str, Any]:
+    command = [sys.executable, str(HERE / "prepared.py"), str(digits), "--repeats", str(repeats)]
+    report: dict[str, Any] = json.loads(
+        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True).stdout
+    )
+    return report
+
+
+def epochs(dataset_dir: str | None, number: int) -> dict[str, Any]:
+    """The headless command itself, everything included, and what it took from outside."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tempotron_core.train", "--epochs", str(number), "--recipe", "reference"]
+        command += ["--log-dir", folder, *(["--dataset-dir", dataset_dir] if dataset_dir else [])]
+        run = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    report: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return report
+
+
+def write_digits(dataset_dir: str | None, file: Path) -> None:
+    dataset = data.load("MNIST" if dataset_dir else data.EMBEDDED, dataset_dir)
+    np.savez(
+        file,
+        images=dataset.train.images.flatten(1).numpy(),
+        labels=dataset.train.labels.numpy(),
+        test_images=dataset.test.images.flatten(1).numpy(),
+        test_labels=dataset.test.labels.numpy(),
+    )
+
+
+def measure(dataset_dir: str | None, peers: list[str], quick: bool) -> dict[str, Any]:
+    """Everything about the engine, as one JSON-able report."""
+    with tempfile.TemporaryDirectory() as folder:
+        digits = Path(folder) / "digits.npz"
+        write_digits(dataset_dir, digits)
+        steps = compare(digits, peers, 3 if quick else 10)
+        report = prepared(digits, 50 if quick else 400)
+    run = epochs(dataset_dir, 2 if quick else 5)
+    report["evaluation"] = asdict(Spread.of(report.pop("evaluation_seconds")))
+    report["epoch"] = asdict(Spread.of(run["seconds_per_epoch"]))
+    report["preparation_in_the_command"] = run["preparation_seconds"]
+    steps["this project, training loop"]["epoch"] = report.pop("epoch")
+    return {"contenders": steps, "prepared": report}
+
+
+def shown(report: dict[str, Any]) -> str:
+    """The report as tables."""
+    kept = report["prepared"]
+    samples, per_epoch = kept["samples"], -(-kept["samples"] // 64)
+    rows = report["contenders"]
+    own = rows["this project, training loop"]["epoch"]["median"]
+    lines = [f"| batch 64, m 16, T 100 | training step | epoch of {samples:,} | peak memory | epoch against ours |"]
+    lines += ["|---|---|---|---|---|"]
+    for title, row in rows.items():
+        step = Spread(**row["step"])
+        epoch = row["epoch"]["median"] if "epoch" in row else step.median * per_epoch
+        ratio = "" if "epoch" in row else f"{epoch / own:,.0f} x"
+        counted = "" if "epoch" in row else " *"
+        epoch_text = f"{epoch:.2f} s" if epoch < 100 else f"{epoch / 60:,.0f} min"
+        lines.append(f"| {title} | {step} | {epoch_text}{counted} | {row['peak_mb']:,.0f} MB | {ratio} |")
+    lines += ["", "\\* median step times the steps of an epoch.", ""]
+    gather = kept["gather_seconds"] * 1e3
+    lines += [
+        f"Preparing {samples:,} digits: {kept['preparation_seconds']:.2f} s, {kept['preparation_mb']:,.0f} MB more.",
+        f"Evaluating {kept['evaluated']:,} prepared digits: {Spread(**kept['evaluation'])}.",
+        f"Gather-sums: {gather:.2f} ms, {kept['gather_share']:.0%} of a step.",
+        "",
+        "| one size changed | step | spikes of a batch | ns a spike |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {p['against']} = {p['value']} | {p['seconds'] * 1e3:.2f} ms | {p['spikes']:,.0f} | "
+        f"{p['seconds'] * 1e9 / p['spikes']:.1f} |"
+        for p in kept["scaling"]
+    ]
+    return "\n".join(lines)
