@@ -29,12 +29,13 @@ def voltages() -> None:
     except ValueError as error:
         headline.warning(str(error), icon=":material/error:")
         return
+    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_figure(info, height=480)
     headline.markdown(common.verdict(info))
-    traces, peaks = st.columns([2.3, 1])
-    with traces:
-        common.chart(figures.traces_figure(info, height=480), "traces", info.verdict)
-    with peaks:
-        common.chart(figures.peaks_figure(info, height=480), "peaks", info.firing)
+    left, right = st.columns([2.3, 1])
+    with left:
+        common.chart(traces, "traces", info.verdict)
+    with right:
+        common.chart(peaks, "peaks", info.firing)
     st.markdown(
         f"{info.firing} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")

@@ -253,14 +253,21 @@ def test_margin_of_one_output() -> None:
 
 
 def test_curves_are_the_responses() -> None:
+    """Spiking and silent curves are a line each, with gaps between curves, drawn where they can be told from 0."""
     info = tuning()
-    figure = tuning_figure(info)
-    curves = lines(figure)
-    assert list(curves) == [f"curve {j + 1}" for j in range(8)]
-    for j in range(8):
-        drawn = curves[f"curve {j + 1}"]
-        assert same(drawn.x, info.x) and same(drawn.y, info.g[:, j])
-        assert drawn.line.color == (style.SPIKE if info.time[j] >= 0 else style.MUTED)
+    for name, colour, spiking in (("spiking curves", style.SPIKE, True), ("silent curves", style.MUTED, False)):
+        drawn = lines(tuning_figure(info))[name]
+        assert drawn.line.color == colour
+        x, g, number = (np.asarray(values) for values in (drawn.x, drawn.y, drawn.customdata))
+        assert np.array_equal(np.isnan(x), np.isnan(g))
+        kept = ~np.isnan(g)
+        assert set(number[kept]) == {j + 1 for j in range(8) if (info.time[j] >= 0) == spiking}
+        at = np.searchsorted(info.x, x[kept] - 1e-6)
+        assert same(info.x[at].astype(np.float32), x[kept])
+        assert same(info.g[at, number[kept] - 1].astype(np.float32), g[kept])
+        for j in set(number[kept]):
+            assert (number[kept] == j).sum() >= (info.g[:, j - 1] > 1e-3).sum()
+        assert all(np.isnan(g[np.flatnonzero(np.diff(number))]))
 
 
 def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
@@ -581,10 +588,11 @@ LARGEST: dict[str, Callable[[], go.Figure]] = {
 
 
 def numbers_in(node: Any) -> list[float]:
-    """All numbers of a decoded figure, those of packed arrays among them."""
+    """All numbers of a decoded figure, those of packed arrays among them, but for the gaps in these."""
     if isinstance(node, dict):
         if {"dtype", "bdata"} <= set(node):
-            return list(np.frombuffer(base64.b64decode(node["bdata"]), np.dtype(node["dtype"])).astype(float))
+            values = np.frombuffer(base64.b64decode(node["bdata"]), np.dtype(node["dtype"])).astype(float)
+            return list(values[~np.isnan(values)])
         return [number for value in node.values() for number in numbers_in(value)]
     if isinstance(node, list):
         return [number for value in node for number in numbers_in(value)]

@@ -55,7 +55,7 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320,
             y1=row + 0.6,
             line={"color": style.CHOSEN, "width": 4},
         )
-    return figure
+    return figure.figure()
 
 
 def pixel_of_selection(points: list[dict[str, object]]) -> int | None:

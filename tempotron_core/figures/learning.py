@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from tempotron_core.figures import style
 
@@ -79,7 +78,7 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}},
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
     )
-    return figure
+    return figure.figure()
 
 
 def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
@@ -95,12 +94,11 @@ def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         line={"color": style.HISTORY, "width": 3},
         hovertemplate="loss %{y:.4g}<extra></extra>",
     )
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_layout(margin={"l": 8, "r": 8, "t": 34, "b": 8})
-    return figure
+    figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"l": 8, "r": 8, "t": 34, "b": 8})
+    return figure.figure()
 
 
-def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> go.Figure:
+def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> style.Sketch:
     return style.base(
         height,
         xaxis={"title": {"text": "epoch"}, "range": [0, info.total_epochs]},
@@ -119,39 +117,53 @@ def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.nda
 def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5, height: int = 470) -> go.Figure:
     """One map an output, all on one symmetric diverging scale: purple inhibits, green excites."""
     rows = -(-len(maps) // columns)
-    figure = make_subplots(rows, columns, subplot_titles=classes, horizontal_spacing=0.012, vertical_spacing=0.1)
     limit = float(np.abs(maps).max()) or 1.0
     steps = np.round(maps / limit * 127).astype(np.int8)
-    for i, cells in enumerate(steps):
-        figure.add_heatmap(z=cells, row=i // columns + 1, col=i % columns + 1, coloraxis="coloraxis", hoverinfo="skip")
     ticks = [-127, 0, 127]
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 28, "b": 60},
-        uirevision="fixed",
-        dragmode=False,
-        coloraxis={
-            "cmin": -127,
-            "cmax": 127,
-            "colorscale": [[0, "#762a83"], [0.25, "#c2a5cf"], [0.5, "#f7f7f7"], [0.75, "#7fbf7b"], [1, "#1b7837"]],
-            "colorbar": {
-                "title": {"text": "weight", "side": "top"},
-                "tickvals": ticks,
-                "ticktext": [f"{tick / 127 * limit:+.2g}" if tick else "0" for tick in ticks],
-                "thickness": 12,
-                "tickfont": {"size": 15},
-                "orientation": "h",
-                "y": -0.02,
-                "yanchor": "top",
-                "len": 0.6,
+    figure = style.Sketch(
+        {
+            "height": height,
+            "margin": {"l": 0, "r": 0, "t": 28, "b": 60},
+            "uirevision": "fixed",
+            "dragmode": False,
+            "coloraxis": {
+                "cmin": -127,
+                "cmax": 127,
+                "colorscale": [[0, "#762a83"], [0.25, "#c2a5cf"], [0.5, "#f7f7f7"], [0.75, "#7fbf7b"], [1, "#1b7837"]],
+                "colorbar": {
+                    "title": {"text": "weight", "side": "top"},
+                    "tickvals": ticks,
+                    "ticktext": [f"{tick / 127 * limit:+.2g}" if tick else "0" for tick in ticks],
+                    "thickness": 12,
+                    "tickfont": {"size": 15},
+                    "orientation": "h",
+                    "y": -0.02,
+                    "yanchor": "top",
+                    "len": 0.6,
+                },
             },
-        },
+        }
     )
-    figure.update_xaxes(visible=False, fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True, autorange="reversed")
-    for axis in range(1, len(maps) + 1):
-        suffix = "" if axis == 1 else str(axis)
-        figure.layout[f"yaxis{suffix}"].scaleanchor = f"x{suffix}"
-        figure.layout[f"xaxis{suffix}"].constrain = "domain"
-    figure.update_annotations(font={"size": 18})
-    return figure
+    for i, cells in enumerate(steps):
+        row, column = divmod(i, columns)
+        across, down = _part(column, columns, 0.012), _part(rows - 1 - row, rows, 0.1)
+        x, y = (f"{axis}{i + 1 if i else ''}" for axis in "xy")
+        hidden = {"visible": False, "fixedrange": True}
+        figure.update_layout(
+            **{
+                x.replace("x", "xaxis"): hidden | {"domain": across, "anchor": y, "constrain": "domain"},
+                y.replace("y", "yaxis"): hidden
+                | {"domain": down, "anchor": x, "autorange": "reversed", "scaleanchor": x},
+            }
+        )
+        figure.add_heatmap(z=cells, xaxis=x, yaxis=y, coloraxis="coloraxis", hoverinfo="skip")
+        place = {"xref": "paper", "yref": "paper", "yanchor": "bottom", "font": {"size": 18}}
+        figure.add_annotation(**style.text(sum(across) / 2, down[1], classes[i]) | place)
+    return figure.figure()
+
+
+def _part(number: int, parts: int, spacing: float) -> list[float]:
+    """Where one of equal parts lies in [0, 1], with that much space between two."""
+    width = (1 - spacing * (parts - 1)) / parts
+    start = number * (width + spacing)
+    return [start, min(1.0, start + width)]

@@ -97,7 +97,7 @@ def pixel_raster_figure(time: np.ndarray, T: int, height: int = 300) -> go.Figur
         },
         hovertemplate="neuron %{y}: %{x} ms<extra></extra>",
     )
-    return figure
+    return figure.figure()
 
 
 def image_raster_figure(info: RasterInfo, height: int = 430) -> go.Figure:
@@ -137,7 +137,7 @@ def image_raster_figure(info: RasterInfo, height: int = 430) -> go.Figure:
         hoverongaps=False,
         hovertemplate="around pixel %{y:.0f}, %{x:.0f} ms<extra></extra>",
     )
-    return figure
+    return figure.figure()
 
 
 def histogram_figure(info: RasterInfo, height: int = 220) -> go.Figure:
@@ -166,4 +166,4 @@ def histogram_figure(info: RasterInfo, height: int = 220) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}},
         margin={"l": 8, "r": 8, "t": 30, "b": 8},
     )
-    return figure
+    return figure.figure()

@@ -6,7 +6,21 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-__all__ = ["CHOSEN", "HISTORY", "INK", "MUTED", "PREDICTED", "SPIKE", "TRUE", "base", "class_colour", "empty", "text"]
+__all__ = [
+    "CHOSEN",
+    "HISTORY",
+    "INK",
+    "MUTED",
+    "PREDICTED",
+    "SPIKE",
+    "TRUE",
+    "Sketch",
+    "base",
+    "class_colour",
+    "empty",
+    "merged",
+    "text",
+]
 
 TRUE = "#2b7de9"
 """The true class."""
@@ -24,23 +38,83 @@ HISTORY = "#8250df"
 """What a run measures of itself: its loss and its test accuracy."""
 
 
-def base(height: int, **layout: Any) -> go.Figure:
-    """An empty figure with the common layout; layout entries go on top."""
-    axis = {"title": {"font": {"size": 17}, "standoff": 14}, "tickfont": {"size": 15}, "zeroline": False}
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 12, "b": 8},
-        font={"size": 15},
-        hoverlabel={"font": {"size": 15}},
-        showlegend=False,
-        uirevision="fixed",
-        dragmode=False,
-        xaxis=axis | {"automargin": True},
-        yaxis=axis | {"automargin": True},
-    )
-    figure.update_layout(**layout)
-    return figure
+class Sketch:
+    """A figure as plain data until it is done: plotly's objects check every step of their making, which is slow."""
+
+    def __init__(self, layout: dict[str, Any]) -> None:
+        self._layout = layout
+        self._traces: list[dict[str, Any]] = []
+        self._shapes: list[dict[str, Any]] = []
+        self._labels: list[dict[str, Any]] = []
+
+    def add_scatter(self, **trace: Any) -> None:
+        """Lines, markers or text."""
+        self._traces.append({"type": "scatter", **trace})
+
+    def add_bar(self, **trace: Any) -> None:
+        """Bars."""
+        self._traces.append({"type": "bar", **trace})
+
+    def add_heatmap(self, **trace: Any) -> None:
+        """Cells in colours."""
+        self._traces.append({"type": "heatmap", **trace})
+
+    def add_shape(self, **shape: Any) -> None:
+        """A line or box in data coordinates."""
+        self._shapes.append(shape)
+
+    def add_hline(self, y: float, **shape: Any) -> None:
+        """A line from side to side."""
+        self.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=y, y1=y, **shape)
+
+    def add_vline(self, x: float, **shape: Any) -> None:
+        """A line from top to bottom."""
+        self.add_shape(type="line", y0=0, y1=1, yref="y domain", x0=x, x1=x, **shape)
+
+    def add_annotation(self, **label: Any) -> None:
+        """Words."""
+        self._labels.append(label)
+
+    def update_layout(self, **layout: Any) -> None:
+        """Entries on top of those there are, dictionaries merged."""
+        self._layout = merged(self._layout, layout)
+
+    def figure(self) -> go.Figure:
+        """The figure, checked once."""
+        return go.Figure(
+            {"data": self._traces, "layout": self._layout | {"shapes": self._shapes, "annotations": self._labels}}
+        )
+
+
+def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """One dictionary on top of another, dictionaries in them merged in turn."""
+    both = dict(under)
+    for key, value in over.items():
+        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
+        both[key] = merged(both[key], value) if nested else value
+    return both
+
+
+def base(height: int, **layout: Any) -> Sketch:
+    """An empty sketch with the common layout; layout entries go on top."""
+    axis = {
+        "title": {"font": {"size": 17}, "standoff": 14},
+        "tickfont": {"size": 15},
+        "zeroline": False,
+        "automargin": True,
+    }
+    common = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 12, "b": 8},
+        "font": {"size": 15},
+        "hoverlabel": {"font": {"size": 15}},
+        "showlegend": False,
+        "uirevision": "fixed",
+        "dragmode": False,
+        "xaxis": axis,
+        "yaxis": axis,
+    }
+    return Sketch(merged(common, layout))
 
 
 def class_colour(neuron: int, true: int | None, predicted: int) -> str:
@@ -58,6 +132,6 @@ def text(x: float, y: float, words: str, colour: str = INK, **more: Any) -> dict
 
 def empty(height: int, words: str) -> go.Figure:
     """A blank figure that says what will be seen there."""
-    figure = base(height, xaxis={"visible": False}, yaxis={"visible": False})
-    figure.add_annotation(**text(0.5, 0.5, words, xref="paper", yref="paper", font={"size": 18, "color": INK}))
-    return figure
+    blank = base(height, xaxis={"visible": False}, yaxis={"visible": False})
+    blank.add_annotation(**text(0.5, 0.5, words, xref="paper", yref="paper", font={"size": 18, "color": INK}))
+    return blank.figure()

@@ -11,6 +11,8 @@ from tempotron_core.figures import style
 
 __all__ = ["TuningInfo", "tuning_figure"]
 
+_INVISIBLE = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class TuningInfo:
@@ -72,17 +74,18 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             "fixedrange": True,
         },
     )
-    firing = set(info.firing)
-    for j in range(info.g.shape[1]):
-        shown = j in firing
+    for shown in (False, True):
+        which = [j for j in range(info.g.shape[1]) if (j in info.firing) == shown]
+        x, g, number = _joined(info, which)
         figure.add_scatter(
-            x=info.x,
-            y=info.g[:, j],
+            x=x,
+            y=g,
+            customdata=number,
             mode="lines",
             line={"color": style.SPIKE if shown else style.MUTED, "width": 3.5 if shown else 1.5},
             opacity=1.0 if shown else 0.55,
-            name=f"curve {j + 1}",
-            hovertemplate=f"curve {j + 1}<br>x %{{x:.3f}}, g %{{y:.3f}}<extra></extra>",
+            name="spiking curves" if shown else "silent curves",
+            hovertemplate="curve %{customdata}<br>x %{x:.3f}, g %{y:.3f}<extra></extra>",
         )
     chosen = info.firing
     figure.add_scatter(
@@ -95,17 +98,30 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         text=[f"curve {j + 1} spikes at {info.time[j]:.0f} ms" for j in chosen],
     )
     figure.add_vline(x=info.value, line={"color": style.CHOSEN, "width": 3})
-    for j in chosen:
-        g = float(info.response[j])
-        figure.add_shape(
-            type="line", x0=info.value, x1=1, y0=g, y1=g, line={"color": style.SPIKE, "width": 2, "dash": "dot"}
-        )
+    for level in info.response[chosen].tolist():
+        line = {"color": style.SPIKE, "width": 2, "dash": "dot"}
+        figure.add_shape(type="line", x0=info.value, x1=1, y0=level, y1=level, line=line)
     for j in _spaced(chosen, info.response, 0.06):
         words = f"<b>{info.time[j]:.0f} ms</b>"
         figure.add_annotation(
             **style.text(0.995, float(info.response[j]), words, style.SPIKE, xanchor="right", yanchor="bottom")
         )
-    return figure
+    return figure.figure()
+
+
+def _joined(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those curves as one line with gaps, each only where it can be told from 0: x, g and the curve's number."""
+    pieces = []
+    for j in which:
+        seen = np.flatnonzero(info.g[:, j] > _INVISIBLE)
+        if len(seen):
+            near = slice(max(0, seen[0] - 1), seen[-1] + 2)
+            g = np.append(info.g[near, j], np.nan)
+            pieces.append((np.append(info.x[near], np.nan), g, np.full(len(g), j + 1)))
+    if not pieces:
+        pieces.append((np.zeros(0), np.zeros(0), np.zeros(0)))
+    x, g, number = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    return x.astype(np.float32), g.astype(np.float32), number.astype(np.uint16)
 
 
 def _spaced(chosen: list[int], response: np.ndarray, gap: float) -> list[int]:

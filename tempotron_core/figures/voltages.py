@@ -110,10 +110,10 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
         **style.text(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
     )
     _mark_peaks(figure, info, front)
-    return figure
+    return figure.figure()
 
 
-def _mark_peaks(figure: go.Figure, info: VoltageInfo, front: list[int]) -> None:
+def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> None:
     """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
     for fired, symbol in ((True, "diamond"), (False, "circle-open")):
         which = [i for i in range(len(info.v)) if bool(info.fired[i]) == fired and (info.chosen in (None, i))]
@@ -192,4 +192,4 @@ def peaks_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     figure.add_vline(x=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
     figure.add_annotation(**style.text(info.v_threshold, 1, "threshold", yref="paper", yanchor="bottom"))
     figure.update_layout(margin={"l": 8, "r": 8, "t": 30, "b": 8})
-    return figure
+    return figure.figure()
