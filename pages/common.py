@@ -135,32 +135,40 @@ def follows_live_run() -> bool:
 def sidebar() -> None:
     """Data set, sample and model; drawn once a run, above every page."""
     with st.sidebar:
-        st.selectbox(
-            "Data set", (data.EMBEDDED, *data.DATASETS), key="data", bind="query-params", persist_state="session"
-        )
-        if choice("data") != data.EMBEDDED:
-            st.session_state.setdefault("dir", DEFAULTS["dir"])
-            st.text_input(
-                "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
-            )
-        chosen, problem = dataset()
-        if problem:
-            st.warning(f"{problem} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
-            _offer_download(choice("data"), choice("dir"))
-        last = len(chosen.test) - 1
-        if int(st.session_state.get("sample") or 0) > last:
-            st.session_state["sample"] = last
-        st.number_input(
-            f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session"
-        )
-        st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
-        st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
-        if problem := st.session_state.pop("no_draw", None):
-            st.warning(problem, icon=":material/casino:")
+        # Groups: what comes and goes in one must not move the places of the others, see note().
+        with st.container():
+            chosen = _data_set()
+        with st.container():
+            _sample(chosen)
         st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
         status = trainings().status
         active = status is not None and status.active
         st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)
+
+
+def _data_set() -> data.Dataset:
+    st.selectbox("Data set", (data.EMBEDDED, *data.DATASETS), key="data", bind="query-params", persist_state="session")
+    if choice("data") != data.EMBEDDED:
+        st.session_state.setdefault("dir", DEFAULTS["dir"])
+        st.text_input(
+            "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
+        )
+    chosen, problem = dataset()
+    if problem:
+        st.warning(f"{problem} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
+        _offer_download(choice("data"), choice("dir"))
+    return chosen
+
+
+def _sample(chosen: data.Dataset) -> None:
+    last = len(chosen.test) - 1
+    if int(st.session_state.get("sample") or 0) > last:
+        st.session_state["sample"] = last
+    st.number_input(f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session")
+    st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
+    st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
+    if problem := st.session_state.pop("no_draw", None):
+        st.warning(problem, icon=":material/casino:")
 
 
 def _draw(split: data.Split, label: int | None) -> None:
@@ -225,6 +233,11 @@ def chart(figure: Any, key: str, alt: str, **more: Any) -> Any:
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
 
 
+def plate(markup: str) -> None:
+    """A picture that is no chart."""
+    st.html(markup)
+
+
 def link(page: str, label: str, icon: str) -> None:
     """A way to another page; its label alone where this page runs by itself."""
     try:
@@ -236,6 +249,17 @@ def link(page: str, label: str, icon: str) -> None:
 def takeaway(words: str) -> None:
     """The one line over a chart that says what it shows."""
     st.markdown(f"#### {words}")
+
+
+def note(words: str | None) -> None:
+    """A remark that comes and goes. Its place stays: what stands below must not change kind where it stands.
+
+    Between a run of the script that the browser has seen in part and the next, Streamlit's client may be told to put
+    something into a column where it still shows a line of text, and then shows nothing any more.
+    """
+    place = st.empty()
+    if words:
+        place.caption(words)
 
 
 def verdict(info: VoltageInfo) -> str:

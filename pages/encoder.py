@@ -63,34 +63,33 @@ def encoder() -> None:
     info = figures.TuningInfo(
         GRID.view(-1).numpy(), curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
     )
+    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
+    curves_drawn, neurons = figures.tuning_figure(info), figures.pixel_raster_plate(time, T, info.takeaway)
+    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
     with right:
         common.takeaway(info.takeaway)
-        common.chart(figures.tuning_figure(info), "tuning", info.takeaway)
+        common.chart(curves_drawn, "tuning", info.takeaway)
         st.caption(info.silence)
-
-    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
     common.takeaway(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:
         st.markdown("**This value's neurons**")
-        common.chart(figures.pixel_raster_figure(time, T, height=400), "pixel-raster", info.takeaway)
+        common.plate(neurons)
     with whole:
         st.markdown("**All afferents, pixel by pixel**")
-        common.chart(figures.image_raster_figure(raster, height=400), "raster", raster.takeaway)
+        common.plate(afferents)
     st.markdown("**Spikes at every millisecond**")
-    common.chart(figures.histogram_figure(raster), "histogram", raster.takeaway)
-    with st.expander("The equations"):
-        st.latex(
-            r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
-            r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
-        )
-        st.latex(
-            r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),"
-            r"\quad t_j \geq T:\ \text{no spike}"
-        )
-        st.caption(
-            "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002."
-        )
+    common.plate(counts)
 
 
 encoder()
+with st.expander("The equations"):
+    st.latex(
+        r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
+        r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
+    )
+    st.latex(
+        r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),"
+        r"\quad t_j \geq T:\ \text{no spike}"
+    )
+    st.caption("Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002.")

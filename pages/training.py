@@ -31,7 +31,7 @@ def settings_form() -> Settings | None:
         log_dir = st.text_input("Log directory", "runs", **kept("log_dir"))
         st.caption("The data set, and its directory, are chosen in the sidebar.")
     st.caption(RECIPES[recipe].summary)
-    name = common.choice("data")
+    problem, name = st.empty(), common.choice("data")
     try:
         return Settings(
             device=device, dataset_dir=None if name == data.EMBEDDED else common.choice("dir"), batch_size=int(batch),
@@ -39,7 +39,7 @@ def settings_form() -> Settings | None:
             recipe=recipe,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
-        st.warning(str(error), icon=":material/error:")
+        problem.warning(str(error), icon=":material/error:")
         return None
 
 
@@ -68,9 +68,9 @@ def controls(settings: Settings | None, status: Status | None) -> None:
         column.button(
             name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=job is None or state not in when
         )
-    refused = st.session_state.pop("refused", None)
-    if refused:
-        st.warning(refused, icon=":material/block:")
+    place = st.empty()
+    if refused := st.session_state.pop("refused", None):
+        place.warning(refused, icon=":material/block:")
 
 
 def curves(snapshot: Snapshot) -> figures.CurvesInfo:
@@ -88,21 +88,22 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
 
 def live(seen: str) -> None:
     status = common.trainings().status
+    message, bar = st.empty(), st.empty()
     if status is None:
-        st.info("Nothing has been trained yet. Press Start.")
+        message.info("Nothing has been trained yet. Press Start.")
         return
     if status.state != seen:
         st.rerun()
     if status.error:
-        st.error(status.error, icon=":material/error:")
+        message.error(status.error, icon=":material/error:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
-        st.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
+        bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
     remaining = f" · {left:.0f} s left" if left and status.active else ""
-    st.progress(snapshot.progress, common.describe(status) + pace + remaining)
+    bar.progress(snapshot.progress, common.describe(status) + pace + remaining)
     info = curves(snapshot)
     common.takeaway(info.takeaway)
     accuracy, loss = st.columns(2)

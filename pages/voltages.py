@@ -29,26 +29,25 @@ def voltages() -> None:
     except ValueError as error:
         headline.warning(str(error), icon=":material/error:")
         return
-    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_figure(info, height=480)
+    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_plate(info, height=480)
     headline.markdown(common.verdict(info))
     left, right = st.columns([2.3, 1])
     with left:
         common.chart(traces, "traces", info.verdict)
     with right:
-        common.chart(peaks, "peaks", info.firing)
+        common.plate(peaks)
     st.markdown(
         f"{info.firing} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
         + ". A filled diamond is an output spike, a ring a peak below the threshold."
     )
-    if view.note:
-        st.caption(view.note)
-    with st.expander("The equations"):
-        st.latex(
-            r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
-        )
-        st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+    common.note(view.note)
 
 
 st.title("Voltages")
 st.fragment(voltages, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+with st.expander("The equations"):
+    st.latex(
+        r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
+    )
+    st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")

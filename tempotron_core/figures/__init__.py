@@ -1,16 +1,20 @@
-"""Figures: pure functions from arrays to plotly figures. Each keeps what it shows (info) apart from how."""
+"""Figures: pure functions from arrays to plotly figures, or to markup where no chart is needed.
+
+Each keeps what it shows (info) apart from how.
+"""
 
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_figure
-from tempotron_core.figures.raster import (
-    RasterInfo,
-    histogram_figure,
-    image_raster_figure,
-    pixel_raster_figure,
-    raster_info,
+from tempotron_core.figures.plates import (
+    digit_plate,
+    histogram_plate,
+    peaks_plate,
+    pixel_raster_plate,
+    raster_plate,
 )
+from tempotron_core.figures.raster import RasterInfo, raster_info
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
-from tempotron_core.figures.voltages import VoltageInfo, peaks_figure, traces_figure
+from tempotron_core.figures.voltages import VoltageInfo, traces_figure
 
 __all__ = [
     "CurvesInfo",
@@ -19,13 +23,14 @@ __all__ = [
     "VoltageInfo",
     "accuracy_figure",
     "digit_figure",
-    "histogram_figure",
-    "image_raster_figure",
+    "digit_plate",
+    "histogram_plate",
     "loss_figure",
-    "peaks_figure",
+    "peaks_plate",
     "pixel_of_selection",
-    "pixel_raster_figure",
+    "pixel_raster_plate",
     "raster_info",
+    "raster_plate",
     "traces_figure",
     "tuning_figure",
     "weight_maps",

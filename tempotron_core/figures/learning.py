@@ -76,7 +76,7 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}},
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        margin={"t": 34},
     )
     return figure.figure()
 
@@ -94,7 +94,7 @@ def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         line={"color": style.HISTORY, "width": 3},
         hovertemplate="loss %{y:.4g}<extra></extra>",
     )
-    figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"l": 8, "r": 8, "t": 34, "b": 8})
+    figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"t": 34})
     return figure.figure()
 
 

@@ -101,11 +101,11 @@ def base(height: int, **layout: Any) -> Sketch:
         "title": {"font": {"size": 17}, "standoff": 14},
         "tickfont": {"size": 15},
         "zeroline": False,
-        "automargin": True,
     }
     common = {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 12, "b": 8},
+        # Fixed: margins that follow the labels make the browser lay out every figure several times.
+        "margin": {"l": 74, "r": 12, "t": 12, "b": 58},
         "font": {"size": 15},
         "hoverlabel": {"font": {"size": 15}},
         "showlegend": False,

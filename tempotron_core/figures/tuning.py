@@ -70,9 +70,9 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             "side": "right",
             "showgrid": False,
             "zeroline": False,
-            "automargin": True,
             "fixedrange": True,
         },
+        margin={"r": 74},
     )
     for shown in (False, True):
         which = [j for j in range(info.g.shape[1]) if (j in info.firing) == shown]

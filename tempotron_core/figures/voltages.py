@@ -1,4 +1,4 @@
-"""Membrane potentials against the threshold, and their peaks beside each other."""
+"""Membrane potentials against the threshold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["VoltageInfo", "peaks_figure", "traces_figure"]
+__all__ = ["VoltageInfo", "traces_figure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,47 +149,3 @@ def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> No
             | {"font": {"size": 18, "color": colour}}
             | place
         )
-
-
-def peaks_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
-    """The peak of every output as a bar, against the threshold."""
-    count = len(info.v_max)
-    right = 1.4 * max(info.v_threshold, float(info.v_max.max()))
-    figure = style.base(
-        height,
-        xaxis={
-            "title": {"text": "peak potential"},
-            "range": [min(0.0, 1.05 * float(info.v_max.min())), right],
-            "fixedrange": True,
-        },
-        yaxis={
-            "range": [count - 0.4, -0.6],
-            "tickvals": list(range(count)),
-            "ticktext": [f"<b>{name}</b>" if i == info.predicted else name for i, name in enumerate(info.classes)],
-            "fixedrange": True,
-        },
-        bargap=0.25,
-    )
-    figure.add_bar(
-        x=info.v_max,
-        y=np.arange(count),
-        orientation="h",
-        marker={
-            "color": [style.class_colour(i, info.true, info.predicted) for i in range(count)],
-            "opacity": [1 if i in (info.true, info.predicted) else 0.6 for i in range(count)],
-        },
-        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-    )
-    figure.add_scatter(
-        x=np.full(count, right),
-        y=np.arange(count),
-        mode="text",
-        text=[f"<b>{peak:.2f}</b>" if i == info.predicted else f"{peak:.2f}" for i, peak in enumerate(info.v_max)],
-        textposition="middle left",
-        textfont={"size": 15, "color": [style.class_colour(i, info.true, info.predicted) for i in range(count)]},
-        hoverinfo="skip",
-    )
-    figure.add_vline(x=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
-    figure.add_annotation(**style.text(info.v_threshold, 1, "threshold", yref="paper", yanchor="bottom"))
-    figure.update_layout(margin={"l": 8, "r": 8, "t": 30, "b": 8})
-    return figure.figure()
