@@ -1,5 +1,7 @@
 """The Tempotron Explorer: streamlit run app.py."""
 
+import sys
+
 import streamlit as st
 
 from pages import common
@@ -14,6 +16,7 @@ page = st.navigation(
         st.Page("pages/training.py", title="Training", icon=":material/school:"),
     ]
 )
+common.spare_collections(len(sys.modules))
 common.first_training()
 common.sidebar()
 page.run()
