@@ -20,12 +20,8 @@ from tempotron_core.figures import (
     VoltageInfo,
     accuracy_figure,
     digit_figure,
-    histogram_figure,
-    image_raster_figure,
     loss_figure,
-    peaks_figure,
     pixel_of_selection,
-    pixel_raster_figure,
     raster_info,
     style,
     traces_figure,
@@ -144,46 +140,28 @@ def test_the_threshold_is_a_dashed_line_with_its_name(threshold: float) -> None:
     assert (line.y0, line.y1, line.line.dash) == (threshold, threshold, "dash")
     (label,) = [a for a in traces_figure(info).layout.annotations if a.text == "threshold"]
     assert label.y == threshold
-    (line,) = peaks_figure(info).layout.shapes
-    assert (line.x0, line.x1, line.line.dash) == (threshold, threshold, "dash")
-    (label,) = [a for a in peaks_figure(info).layout.annotations if a.text == "threshold"]
-    assert label.x == threshold
 
 
 def test_everything_drawn_lies_within_the_axes() -> None:
     for info in (voltages([0.2, 1.5]), voltages([-0.4, -0.3]), voltages([9.0, -3.0]), voltages([0.1], T=1)):
         low, high = traces_figure(info).layout.yaxis.range
         assert low < min(float(info.v.min()), 0) and high > max(float(info.v.max()), info.v_threshold)
-        left, right = peaks_figure(info).layout.xaxis.range
-        assert left <= min(float(info.v_max.min()), 0) and right > max(float(info.v_max.max()), info.v_threshold)
-
-
-def test_bars_are_the_peaks() -> None:
-    info = voltages([0.2, 1.5, -0.01], true=0, classes=CLOTHES)
-    bars, numbers = peaks_figure(info).data
-    assert bars.type == "bar" and bars.orientation == "h"
-    assert same(bars.x, info.v_max) and same(bars.y, [0, 1, 2])
-    assert tuple(numbers.text) == (f"{info.v_max[0]:.2f}", f"<b>{info.v_max[1]:.2f}</b>", f"{info.v_max[2]:.2f}")
-    assert tuple(peaks_figure(info).layout.yaxis.ticktext) == ("T-shirt/top", "<b>Trouser</b>", "Pullover")
 
 
 @pytest.mark.parametrize("true", [None, 0, 1, 2])
 @pytest.mark.parametrize("chosen", [None, 0, 1, 2])
-def test_a_colour_means_the_same_on_traces_peaks_and_bars(true: int | None, chosen: int | None) -> None:
+def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: int | None) -> None:
     info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
     wanted = [style.TRUE if i == true else style.PREDICTED if i == 1 else style.MUTED for i in range(4)]
     figure = traces_figure(info)
     assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
     for trace in markers(figure):
         assert list(trace.marker.color) == [wanted[(int(t) - 3) // 2] for t in trace.x]
-    bars, numbers = peaks_figure(info).data
-    assert list(bars.marker.color) == wanted and list(numbers.textfont.color) == wanted
 
 
 def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
     figure = traces_figure(voltages([0.2, 1.5, 1.1], true=1))
     assert style.PREDICTED not in figure.to_json()
-    assert style.PREDICTED not in peaks_figure(voltages([0.2, 1.5, 1.1], true=1)).to_json()
     assert len({style.TRUE, style.PREDICTED, style.MUTED, style.SPIKE, style.CHOSEN, style.INK, style.HISTORY}) == 7
 
 
@@ -370,8 +348,7 @@ def test_raster_counts_as_a_loop_does(m: int, T: int, columns: int) -> None:
 def test_raster_without_spikes() -> None:
     info = raster_info(np.full((784, 4), -1.0), image(), 100)
     assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spikes."
-    assert not np.asarray(image_raster_figure(info).data[0].z).any()
-    assert all(not np.asarray(bars.y).any() for bars in histogram_figure(info).data)
+    assert not info.ink.any() and not info.background.any()
 
 
 def test_raster_in_words() -> None:
@@ -382,52 +359,6 @@ def test_raster_in_words() -> None:
     assert raster_info(times, pixels, 10).takeaway == (
         "6 of 1,568 afferents spike (0%); 50% of the spikes come from black pixels."
     )
-
-
-@pytest.mark.parametrize(("m", "height"), [(4, 400), (4, 1960), (64, 230), (64, 100)])
-def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
-    pixels = image(3)
-    times = times_of(pixels, m, 100)
-    info = raster_info(times, pixels, 100)
-    heat = image_raster_figure(info, height).data[0]
-    z, rows = np.asarray(heat.z), int(heat.dy)
-    for r in range(len(z)):
-        for c in range(z.shape[1]):
-            ink = int(info.ink[r * rows : (r + 1) * rows, c].astype(int).sum())
-            black = int(info.background[r * rows : (r + 1) * rows, c].astype(int).sum())
-            assert z[r, c] == (2 if ink else 1 if black else 0)
-    assert len(z) == math.ceil(784 / rows)
-    assert (heat.x0, heat.dx, heat.y0) == (0, 1, rows / 2)
-
-
-def test_full_groups_of_rows_do_not_wrap_around() -> None:
-    # 8 rows of 64 spikes in one column are 512, which is 0 in 8 bits.
-    times, pixels = np.zeros((784, 64)), np.full((28, 28), 9, np.uint8)
-    heat = image_raster_figure(raster_info(times, pixels, 10), 245).data[0]
-    assert heat.dy == 8 and np.all(np.asarray(heat.z)[:, 0] == 2) and not np.asarray(heat.z)[:, 1:].any()
-
-
-def test_raster_cells_stand_at_their_times() -> None:
-    info = raster_info(times_of(image(), 4, 600), image(), 600)
-    heat = image_raster_figure(info).data[0]
-    assert heat.dx == info.step == 3 and heat.x0 == 1  # the first cell holds 0, 1 and 2 ms
-    assert same(np.asarray(heat.z).shape[1], 200)
-
-
-def test_histogram_bars_are_the_counts() -> None:
-    info = raster_info(times_of(image(), 4, 100), image(), 100)
-    black, ink = histogram_figure(info).data
-    assert same(black.y, info.background_histogram) and same(ink.y, info.ink_histogram)
-    assert same(black.x, np.arange(100)) and same(ink.x, np.arange(100))
-    assert (black.marker.color, ink.marker.color) == (style.MUTED, style.SPIKE)
-
-
-def test_a_pixels_raster_holds_each_neuron_once() -> None:
-    time = np.array([-1, 40, 0, -1, 99], np.float32)
-    silent, spikes = pixel_raster_figure(time, 100).data
-    assert same(spikes.x, [40, 0, 99]) and same(spikes.y, [2, 3, 5])
-    assert same(silent.x, [100, 100]) and same(silent.y, [1, 4])
-    assert spikes.marker.line.color == style.SPIKE and silent.marker.line.color == style.MUTED
 
 
 # Learning
@@ -565,20 +496,11 @@ def test_a_click_off_the_image_is_none(point: dict[str, object]) -> None:
 M, T = 64, 600
 
 
-def large_raster() -> RasterInfo:
-    return raster_info(times_of(image(grey=0.5), M, T), image(grey=0.5), T)
-
-
 LARGEST: dict[str, Callable[[], go.Figure]] = {
     "digit": lambda: digit_figure(image(), 431),
     "clickable digit": lambda: digit_figure(image(), 431, clickable=True),
     "tuning": lambda: tuning_figure(tuning(0.5, M, T, 0.5, points=201)),
-    "pixel raster": lambda: pixel_raster_figure(tuning(0.5, M, T).time, T),
-    "raster": lambda: image_raster_figure(large_raster(), 230),
-    "tall raster": lambda: image_raster_figure(large_raster(), 1000),
-    "histogram": lambda: histogram_figure(large_raster()),
     "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
-    "peaks": lambda: peaks_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
     "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),
     "loss": lambda: loss_figure(learned(20_000, total=100)),
     "weights": lambda: weights_figure(
@@ -626,12 +548,10 @@ def test_what_a_live_training_page_sends_is_light() -> None:
 def test_small_figures_are_finite() -> None:
     nothing = np.array([])
     empty = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 1)
-    silent = raster_info(np.full((784, 3), -1.0), np.zeros((28, 28), np.uint8), 1)
     for figure in (
         accuracy_figure(empty), loss_figure(empty), accuracy_figure(learned(1, ())), loss_figure(learned(1, ())),
-        image_raster_figure(silent), histogram_figure(silent), pixel_raster_figure(np.full(3, -1.0), 1),
         tuning_figure(timed([-1, -1, -1])), tuning_figure(timed([0, 0, 0], T=1)),
-        traces_figure(voltages([0.0, 0.0], T=1)), peaks_figure(voltages([0.0, 0.0], T=1)),
-        traces_figure(voltages([-0.2, -0.1], true=None)), peaks_figure(voltages([-0.2, -0.1], true=None)),
+        traces_figure(voltages([0.0, 0.0], T=1)),
+        traces_figure(voltages([-0.2, -0.1], true=None)),
     ):  # fmt: skip
         healthy(figure)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from browser import PAGES, ROOT, Server, browser, settle
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from tempotron_core import data, figures
 from tempotron_core.model import Model, decide, initial_weight, pixel_tuning
@@ -179,10 +179,13 @@ def settled(page: Page) -> None:
 
 def repaint(page: Page, act: Callable[[Page, int], None], turn: int) -> float:
     """Milliseconds from the event to the last change in a figure; waits until nothing has changed for a moment."""
+    at_rest = f"probe.last > probe.began && performance.now() - probe.last > {QUIET * 1000}"
     act(page, turn)
-    page.wait_for_function(
-        f"probe.last > probe.began && performance.now() - probe.last > {QUIET * 1000}", timeout=20_000, polling=50
-    )
+    try:
+        page.wait_for_function(at_rest, timeout=6_000, polling=50)
+    except TimeoutError:
+        # What does not follow is counted by its time; the next turn finds the page in use again.
+        return 6_000.0
     return float(page.evaluate("probe.last - probe.began"))
 
 
@@ -336,12 +339,9 @@ def slowdown(page: Page, dashboard: Server, turns: int = 4, seconds: float = 8.0
 
 def steps_done(page: Page) -> float:
     """Epochs done, from the latest point of the page's own accuracy curve."""
-    return float(
-        page.evaluate("""() => {
-      const plots = [...document.querySelectorAll('.js-plotly-plot')];
-      return Math.max(...plots.flatMap(p => p.data.flatMap(t => t.x && t.x.length ? [Number([...t.x].at(-1))] : [])));
-    }""")
-    )
+    latest = "Number(document.querySelector('.js-plotly-plot')._fullData[0].x.at(-1))"
+    page.wait_for_function("document.querySelector('.js-plotly-plot')?._fullData?.[0]?.x?.length > 0", timeout=30_000)
+    return float(page.evaluate(latest))
 
 
 def measure(repeats: int) -> dict[str, Any]:

@@ -1,0 +1,193 @@
+"""Pictures as markup: their pixels are the numbers given, and nothing in a name becomes markup."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from tempotron_core.figures import (
+    VoltageInfo,
+    digit_plate,
+    histogram_plate,
+    peaks_plate,
+    pixel_raster_plate,
+    raster_info,
+    raster_plate,
+    style,
+)
+from tempotron_core.model import pixel_times
+
+Bytes = NDArray[np.uint8]
+
+
+class Markup(HTMLParser):
+    """All tags with their attributes, and all words, of well-formed markup."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "img":
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def pixels_of(markup: str) -> Bytes:
+    """The image in it, [rows, columns] or [rows, columns, 4]."""
+    (source,) = [attributes["src"] for tag, attributes in Markup(markup).tags if tag == "img"]
+    assert source is not None
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/png;base64,")))))
+
+
+def is_colour(pixels: Bytes, colour: str) -> NDArray[np.bool_]:
+    wanted = (*bytes.fromhex(colour[1:]), 255)
+    return np.asarray((pixels == wanted).all(axis=-1))
+
+
+def image(seed: int = 0) -> Bytes:
+    """A random digit-like image: a share of its pixels above 0."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random((28, 28)) < 0.3, rng.integers(1, 256, (28, 28)), 0).astype(np.uint8)
+
+
+def times_of(pixels: Bytes, m: int, T: int) -> NDArray[np.float32]:
+    return np.asarray(pixel_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
+
+
+def voltages(
+    peaks: list[float], true: int | None = 0, threshold: float = 1.0, names: str = "0123456789"
+) -> VoltageInfo:
+    v_max = np.array(peaks, np.float32)
+    return VoltageInfo(v_max[:, None], v_max, np.zeros(len(peaks)), threshold, tuple(names[: len(peaks)]), true)
+
+
+def test_a_digit_is_its_pixels() -> None:
+    pixels = image(2)
+    assert np.array_equal(pixels_of(digit_plate(pixels, "The digit 2")), pixels)
+
+
+@pytest.mark.parametrize(("m", "height"), [(4, 400), (4, 1960), (64, 230), (64, 100)])
+def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
+    digit = image(3)
+    info = raster_info(times_of(digit, m, 100), digit, 100)
+    drawn = pixels_of(raster_plate(info, height))
+    assert drawn.shape == (784, 100, 4)
+    together = max(1, round(2.5 * 784 / height))
+    for start in range(0, 784, together):
+        rows = slice(start, start + together)
+        ink, black = (grid[rows].astype(int).sum(axis=0) > 0 for grid in (info.ink, info.background))
+        assert np.array_equal(is_colour(drawn[rows], style.SPIKE), np.broadcast_to(ink, drawn[rows].shape[:2]))
+        assert np.array_equal(is_colour(drawn[rows], style.MUTED), np.broadcast_to(black & ~ink, drawn[rows].shape[:2]))
+    assert set(np.unique(drawn[..., 3])) <= {0, 255}
+
+
+def test_full_groups_of_rows_do_not_wrap_around() -> None:
+    # 8 rows of 64 spikes in one column are 512, which is 0 in 8 bits.
+    info = raster_info(np.zeros((784, 64)), np.full((28, 28), 9, np.uint8), 10)
+    drawn = is_colour(pixels_of(raster_plate(info, 245)), style.SPIKE)
+    assert drawn[:, 0].all() and not drawn[:, 1:].any()
+
+
+def test_a_raster_without_spikes_is_empty() -> None:
+    info = raster_info(np.full((784, 4), -1.0), image(), 100)
+    assert not pixels_of(raster_plate(info))[..., 3].any()
+    assert not pixels_of(histogram_plate(info))[..., 3].any()
+
+
+def test_histogram_columns_are_the_counts() -> None:
+    digit, height = image(), 200
+    info = raster_info(times_of(digit, 4, 100), digit, 100)
+    markup = histogram_plate(info, height)
+    drawn = pixels_of(markup)
+    words = [word.replace(",", "") for word in Markup(markup).words]
+    top = max(int(word) for word in words if word.isdigit() and int(word) > 100)
+    for colour, counts in ((style.MUTED, info.background_histogram), (style.SPIKE, info.ink_histogram)):
+        assert np.all(np.abs(is_colour(drawn, colour).sum(axis=0) - counts / top * height) <= 1)
+    assert top >= int((info.background_histogram + info.ink_histogram).max())
+
+
+@pytest.mark.parametrize("T", [1, 100, 600])
+def test_a_pixels_raster_holds_each_neuron_once(T: int) -> None:
+    time = np.array([-1, 0.4 * T // 1, 0, -1, T - 1], np.float32)
+    drawn = is_colour(pixels_of(pixel_raster_plate(time, T, "five neurons")), style.SPIKE)
+    rows: NDArray[np.bool_] = np.logical_or.reduce(drawn.reshape(5, -1, drawn.shape[1]), axis=1)
+    assert rows.any(axis=1).tolist() == [False, True, True, False, True]
+    for j in (1, 2, 4):
+        middle = (np.flatnonzero(rows[j]).mean() + 0.5) / drawn.shape[1] * T
+        assert middle == pytest.approx(time[j] + 0.5, abs=T / 45)
+
+
+def test_ticks_stand_in_the_middle_of_their_millisecond() -> None:
+    markup = raster_plate(raster_info(np.full((784, 4), -1.0), image(), 50))
+    ticks = dict(re.findall(r"left:([\d.]+)%;transform:translateX\(-50%\)\">(\d+)<", markup))
+    assert {words: float(at) for at, words in ticks.items()} == {str(t): 2 * t + 1 for t in range(0, 50, 10)}
+
+
+def test_bars_are_the_peaks_in_their_colours() -> None:
+    info = voltages([0.2, 1.5, -0.5], true=0)
+    markup = peaks_plate(info)
+    bars = re.findall(r"left:([-\d.]+)%;width:([\d.]+)%;background:(#\w+)", markup)
+    span = 1.5 + 0.5
+    for (left, width, colour), peak, wanted in zip(
+        bars, (0.2, 1.5, -0.5), (style.TRUE, style.PREDICTED, style.MUTED), strict=True
+    ):
+        assert float(width) == pytest.approx(100 * abs(peak) / span, abs=0.01)
+        assert float(left) == pytest.approx(100 * (min(peak, 0) + 0.5) / span, abs=0.01)
+        assert colour == wanted
+    dashes = {float(at) for at in re.findall(r"left:([\d.]+)%;top:0;bottom:0;border-left:2.5px dashed", markup)}
+    assert dashes == {round(100 * 1.5 / span, 2)}
+    words = Markup(markup).words
+    assert [word for word in words if "." in word] == ["0.20", "1.50", "-0.50"]
+    assert "threshold" in words and "peak potential" in words
+
+
+def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
+    assert style.PREDICTED not in peaks_plate(voltages([0.2, 1.5, 1.1], true=1))
+
+
+@pytest.mark.parametrize("peaks", [[0.0, 0.0], [-0.2, -0.1], [5.0], [1e-9, -1e9]])
+def test_bars_of_any_peaks_lie_inside(peaks: list[float]) -> None:
+    markup = peaks_plate(voltages(peaks, true=None))
+    for left, width in re.findall(r"left:([-\d.]+)%;width:([\d.]+)%", markup):
+        assert float(left) >= -0.01 and float(left) + float(width) <= 100.02
+
+
+def test_names_from_data_stay_text() -> None:
+    bad = '"><script>alert(1)</script>'
+    info = VoltageInfo(np.ones((2, 1)), np.array([1.5, 0.2]), np.zeros(2), 1.0, (bad, "b"), 0)
+    for markup in (peaks_plate(info), digit_plate(image(), bad), pixel_raster_plate(np.zeros(3), 9, bad)):
+        parsed = Markup(markup)
+        assert {tag for tag, _ in parsed.tags} <= {"div", "span", "img"}
+        assert any(bad in str(value) for _, attributes in parsed.tags for value in attributes.values())
+
+
+def test_every_plate_says_what_it_shows() -> None:
+    digit = image()
+    info = raster_info(times_of(digit, 4, 100), digit, 100)
+    for markup, wanted in (
+        (digit_plate(digit, "The digit 3"), "The digit 3"),
+        (raster_plate(info), info.takeaway),
+        (histogram_plate(info), info.takeaway),
+        (pixel_raster_plate(np.zeros(3), 9, "three neurons"), "three neurons"),
+        (peaks_plate(voltages([0.2, 1.5])), voltages([0.2, 1.5]).verdict),
+    ):
+        said = [attributes.get("aria-label") or attributes.get("alt") for _, attributes in Markup(markup).tags]
+        assert any(wanted in (words or "") for words in said)
+        assert len(markup) < 60_000
