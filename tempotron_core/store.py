@@ -96,11 +96,12 @@ class SpikeStore:
     """The spikes of a data set; draw batches once fill() has been run through.
 
     table: whole times in ms, negative for none, [symbols, m]; symbols: uint8 [samples, P] on the table's device;
-    T: steps of the grid; budget: bytes. Memory beside the symbols: 4 bytes a spike of an active field, 2 a bin of a
-    sample. Where the spikes would exceed the budget none is kept, and each batch is encoded when it is drawn.
+    T: steps of the grid; budget: bytes, 1 GiB by default. Memory beside the symbols: 4 bytes a spike of an active
+    field, 2 a bin of a sample. Where the spikes would exceed the budget none is kept, and each batch is encoded when
+    it is drawn.
     """
 
-    def __init__(self, table: torch.Tensor, symbols: torch.Tensor, T: int, budget: int = _BUDGET) -> None:
+    def __init__(self, table: torch.Tensor, symbols: torch.Tensor, T: int, budget: int | None = None) -> None:
         self.T = T
         self._symbols = symbols
         self._code = _Code(table, T)
@@ -109,7 +110,7 @@ class SpikeStore:
         self._ends: list[int] = []
         self._active = symbols.count_nonzero(1).cpu()
         self._counts = torch.zeros(0, T, dtype=torch.int16 if symbols.shape[1] * self._code.m < 2**15 else torch.int32)
-        self.streams = 4 * self._spikes() > budget
+        self.streams = 4 * self._spikes() > (_BUDGET if budget is None else budget)
 
     def __len__(self) -> int:
         return len(self._symbols)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from types import FrameType
 from typing import NoReturn
 
 from tqdm import tqdm
@@ -39,11 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with logged(settings) as log:
             last, interrupted = None, False
             try:
-                with _ProgressBar(settings) as bar:
+                with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
                     for snapshot in run(settings, dataset):
                         last = snapshot
                         log.write(snapshot)
                         bar.show(snapshot)
+                        interrupt.check()
             except KeyboardInterrupt:
                 interrupted = True
                 print("Stopped; what was learned so far follows.", file=sys.stderr)
@@ -101,6 +105,30 @@ def _download(settings: Settings) -> None:
         return
     with tqdm(total=1.0, desc=f"downloading {settings.dataset}", bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
         data.download(settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n)))
+
+
+class _Interrupt:
+    """Ctrl-C, remembered: raised inside a destructor, Python would report the interruption and go on."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __enter__(self) -> _Interrupt:
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before = signal.signal(signal.SIGINT, self._note) if self._main else None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
 
 
 class _ProgressBar:

@@ -101,7 +101,8 @@ def test_every_page_opens_with_its_figures(
 
 def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> None:
     trained(page, server)
-    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
     assert re.match(r"(Right|Wrong): \d ", headline(page))
     page.get_by_role("link", name="3 · Potentials").click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
@@ -167,12 +168,12 @@ def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
 def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server, tmp_path: Path) -> None:
     opened(page, server, "Overview", "data=FashionMNIST")
     expect(page.locator("[data-testid=stSidebar] [data-testid=stAlert]").first).to_contain_text("Showing the embedded")
-    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
     page.get_by_label("Dataset directory").fill(str(tmp_path))
     page.get_by_label("Dataset directory").press("Enter")
     page.get_by_role("button", name="Download FashionMNIST").click()
     expect(page.get_by_text("could not be downloaded")).to_be_visible()
-    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
 
 
 def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,3 +104,12 @@ def test_the_peaks_gradient_is_the_potentials_at_t_max(seed: int, T: int, whole:
     (grad,) = torch.autograd.grad(peak(weight, spikes, kernel), weight, upstream)
     (wanted,) = torch.autograd.grad(potential(weight, spikes, kernel).max(dim=-1).values, weight, upstream)
     torch.testing.assert_close(grad, wanted, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_times_of_every_floating_type(dtype: torch.dtype) -> None:
+    times = torch.tensor([[2.0, 0.25, -1.0, 5.0], [7.0, 1.0, 4.0, 3.5]])
+    weight = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+    kernel = Kernel(15.0, 3.75, 1.0)
+    wanted = potential(weight, bin_spikes(times.double(), 8), kernel)
+    torch.testing.assert_close(potential(weight, bin_spikes(times.to(dtype), 8), kernel), wanted, rtol=0, atol=1e-6)

@@ -245,6 +245,26 @@ def test_help_explains_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("few")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_a_destructor_swallowed_still_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doomed:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupted(settings: Settings, dataset: data.Dataset) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(run(settings, dataset)):
+            if number == 3:
+                Doomed()
+            yield snapshot
+
+    monkeypatch.setattr(train, "run", interrupted)
+    assert train.main([*SMALL, "-b", "2", "--log-dir", str(tmp_path)]) == 130
+    assert last_line(capsys.readouterr()[0])["interrupted"] is True
+
+
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_interrupt_at_any_time_gives_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, count: int

@@ -11,7 +11,7 @@ import oracle
 import pytest
 import torch
 
-from tempotron_core import training
+from tempotron_core import store, training
 from tempotron_core.data import Dataset, Split
 from tempotron_core.model import PIXELS, pixel_times
 from tempotron_core.recipes import RECIPES
@@ -44,6 +44,12 @@ def test_a_seed_determines_the_weights(few: Dataset, recipe: str) -> None:
     assert torch.equal(weight, learnt(settings, few))
     assert not torch.equal(weight, learnt(replace(settings, seed=8), few))
     assert not torch.equal(weight, untrained(settings).weight)
+
+
+def test_data_that_does_not_fit_is_streamed_to_the_same_weights(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = learnt(TINY, few)
+    monkeypatch.setattr(store, "_BUDGET", 0)
+    assert torch.equal(learnt(TINY, few), kept)
 
 
 def test_seed_orders_the_samples_too(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
