@@ -119,7 +119,7 @@ def live(seen: str) -> None:
         neuron = None if picked in (None, summed) else names.index(picked) - 1
         maps = figures.weight_maps(model.weight.numpy(), model.m, neuron)
         alt = "Weight maps, one a class: green excites, purple inhibits"
-        common.chart(figures.weights_figure(maps, snapshot.classes), "weights", alt)
+        common.plate(figures.weights_plate(maps, snapshot.classes, alt))
     if status.log:
         st.caption(f"TensorBoard log: `{status.log}`. Look with `tensorboard --logdir {status.settings.log_dir}`")
 

@@ -27,7 +27,6 @@ from tempotron_core.figures import (
     traces_figure,
     tuning_figure,
     weight_maps,
-    weights_figure,
 )
 from tempotron_core.figures.learning import thinned
 from tempotron_core.model import pixel_times, pixel_tuning
@@ -423,27 +422,6 @@ def test_weight_maps_as_a_loop_makes_them() -> None:
                 assert second[c, row, column] == weight[c, first + 1]
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
-    maps = np.random.default_rng(5).normal(size=(10, 28, 28))
-    maps[3, 4, 5] = sign * 12.5
-    figure = weights_figure(maps, CLOTHES)
-    axis = figure.layout.coloraxis
-    assert axis.cmin == -axis.cmax and axis.colorscale[2] == (0.5, "#f7f7f7")
-    assert tuple(axis.colorbar.ticktext) == ("-12", "0", "+12")
-    assert words(figure) == list(CLOTHES)
-    for drawn, cells in zip(figure.data, maps, strict=True):
-        assert np.allclose(np.asarray(drawn.z) / axis.cmax * 12.5, cells, atol=12.5 / 127 / 2 + 1e-9)
-    assert int(np.asarray(figure.data[3].z)[4, 5]) == sign * 127
-
-
-def test_weights_that_are_all_zero() -> None:
-    figure = weights_figure(np.zeros((10, 28, 28)), DIGITS)
-    assert all(not np.asarray(trace.z).any() for trace in figure.data)
-    assert figure.layout.coloraxis.colorbar.ticktext[1] == "0"
-    healthy(figure)
-
-
 # The digit
 
 
@@ -503,9 +481,6 @@ LARGEST: dict[str, Callable[[], go.Figure]] = {
     "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
     "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),
     "loss": lambda: loss_figure(learned(20_000, total=100)),
-    "weights": lambda: weights_figure(
-        weight_maps(np.random.default_rng(6).normal(size=(10, 784 * M)).astype(np.float32), M), CLOTHES
-    ),
 }
 
 
@@ -542,7 +517,7 @@ def test_the_largest_figures_are_small_and_finite(name: str) -> None:
 
 
 def test_what_a_live_training_page_sends_is_light() -> None:
-    assert sum(len(LARGEST[name]().to_json()) for name in ("accuracy", "loss", "weights")) < 60_000
+    assert sum(len(LARGEST[name]().to_json()) for name in ("accuracy", "loss")) < 30_000
 
 
 def test_small_figures_are_finite() -> None:

@@ -370,8 +370,9 @@ def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
     load = common._loaded
     monkeypatch.setattr(common, "_loaded", lambda name, where: clothes if name == "FashionMNIST" else load(name, where))
     for chosen in (data.EMBEDDED, "FashionMNIST"):
-        maps = figure(ran(app("training", data=chosen)), "weights")
-        assert [note["text"] for note in maps["layout"]["annotations"]] == list("0123456789"), chosen
+        page = ran(app("training", data=chosen))
+        (maps,) = [element.proto.body for element in page.get("html") if "Weight maps" in element.proto.body]
+        assert re.findall(r"font-size:18px\">([^<]+)<", maps) == list("0123456789"), chosen
 
 
 def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: Trainings, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tempotron_core.figures import (
     raster_info,
     raster_plate,
     style,
+    weights_plate,
 )
 from tempotron_core.model import pixel_times
 
@@ -191,3 +192,30 @@ def test_every_plate_says_what_it_shows() -> None:
         said = [attributes.get("aria-label") or attributes.get("alt") for _, attributes in Markup(markup).tags]
         assert any(wanted in (words or "") for words in said)
         assert len(markup) < 60_000
+
+
+def maps_in(markup: str) -> list[Bytes]:
+    sources = [attributes["src"] or "" for tag, attributes in Markup(markup).tags if tag == "img"]
+    files = [io.BytesIO(base64.b64decode(source.removeprefix("data:image/png;base64,"))) for source in sources]
+    return [np.asarray(Image.open(file).convert("RGB")).astype(np.uint8) for file in files]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
+    maps = np.random.default_rng(5).normal(size=(3, 28, 28))
+    maps[2, 4, 5] = sign * 12.5
+    markup = weights_plate(maps, ("<shirt>", "b", "c"), "three maps")
+    drawn = maps_in(markup)
+    assert tuple(drawn[2][4, 5]) == (tuple(bytes.fromhex("1b7837")) if sign > 0 else tuple(bytes.fromhex("762a83")))
+    for cells, shades in zip(maps, drawn, strict=True):
+        red, green = shades[..., 0].astype(int), shades[..., 1].astype(int)
+        assert (green >= red)[cells > 0.2].all() and (red >= green)[cells < -0.2].all()
+    words = Markup(markup).words
+    assert words[:3] == ["<shirt>", "b", "c"]
+    assert words[3:6] == ["-12", "0", "+12"]
+    assert len(weights_plate(np.random.default_rng(5).normal(size=(10, 28, 28)), ("x",) * 10, "")) < 30_000
+
+
+def test_weights_that_are_all_zero_are_white() -> None:
+    (drawn,) = maps_in(weights_plate(np.zeros((1, 28, 28)), ("0",), "one map"))
+    assert (drawn == 0xF7).all()

@@ -4,13 +4,14 @@ Each keeps what it shows (info) apart from how.
 """
 
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
-from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_figure
+from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
     digit_plate,
     histogram_plate,
     peaks_plate,
     pixel_raster_plate,
     raster_plate,
+    weights_plate,
 )
 from tempotron_core.figures.raster import RasterInfo, raster_info
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
@@ -34,5 +35,5 @@ __all__ = [
     "traces_figure",
     "tuning_figure",
     "weight_maps",
-    "weights_figure",
+    "weights_plate",
 ]

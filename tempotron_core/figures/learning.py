@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weights_figure"]
+__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps"]
 
 _MOST_POINTS = 400
 _SIDE = 28
@@ -112,58 +112,3 @@ def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.nda
     by_pixel = weight.reshape(len(weight), _SIDE * _SIDE, m)
     maps = by_pixel.sum(axis=2) if neuron is None else by_pixel[:, :, neuron]
     return maps.reshape(len(weight), _SIDE, _SIDE)
-
-
-def weights_figure(maps: np.ndarray, classes: tuple[str, ...], columns: int = 5, height: int = 470) -> go.Figure:
-    """One map an output, all on one symmetric diverging scale: purple inhibits, green excites."""
-    rows = -(-len(maps) // columns)
-    limit = float(np.abs(maps).max()) or 1.0
-    steps = np.round(maps / limit * 127).astype(np.int8)
-    ticks = [-127, 0, 127]
-    figure = style.Sketch(
-        {
-            "height": height,
-            "margin": {"l": 0, "r": 0, "t": 28, "b": 60},
-            "uirevision": "fixed",
-            "dragmode": False,
-            "coloraxis": {
-                "cmin": -127,
-                "cmax": 127,
-                "colorscale": [[0, "#762a83"], [0.25, "#c2a5cf"], [0.5, "#f7f7f7"], [0.75, "#7fbf7b"], [1, "#1b7837"]],
-                "colorbar": {
-                    "title": {"text": "weight", "side": "top"},
-                    "tickvals": ticks,
-                    "ticktext": [f"{tick / 127 * limit:+.2g}" if tick else "0" for tick in ticks],
-                    "thickness": 12,
-                    "tickfont": {"size": 15},
-                    "orientation": "h",
-                    "y": -0.02,
-                    "yanchor": "top",
-                    "len": 0.6,
-                },
-            },
-        }
-    )
-    for i, cells in enumerate(steps):
-        row, column = divmod(i, columns)
-        across, down = _part(column, columns, 0.012), _part(rows - 1 - row, rows, 0.1)
-        x, y = (f"{axis}{i + 1 if i else ''}" for axis in "xy")
-        hidden = {"visible": False, "fixedrange": True}
-        figure.update_layout(
-            **{
-                x.replace("x", "xaxis"): hidden | {"domain": across, "anchor": y, "constrain": "domain"},
-                y.replace("y", "yaxis"): hidden
-                | {"domain": down, "anchor": x, "autorange": "reversed", "scaleanchor": x},
-            }
-        )
-        figure.add_heatmap(z=cells, xaxis=x, yaxis=y, coloraxis="coloraxis", hoverinfo="skip")
-        place = {"xref": "paper", "yref": "paper", "yanchor": "bottom", "font": {"size": 18}}
-        figure.add_annotation(**style.text(sum(across) / 2, down[1], classes[i]) | place)
-    return figure.figure()
-
-
-def _part(number: int, parts: int, spacing: float) -> list[float]:
-    """Where one of equal parts lies in [0, 1], with that much space between two."""
-    width = (1 - spacing * (parts - 1)) / parts
-    start = number * (width + spacing)
-    return [start, min(1.0, start + width)]

@@ -18,10 +18,11 @@ from tempotron_core.figures import style
 from tempotron_core.figures.raster import RasterInfo
 from tempotron_core.figures.voltages import VoltageInfo
 
-__all__ = ["digit_plate", "histogram_plate", "peaks_plate", "pixel_raster_plate", "raster_plate"]
+__all__ = ["digit_plate", "histogram_plate", "peaks_plate", "pixel_raster_plate", "raster_plate", "weights_plate"]
 
 _SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
+_DIVERGING = ("#762a83", "#c2a5cf", "#f7f7f7", "#7fbf7b", "#1b7837")
 
 
 def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
@@ -102,6 +103,41 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
     )
     alt = escape(f"{info.verdict} {info.firing}")
     return f'<div role="img" aria-label="{alt}" style="{grid}">{head}{"".join(rows)}{foot}</div>'
+
+
+def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
+    """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites."""
+    limit = float(np.abs(maps).max(initial=0)) or 1.0
+    palette = _between(_DIVERGING, 255).tobytes()
+    shades = (np.round(maps / limit * 127) + 127).astype(np.uint8)
+    look = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
+    cells = "".join(
+        f'<div><div style="text-align:center;font-size:18px">{escape(name)}</div>'
+        f'<img src="{_png(_with_palette(shade, palette))}" alt="" style="{look}"></div>'
+        for name, shade in zip(classes, shades, strict=True)
+    )
+    scale = "".join(f"<span>{words}</span>" for words in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
+    bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
+    return (
+        f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
+        f'grid-template-columns:repeat(auto-fit,minmax(120px,1fr))">{cells}</div>'
+        f'<div style="max-width:560px;margin:18px auto 0;font-size:15px"><div style="{bar}"></div>'
+        f'<div style="display:flex;justify-content:space-between">{scale}</div>'
+        f'<div style="text-align:center">weight</div></div></div>'
+    )
+
+
+def _with_palette(numbers: np.ndarray, palette: bytes) -> Image.Image:
+    picture = Image.fromarray(numbers)
+    picture.putpalette(palette)
+    return picture
+
+
+def _between(stops: tuple[str, ...], count: int) -> np.ndarray:
+    """Colours at equal steps from the first stop to the last, uint8 [count, 3]."""
+    ends = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], float)
+    at, places = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))
+    return np.stack([np.interp(at, places, channel) for channel in ends.T], axis=1).round().astype(np.uint8)
 
 
 def _framed(

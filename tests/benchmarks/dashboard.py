@@ -9,6 +9,7 @@ page's WebSocket receives.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import shutil
 import statistics
@@ -147,8 +148,8 @@ def constants() -> dict[str, list[str]]:
 
 
 @contextmanager
-def servers() -> Iterator[tuple[Server, Server]]:
-    """The dashboard, and the bare script under the same settings."""
+def servers() -> Iterator[tuple[Server, Server, Path]]:
+    """The dashboard, the bare script under the same settings, and where the dashboard's runs go."""
     with tempfile.TemporaryDirectory() as home:
         here, there = Path(home) / "dashboard", Path(home) / "bare"
         here.mkdir()
@@ -158,7 +159,7 @@ def servers() -> Iterator[tuple[Server, Server]]:
         (there / "figures.json").write_text(json.dumps(constants()))
         pair = Server(here), Server(there, there / "bare.py")
         try:
-            yield pair
+            yield *pair, here / "runs"
         finally:
             for server in pair:
                 server.interrupt()
@@ -266,7 +267,7 @@ def start_training(page: Page, epochs: int) -> None:
     page.get_by_text("samples/s").wait_for(timeout=30_000)
 
 
-def while_training(chrome: Browser, dashboard: Server, repeats: int) -> dict[str, Any]:
+def while_training(chrome: Browser, dashboard: Server, runs: Path, repeats: int) -> dict[str, Any]:
     """Controls of the other pages, and the live page's own traffic, while a long training runs."""
     live, socket = opened(chrome, f"{dashboard.url}/training")
     start_training(live, 1000)
@@ -284,7 +285,7 @@ def while_training(chrome: Browser, dashboard: Server, repeats: int) -> dict[str
             "median": statistics.median(taken),
             "p95": float(np.percentile(taken, 95)),
         }
-    report["slowdown"] = slowdown(live, dashboard)
+    report["slowdown"] = slowdown(live, dashboard, runs)
     live.goto(f"{dashboard.url}/training")
     live.get_by_role("button", name="Stop").click(timeout=30_000)
     settle(live)
@@ -317,36 +318,34 @@ def tick_report(ticks: list[tuple[float, int]]) -> dict[str, float]:
     }
 
 
-def slowdown(page: Page, dashboard: Server, turns: int = 4, seconds: float = 8.0) -> dict[str, float]:
-    """Training speed with the Training page open, against none open, by turns: samples a second."""
-    speeds: dict[str, list[float]] = {"open": [], "closed": []}
+def slowdown(page: Page, dashboard: Server, runs: Path, turns: int = 4, seconds: float = 10.0) -> dict[str, float]:
+    """Median seconds of the epochs that lie wholly in a phase with the Training page open, or with none."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    phases = []
     for _ in range(turns):
-        for state in speeds:
-            page.goto(f"{dashboard.url}/training")
-            settle(page)
-            before, began = steps_done(page), time.monotonic()
-            if state == "closed":
-                page.goto("about:blank")
-            page.wait_for_timeout(seconds * 1000)
-            if state == "closed":
-                page.goto(f"{dashboard.url}/training")
+        for state, address in (("open", f"{dashboard.url}/training"), ("closed", "about:blank")):
+            page.goto(address)
+            if state == "open":
                 settle(page)
-            after, ended = steps_done(page), time.monotonic()
-            speeds[state].append((after - before) / (ended - began))
-    medians = {state: statistics.median(values) for state, values in speeds.items()}
-    return medians | {"ratio": medians["closed"] / medians["open"]}
-
-
-def steps_done(page: Page) -> float:
-    """Epochs done, from the latest point of the page's own accuracy curve."""
-    latest = "Number(document.querySelector('.js-plotly-plot')._fullData[0].x.at(-1))"
-    page.wait_for_function("document.querySelector('.js-plotly-plot')?._fullData?.[0]?.x?.length > 0", timeout=30_000)
-    return float(page.evaluate(latest))
+            page.wait_for_timeout(1000)
+            began = time.time()
+            page.wait_for_timeout(seconds * 1000)
+            phases.append((state, began, time.time()))
+    latest = max(runs.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    events = EventAccumulator(str(latest), size_guidance={"scalars": 0}).Reload()
+    taken: dict[str, list[float]] = {"open": [], "closed": []}
+    for began, ended in itertools.pairwise(event.wall_time for event in events.Scalars("test_accuracy")):
+        for state, first, last in phases:
+            if first <= began and ended <= last:
+                taken[state].append(ended - began)
+    medians = {state: statistics.median(values) for state, values in taken.items()}
+    return medians | {"ratio": medians["open"] / medians["closed"]}
 
 
 def measure(repeats: int) -> dict[str, Any]:
     """Everything about the pages, as one JSON-able report."""
-    with servers() as (dashboard, bare), browser() as chrome:
+    with servers() as (dashboard, bare, runs), browser() as chrome:
         page, _ = opened(chrome, dashboard.url)
         page.get_by_text("Trained cross-entropy").wait_for(timeout=60_000)
         page.close()
@@ -354,7 +353,7 @@ def measure(repeats: int) -> dict[str, Any]:
             "controls": controls(chrome, dashboard, bare, repeats),
             "first_paint": first_paints(chrome, dashboard, bare, max(2, repeats // 4)),
             "idle_bytes": idle(chrome, dashboard),
-            "training": while_training(chrome, dashboard, repeats),
+            "training": while_training(chrome, dashboard, runs, repeats),
         }
 
 

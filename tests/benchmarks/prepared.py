@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from contenders import peak_mb
 
 from tempotron_core import engine, store
 from tempotron_core.engine import Kernel
@@ -36,10 +36,6 @@ def times_of(call: Callable[[], object], repeats: int, warm: int = 5) -> list[fl
         call()
         taken.append(time.perf_counter() - began)
     return taken
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def filled(images: torch.Tensor, m: int, T: int) -> SpikeStore:
