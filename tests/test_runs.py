@@ -7,7 +7,7 @@ from pathlib import Path
 
 import idx
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tempotron_core.runs import BATCH_ACCURACY_EVERY, RunLog, logged
 from tempotron_core.training import EpochResult, Point, Settings, Snapshot, TrainingError, run

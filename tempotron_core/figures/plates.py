@@ -120,7 +120,7 @@ def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
     bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
     return (
         f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
-        f'grid-template-columns:repeat(auto-fit,minmax(120px,1fr))">{cells}</div>'
+        f'grid-template-columns:repeat(auto-fit,minmax(max(110px,calc(20% - 12px)),1fr))">{cells}</div>'
         f'<div style="max-width:560px;margin:18px auto 0;font-size:15px"><div style="{bar}"></div>'
         f'<div style="display:flex;justify-content:space-between">{scale}</div>'
         f'<div style="text-align:center">weight</div></div></div>'

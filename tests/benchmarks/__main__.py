@@ -65,7 +65,7 @@ def main() -> int:
     if "pages" in chosen:
         import dashboard
 
-        report["pages"] = dashboard.measure(4 if options.quick else 30)
+        report["pages"] = dashboard.measure(4 if options.quick else 20)
         print(dashboard.shown(report["pages"]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
