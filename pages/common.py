@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "model": MODELS[0],
     "dir": os.environ.get("TEMPOTRON_DATA", ""),
 }
-TICK_SECONDS = 0.8
+TICK_SECONDS = 1.2
 FOLLOW_SECONDS = 2.0
 
 # Training, pages and browser share the cores: a pool of threads each would spend its time waiting for the others.
