@@ -192,9 +192,9 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
 
     page.get_by_role("button", name="Pause").click()
     expect(progress).to_contain_text("Paused")
-    settle(page)
+    page.wait_for_timeout(2000)  # more than a tick: the last step's figures may come with the next one
     held = progress.inner_text()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(2500)
     assert progress.inner_text() == held
     page.get_by_role("button", name="Resume").click()
     expect(progress).to_contain_text("Running")
