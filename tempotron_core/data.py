@@ -31,6 +31,7 @@ __all__ = [
     "Split",
     "available",
     "download",
+    "held_out",
     "load",
     "random_index",
     "raw_folder",
@@ -127,6 +128,23 @@ def random_index(split: Split, seed: int, label: int | None = None) -> int:
     if len(pool) == 0:
         raise DataError(f"class: expected one with samples in this split, got {label}; choose another class.")
     return int(pool[torch.randint(len(pool), (), generator=torch.Generator().manual_seed(seed))])
+
+
+def held_out(dataset: Dataset, count: int) -> Dataset:
+    """The same with count of its training samples, always the same ones, in the place of the test set.
+
+    Raises DataError where fewer than one training sample would be left.
+    """
+    if not 0 < count < len(dataset.train):
+        raise DataError(
+            f"validation samples: expected 1 to {len(dataset.train) - 1:,} of {dataset.name}, got {count:,}; "
+            "hold out fewer."
+        )
+    order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(2006))
+    test, train = (
+        Split(dataset.train.images[part], dataset.train.labels[part]) for part in (order[:count], order[count:])
+    )
+    return Dataset(dataset.name, train, test, dataset.classes, f"{dataset.source}, {count:,} of them held out")
 
 
 def download(

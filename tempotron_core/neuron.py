@@ -77,9 +77,9 @@ class Tempotron(nn.Module):
         """Membrane potentials [batch, out_features, T] of spikes that are binned already."""
         return engine.potential(self.fc.weight, spikes, self.kernel)
 
-    def peak(self, spikes: engine.Arrivals) -> torch.Tensor:
-        """Peaks of the membrane potentials, [batch, out_features]."""
-        return engine.peak(self.fc.weight, spikes, self.kernel)
+    def peak(self, spikes: engine.Arrivals, weight: torch.Tensor | None = None) -> torch.Tensor:
+        """Peaks of the membrane potentials, [batch, out_features], with other weights than the own where given."""
+        return engine.peak(self.fc.weight if weight is None else weight, spikes, self.kernel)
 
     def _spike_times(self, v: torch.Tensor) -> torch.Tensor:
         v_max, t_max = v.detach().max(dim=-1)

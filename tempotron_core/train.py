@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-dir", dest="log_dir", help="where runs and their TensorBoard logs go")
     add("-s", "--seed", dest="seed", type=int, help="seed of initial weights and order")
     add("-r", "--recipe", dest="recipe", choices=tuple(RECIPES), help="learning recipe")
+    add("--validation", dest="validation", type=int, help="training samples to evaluate on instead of the test set")
     add("--beta", dest="beta", type=float, help="width of the tuning curves")
     add("--tau", dest="tau", type=float, help="membrane time constant, ms")
     add("--tau-s", dest="tau_s", type=float, help="synaptic time constant, ms")
@@ -170,6 +171,8 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
         "settings": asdict(settings),
         "interrupted": interrupted,
         "steps": last.step if last else 0,
+        "evaluated_on": "held-out training samples" if settings.validation else "test set",
+        "dead_outputs": list(epochs[-1].dead) if epochs else [],
         "test_accuracy": [result.test_accuracy for result in epochs],
         "train_accuracy": [result.train_accuracy for result in epochs],
         "loss": [result.loss for result in epochs],

@@ -48,7 +48,10 @@ def devices() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range."""
+    """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range.
+
+    validation: training samples held out; where there are any, they take the test set's place throughout the run.
+    """
 
     device: str = "cpu"
     dataset_dir: str | None = None
@@ -65,6 +68,7 @@ class Settings:
     tau: float = 15.0
     tau_s: float = 15.0 / 4
     v_threshold: float = 1.0
+    validation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -74,6 +78,7 @@ class Settings:
         positive_integer("epochs", self.epochs)
         positive_integer("m (neurons a pixel)", self.m, minimum=3)
         positive_integer("seed", self.seed, minimum=0)
+        positive_integer("validation samples", self.validation, minimum=0)
         check_time_constants(self.tau, self.tau_s)
         for name in ("beta", "v_threshold"):
             positive_real(name, getattr(self, name))
@@ -103,7 +108,10 @@ class Point:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone."""
+    """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone.
+
+    dead: the outputs whose potential is above 0 for no test sample.
+    """
 
     epoch: int
     step: int
@@ -112,6 +120,7 @@ class EpochResult:
     test_accuracy: float
     seconds: float
     samples_per_second: float
+    dead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,13 +168,21 @@ def untrained(settings: Settings, classes: int = 10) -> Model:
 
 def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> float:
     """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
+    return _assess(net, store, labels)[0]
+
+
+def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> tuple[float, tuple[int, ...]]:
+    """The accuracy, and the outputs whose potential is never above 0."""
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    highest = torch.full((net.out_features,), -math.inf, device=labels.device)
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
             peaks = net.potential(store.batch(torch.arange(start, end))).amax(dim=-1)
             correct += (peaks.argmax(dim=1) == labels[start:end]).sum()
-    return float(correct) / len(store)
+            highest = torch.maximum(highest, peaks.amax(dim=0))
+    dead = (highest <= 0).nonzero().view(-1).tolist()
+    return float(correct) / len(store), tuple(dead)
 
 
 class Trainer:
@@ -179,18 +196,41 @@ class Trainer:
         self._rows = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
         self.net.fc.weight.data = self._rows.data.t()
         self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], settings.lr)
+        self._recipe = recipe
+        self._noise = torch.Generator(settings.device).manual_seed(settings.seed)
         self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
 
     def step(self, spikes: Batch, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._factor(progress)
-        v_max = self.net.peak(spikes)
+        kept = self._kept()
+        v_max = self.net.peak(spikes) if kept is None else self.net.peak(spikes, self.net.fc.weight * kept)
         loss = self._loss(v_max, self.settings.v_threshold, labels)
         (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
-        self._rows.grad = grad.t()
+        if self._recipe.clears_gradients or self._rows.grad is None:
+            self._rows.grad = grad.t()
+        else:
+            self._rows.grad += grad.t()
         self.optimiser.step()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
+
+    def _kept(self) -> torch.Tensor | None:
+        """The factor of every afferent in this step, [afferents]; None where none is left out."""
+        keep = 1 - self._recipe.drop
+        if keep == 1:
+            return None
+        drawn = torch.rand(len(self._rows), generator=self._noise, device=self._rows.device)
+        return (drawn < keep).to(self._rows.dtype) / keep
+
+    def revive(self, dead: tuple[int, ...], epoch: int) -> None:
+        """Give outputs that cannot learn any more other initial weights, where the recipe does so."""
+        if not dead or not self._recipe.revives:
+            return
+        fresh = initial_weight(self.settings.m, self.net.out_features, self.settings.seed + epoch).t()
+        which = torch.tensor(dead)
+        with torch.no_grad():
+            self._rows[:, which] = fresh[:, which].to(self._rows.device)
 
 
 def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Snapshot]:
@@ -200,6 +240,8 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
     data.DataError where the data cannot be loaded, TrainingError where the loss is no longer finite.
     """
     dataset = dataset or data.load(settings.dataset, settings.dataset_dir)
+    if settings.validation:
+        dataset = data.held_out(dataset, settings.validation)
     samples_per_epoch = len(dataset.train)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
@@ -253,11 +295,14 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
         seconds = clock.seconds - epoch_began
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            test_accuracy = evaluate(trainer.net, test, test_labels)
-            result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, samples_per_epoch / seconds)
+            test_accuracy, dead = _assess(trainer.net, test, test_labels)
+            rate = samples_per_epoch / seconds
+            result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, rate, dead)
             phase = "finished" if epoch == settings.epochs else "training"
             now = replace(now, phase=phase, epochs=(*now.epochs, result))
             yield now
+            if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
+                trainer.revive(dead, epoch)
 
 
 class _Window:

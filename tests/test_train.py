@@ -21,8 +21,8 @@ from tempotron_core.training import Settings, Snapshot, run
 ROOT = Path(__file__).parents[1]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
 KEYS = {
-    "settings", "interrupted", "steps", "test_accuracy", "train_accuracy", "loss", "seconds_per_epoch",
-    "samples_per_second", "preparation_seconds", "log",
+    "settings", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy", "loss",
+    "seconds_per_epoch", "samples_per_second", "preparation_seconds", "log",
 }  # fmt: skip
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tempotron_core import store, training
-from tempotron_core.data import Dataset, Split
-from tempotron_core.model import PIXELS, pixel_times
-from tempotron_core.recipes import RECIPES
+from tempotron_core.data import DataError, Dataset, Split, held_out
+from tempotron_core.model import PIXELS, pixel_table, pixel_times
+from tempotron_core.recipes import LOSSES, RECIPES
 from tempotron_core.training import RECORD_EVERY, Settings, Snapshot, TrainingError, devices, run, untrained
 
 TINY = Settings(m=3, T=20, epochs=2, batch_size=8)
@@ -210,7 +210,7 @@ def test_training_learns() -> None:
 def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
     seen: list[Snapshot] = []
     with pytest.raises(TrainingError) as caught:
-        seen.extend(run(replace(TINY, lr=1e30, recipe=recipe, epochs=5), few))
+        seen.extend(run(replace(TINY, lr=1e38, recipe=recipe, epochs=5), few))
     text = str(caught.value)
     assert len(text.splitlines()) == 1
     assert "expected" in text
@@ -286,3 +286,96 @@ def test_defaults_are_allowed_and_hashable() -> None:
     assert Settings() == Settings()
     assert len({Settings(), Settings(seed=1), Settings()}) == 2
     assert Settings(seed=0, batch_size=1, T=1, epochs=1, m=3).m == 3
+
+
+def test_gradients_that_are_never_cleared_add_up(few: Dataset) -> None:
+    three = Split(few.train.images[:3], few.train.labels[:3])
+    settings = Settings(m=3, T=20, epochs=4, batch_size=3, lr=0.02, recipe="as-published", tau=12.0, tau_s=3.0)
+    table = oracle.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 1.0)
+    w = untrained(settings).weight.double().numpy()
+    total = np.zeros_like(w)
+    for _ in range(4):
+        v_max, t_max = oracle.peaks(oracle.potential(w, table))
+        _, grad = oracle.mse_loss(v_max, 1.0, three.labels.tolist())
+        total = total + oracle.grad_v_max(table, t_max, grad)
+        w = w - 0.02 * total
+    weight = learnt(settings, Dataset("three", three, three, few.classes, ""))
+    assert np.allclose(weight, w, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(weight, learnt(replace(settings, recipe="reference"), replace(few, train=three)))
+
+
+def test_held_out_samples_take_the_place_of_the_test_set(few: Dataset) -> None:
+    split = held_out(few, 45)
+    assert (len(split.train), len(split.test)) == (150, 45)
+    together = torch.cat((split.train.images, split.test.images)).flatten(1).tolist()
+    assert sorted(together) == sorted(few.train.images.flatten(1).tolist())
+    assert torch.equal(held_out(few, 45).test.images, split.test.images)
+    held, direct = list(run(replace(TINY, validation=45), few))[-1], list(run(TINY, split))[-1]
+    assert [result.test_accuracy for result in held.epochs] == [result.test_accuracy for result in direct.epochs]
+    with pytest.raises(DataError, match="expected 1 to 194"):
+        held_out(few, 195)
+
+
+def test_a_step_without_some_afferents_leaves_their_weights_alone(few: Dataset, monkeypatch: Any) -> None:
+    monkeypatch.setitem(RECIPES, "reference", replace(RECIPES["reference"], drop=0.5))
+    trainer = training.Trainer(replace(TINY, recipe="reference", lr=0.1), 10)
+    before = trainer.net.fc.weight.detach().clone()
+    kept = trainer._kept()
+    assert kept is not None
+    assert set(kept.tolist()) == {0.0, 2.0}
+    assert 0.4 < float((kept > 0).float().mean()) < 0.6
+    monkeypatch.setattr(trainer, "_kept", lambda: kept)
+    table = pixel_table(3, 20)
+    spikes = store.SpikeStore(table, few.train.images.view(-1, PIXELS), 20)
+    list(spikes.fill())
+    trainer.step(spikes.batch(torch.arange(64)), few.train.labels[:64], 0.0)
+    moved = (trainer.net.fc.weight.detach() != before).any(dim=0)
+    assert bool(moved.any())
+    assert not bool((moved & (kept == 0)).any())
+
+
+@pytest.mark.parametrize("revives", [False, True])
+def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
+    few: Dataset, monkeypatch: pytest.MonkeyPatch, revives: bool
+) -> None:
+    weight = untrained(TINY).weight
+    weight[4] = -1.0
+
+    def initial(m: int, classes: int, seed: int) -> torch.Tensor:
+        return weight.clone() if seed == TINY.seed else weight.abs()
+
+    monkeypatch.setattr(training, "initial_weight", initial)
+    monkeypatch.setitem(RECIPES, "cross-entropy", replace(RECIPES["cross-entropy"], revives=revives))
+    *_, last = run(TINY, few)
+    assert last.epochs[0].dead == (4,)
+    assert last.epochs[1].dead == (() if revives else (4,))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_those_of_a_loop(name: str) -> None:
+    v = torch.randn(7, 4, generator=torch.Generator().manual_seed(1)) + 0.8
+    label, threshold = torch.tensor([0, 1, 2, 3, 0, 1, 2]), 0.7
+
+    def cross_entropy(row: list[float], right: int) -> float:
+        return math.log(sum(math.exp(value) for value in row)) - row[right]
+
+    def linear(row: list[float], right: int) -> float:
+        return sum(abs(value - threshold) for i, value in enumerate(row) if (value >= threshold) != (i == right))
+
+    def squared(row: list[float], right: int) -> float:
+        return sum((value - threshold) ** 2 for i, value in enumerate(row) if (value >= threshold) != (i == right))
+
+    def hinge(row: list[float], right: int) -> float:
+        signs = [1 if i == right else -1 for i in range(len(row))]
+        return sum(max(0.0, 0.35 - s * (value - threshold)) ** 2 for s, value in zip(signs, row, strict=True))
+
+    by_hand = {
+        "threshold-mse": squared,
+        "linear": linear,
+        "margin-hinge": hinge,
+        "cross-entropy": cross_entropy,
+        "sharp-cross-entropy": lambda row, right: cross_entropy([5 * value for value in row], right),
+        "cross-entropy-and-firing": lambda row, right: cross_entropy(row, right) + 0.1 * linear(row, right),
+    }
+    wanted = sum(by_hand[name](row, right) for row, right in zip(v.tolist(), label.tolist(), strict=True)) / 7
+    assert float(LOSSES[name](v, threshold, label)) == pytest.approx(wanted, rel=1e-5)
