@@ -63,6 +63,7 @@ class View:
         info = VoltageInfo(
             decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
             self.dataset.classes, self.label, chosen,
+            None if chosen is None or decision.neurons.shape[1] == 1 else decision.neurons[chosen].numpy(),
         )  # fmt: skip
         return decision, info
 

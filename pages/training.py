@@ -117,7 +117,8 @@ def live(seen: str) -> None:
         names = (summed, *(f"neuron {j + 1}" for j in range(model.m)))
         picked = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
         neuron = None if picked in (None, summed) else names.index(picked) - 1
-        maps = figures.weight_maps(model.weight.numpy(), model.m, neuron)
+        pooled = model.weight.view(-1, model.k, model.weight.shape[1]).mean(dim=1)
+        maps = figures.weight_maps(pooled.numpy(), model.m, neuron)
         alt = "Weight maps, one a class: green excites, purple inhibits"
         common.plate(figures.weights_plate(maps, snapshot.classes, alt))
     if status.log:

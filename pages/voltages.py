@@ -41,6 +41,11 @@ def voltages() -> None:
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
         + ". A filled diamond is an output spike, a ring a peak below the threshold."
     )
+    if view.model.k > 1:
+        st.caption(
+            f"Each class pools {view.model.k} tempotrons: the logarithm of the mean of their exponentials. "
+            "Choose a class under Show to see its tempotrons as thin lines."
+        )
     common.note(view.note)
 
 

@@ -10,14 +10,17 @@ import torch
 from tempotron_core.encoding import GaussianTuning
 from tempotron_core.neuron import Tempotron
 
-__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_table", "pixel_times", "pixel_tuning"]
+__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_table", "pixel_times", "pixel_tuning", "pooled"]
 
 PIXELS = 28 * 28
 
 
 @dataclass(frozen=True)
 class Model:
-    """Weights [classes, 784*m], on the CPU, with everything needed to use them. Never written to after creation."""
+    """Weights [classes*k, 784*m], on the CPU, with everything needed to use them. Never written to after creation.
+
+    k: tempotrons a class, whose rows stand one after the other.
+    """
 
     weight: torch.Tensor
     m: int = 16
@@ -26,6 +29,7 @@ class Model:
     tau: float = 15.0
     tau_s: float = 15.0 / 4
     v_threshold: float = 1.0
+    k: int = 1
 
     def network(self) -> Tempotron:
         """A tempotron layer that holds these weights."""
@@ -35,10 +39,21 @@ class Model:
         return net.requires_grad_(False)
 
 
-def initial_weight(m: int, classes: int, seed: int) -> torch.Tensor:
-    """Seeded default initial weights U(-1/sqrt(in), 1/sqrt(in)), [classes, 784*m]."""
-    bound = 1 / math.sqrt(PIXELS * m)
-    return torch.empty(classes, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
+def pooled(v: torch.Tensor, k: int) -> torch.Tensor:
+    """A class's value from those of its k tempotrons: [batch, classes*k, ...] to [batch, classes, ...].
+
+    The logarithm of the mean of their exponentials. Compared with the log-sum-exp it lacks ln k in every class, which
+    changes neither a comparison nor a softmax, and leaves a class of silent tempotrons at rest.
+    """
+    if k == 1:
+        return v
+    return torch.logsumexp(v.view(len(v), -1, k, *v.shape[2:]), dim=2) - math.log(k)
+
+
+def initial_weight(m: int, outputs: int, seed: int, width: float = 1.0) -> torch.Tensor:
+    """Seeded initial weights U(-b, b), b = width/sqrt(784*m), of that many tempotrons, [outputs, 784*m]."""
+    bound = width / math.sqrt(PIXELS * m)
+    return torch.empty(outputs, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
 
 
 def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
@@ -62,7 +77,9 @@ def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torc
 class Decision:
     """What a network does with one image.
 
-    times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes].
+    times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes];
+    neurons: [classes, k, T], the potentials of each class's k tempotrons. With k = 1 these are the same; otherwise v
+    and v_max pool the potentials and the peaks of a class, and t_max is that of its strongest tempotron.
     """
 
     times: torch.Tensor
@@ -70,11 +87,17 @@ class Decision:
     v_max: torch.Tensor
     t_max: torch.Tensor
     v_threshold: float
+    neurons: torch.Tensor
 
 
 def decide(model: Model, image: torch.Tensor) -> Decision:
     """Run one image, uint8 [28, 28], through the network."""
     times = pixel_times(image.unsqueeze(0), model.m, model.T, model.beta)
-    v = model.network()(times, "v")[0]
-    v_max, t_max = v.max(dim=-1)
-    return Decision(times.view(PIXELS, model.m), v, v_max, t_max, model.v_threshold)
+    v = model.network()(times, "v")
+    peaks, when = v.max(dim=-1)
+    strongest = peaks.view(-1, model.k).argmax(dim=1, keepdim=True)
+    t_max = when.view(-1, model.k).gather(1, strongest).view(-1)
+    neurons = v.view(-1, model.k, model.T)
+    return Decision(
+        times.view(PIXELS, model.m), pooled(v, model.k)[0], pooled(peaks, model.k)[0], t_max, model.v_threshold, neurons
+    )

@@ -99,7 +99,8 @@ class Recipe:
 
     clears_gradients: whether a step forgets the gradients of those before, as it should. drop: share of the afferents
     that a training step leaves out at random, the others scaled up. revives: whether an output whose potential is
-    never positive, and which so has no gradient, gets new initial weights after the epoch.
+    never positive, and which so has no gradient, gets new initial weights after the epoch. k: tempotrons a class, whose
+    peaks are pooled by their log-mean-exp. width: factor on the initial weights.
     """
 
     name: str
@@ -110,6 +111,8 @@ class Recipe:
     clears_gradients: bool = True
     drop: float = 0.0
     revives: bool = False
+    k: int = 1
+    width: float = 1.0
 
 
 DEFAULT_RECIPE = "cross-entropy"
@@ -133,6 +136,17 @@ RECIPES: dict[str, Recipe] = {
             schedule="warm-up-cosine",
             drop=0.5,
             revives=True,
+        ),
+        Recipe(
+            "population",
+            "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW.",
+            loss="cross-entropy",
+            optimiser="adamw",
+            schedule="warm-up-cosine",
+            drop=0.3,
+            revives=True,
+            k=20,
+            width=10.0,
         ),
         Recipe(
             "reference",

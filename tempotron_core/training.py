@@ -12,7 +12,7 @@ import torch
 
 from tempotron_core import data
 from tempotron_core.checks import check_time_constants, positive_integer, positive_real
-from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table
+from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table, pooled
 from tempotron_core.neuron import Tempotron
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.store import Batch, SpikeStore
@@ -163,15 +163,16 @@ class Snapshot:
 
 def untrained(settings: Settings, classes: int = 10) -> Model:
     """The network as such a run begins with it."""
-    return _model(settings, initial_weight(settings.m, classes, settings.seed))
+    recipe = RECIPES[settings.recipe]
+    return _model(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
 
 
-def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> float:
+def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int = 1) -> float:
     """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
-    return _assess(net, store, labels)[0]
+    return _assess(net, store, labels, k)[0]
 
 
-def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> tuple[float, tuple[int, ...]]:
+def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int) -> tuple[float, tuple[int, ...]]:
     """The accuracy, and the outputs whose potential is never above 0."""
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)
     highest = torch.full((net.out_features,), -math.inf, device=labels.device)
@@ -179,7 +180,7 @@ def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor) -> tuple[fl
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
             peaks = net.potential(store.batch(torch.arange(start, end))).amax(dim=-1)
-            correct += (peaks.argmax(dim=1) == labels[start:end]).sum()
+            correct += (pooled(peaks, k).argmax(dim=1) == labels[start:end]).sum()
             highest = torch.maximum(highest, peaks.amax(dim=0))
     dead = (highest <= 0).nonzero().view(-1).tolist()
     return float(correct) / len(store), tuple(dead)
@@ -205,7 +206,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._factor(progress)
         kept = self._kept()
-        v_max = self.net.peak(spikes) if kept is None else self.net.peak(spikes, self.net.fc.weight * kept)
+        peaks = self.net.peak(spikes) if kept is None else self.net.peak(spikes, self.net.fc.weight * kept)
+        v_max = pooled(peaks, self._recipe.k)
         loss = self._loss(v_max, self.settings.v_threshold, labels)
         (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
         if self._recipe.clears_gradients or self._rows.grad is None:
@@ -227,7 +229,9 @@ class Trainer:
         """Give outputs that cannot learn any more other initial weights, where the recipe does so."""
         if not dead or not self._recipe.revives:
             return
-        fresh = initial_weight(self.settings.m, self.net.out_features, self.settings.seed + epoch).t()
+        fresh = initial_weight(
+            self.settings.m, self.net.out_features, self.settings.seed + epoch, self._recipe.width
+        ).t()
         which = torch.tensor(dead)
         with torch.no_grad():
             self._rows[:, which] = fresh[:, which].to(self._rows.device)
@@ -295,7 +299,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
         seconds = clock.seconds - epoch_began
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            test_accuracy, dead = _assess(trainer.net, test, test_labels)
+            test_accuracy, dead = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k)
             rate = samples_per_epoch / seconds
             result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, rate, dead)
             phase = "finished" if epoch == settings.epochs else "training"
@@ -353,4 +357,5 @@ def _fill(*stores: SpikeStore) -> Iterator[float]:
 
 
 def _model(settings: Settings, weight: torch.Tensor) -> Model:
-    return Model(weight, settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold)
+    constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
+    return Model(weight, *constants, RECIPES[settings.recipe].k)

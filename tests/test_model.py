@@ -1,13 +1,25 @@
 """Images as spike times, and the decision of a network on one of them."""
 
+import math
+
 import numpy as np
 import oracle
 import pytest
 import torch
 
 from tempotron_core import GaussianTuning
+from tempotron_core.data import load
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.model import PIXELS, Decision, Model, decide, initial_weight, pixel_times, pixel_tuning
+from tempotron_core.model import (
+    PIXELS,
+    Decision,
+    Model,
+    decide,
+    initial_weight,
+    pixel_times,
+    pixel_tuning,
+    pooled,
+)
 
 EVERY_VALUE = torch.arange(PIXELS).remainder(256).to(torch.uint8).view(1, 28, 28)
 
@@ -103,3 +115,24 @@ def test_a_single_output_decides_alone() -> None:
     assert shown(decision).predicted == 0
     assert not shown(decision).tied
     assert shown(decision).margin == pytest.approx(float(decision.v_max[0]))
+
+
+def test_a_population_pools_its_tempotrons() -> None:
+    k = 3
+    weight = torch.randn(10 * k, PIXELS * 4, generator=torch.Generator().manual_seed(3)) * 0.02
+    image = load().test.images[5]
+    single, pooled_decision = decide(Model(weight, m=4, T=40), image), decide(Model(weight, m=4, T=40, k=k), image)
+    assert pooled_decision.neurons.shape == (10, k, 40)
+    assert torch.equal(pooled_decision.neurons.view(30, 40), single.v)
+    for label in range(10):
+        peaks = [float(single.v_max[label * k + j]) for j in range(k)]
+        wanted = math.log(sum(math.exp(peak) for peak in peaks) / k)
+        assert float(pooled_decision.v_max[label]) == pytest.approx(wanted, abs=1e-5)
+        strongest = label * k + max(range(k), key=peaks.__getitem__)
+        assert int(pooled_decision.t_max[label]) == int(single.t_max[strongest])
+        at = single.v[label * k : (label + 1) * k, 20].double().exp().mean().log()
+        assert float(pooled_decision.v[label, 20]) == pytest.approx(float(at), abs=1e-5)
+
+
+def test_a_silent_population_is_at_rest() -> None:
+    assert torch.allclose(pooled(torch.zeros(2, 12), 4), torch.zeros(2, 3), atol=1e-6)

@@ -392,3 +392,18 @@ def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: 
     assert not button(test, "Start").disabled
     for name in NAMES:
         ran(app(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_show_a_population(name: str, trainings: Trainings, tmp_path: Path) -> None:
+    model = trained(trainings, tmp_path, recipe="population")
+    assert model.k == 20 and len(model.weight) == 200
+    test = ran(app(name, sample=3))
+    if name in ("overview", "voltages"):
+        assert headline(test) == verdict(model, 3)
+    if name == "voltages":
+        test.selectbox(key="neuron").set_value("7")
+        ran(test)
+        drawn = [trace.get("name") or "" for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"]
+        assert sum("tempotron" in trace for trace in drawn) == 20
+        assert len(drawn) == 30

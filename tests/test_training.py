@@ -54,7 +54,7 @@ def test_data_that_does_not_fit_is_streamed_to_the_same_weights(few: Dataset, mo
 
 def test_seed_orders_the_samples_too(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = untrained(TINY).weight
-    monkeypatch.setattr(training, "initial_weight", lambda m, classes, seed: weight.clone())
+    monkeypatch.setattr(training, "initial_weight", lambda *_: weight.clone())
     settings = replace(TINY, epochs=1)
     assert not torch.equal(learnt(settings, few), learnt(replace(settings, seed=1), few))
 
@@ -341,7 +341,7 @@ def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
     weight = untrained(TINY).weight
     weight[4] = -1.0
 
-    def initial(m: int, classes: int, seed: int) -> torch.Tensor:
+    def initial(m: int, outputs: int, seed: int, width: float) -> torch.Tensor:
         return weight.clone() if seed == TINY.seed else weight.abs()
 
     monkeypatch.setattr(training, "initial_weight", initial)

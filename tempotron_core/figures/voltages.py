@@ -14,7 +14,10 @@ __all__ = ["VoltageInfo", "traces_figure"]
 
 @dataclass(frozen=True, eq=False)
 class VoltageInfo:
-    """v [C, T]; v_max, t_max (ms) [C]; true: the label or None; chosen: the one isolated output or None."""
+    """v [C, T]; v_max, t_max (ms) [C]; true: the label or None; chosen: the one isolated output or None.
+
+    neurons: potentials [k, T] of the tempotrons that the chosen output pools, None where it is one.
+    """
 
     v: np.ndarray
     v_max: np.ndarray
@@ -23,6 +26,7 @@ class VoltageInfo:
     classes: tuple[str, ...]
     true: int | None
     chosen: int | None = None
+    neurons: np.ndarray | None = None
 
     @property
     def predicted(self) -> int:
@@ -78,6 +82,8 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     """All traces, the true and the predicted class standing out, t_max and the output spike marked."""
     T = info.v.shape[1]
     shown = info.v if info.chosen is None else info.v[[info.chosen]]
+    if info.neurons is not None:
+        shown = np.concatenate((shown, info.neurons))
     low, high = min(float(shown.min()), 0.0), max(float(shown.max()), info.v_threshold)
     figure = style.base(
         height,
@@ -92,6 +98,16 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     leaders = (info.true, info.predicted) if info.chosen is None else (info.chosen,)
     front = [i for i in dict.fromkeys(leaders) if i is not None]
     order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
+    for j, trace in enumerate(() if info.neurons is None or info.chosen is None else info.neurons):
+        figure.add_scatter(
+            x=t,
+            y=trace,
+            mode="lines",
+            name=f"{info.classes[info.chosen]}, tempotron {j + 1}",
+            line={"color": style.class_colour(info.chosen, info.true, info.predicted), "width": 1.4},
+            opacity=0.5,
+            hovertemplate=f"tempotron {j + 1}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+        )
     for i in order:
         leading = i in front
         faint = info.chosen is not None and not leading
