@@ -98,16 +98,18 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     leaders = (info.true, info.predicted) if info.chosen is None else (info.chosen,)
     front = [i for i in dict.fromkeys(leaders) if i is not None]
     order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
-    for j, trace in enumerate(() if info.neurons is None or info.chosen is None else info.neurons):
-        figure.add_scatter(
-            x=t,
-            y=trace,
-            mode="lines",
-            name=f"{info.classes[info.chosen]}, tempotron {j + 1}",
-            line={"color": style.class_colour(info.chosen, info.true, info.predicted), "width": 1.4},
-            opacity=0.5,
-            hovertemplate=f"tempotron {j + 1}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
-        )
+    if info.neurons is not None and info.chosen is not None:
+        name, colour = info.classes[info.chosen], style.class_colour(info.chosen, info.true, info.predicted)
+        for j, trace in enumerate(info.neurons, 1):
+            figure.add_scatter(
+                x=t,
+                y=trace,
+                mode="lines",
+                name=f"{name}, tempotron {j}",
+                line={"color": colour, "width": 1.4},
+                opacity=0.5,
+                hovertemplate=f"tempotron {j}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+            )
     for i in order:
         leading = i in front
         faint = info.chosen is not None and not leading
