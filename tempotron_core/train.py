@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from tempotron_core import data
 from tempotron_core.recipes import RECIPES
-from tempotron_core.runs import logged
+from tempotron_core.runs import RunError, load_snapshot, logged
 from tempotron_core.training import Settings, Snapshot, TrainingError, devices, run
 
 __all__ = ["main"]
@@ -31,19 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the arguments say; the last line printed is one JSON object. Returns the exit code."""
     options = _parser().parse_args(arguments)
     chosen = vars(options)
-    download = chosen.pop("download")
+    download, resumed = chosen.pop("download"), chosen.pop("resume")
     if chosen["dataset"] is None:
         chosen["dataset"] = "MNIST" if chosen["dataset_dir"] else data.EMBEDDED
     try:
-        settings = Settings(**chosen)
+        origin = load_snapshot(resumed) if resumed else None
+        settings = origin.settings if origin else Settings(**chosen)
         if download:
             _download(settings)
         dataset = data.load(settings.dataset, settings.dataset_dir)
-        with logged(settings) as log:
+        with logged(settings, Path(resumed) if resumed else None, origin) as log:
             last, interrupted = None, False
             try:
                 with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
-                    for snapshot in run(settings, dataset):
+                    for snapshot in run(settings, dataset, origin):
                         last = snapshot
                         log.write(snapshot)
                         bar.show(snapshot)
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except KeyboardInterrupt:
                 interrupted = True
                 print("Stopped; what was learned so far follows.", file=sys.stderr)
-    except (ValueError, TypeError, data.DataError, TrainingError) as error:
+    except (ValueError, TypeError, data.DataError, RunError, TrainingError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("Stopped before the training began.", code=130)
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dataset", choices=(data.EMBEDDED, *data.DATASETS), help="MNIST where a folder is given, else embedded"
     )
     parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
+    parser.add_argument("--resume", metavar="RUN", help="folder of a run to go on with; its settings hold, not others")
     add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step")
     add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
     add("-T", "--T", "--time-steps", dest="T", type=int, help="time window, ms")

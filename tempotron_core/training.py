@@ -27,6 +27,7 @@ __all__ = [
     "TrainingError",
     "devices",
     "evaluate",
+    "model_of",
     "run",
     "untrained",
 ]
@@ -125,7 +126,10 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at one instant. classes: names of the outputs; weight: a copy, None while the data is being prepared."""
+    """A run at one instant. classes: names of the outputs; weight: a copy, None while the data is being prepared.
+
+    state: copies of all that the run needs to go on from the end of an epoch, None in between.
+    """
 
     settings: Settings
     phase: str
@@ -139,11 +143,12 @@ class Snapshot:
     epochs: tuple[EpochResult, ...] = ()
     classes: tuple[str, ...] = ()
     weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
+    state: dict[str, torch.Tensor] | None = field(default=None, repr=False, compare=False)
 
     @property
     def model(self) -> Model | None:
         """The network as it is at this instant."""
-        return None if self.weight is None else _model(self.settings, self.weight)
+        return None if self.weight is None else model_of(self.settings, self.weight)
 
     @property
     def epoch(self) -> int:
@@ -164,7 +169,7 @@ class Snapshot:
 def untrained(settings: Settings, classes: int = 10) -> Model:
     """The network as such a run begins with it."""
     recipe = RECIPES[settings.recipe]
-    return _model(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
+    return model_of(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
 
 
 def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int = 1) -> float:
@@ -225,6 +230,33 @@ class Trainer:
         drawn = torch.rand(len(self._rows), generator=self._noise, device=self._rows.device)
         return (drawn < keep).to(self._rows.dtype) / keep
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Copies of all that the next step depends on, on the CPU."""
+        kept = {"rows": self._rows.detach(), "noise": self._noise.get_state()}
+        if not self._recipe.clears_gradients and self._rows.grad is not None:
+            kept["gradient"] = self._rows.grad
+        memory = self.optimiser.state.get(self._rows, {})
+        kept |= {f"optimiser.{name}": value for name, value in memory.items() if isinstance(value, torch.Tensor)}
+        return {name: value.to("cpu", copy=True).contiguous() for name, value in kept.items()}
+
+    def restore(self, kept: dict[str, torch.Tensor]) -> None:
+        """Take up such a state; TrainingError where it is not one of this network's."""
+        try:
+            self._rows.data.copy_(kept["rows"])
+            self._noise.set_state(kept["noise"])
+            memory = self.optimiser.state[self._rows]
+            for name, value in kept.items():
+                where = "cpu" if value.dim() == 0 and self._rows.is_cpu else self._rows.device
+                if name == "gradient":
+                    self._rows.grad = value.to(where, copy=True).view_as(self._rows)
+                elif name.startswith("optimiser."):
+                    memory[name.removeprefix("optimiser.")] = value.to(where, copy=True)
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise TrainingError(
+                f"state: expected that of {len(self._rows):,} afferents and {self._rows.shape[1]} outputs, got another "
+                "or a damaged one; start the run anew."
+            ) from error
+
     def revive(self, dead: tuple[int, ...], epoch: int) -> None:
         """Give outputs that cannot learn any more other initial weights, where the recipe does so."""
         if not dead or not self._recipe.revives:
@@ -237,9 +269,10 @@ class Trainer:
             self._rows[:, which] = fresh[:, which].to(self._rows.device)
 
 
-def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Snapshot]:
+def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapshot | None = None) -> Iterator[Snapshot]:
     """Train, yielding a snapshot every RECORD_EVERY steps, after every epoch and at the end.
 
+    origin: a snapshot with a state, to go on from as if the run had never ended.
     The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
     data.DataError where the data cannot be loaded, TrainingError where the loss is no longer finite.
     """
@@ -249,6 +282,8 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
     samples_per_epoch = len(dataset.train)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
+    if origin is not None:
+        now = replace(now, step=origin.step, points=origin.points, epochs=origin.epochs)
     yield now
 
     clock = _Clock()
@@ -265,8 +300,18 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
     labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
     trainer = Trainer(settings, len(dataset.classes))
     shuffle = torch.Generator().manual_seed(settings.seed)
-    step, clock = 0, _Clock()
-    for epoch in range(1, settings.epochs + 1):
+    step, first = 0, 1
+    if origin is not None and origin.state is not None:
+        trainer.restore(origin.state)
+        shuffle.set_state(origin.state["shuffle"])
+        step, first = origin.step, len(origin.epochs) + 1
+        now = replace(now, phase="training")
+        if first <= settings.epochs:
+            trainer.revive(origin.epochs[-1].dead if origin.epochs else (), len(origin.epochs))
+        else:
+            yield replace(now, phase="finished", weight=trainer.net.fc.weight.detach().to("cpu", copy=True))
+    clock = _Clock()
+    for epoch in range(first, settings.epochs + 1):
         seen, epoch_began = 0, clock.seconds
         epoch_total, window = torch.zeros(2, dtype=torch.float64), _Window(settings.device)
         for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
@@ -290,9 +335,10 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
                 phase="training",
                 step=step,
                 training_seconds=clock.seconds,
-                samples_per_second=((epoch - 1) * samples_per_epoch + seen) / clock.seconds,
+                samples_per_second=((epoch - first) * samples_per_epoch + seen) / clock.seconds,
                 points=(*now.points, point),
                 weight=trainer.net.fc.weight.detach().to("cpu", copy=True),
+                state=None,
             )
             with clock.stopped():
                 yield now
@@ -303,7 +349,8 @@ def run(settings: Settings, dataset: data.Dataset | None = None) -> Iterator[Sna
             rate = samples_per_epoch / seconds
             result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, rate, dead)
             phase = "finished" if epoch == settings.epochs else "training"
-            now = replace(now, phase=phase, epochs=(*now.epochs, result))
+            state = trainer.state() | {"shuffle": shuffle.get_state()}
+            now = replace(now, phase=phase, epochs=(*now.epochs, result), state=state)
             yield now
             if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
                 trainer.revive(dead, epoch)
@@ -356,6 +403,7 @@ def _fill(*stores: SpikeStore) -> Iterator[float]:
         before += len(store)
 
 
-def _model(settings: Settings, weight: torch.Tensor) -> Model:
+def model_of(settings: Settings, weight: torch.Tensor) -> Model:
+    """Weights with the constants of the run that they are of."""
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
     return Model(weight, *constants, RECIPES[settings.recipe].k)

@@ -72,7 +72,7 @@ def test_figures_know_no_training() -> None:
         ("data", ["checks"]),
         ("recipes", ["neuron"]),
         ("training", ["data", "checks", "encoding", "model", "neuron", "recipes", "store"]),
-        ("runs", ["training", "checks"]),
+        ("runs", ["model", "training", "checks"]),
         ("job", ["data", "model", "runs", "training"]),
         ("train", ["data", "recipes", "runs", "training"]),
     ],

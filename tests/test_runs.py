@@ -1,17 +1,40 @@
 """A run's folder: TensorBoard reads back what was learnt, and no two runs share one."""
 
 import json
+import os
+import pickle
+import random
+import re
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import idx
+import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file, save
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tempotron_core.runs import BATCH_ACCURACY_EVERY, RunLog, logged
+from tempotron_core import Tempotron, runs, training
+from tempotron_core.data import Dataset
+from tempotron_core.recipes import RECIPES
+from tempotron_core.runs import (
+    BATCH_ACCURACY_EVERY,
+    RunError,
+    RunLog,
+    load_model,
+    load_snapshot,
+    logged,
+    read_run,
+    runs_in,
+)
 from tempotron_core.training import EpochResult, Point, Settings, Snapshot, TrainingError, run
 
+ROOT = Path(__file__).parents[1]
 Series = list[tuple[int, float]]
 
 
@@ -124,3 +147,198 @@ def test_log_directory_that_cannot_be(settings: Settings, log_dir: str) -> None:
 def test_log_directory_is_made(settings: Settings, tmp_path: Path) -> None:
     with logged(replace(settings, log_dir=str(tmp_path / "a" / "b"))) as log:
         assert log.path.parent == tmp_path / "a" / "b"
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    return idx.few_digits(195, 100)
+
+
+def without_times(snapshot: Snapshot) -> list[EpochResult]:
+    return [replace(result, seconds=0, samples_per_second=0) for result in snapshot.epochs]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(settings: Settings, few: Dataset, recipe: str) -> None:
+    settings = replace(settings, recipe=recipe, epochs=4, batch_size=16)
+    with logged(settings) as whole:
+        for last in run(settings, few):
+            whole.write(last)
+    with logged(settings) as log:
+        for snapshot in run(settings, few):
+            log.write(snapshot)
+            if len(snapshot.epochs) == 2 and snapshot.state is None:
+                break  # in the middle of the third epoch
+    origin = load_snapshot(log.path)
+    assert len(origin.epochs) == 2
+    with logged(settings, log.path, origin) as again:
+        for resumed in run(settings, few, origin):
+            again.write(resumed)
+    assert resumed.phase == "finished"
+    assert resumed.points == last.points
+    assert without_times(resumed) == without_times(last)
+    for name in ("last", "best", "epochs/0001", "epochs/0003", "epochs/0004"):
+        assert torch.equal(load_model(log.path, name).weight, load_model(whole.path, name).weight), name
+    assert sorted(flat(read_back(log.path)["test_accuracy"])[::2]) == [1, 2, 3, 4]
+    (end,) = [snapshot for snapshot in run(settings, few, load_snapshot(log.path)) if snapshot.phase == "finished"]
+    assert end.weight is not None and last.weight is not None
+    assert torch.equal(end.weight, last.weight)
+
+
+def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -> None:
+    with logged(settings) as log:
+        for last in run(settings, few):
+            log.write(last)
+    table = pd.read_csv(log.path / "epochs.csv")
+    assert table["test_accuracy"].tolist() == [result.test_accuracy for result in last.epochs]
+    environment = json.loads((log.path / "environment.json").read_text())
+    assert environment["torch"] == torch.__version__
+    assert environment["seed"] == 0
+    record = read_run(log.path)
+    assert (record.settings, record.points, record.epochs) == (settings, last.points, last.epochs)
+    best = int(table["test_accuracy"].to_numpy()[::-1].argmax())
+    assert torch.equal(load_model(log.path, "best").weight, load_model(log.path, f"epochs/{3 - best:04}").weight)
+    net = Tempotron(784 * 3, 10, 20)
+    net.load_state_dict(load_file(log.path / "last.safetensors"))
+    assert torch.equal(net.fc.weight, last.weight) if last.weight is not None else False
+    assert [listed.name for listed in runs_in(settings.log_dir)] == [log.path.name]
+    assert runs_in(log.path / "nowhere") == ()
+
+
+def test_checkpoints_of_epochs_keep_to_their_budget(
+    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "CHECKPOINT_BUDGET", 200_000)
+    with logged(settings) as log:
+        for last in run(settings, few):
+            log.write(last)
+    assert len(list(log.path.glob("epochs/*"))) == 2
+    assert last.weight is not None
+    assert torch.equal(load_model(log.path).weight, last.weight)
+
+
+class Exploding:
+    """What must never be unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path("exploded"),)
+
+
+def weights(rows: int = 10, columns: int = 784 * 3, dtype: torch.dtype = torch.float32) -> bytes:
+    return save({"fc.weight": torch.zeros(rows, columns, dtype=dtype)})
+
+
+def linked(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def as_bytes(content: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "no settings": ("settings.json", Path.unlink),
+    "settings cut off": ("settings.json", as_bytes(b'{"m": 3')),
+    "settings of another kind": ("settings.json", as_bytes(b"[1, 2]")),
+    "settings out of range": ("settings.json", as_bytes(b'{"m": -3}')),
+    "settings unknown": ("settings.json", as_bytes(b'{"mm": 3}')),
+    "settings nested": ("settings.json", as_bytes(b"[" * 100_000)),
+    "settings no text": ("settings.json", as_bytes(b"\xff\xfe\x00")),
+    "settings linked out": ("settings.json", linked),
+    "metrics in words": ("epochs.csv", as_bytes(b"epoch,step\nx,y\n")),
+    "metrics too few": ("epochs.csv", as_bytes(b"epoch,step,loss\n1,2,3\n")),
+    "metrics too many": ("epochs.csv", as_bytes(b"epoch,step\n1,2,3,4\n")),
+    "no weights": ("last.safetensors", Path.unlink),
+    "weights linked out": ("last.safetensors", linked),
+    "empty weights": ("last.safetensors", as_bytes(b"")),
+    "a pickle": ("last.safetensors", as_bytes(pickle.dumps(Exploding()))),
+    "weights of other afferents": ("last.safetensors", as_bytes(weights(columns=9))),
+    "weights of no class": ("last.safetensors", as_bytes(weights(rows=0))),
+    "weights of another type": ("last.safetensors", as_bytes(weights(dtype=torch.int64))),
+    "weights of another name": ("last.safetensors", as_bytes(save({"x": torch.zeros(10, 2352)}))),
+    "weights not finite": ("last.safetensors", as_bytes(save({"fc.weight": torch.full((10, 2352), float("nan"))}))),
+    "no state": ("state.safetensors", Path.unlink),
+    "a state of nothing": ("state.safetensors", as_bytes(save({"rows": torch.zeros(2)}))),
+    "a state later than its metrics": (
+        "state.safetensors",
+        as_bytes(save({"rows": torch.zeros(2)}, {"epochs": "9", "total_steps": "9"})),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_run_is_named_with_what_is_wrong(
+    settings: Settings, few: Dataset, name: str, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(settings.log_dir).parent)
+    with logged(replace(settings, epochs=1)) as log:
+        for snapshot in run(replace(settings, epochs=1), few):
+            log.write(snapshot)
+    damage(log.path / name)
+    (listed,) = runs_in(settings.log_dir)
+    assert (listed.problem is None) == name.endswith("safetensors")
+    with pytest.raises(RunError) as caught:
+        load_snapshot(log.path) if name.startswith("state") else load_model(log.path)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "expected" in str(caught.value)
+    assert not Path("exploded").exists()
+
+
+def test_a_state_of_another_network_is_refused(settings: Settings, few: Dataset) -> None:
+    state = training.Trainer(replace(settings, m=4), 10).state()
+    state["shuffle"] = torch.Generator().get_state()
+    with pytest.raises(TrainingError, match="expected that of 2,352 afferents"):
+        list(run(settings, few, Snapshot(settings, "training", 10, state=state)))
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(
+    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    *_, last = run(settings, few)
+    with logged(settings) as log:
+        monkeypatch.setattr(runs, "_replace", full)
+        with pytest.raises(TrainingError, match="No space left on device"):
+            log.write(last)
+
+
+def _reported(errors: Path) -> list[int]:
+    return [int(epoch) for epoch in re.findall(rb"epoch (\d+): test", errors.read_bytes())]
+
+
+def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
+    """Killed at random instants, TEMPOTRON_KILLS times, and resumed each time."""
+    kills, draw = int(os.environ.get("TEMPOTRON_KILLS", "3")), random.Random(6)
+    command = [sys.executable, "-m", "tempotron_core.train"]
+    begin = ["-m", "3", "-T", "20", "-b", "256", "--epochs", "100000", "--log-dir", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    folder, done = None, 0
+    for _ in range(kills):
+        arguments = [*begin] if folder is None else ["--resume", str(folder)]
+        with (tmp_path.parent / "errors").open("w+b") as errors:
+            process = subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, stderr=errors)
+            seen = done
+            while seen == done:  # until an epoch more has been reported
+                time.sleep(0.02)
+                assert process.poll() is None
+                seen = max([seen, *_reported(Path(errors.name))])
+            time.sleep(draw.random() * 0.5)
+            process.kill()
+            process.wait()
+        seen = max([seen, *_reported(Path(errors.name))])
+        (record,) = runs_in(tmp_path)
+        assert record.problem is None
+        folder = record.path
+        done = len(load_snapshot(folder).epochs)
+        assert done >= seen - 1
+        assert load_model(folder).weight.shape == (10, 784 * 3)
+        assert load_model(folder, "best").weight.shape == (10, 784 * 3)
+    table = pd.read_csv(folder / "epochs.csv") if folder else None
+    assert table is not None
+    assert table["epoch"].tolist() == list(range(1, len(table) + 1))
