@@ -13,6 +13,7 @@ page = st.navigation(
         st.Page("pages/overview.py", title="Overview", icon=":material/route:", default=True),
         st.Page("pages/encoder.py", title="Encoder", icon=":material/ssid_chart:"),
         st.Page("pages/voltages.py", title="Voltages", icon=":material/monitoring:"),
+        st.Page("pages/results.py", title="Results", icon=":material/target:"),
         st.Page("pages/training.py", title="Training", icon=":material/school:"),
     ]
 )

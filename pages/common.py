@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
@@ -257,6 +258,12 @@ def link(page: str, label: str, icon: str) -> None:
         st.page_link(page, label=label, icon=icon)
     except StreamlitPageNotFoundError:
         st.markdown(label)
+
+
+def go(page: str) -> None:
+    """Show another page; stay where this one runs by itself."""
+    with contextlib.suppress(StreamlitPageNotFoundError):
+        st.switch_page(page)
 
 
 def takeaway(words: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {"Overview": "", "Encoder": "encoder", "Voltages": "voltages", "Training": "training"}
+PAGES = {"Overview": "", "Encoder": "encoder", "Voltages": "voltages", "Results": "results", "Training": "training"}
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",

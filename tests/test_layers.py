@@ -73,6 +73,7 @@ def test_figures_know_no_training() -> None:
         ("recipes", ["neuron"]),
         ("training", ["data", "checks", "encoding", "model", "neuron", "recipes", "store"]),
         ("runs", ["model", "training", "checks"]),
+        ("results", ["data", "model", "store"]),
         ("job", ["data", "model", "runs", "training"]),
         ("train", ["data", "recipes", "runs", "training"]),
     ],

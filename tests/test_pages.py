@@ -19,10 +19,11 @@ from tempotron_core import data
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Job, Trainings
 from tempotron_core.model import Model, decide, pixel_tuning
+from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "training")
+NAMES = ("overview", "encoder", "voltages", "results", "training")
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,
@@ -407,3 +408,26 @@ def test_pages_show_a_population(name: str, trainings: Trainings, tmp_path: Path
         drawn = [trace.get("name") or "" for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"]
         assert sum("tempotron" in trace for trace in drawn) == 20
         assert len(drawn) == 30
+
+
+def test_results_open_a_sample_on_the_voltages(trainings: Trainings, tmp_path: Path) -> None:
+    model = trained(trainings, tmp_path)
+    test = ran(app("results"))
+    found = assess(model, EMBEDDED.test)
+    assert f"Test accuracy {found.accuracy:.1%}" in headline(test)
+    worst = int(found.ranked()[0])
+    button = next(element for element in test.button if element.key == "open_0")
+    button.click()
+    ran(test)
+    assert test.session_state["sample"] == worst
+    test.selectbox(key="true").set_value("3")
+    test.selectbox(key="taken").set_value("5")
+    ran(test)
+    wanted = int(found.confusion[3, 5])
+    assert any(f"**{wanted:,} test samples" in element.value for element in test.markdown)
+
+
+def test_results_of_another_number_of_classes_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "_model", lambda _: (untrained(Settings(m=3), 7), None))
+    test = ran(app("results"))
+    assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value

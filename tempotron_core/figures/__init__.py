@@ -14,17 +14,29 @@ from tempotron_core.figures.plates import (
     weights_plate,
 )
 from tempotron_core.figures.raster import RasterInfo, raster_info
+from tempotron_core.figures.results import (
+    ResultsInfo,
+    cell_of_selection,
+    class_figure,
+    confusion_figure,
+    histogram_figure,
+)
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, traces_figure
 
 __all__ = [
     "CurvesInfo",
     "RasterInfo",
+    "ResultsInfo",
     "TuningInfo",
     "VoltageInfo",
     "accuracy_figure",
+    "cell_of_selection",
+    "class_figure",
+    "confusion_figure",
     "digit_figure",
     "digit_plate",
+    "histogram_figure",
     "histogram_plate",
     "loss_figure",
     "peaks_plate",

@@ -1,0 +1,109 @@
+"""How a model does on the whole test set, and where it errs."""
+
+import hashlib
+
+import streamlit as st
+
+from pages import common
+from tempotron_core import figures
+from tempotron_core.data import Dataset
+from tempotron_core.model import Model
+from tempotron_core.results import Results, assess, wilson_interval
+
+EVERY = "any"
+SHOWN = 12
+
+
+@st.cache_resource(max_entries=8, show_spinner="Running the test set through the network")
+def results(key: str, _model: Model, _dataset: Dataset) -> Results:
+    return assess(_model, _dataset.test)
+
+
+def identity(model: Model, dataset: Dataset) -> str:
+    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
+    content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
+    return f"{content} {constants} {dataset.name} {len(dataset.test)} {common.choice('dir')}"
+
+
+def clicked(classes: tuple[str, ...]) -> None:
+    """Take over the cell that was clicked."""
+    cell = figures.cell_of_selection(st.session_state["confusion"]["selection"]["points"], len(classes))
+    if cell is not None:
+        st.session_state["true"], st.session_state["taken"] = classes[cell[0]], classes[cell[1]]
+
+
+def opened(index: int) -> None:
+    """Choose the sample that was clicked, and leave for its potentials."""
+    st.session_state["sample"], st.session_state["leave"] = index, True
+
+
+def gallery(view: common.View, found: Results, cell: tuple[int | None, int | None]) -> None:
+    ranked = found.ranked(*cell)
+    classes = view.dataset.classes
+    st.markdown(f"**{len(ranked):,} test samples, the most confident mistakes first.** Open one to see its potentials.")
+    columns = st.columns(6)
+    for place, index in enumerate(ranked[:SHOWN].tolist()):
+        with columns[place % 6].container():
+            true, taken = classes[found.labels[index]], classes[found.predicted[index]]
+            words = true if true == taken else f"{true} → {taken}"
+            image = view.dataset.test.images[index].numpy()
+            common.plate(figures.digit_plate(image, f"{words}, test sample {index}", height=110))
+            label = f"{words} ({found.margin[index]:+.2f})"
+            st.button(label, key=f"open_{place}", width="stretch", on_click=opened, args=(index,))
+
+
+def page() -> None:
+    if st.session_state.pop("leave", False):
+        common.go("pages/voltages.py")
+    view = common.view()
+    classes = view.dataset.classes
+    if view.model.weight.shape[0] != len(classes) * view.model.k:
+        st.warning(
+            f"Expected a model of {len(classes)} classes, got one of {view.model.weight.shape[0] // view.model.k}; "
+            "choose another model or data set."
+        )
+        return
+    found = results(identity(view.model, view.dataset), view.model, view.dataset)
+    interval = wilson_interval(int(found.right.sum()), len(found.labels))
+    info = figures.ResultsInfo(found.confusion, classes, found.accuracy, interval)
+    common.takeaway(info.takeaway)
+    common.note(view.note)
+    first, second = st.columns(2)
+    true = first.selectbox("True class", (EVERY, *classes), key="true", bind="query-params")
+    taken = second.selectbox("Decision", (EVERY, *classes), key="taken", bind="query-params")
+    cell = tuple(None if name == EVERY else classes.index(name) for name in (true, taken))
+    left, right = st.columns([1.6, 1])
+    with left:
+        st.markdown("**Who is taken for whom**: click a cell")
+        drawn = figures.confusion_figure(info, (cell[0], cell[1]))
+        common.chart(drawn, "confusion", info.takeaway, on_select=lambda: clicked(classes), selection_mode="points")
+    with right:
+        worst = int(found.per_class.argmin())
+        st.markdown(f"**Worst class {classes[worst]}**, right in {found.per_class[worst]:.1%}")
+        common.chart(figures.class_figure(found.per_class, classes), "classes", f"Worst class {classes[worst]}")
+    gallery(view, found, (cell[0], cell[1]))
+    names = ("right", "wrong")
+    one, two, three = st.columns(3)
+    rows = range(len(found.labels))
+    with one:
+        st.markdown("**Margin of the true class**")
+        common.chart(figures.histogram_figure(found.margin, found.right, "margin", names, 0.0), "margins", "Margins")
+    with two:
+        st.markdown("**Highest peak**, against the threshold")
+        peaks = found.v_max.max(axis=1)
+        common.chart(
+            figures.histogram_figure(peaks, found.right, "peak potential", names, found.v_threshold), "peaks", "Peaks"
+        )
+    with three:
+        st.markdown("**When the winner peaks**")
+        when = found.t_max[rows, found.predicted]
+        common.chart(figures.histogram_figure(when, found.right, "t_max, ms", names), "times", "Times of the peaks")
+    none, one_only = (found.fired == 0).mean(), (found.fired == 1).mean()
+    st.markdown(
+        f"Exactly one output fires for {one_only:.1%} of the samples, none for {none:.1%}, {found.fired.mean():.2f} on "
+        f"average. The winner's peak comes at the last instant for {(when == found.T - 1).mean():.1%}."
+    )
+
+
+st.title("Results")
+st.fragment(page)()
