@@ -15,6 +15,7 @@ page = st.navigation(
         st.Page("pages/voltages.py", title="Voltages", icon=":material/monitoring:"),
         st.Page("pages/results.py", title="Results", icon=":material/target:"),
         st.Page("pages/training.py", title="Training", icon=":material/school:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/inventory_2:"),
     ]
 )
 common.spare_collections(len(sys.modules))

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,17 @@ from tempotron_core import data
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
 from tempotron_core.model import Decision, Model, decide
+from tempotron_core.runs import RunError, load_model
 from tempotron_core.training import Settings, devices, untrained
 
-MODELS = ("last finished run", "live run", "untrained")
+SAVED = "saved run"
+MODELS = ("last finished run", "live run", "untrained", SAVED)
 DEFAULTS: dict[str, Any] = {
     "data": data.EMBEDDED,
     "sample": 0,
     "model": MODELS[0],
+    "run": None,
+    "train_log_dir": "runs",
     "dir": os.environ.get("TEMPOTRON_DATA", ""),
 }
 TICK_SECONDS = 1.2
@@ -133,9 +138,42 @@ def _model(name: str) -> tuple[Model, str | None]:
         wanted, fallback = finished or live, "No run has finished yet: this is the untrained network."
         if finished is None and live is not None:
             return live, "No run has finished yet: these are the live weights of the one in progress."
+    elif name == SAVED:
+        return _saved_model()
     else:
         return untrained(Settings()), None
     return (wanted, None) if wanted is not None else (untrained(Settings()), fallback)
+
+
+def runs_directory() -> str:
+    """Where runs are written and looked for."""
+    return str(choice("train_log_dir"))
+
+
+def _run_names() -> list[str]:
+    with contextlib.suppress(OSError, ValueError):
+        folders = Path(runs_directory()).expanduser().iterdir()
+        return sorted((folder.name for folder in folders if (folder / "last.safetensors").is_file()), reverse=True)
+    return []
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _read_model(folder: str, changed: int) -> Model:
+    return load_model(folder)
+
+
+def _saved_model() -> tuple[Model, str | None]:
+    names, name = _run_names(), choice("run")
+    if not names:
+        return untrained(
+            Settings()
+        ), f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
+    name = name if name in names else names[0]
+    folder = Path(runs_directory()).expanduser() / name
+    try:
+        return _read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns), None
+    except (RunError, OSError) as error:
+        return untrained(Settings()), f"{error} Showing the untrained network meanwhile."
 
 
 def follows_live_run() -> bool:
@@ -155,6 +193,11 @@ def sidebar() -> None:
         with st.container():
             _sample(chosen)
         st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
+        with st.container():
+            if choice("model") == SAVED and (names := _run_names()):
+                if st.session_state.get("run") not in names:
+                    st.session_state["run"] = names[0]
+                st.selectbox("Run", names, key="run", bind="query-params", persist_state="session")
         status = trainings().status
         active = status is not None and status.active
         st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)

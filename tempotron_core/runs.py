@@ -45,6 +45,7 @@ __all__ = [
     "load_snapshot",
     "logged",
     "read_run",
+    "replace_file",
     "runs_in",
 ]
 
@@ -75,8 +76,8 @@ class RunLog:
         try:
             self.path = path or _new_folder(Path(settings.log_dir).expanduser(), name)
             if path is None:
-                _replace(self.path / "settings.json", _json(asdict(settings)))
-                _replace(self.path / "environment.json", _json(_environment(settings)))
+                replace_file(self.path / "settings.json", _json(asdict(settings)))
+                replace_file(self.path / "environment.json", _json(_environment(settings)))
             # Imported here: it takes a second that a page without training should not pay.
             from torch.utils.tensorboard import SummaryWriter
 
@@ -118,17 +119,17 @@ class RunLog:
             return
         weights = save({"fc.weight": snapshot.weight.contiguous()}, {"classes": json.dumps(snapshot.classes)})
         if self._kept_bytes + len(weights) <= CHECKPOINT_BUDGET:
-            _replace(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
+            replace_file(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
             self._kept_bytes += len(weights)
         best = max(result.test_accuracy for result in snapshot.epochs)
         if snapshot.epochs[-1].test_accuracy >= best:
-            _replace(self.path / "best.safetensors", weights)
-        _replace(self.path / "last.safetensors", weights)
-        _replace(self.path / "points.csv", _table(Point, snapshot.points))
-        _replace(self.path / "epochs.csv", _table(EpochResult, snapshot.epochs))
+            replace_file(self.path / "best.safetensors", weights)
+        replace_file(self.path / "last.safetensors", weights)
+        replace_file(self.path / "points.csv", _table(Point, snapshot.points))
+        replace_file(self.path / "epochs.csv", _table(EpochResult, snapshot.epochs))
         if snapshot.state is not None:
             done = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
-            _replace(self.path / "state.safetensors", save(snapshot.state, done))
+            replace_file(self.path / "state.safetensors", save(snapshot.state, done))
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
         self._writer.add_scalar(tag, value, step)
@@ -321,7 +322,7 @@ def _json(values: dict[str, Any]) -> bytes:
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole, or leave what was there."""
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{path.name}.part")

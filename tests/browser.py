@@ -17,7 +17,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {"Overview": "", "Encoder": "encoder", "Voltages": "voltages", "Results": "results", "Training": "training"}
+PAGES = {
+    "Overview": "",
+    "Encoder": "encoder",
+    "Voltages": "voltages",
+    "Results": "results",
+    "Training": "training",
+    "Runs": "runs",
+}
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",

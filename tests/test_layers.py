@@ -75,6 +75,7 @@ def test_figures_know_no_training() -> None:
         ("runs", ["model", "training", "checks"]),
         ("results", ["data", "model", "store"]),
         ("job", ["data", "model", "runs", "training"]),
+        ("library", ["runs"]),
         ("train", ["data", "recipes", "runs", "training"]),
     ],
 )

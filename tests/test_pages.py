@@ -23,7 +23,7 @@ from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "results", "training")
+NAMES = ("overview", "encoder", "voltages", "results", "training", "runs")
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,
@@ -431,3 +431,64 @@ def test_results_of_another_number_of_classes_get_a_sentence(monkeypatch: pytest
     monkeypatch.setattr(common, "_model", lambda _: (untrained(Settings(m=3), 7), None))
     test = ran(app("results"))
     assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
+
+
+def test_any_run_becomes_the_model_and_is_deleted_when_asked_twice(trainings: Trainings, tmp_path: Path) -> None:
+    model = trained(trainings, tmp_path / "logs")
+    other = trained(trainings, tmp_path / "logs", seed=9)
+    test = ran(app("runs", train_log_dir=str(tmp_path / "logs")))
+    latest, first = sorted((folder.name for folder in (tmp_path / "logs").iterdir()), reverse=True)
+    assert test.multiselect(key="compared").value == [latest]
+    test.multiselect(key="compared").set_value([first])
+    ran(test)
+    test.text_input(key=f"title_{first}").set_value("the first one")
+    ran(test)
+    button(test, "Use as model").click()
+    ran(test)
+    assert test.session_state["model"] == "saved run"
+    assert test.session_state["run"] == first
+    assert test.sidebar.selectbox(key="run").value == first
+    page = ran(app("overview", model="saved run", run=first, train_log_dir=str(tmp_path / "logs"), sample=3))
+    assert headline(page) in (verdict(model, 3), verdict(other, 3))
+    test.multiselect(key="compared").set_value([first, latest])
+    ran(test)
+    assert any("the first one" in element.value for element in test.markdown)
+    assert any("In what they differ" in element.value for element in test.markdown)
+    test.multiselect(key="compared").set_value([first])
+    ran(test)
+    button(test, "Delete").click()
+    ran(test)
+    assert (tmp_path / "logs" / first).exists()
+    button(test, "Yes, delete it for good").click()
+    ran(test)
+    assert not (tmp_path / "logs" / first).exists()
+    assert (tmp_path / "logs" / latest).exists()
+    assert test.sidebar.selectbox(key="run").value == latest
+
+
+def test_the_run_in_progress_is_not_deleted(trainings: Trainings, tmp_path: Path) -> None:
+    job = trainings.start(Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path)), TINY)
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("*/last.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.pause()
+    test = ran(app("runs", train_log_dir=str(tmp_path)))
+    assert any("Still being written" in caption.value for caption in test.caption)
+    button(test, "Delete").click()
+    ran(test)
+    button(test, "Yes, delete it for good").click()
+    ran(test)
+    assert any("the one in progress" in warning.value for warning in test.warning)
+    assert list(tmp_path.glob("*/last.safetensors"))
+
+
+def test_a_damaged_run_is_listed_with_what_is_wrong(trainings: Trainings, tmp_path: Path) -> None:
+    trained(trainings, tmp_path)
+    trained(trainings, tmp_path)
+    folder, _ = sorted(tmp_path.iterdir())
+    (folder / "settings.json").write_text("{")
+    test = ran(app("runs", train_log_dir=str(tmp_path)))
+    assert any("settings.json" in problem for problem in test.dataframe[0].value["problem"])
+    assert folder.name not in test.multiselect(key="compared").options
+    page = ran(app("overview", model="saved run", run=folder.name, train_log_dir=str(tmp_path)))
+    assert any("settings.json" in caption.value for caption in page.caption)

@@ -303,7 +303,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(
 
     *_, last = run(settings, few)
     with logged(settings) as log:
-        monkeypatch.setattr(runs, "_replace", full)
+        monkeypatch.setattr(runs, "replace_file", full)
         with pytest.raises(TrainingError, match="No space left on device"):
             log.write(last)
 

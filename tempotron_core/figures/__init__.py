@@ -3,6 +3,7 @@
 Each keeps what it shows (info) apart from how.
 """
 
+from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
@@ -25,6 +26,7 @@ from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, traces_figure
 
 __all__ = [
+    "ComparisonInfo",
     "CurvesInfo",
     "RasterInfo",
     "ResultsInfo",
@@ -33,6 +35,7 @@ __all__ = [
     "accuracy_figure",
     "cell_of_selection",
     "class_figure",
+    "comparison_figure",
     "confusion_figure",
     "digit_figure",
     "digit_plate",

@@ -1,0 +1,154 @@
+"""Every run there is: listed, named, compared, exported, deleted, and made the model of the other pages."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages import common
+from tempotron_core import figures
+from tempotron_core.library import (
+    MOST_NAME,
+    delete_run,
+    differences,
+    name_run,
+    run_title,
+    still_written,
+    zipped,
+)
+from tempotron_core.runs import RunError, RunRecord, runs_in
+
+
+def table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
+    """One row a run."""
+    rows = []
+    for record in records:
+        tests = [result.test_accuracy for result in record.epochs]
+        settings = record.settings
+        rows.append(
+            {
+                "name": run_title(record),
+                "data": settings.dataset if settings else "",
+                "recipe": settings.recipe if settings else "",
+                "m": settings.m if settings else None,
+                "epochs": f"{len(tests)} of {settings.epochs}" if settings else "",
+                "last, %": 100 * tests[-1] if tests else None,
+                "best, %": 100 * max(tests) if tests else None,
+                "folder": record.name,
+                "problem": record.problem or "",
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame if (frame["problem"] != "").any() else frame.drop(columns="problem")
+
+
+def use(record: RunRecord) -> None:
+    """Make it the model of every page."""
+    st.session_state.update(model=common.SAVED, run=record.name, model_chosen=True)
+
+
+def rename(record: RunRecord) -> None:
+    attempt(lambda: name_run(record, st.session_state[f"title_{record.name}"]))
+
+
+def delete(record: RunRecord) -> None:
+    status = common.trainings().status
+    if status is not None and status.active and status.log and status.log == str(record.path):
+        st.session_state["run_problem"] = (
+            "delete: expected a run that has ended, got the one in progress; stop it first."
+        )
+    else:
+        attempt(lambda: delete_run(record))
+    st.session_state["sure"] = None
+
+
+def attempt(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except RunError as error:
+        st.session_state["run_problem"] = str(error)
+
+
+def handle(record: RunRecord) -> None:
+    """What can be done with one run."""
+    st.text_input("Name", run_title(record), MOST_NAME, key=f"title_{record.name}", on_change=rename, args=(record,))
+    buttons = st.columns(4)
+    buttons[0].button(
+        "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use, args=(record,),
+        disabled=not record.epochs,
+    )  # fmt: skip
+    with buttons[1]:
+        if st.button("Prepare export", icon=":material/folder_zip:", width="stretch"):
+            st.session_state["export"] = record.name
+        if st.session_state.get("export") == record.name:
+            try:
+                content = zipped(record)
+            except RunError as error:
+                st.warning(str(error), icon=":material/error:")
+            else:
+                name = f"{record.name}.zip"
+                st.download_button(
+                    f"Save {len(content) / 1e6:.1f} MB", content, name, "application/zip", width="stretch"
+                )
+    if buttons[2].button("Delete", icon=":material/delete:", width="stretch"):
+        st.session_state["sure"] = record.name
+    if st.session_state.get("sure") == record.name:
+        buttons[3].button(
+            "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete,
+            args=(record,),
+        )  # fmt: skip
+
+
+def compare(chosen: list[RunRecord]) -> None:
+    """Curves on top of each other, and in what the runs differ."""
+    info = figures.ComparisonInfo(
+        tuple(run_title(record) for record in chosen),
+        tuple(np.array([result.test_accuracy for result in record.epochs]) for record in chosen),
+        tuple(np.array([result.train_accuracy for result in record.epochs]) for record in chosen),
+    )
+    common.takeaway(info.takeaway)
+    common.chart(figures.comparison_figure(info), "comparison", info.takeaway)
+    different = differences(chosen)
+    if different and len(chosen) > 1:
+        st.markdown("**In what they differ**")
+        frame = pd.DataFrame(different, index=[run_title(record) for record in chosen]).T
+        frame.columns = [f"{i + 1}. {name}" for i, name in enumerate(frame.columns)]
+        st.dataframe(frame, width="stretch")
+
+
+def page(was_live: bool) -> None:
+    if st.session_state.pop("model_chosen", False):
+        st.rerun()  # the sidebar shows it
+    records = runs_in(common.runs_directory())
+    place = st.empty()
+    if problem := st.session_state.pop("run_problem", None):
+        place.warning(problem, icon=":material/error:")
+    if not records:
+        st.info(f"No run in {common.runs_directory()!r} yet. Train one on the Training page.")
+        return
+    st.dataframe(table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
+    by_name = {record.name: record for record in records}
+    whole = [record.name for record in records if record.problem is None]
+    if any(name not in whole for name in st.session_state.get("compared", [])):
+        st.session_state["compared"] = [name for name in st.session_state["compared"] if name in whole]
+    names = st.multiselect(
+        "Runs to look at", whole, whole[:1], format_func=lambda name: run_title(by_name[name]), key="compared",
+        max_selections=8,
+    )  # fmt: skip
+    chosen = [by_name[name] for name in names]
+    if len(chosen) == 1:
+        handle(chosen[0])
+    if chosen:
+        compare(chosen)
+    live = any(still_written(record) for record in chosen)
+    if live:
+        st.caption(":material/fiber_manual_record: Still being written: the curves follow.")
+    if live != was_live:
+        st.session_state["runs_live"] = live
+        st.rerun()
+
+
+st.title("Runs")
+live = bool(st.session_state.get("runs_live", False))
+st.fragment(page, run_every=common.FOLLOW_SECONDS if live else None)(live)

@@ -1,0 +1,90 @@
+"""What can be done with runs on disk: name, compare, export, delete."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tempotron_core.runs import RunError, RunRecord, replace_file
+
+__all__ = ["MOST_NAME", "delete_run", "differences", "name_run", "run_title", "still_written", "zipped"]
+
+MOST_NAME = 80
+"""Characters of a run's own name."""
+
+_TITLE = "title.txt"
+_FRESH_SECONDS = 120.0
+
+
+def run_title(record: RunRecord) -> str:
+    """The name that somebody gave the run, or its folder's."""
+    file = record.path / _TITLE
+    try:
+        title = "" if file.is_symlink() else file.read_bytes()[: 4 * MOST_NAME].decode(errors="replace").strip()
+    except OSError:
+        title = ""
+    return " ".join(title.split())[:MOST_NAME] or record.name
+
+
+def name_run(record: RunRecord, title: str) -> None:
+    """Give the run a name of its own; RunError where it is too long or the folder cannot be written."""
+    title = " ".join(title.split())
+    if len(title) > MOST_NAME or not title.isprintable():
+        raise RunError(f"name: expected at most {MOST_NAME} printable characters, got {len(title)}; choose another.")
+    try:
+        replace_file(record.path / _TITLE, title.encode())
+    except OSError as error:
+        raise RunError(
+            f"name: expected to write into {record.name!r}, got {error.strerror or error}; check the folder."
+        ) from error
+
+
+def differences(records: list[RunRecord]) -> dict[str, list[str]]:
+    """Settings in which the runs differ: name -> one value a run."""
+    told = [asdict(record.settings) if record.settings else {} for record in records]
+    names = dict.fromkeys(name for settings in told for name in settings)
+    rows = {name: [str(settings.get(name, "?")) for settings in told] for name in names}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
+def zipped(record: RunRecord) -> bytes:
+    """The run's folder as one zip, links left out; RunError where it cannot be read."""
+    file = io.BytesIO()
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for path in sorted(record.path.rglob("*")):
+                inside = path.resolve().is_relative_to(record.path.resolve())
+                if path.is_file() and not path.is_symlink() and inside and not path.name.endswith(".part"):
+                    archive.write(path, Path(record.name) / path.relative_to(record.path))
+    except OSError as error:
+        raise RunError(
+            f"export: expected to read {record.name!r}, got {error.strerror or error}; check the folder."
+        ) from error
+    return file.getvalue()
+
+
+def delete_run(record: RunRecord) -> None:
+    """Delete the run's folder; RunError where it is a link or cannot be deleted."""
+    if record.path.is_symlink():
+        raise RunError(f"delete: expected a folder of its own, got a link, {record.name!r}; delete it by hand.")
+    try:
+        shutil.rmtree(record.path)
+    except OSError as error:
+        raise RunError(
+            f"delete: expected to delete {record.name!r}, got {error.strerror or error}; delete it by hand."
+        ) from error
+
+
+def still_written(record: RunRecord) -> bool:
+    """Whether the run has epochs to go and its folder has changed a moment ago, whoever writes it."""
+    if record.settings is None or len(record.epochs) >= record.settings.epochs:
+        return False
+    try:
+        latest = max(path.stat().st_mtime for path in record.path.iterdir())
+    except (OSError, ValueError):
+        return False
+    return time.time() - latest < _FRESH_SECONDS

@@ -1,0 +1,105 @@
+"""Runs on the shelf: named, compared, exported, deleted, whatever lies beside them."""
+
+import io
+import os
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import idx
+import numpy as np
+import pytest
+
+from tempotron_core import figures
+from tempotron_core.library import delete_run, differences, name_run, run_title, still_written, zipped
+from tempotron_core.runs import RunError, RunRecord, load_model, logged, read_run, runs_in
+from tempotron_core.training import Settings, run
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> RunRecord:
+    settings = Settings(m=3, T=20, epochs=2, batch_size=16, log_dir=str(tmp_path / "runs"))
+    with logged(settings) as log:
+        for snapshot in run(settings, idx.few_digits(60, 20)):
+            log.write(snapshot)
+    return read_run(log.path)
+
+
+def test_a_run_gets_a_name(record: RunRecord) -> None:
+    assert run_title(record) == record.name
+    name_run(record, "  a better\tname ")
+    assert run_title(record) == "a better name"
+    name_run(record, "")
+    assert run_title(record) == record.name
+
+
+@pytest.mark.parametrize("title", ["x" * 81, "a\0b", "a\u202eb"])
+def test_names_that_cannot_be(record: RunRecord, title: str) -> None:
+    with pytest.raises(RunError, match="expected at most 80 printable"):
+        name_run(record, title)
+    assert run_title(record) == record.name
+
+
+def test_a_name_that_somebody_else_wrote_is_short_and_of_one_line(record: RunRecord) -> None:
+    (record.path / "title.txt").write_bytes(b"\xff\n" * 100_000)
+    assert len(run_title(record).splitlines()) == 1
+    assert len(run_title(record)) <= 80
+    (record.path / "title.txt").unlink()
+    (record.path / "title.txt").symlink_to("/etc/passwd")
+    assert run_title(record) == record.name
+
+
+def test_differences_are_those_settings_that_differ(record: RunRecord) -> None:
+    assert record.settings is not None
+    other = replace(record, settings=replace(record.settings, lr=0.5, seed=3))
+    damaged = replace(record, settings=None)
+    assert differences([record, other]) == {"lr": ["0.001", "0.5"], "seed": ["0", "3"]}
+    assert differences([record]) == {}
+    assert differences([record, damaged])["m"] == ["3", "?"]
+
+
+def test_an_exported_run_opens_elsewhere(record: RunRecord, tmp_path: Path) -> None:
+    (record.path / "outside").symlink_to("/etc/passwd")
+    (record.path / ".last.safetensors.part").write_bytes(b"half")
+    with zipfile.ZipFile(io.BytesIO(zipped(record))) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "elsewhere")
+    assert f"{record.name}/epochs/0001.safetensors" in names
+    assert not any("outside" in name or "part" in name for name in names)
+    (found,) = runs_in(tmp_path / "elsewhere")
+    assert (found.settings, found.epochs) == (record.settings, record.epochs)
+    assert load_model(found.path).weight.equal(load_model(record.path).weight)
+
+
+def test_deleting_takes_the_folder_and_follows_no_link(record: RunRecord) -> None:
+    link = record.path.with_name("link")
+    link.symlink_to(record.path)
+    with pytest.raises(RunError, match="got a link"):
+        delete_run(RunRecord(link))
+    delete_run(record)
+    assert not record.path.exists()
+    with pytest.raises(RunError, match="expected to delete"):
+        delete_run(record)
+
+
+def test_a_run_is_followed_while_it_is_written(record: RunRecord) -> None:
+    unfinished = replace(record, epochs=record.epochs[:1])
+    assert not still_written(record)
+    assert still_written(unfinished)
+    for path in record.path.iterdir():
+        os.utime(path, (time.time() - 500,) * 2)
+    assert not still_written(unfinished)
+    assert not still_written(RunRecord(record.path / "nowhere", record.settings))
+
+
+def test_comparisons_say_who_ends_highest() -> None:
+    nothing = np.zeros(0)
+    info = figures.ComparisonInfo(("a", "b"), (np.array([0.5, 0.7]), np.array([0.8, 0.75])), (nothing, nothing))
+    assert info.takeaway == "b ends highest, at 75.00%, 5.00 points above a."
+    one = figures.ComparisonInfo(("a",), (np.array([0.5]),), (np.array([0.6]),))
+    assert one.takeaway == "a: test accuracy 50.00% after its last epoch."
+    none = figures.ComparisonInfo(("a",), (nothing,), (nothing,))
+    assert none.takeaway == "No epoch is over yet."
+    assert figures.comparison_figure(none).layout.annotations
+    assert [len(trace.x) for trace in figures.comparison_figure(one).data] == [1, 1]
