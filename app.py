@@ -16,6 +16,7 @@ page = st.navigation(
         st.Page("pages/results.py", title="Results", icon=":material/target:"),
         st.Page("pages/training.py", title="Training", icon=":material/school:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/inventory_2:"),
+        st.Page("pages/published.py", title="Published curve", icon=":material/trending_down:"),
     ]
 )
 common.spare_collections(len(sys.modules))

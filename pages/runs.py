@@ -31,10 +31,10 @@ def table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
                 "name": run_title(record),
                 "data": settings.dataset if settings else "",
                 "recipe": settings.recipe if settings else "",
-                "m": settings.m if settings else None,
+                "m": str(settings.m) if settings else "",
                 "epochs": f"{len(tests)} of {settings.epochs}" if settings else "",
-                "last, %": 100 * tests[-1] if tests else None,
-                "best, %": 100 * max(tests) if tests else None,
+                "last, %": f"{100 * tests[-1]:.2f}" if tests else "",
+                "best, %": f"{100 * max(tests):.2f}" if tests else "",
                 "folder": record.name,
                 "problem": record.problem or "",
             }

@@ -12,7 +12,7 @@ The worker never touches a page. It publishes immutable snapshots by swapping on
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -137,6 +137,7 @@ class Trainings:
         self._lock = threading.Lock()
         self._job: Job | None = None
         self._finished: Status | None = None
+        self._series: tuple[Job, ...] = ()
 
     def start(self, settings: Settings, dataset: data.Dataset | None = None, job: type[Job] = Job) -> Job:
         """Begin a run; JobError while another one holds the machine."""
@@ -152,6 +153,29 @@ class Trainings:
             new.start()
             self._job = new
             return new
+
+    def start_series(self, series: Sequence[Settings], dataset: data.Dataset | None = None) -> None:
+        """Train one after the other, the next where the one before has finished; JobError while another one trains."""
+        jobs = [self.start(series[0], dataset)]
+        self._series = tuple(jobs)
+
+        def go_on() -> None:
+            for settings in series[1:]:
+                jobs[-1].join()
+                if jobs[-1].status.state != "finished" or self._job is not jobs[-1]:
+                    return
+                with suppress(JobError):  # somebody else was quicker
+                    jobs.append(self.start(settings, dataset))
+                    self._series = tuple(jobs)
+                    continue
+                return
+
+        threading.Thread(target=go_on, name="series", daemon=True).start()
+
+    @property
+    def series(self) -> tuple[Status, ...]:
+        """The statuses of the latest series, as far as it has come."""
+        return tuple(job.status for job in self._series)
 
     def start_first(self, settings: Settings) -> None:
         """Begin a run if this process has never had one."""

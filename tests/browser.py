@@ -24,6 +24,7 @@ PAGES = {
     "Results": "results",
     "Training": "training",
     "Runs": "runs",
+    "Published curve": "published",
 }
 ARGUMENTS = [
     "--headless",

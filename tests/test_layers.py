@@ -76,6 +76,8 @@ def test_figures_know_no_training() -> None:
         ("results", ["data", "model", "store"]),
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
+        ("baselines", ["data", "model", "recipes"]),
+        ("published", ["data", "baselines", "training"]),
         ("train", ["data", "recipes", "runs", "training"]),
     ],
 )

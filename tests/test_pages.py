@@ -23,7 +23,7 @@ from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "results", "training", "runs")
+NAMES = ("overview", "encoder", "voltages", "results", "training", "runs", "published")
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,
@@ -492,3 +492,35 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(trainings: Trainings, tmp_pa
     assert folder.name not in test.multiselect(key="compared").options
     page = ran(app("overview", model="saved run", run=folder.name, train_log_dir=str(tmp_path)))
     assert any("settings.json" in caption.value for caption in page.caption)
+
+
+def test_the_published_curve_is_trained_regime_after_regime(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    test = ran(app("published", train_log_dir=str(tmp_path / "logs")))
+    test.number_input(key="published_epochs").set_value(2)
+    ran(test)
+    button(test, "Train all four").click()
+    ran(test)
+    assert button(test, "Train all four").disabled
+    deadline = time.monotonic() + 60
+    while (len(trainings.series) < 4 or trainings.series[-1].active) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [status.state for status in trainings.series] == ["finished"] * 4
+    ran(test)
+    for recipe in ("as-published", "reference", "cross-entropy", "over-fitting"):
+        assert sum(element.value.startswith(f"- {recipe} (") for element in test.markdown) == 2
+    assert len(list((tmp_path / "logs").iterdir())) == 4
+
+
+def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_path: Path) -> None:
+    settings = Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path))
+    trainings.start_series([settings, settings], TINY)
+    job = trainings.job
+    assert job is not None
+    job.stop()
+    assert job.join(30)
+    time.sleep(0.2)
+    assert [status.state for status in trainings.series] == ["stopped"]
+    assert trainings.job is job

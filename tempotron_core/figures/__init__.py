@@ -14,6 +14,7 @@ from tempotron_core.figures.plates import (
     raster_plate,
     weights_plate,
 )
+from tempotron_core.figures.published import REGIMES, PublishedInfo
 from tempotron_core.figures.raster import RasterInfo, raster_info
 from tempotron_core.figures.results import (
     ResultsInfo,
@@ -26,8 +27,10 @@ from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, traces_figure
 
 __all__ = [
+    "REGIMES",
     "ComparisonInfo",
     "CurvesInfo",
+    "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
     "TuningInfo",

@@ -42,7 +42,7 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
         return style.empty(height, "Accuracies will appear here after the first epoch")
     figure = style.base(
         height,
-        xaxis={"title": {"text": "epoch"}, "rangemode": "tozero"},
+        xaxis={"title": {"text": "epoch"}} | ({"dtick": 1} if max(map(len, info.test)) <= 12 else {}),
         yaxis={"title": {"text": "accuracy, %"}},
         hovermode="x",
         showlegend=True,

@@ -1,0 +1,85 @@
+"""The published curve: its words follow from the curves, its record from its command."""
+
+import json
+from pathlib import Path
+
+import idx
+import numpy as np
+import pytest
+
+from tempotron_core import data, published
+from tempotron_core.baselines import linear_accuracy
+from tempotron_core.figures import REGIMES, PublishedInfo
+from tempotron_core.recipes import RECIPES
+
+UP, DOWN, FLAT = np.array([0.5, 0.6, 0.7]), np.array([0.7, 0.65, 0.6]), np.array([0.7, 0.702, 0.701])
+
+
+def info(
+    published: np.ndarray, reference: np.ndarray, train: np.ndarray = FLAT, samples: int = 10_000
+) -> PublishedInfo:
+    tests = {"as-published": published, "reference": reference}
+    return PublishedInfo(tests, dict.fromkeys(tests, train), samples)
+
+
+def test_the_answer_follows_from_the_curves() -> None:
+    assert "goes when they are cleared" in info(DOWN, UP).takeaway
+    assert "not the whole story" in info(DOWN, DOWN).takeaway
+    assert "clearing the gradients ends higher" in info(FLAT, np.array([0.7, 0.75, 0.8])).takeaway
+    assert "no visible harm" in info(UP, UP).takeaway
+    assert "the curves will say" in info(DOWN[:1], UP).takeaway
+    assert "no visible harm" in info(DOWN, FLAT, samples=20).takeaway  # ten points are noise on twenty samples
+
+
+def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
+    climbing = info(DOWN, UP, train=np.array([0.8, 0.9, 0.98])).findings
+    assert climbing[0].endswith("falls from 70.0 to 60.0 % while training climbs to 98.0 %: over-fitting.")
+    fallen = info(DOWN, UP, train=np.array([0.72, 0.7, 0.68])).findings
+    assert fallen[0].endswith("training ends at 68.0 %, which is no learning by heart: not over-fitting.")
+    assert fallen[1] == "reference (gradients cleared): test accuracy rises from 50.0 to 70.0 %."
+    assert "stays from 70.0 to 70.1 %" in info(FLAT, FLAT).findings[0]
+    assert PublishedInfo({}, {}, 10).findings == ()
+
+
+def test_every_regime_is_a_recipe() -> None:
+    assert set(REGIMES) <= set(RECIPES)
+    assert [settings.recipe for settings in published.regimes(data.EMBEDDED, None)] == list(REGIMES)
+
+
+def test_the_record_tells_what_is_claimed() -> None:
+    record = published.recorded()
+    curves = {run["settings"]["recipe"]: np.array(run["test_accuracy"]) for run in record["runs"]}
+    train = {run["settings"]["recipe"]: np.array(run["train_accuracy"]) for run in record["runs"]}
+    assert set(curves) == set(REGIMES)
+    told = PublishedInfo(curves, train, record["test_samples"])
+    assert "goes when they are cleared" in told.takeaway
+    assert curves["cross-entropy"][-1] > 0.92 > curves["over-fitting"][-1]
+    assert record["linear_test_accuracy"]["pixels"][-1] == pytest.approx(0.92, abs=0.01)
+    for run in record["runs"]:
+        assert (run["settings"]["m"], run["settings"]["T"], run["settings"]["batch_size"]) == (16, 100, 64)
+
+
+def test_the_command_records_what_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idx.write_set(tmp_path)
+    output = tmp_path / "record.json"
+    command = ["--dataset-dir", str(tmp_path), "--epochs", "2", "--output", str(output)]
+    assert published.main(command) == 0
+    record = json.loads(output.read_text())
+    assert [len(run["test_accuracy"]) for run in record["runs"]] == [2] * 4
+    assert "dataset_dir" not in record["runs"][0]["settings"]
+    assert published.main(["--dataset-dir", str(tmp_path / "nowhere")]) == 2
+    assert len(capsys.readouterr().err.splitlines()[-1:]) == 1
+
+
+@pytest.mark.parametrize(("features", "least"), [("pixels", 0.8), ("gaussian", 0.7)])
+def test_linear_classifiers_learn(features: str, least: float) -> None:
+    digits = idx.few_digits(2000, 500)
+    accuracies = linear_accuracy(digits, features, epochs=3)
+    assert len(accuracies) == 3
+    assert accuracies[-1] > least
+    assert accuracies == linear_accuracy(digits, features, epochs=3)
+
+
+def test_unknown_features_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of pixels, gaussian, got 'x'"):
+        linear_accuracy(idx.few_digits(5, 5), "x")
