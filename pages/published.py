@@ -63,7 +63,7 @@ def live(was_active: bool) -> None:
     if refused := st.session_state.pop("published_refused", None):
         place.warning(refused, icon=":material/block:")
     if not statuses:
-        st.info("Nothing trained here yet: press the button, and the four curves grow one after the other.")
+        st.markdown("Nothing trained here yet: press the button, and the four curves grow one after the other.")
         return
     latest = statuses[-1]
     active = latest.active or (latest.state == "finished" and len(statuses) < len(figures.REGIMES))

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tempotron_core.runs import RunError, RunRecord, replace_file
+from tempotron_core.runs import ENDED, RunError, RunRecord, replace_file
 
 __all__ = ["MOST_NAME", "delete_run", "differences", "name_run", "run_title", "still_written", "zipped"]
 
@@ -17,7 +17,7 @@ MOST_NAME = 80
 """Characters of a run's own name."""
 
 _TITLE = "title.txt"
-_FRESH_SECONDS = 120.0
+_FRESH_SECONDS = 60.0
 
 
 def run_title(record: RunRecord) -> str:
@@ -82,6 +82,8 @@ def delete_run(record: RunRecord) -> None:
 def still_written(record: RunRecord) -> bool:
     """Whether the run has epochs to go and its folder has changed a moment ago, whoever writes it."""
     if record.settings is None or len(record.epochs) >= record.settings.epochs:
+        return False
+    if (record.path / ENDED).exists():
         return False
     try:
         latest = max(path.stat().st_mtime for path in record.path.iterdir())

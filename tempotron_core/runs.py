@@ -7,6 +7,7 @@
     epochs/0001.safetensors ...     the weights after every epoch, up to CHECKPOINT_BUDGET bytes in all
     state.safetensors   all that the run needs to go on
     events.*            TensorBoard
+    ended               there once nobody writes any more
 
 Every file but the last is written whole beside its place and then moved there, the state after all others: a process
 killed at any instant leaves a folder that opens and has lost at most the epoch in progress. Nothing read here is
@@ -38,6 +39,7 @@ from tempotron_core.training import EpochResult, Point, Settings, Snapshot, Trai
 __all__ = [
     "BATCH_ACCURACY_EVERY",
     "CHECKPOINT_BUDGET",
+    "ENDED",
     "RunError",
     "RunLog",
     "RunRecord",
@@ -53,6 +55,9 @@ BATCH_ACCURACY_EVERY = 256
 """Steps between two values of the training accuracy of a batch."""
 
 CHECKPOINT_BUDGET = 256 * 2**20
+
+ENDED = "ended"
+"""A file that a run leaves where it ends, however that is, unless it is killed."""
 
 Row = TypeVar("Row", Point, EpochResult)
 
@@ -87,6 +92,8 @@ class RunLog:
                 f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
                 f"({getattr(error, 'strerror', None) or error}); choose another one."
             ) from error
+        with suppress(OSError):
+            (self.path / ENDED).unlink(missing_ok=True)
         self._points = len(origin.points) if origin else 0
         self._epochs = len(origin.epochs) if origin else 0
         self._kept_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
@@ -111,8 +118,10 @@ class RunLog:
                 ) from error
 
     def close(self) -> None:
-        """Flush everything to disk."""
+        """Flush everything to disk, and note that nobody writes here any more."""
         self._writer.close()
+        with suppress(OSError):
+            replace_file(self.path / ENDED, b"")
 
     def _checkpoint(self, snapshot: Snapshot) -> None:
         if snapshot.weight is None:

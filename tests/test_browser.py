@@ -176,6 +176,25 @@ def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server, t
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
 
 
+def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Results")
+    page.locator(".stMain").get_by_role("button", name=re.compile(r"→")).first.click()
+    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
+    settle(page)
+    assert headline(page).startswith("Wrong:")
+
+
+def test_a_click_on_a_cell_filters_the_gallery(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Results")
+    page.locator(".js-plotly-plot").first.get_by_text(re.compile(r"^1\d\d$")).first.click(force=True)
+    expect(page).to_have_url(re.compile(r"true=0&taken=0"))
+    settle(page)
+    button = page.locator(".stMain").get_by_role("button", name=re.compile(r"^0 \("))
+    expect(button.first).to_be_visible()
+
+
 def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
     trained(page, server)
     opened(page, server, "Training")
@@ -237,22 +256,3 @@ def test_a_link_to_a_page_is_the_first_thing_a_server_sees_and_interrupting_it_i
     assert server.process.returncode == 0
     assert "Traceback" not in server.log
     fresh.close()
-
-
-def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Results")
-    page.locator(".stMain").get_by_role("button", name=re.compile(r"→")).first.click()
-    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
-    settle(page)
-    assert headline(page).startswith("Wrong:")
-
-
-def test_a_click_on_a_cell_filters_the_gallery(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Results")
-    page.locator(".js-plotly-plot").first.get_by_text(re.compile(r"^1\d\d$")).first.click(force=True)
-    expect(page).to_have_url(re.compile(r"true=0&taken=0"))
-    settle(page)
-    button = page.locator(".stMain").get_by_role("button", name=re.compile(r"^0 \("))
-    expect(button.first).to_be_visible()

@@ -86,6 +86,8 @@ def test_deleting_takes_the_folder_and_follows_no_link(record: RunRecord) -> Non
 def test_a_run_is_followed_while_it_is_written(record: RunRecord) -> None:
     unfinished = replace(record, epochs=record.epochs[:1])
     assert not still_written(record)
+    assert not still_written(unfinished)
+    (record.path / "ended").unlink()
     assert still_written(unfinished)
     for path in record.path.iterdir():
         os.utime(path, (time.time() - 500,) * 2)
