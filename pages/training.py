@@ -86,6 +86,34 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
     )
 
 
+def health(snapshot: Snapshot) -> None:
+    """What ails the run, if anything, as of its last epoch."""
+    last = snapshot.epochs[-1]
+    T = snapshot.settings.T
+    dead = ", ".join(str(number) for number in last.dead) or "none"
+    shown = (
+        ("Dead outputs", dead, "Never above rest on the test set: no gradient, so no way back without new weights."),
+        ("In the wrong state", f"{last.wrong_state:.1%}", "Outputs that fire and should not, or the other way."),
+        ("t_max at 0 ms", f"{last.pinned_first:.1%}", "Peaks at rest: these outputs learn nothing from these samples."),
+        (f"t_max at {T - 1} ms", f"{last.pinned_last:.1%}", "Still rising at the end: T cuts their peaks off."),
+        ("Weight norm", f"{last.weight_norm:.3g}", "Length of all weights; a runaway grows without end."),
+        ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 nothing is learned any more."),
+    )
+    st.markdown("**Health**, after the last epoch")
+    for column, (name, value, meaning) in zip(st.columns(6), shown, strict=True):
+        column.metric(name, value, help=meaning)
+    trouble = [
+        words
+        for ails, words in (
+            (bool(last.dead), f"{len(last.dead)} outputs are dead."),
+            (last.pinned_first > 0.5, "More than half of the peaks lie at rest: lower the rate or widen the weights."),
+            (last.pinned_last > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
+        )
+        if ails
+    ]
+    st.caption(" ".join(trouble) or "Nothing ails this run: no dead output, no value that is not finite.")
+
+
 def live(seen: str) -> None:
     status = common.trainings().status
     message, bar = st.empty(), st.empty()
@@ -111,6 +139,8 @@ def live(seen: str) -> None:
         common.chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
         common.chart(figures.loss_figure(info), "loss", f"Loss, latest {info.loss[-1]:.4g}")
+    if snapshot.epochs:
+        health(snapshot)
     model = snapshot.model
     if model is not None:
         summed = "summed over a pixel's neurons"

@@ -111,7 +111,9 @@ class Point:
 class EpochResult:
     """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone.
 
-    dead: the outputs whose potential is above 0 for no test sample.
+    dead: the outputs whose potential is above 0 for no test sample. Of all outputs on all test samples: wrong_state,
+    the share that fires and should not, or the other way; pinned_first and pinned_last, the shares with t_max = 0 and
+    T - 1. weight_norm, gradient_norm: Euclidean, the latter of the epoch's last step.
     """
 
     epoch: int
@@ -122,6 +124,11 @@ class EpochResult:
     seconds: float
     samples_per_second: float
     dead: tuple[int, ...] = ()
+    wrong_state: float = 0.0
+    pinned_first: float = 0.0
+    pinned_last: float = 0.0
+    weight_norm: float = 0.0
+    gradient_norm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,21 +181,39 @@ def untrained(settings: Settings, classes: int = 10) -> Model:
 
 def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int = 1) -> float:
     """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
-    return _assess(net, store, labels, k)[0]
+    return _assess(net, store, labels, k).accuracy
 
 
-def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int) -> tuple[float, tuple[int, ...]]:
-    """The accuracy, and the outputs whose potential is never above 0."""
+@dataclass(frozen=True)
+class _Assessment:
+    accuracy: float
+    dead: tuple[int, ...]
+    wrong_state: float
+    pinned_first: float
+    pinned_last: float
+
+
+def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int) -> _Assessment:
+    wrong, first, last = (torch.zeros((), dtype=torch.int64, device=labels.device) for _ in range(3))
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)
     highest = torch.full((net.out_features,), -math.inf, device=labels.device)
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
-            peaks = net.potential(store.batch(torch.arange(start, end))).amax(dim=-1)
-            correct += (pooled(peaks, k).argmax(dim=1) == labels[start:end]).sum()
+            peaks, when = net.potential(store.batch(torch.arange(start, end))).max(dim=-1)
+            v_max = pooled(peaks, k)
+            correct += (v_max.argmax(dim=1) == labels[start:end]).sum()
+            wanted = torch.nn.functional.one_hot(labels[start:end], v_max.shape[1]).bool()
+            wrong += ((v_max >= net.v_threshold) != wanted).sum()
+            first += (when == 0).sum()
+            last += (when == net.T - 1).sum()
             highest = torch.maximum(highest, peaks.amax(dim=0))
     dead = (highest <= 0).nonzero().view(-1).tolist()
-    return float(correct) / len(store), tuple(dead)
+    outputs = len(store) * net.out_features
+    wrong_state = float(wrong) / outputs * k
+    return _Assessment(
+        float(correct) / len(store), tuple(dead), wrong_state, float(first) / outputs, float(last) / outputs
+    )
 
 
 class Trainer:
@@ -229,6 +254,11 @@ class Trainer:
             return None
         drawn = torch.rand(len(self._rows), generator=self._noise, device=self._rows.device)
         return (drawn < keep).to(self._rows.dtype) / keep
+
+    def norms(self) -> tuple[float, float]:
+        """Of the weights and of the last step's gradient."""
+        grad = self._rows.grad
+        return float(self._rows.detach().norm()), 0.0 if grad is None else float(grad.norm())
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copies of all that the next step depends on, on the CPU."""
@@ -345,15 +375,18 @@ def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapsho
         seconds = clock.seconds - epoch_began
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            test_accuracy, dead = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k)
+            found = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k)
             rate = samples_per_epoch / seconds
-            result = EpochResult(epoch, step, mean_loss, accuracy, test_accuracy, seconds, rate, dead)
+            result = EpochResult(
+                epoch, step, mean_loss, accuracy, found.accuracy, seconds, rate, found.dead, found.wrong_state,
+                found.pinned_first, found.pinned_last, *trainer.norms(),
+            )  # fmt: skip
             phase = "finished" if epoch == settings.epochs else "training"
             state = trainer.state() | {"shuffle": shuffle.get_state()}
             now = replace(now, phase=phase, epochs=(*now.epochs, result), state=state)
             yield now
             if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
-                trainer.revive(dead, epoch)
+                trainer.revive(found.dead, epoch)
 
 
 class _Window:

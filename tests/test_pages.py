@@ -240,6 +240,7 @@ def test_training_starts_with_the_settings_on_the_page(trainings: Trainings, tmp
     assert trainings.status is not None
     assert trainings.status.state == "finished"
     assert any("Test accuracy" in element.value for element in test.markdown)
+    assert [metric.label for metric in test.metric][:2] == ["Dead outputs", "In the wrong state"]
     assert list((tmp_path / "logs").iterdir())
 
 

@@ -85,6 +85,21 @@ def test_what_a_reader_does_to_a_snapshot_stays_outside(few: Dataset) -> None:
     assert torch.equal(last, learnt(TINY, few))
 
 
+def test_health_is_that_of_the_published_model(few: Dataset, snapshots: list[Snapshot]) -> None:
+    last = snapshots[-1]
+    assert last.model is not None
+    with torch.no_grad():
+        v_max, t_max = last.model.network()(pixel_times(few.test.images, 3, 20), "v").max(dim=-1)
+    wanted = torch.nn.functional.one_hot(few.test.labels, 10).bool()
+    result = last.epochs[-1]
+    assert result.wrong_state == pytest.approx(float(((v_max >= 1) != wanted).float().mean()), abs=0.003)
+    assert result.pinned_first == pytest.approx(float((t_max == 0).float().mean()), abs=0.003)
+    assert result.pinned_last == pytest.approx(float((t_max == 19).float().mean()), abs=0.003)
+    assert result.weight_norm == pytest.approx(float(last.model.weight.norm()), rel=1e-5)
+    assert 0 < result.gradient_norm < math.inf
+    assert result.dead == tuple(i for i in range(10) if float(v_max[:, i].max()) <= 0)
+
+
 def test_phases_and_progress(snapshots: list[Snapshot]) -> None:
     phases = [snapshot.phase for snapshot in snapshots]
     prepared = [snapshot.prepared for snapshot in snapshots]
