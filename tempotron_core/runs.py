@@ -3,7 +3,7 @@
     settings.json       what was asked for
     environment.json    versions, device, git revision
     epochs.csv, points.csv          metrics, a row an epoch and a row a record
-    last.safetensors, best.safetensors          weights as fc.weight, with the classes' names
+    last.safetensors, best.safetensors          the latest and the best weights, as fc.weight; classes' names
     epochs/0001.safetensors ...     the weights after every epoch, up to CHECKPOINT_BUDGET bytes in all
     state.safetensors   all that the run needs to go on
     events.*            TensorBoard
@@ -94,6 +94,7 @@ class RunLog:
             ) from error
         with suppress(OSError):
             (self.path / ENDED).unlink(missing_ok=True)
+        self._latest: Snapshot | None = None
         self._points = len(origin.points) if origin else 0
         self._epochs = len(origin.epochs) if origin else 0
         self._kept_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
@@ -106,6 +107,7 @@ class RunLog:
                 self._scalar("train_accuracy", point.batch_accuracy, point.step)
         for result in snapshot.epochs[self._epochs :]:
             self._scalar("test_accuracy", result.test_accuracy, result.epoch)
+        self._latest = snapshot
         new = len(snapshot.epochs) > self._epochs
         self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
         if new:
@@ -118,15 +120,19 @@ class RunLog:
                 ) from error
 
     def close(self) -> None:
-        """Flush everything to disk, and note that nobody writes here any more."""
+        """Flush everything to disk, the latest weights included, and note that nobody writes here any more."""
         self._writer.close()
         with suppress(OSError):
+            latest = self._latest
+            if latest is not None and latest.weight is not None and latest.state is None:  # within an epoch
+                replace_file(self.path / "last.safetensors", _weights(latest))
+                replace_file(self.path / "points.csv", _table(Point, latest.points))
             replace_file(self.path / ENDED, b"")
 
     def _checkpoint(self, snapshot: Snapshot) -> None:
         if snapshot.weight is None:
             return
-        weights = save({"fc.weight": snapshot.weight.contiguous()}, {"classes": json.dumps(snapshot.classes)})
+        weights = _weights(snapshot)
         if self._kept_bytes + len(weights) <= CHECKPOINT_BUDGET:
             replace_file(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
             self._kept_bytes += len(weights)
@@ -142,6 +148,11 @@ class RunLog:
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
         self._writer.add_scalar(tag, value, step)
+
+
+def _weights(snapshot: Snapshot) -> bytes:
+    assert snapshot.weight is not None
+    return save({"fc.weight": snapshot.weight.contiguous()}, {"classes": json.dumps(snapshot.classes)})
 
 
 @contextmanager

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import torch
 from tqdm import tqdm
 
 from tempotron_core import data
+from tempotron_core.parallel import ParallelError, joined
 from tempotron_core.recipes import RECIPES
 from tempotron_core.runs import RunError, load_snapshot, logged
 from tempotron_core.training import Settings, Snapshot, TrainingError, devices, run
@@ -38,25 +41,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         origin = load_snapshot(resumed) if resumed else None
         settings = origin.settings if origin else Settings(**chosen)
-        if download:
-            _download(settings)
-        dataset = data.load(settings.dataset, settings.dataset_dir)
-        with logged(settings, Path(resumed) if resumed else None, origin) as log:
-            last, interrupted = None, False
-            try:
-                with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
-                    for snapshot in run(settings, dataset, origin):
-                        last = snapshot
-                        log.write(snapshot)
-                        bar.show(snapshot)
-                        interrupt.check()
-            except KeyboardInterrupt:
-                interrupted = True
-                print("Stopped; what was learned so far follows.", file=sys.stderr)
-    except (ValueError, TypeError, data.DataError, RunError, TrainingError) as error:
+        with joined(settings.device) as (processes, device):
+            if download and processes.writes:
+                _download(settings)
+            processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
+            settings = replace(settings, device=device)
+            dataset = data.load(settings.dataset, settings.dataset_dir)
+            snapshots = run(settings, dataset, origin, processes)
+            if not processes.writes:
+                for _ in snapshots:
+                    pass
+                return 0
+            return _write(settings, snapshots, Path(resumed) if resumed else None, origin)
+    except (ValueError, TypeError, data.DataError, ParallelError, RunError, TrainingError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("Stopped before the training began.", code=130)
+
+
+def _write(settings: Settings, snapshots: Iterator[Snapshot], folder: Path | None, origin: Snapshot | None) -> int:
+    with logged(settings, folder, origin) as log:
+        last, interrupted = None, False
+        try:
+            with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
+                for snapshot in snapshots:
+                    last = snapshot
+                    log.write(snapshot)
+                    bar.show(snapshot)
+                    interrupt.check()
+        except KeyboardInterrupt:
+            interrupted = True
+            print("Stopped; what was learned so far follows.", file=sys.stderr)
     print(json.dumps(_summary(settings, last, str(log.path), interrupted)))
     return 130 if interrupted else 0
 
@@ -83,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run to go on with; its settings hold, not others")
-    add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step")
+    add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step, over all processes")
     add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
     add("-T", "--T", "--time-steps", dest="T", type=int, help="time window, ms")
     add("-e", "--epochs", dest="epochs", type=int, help="passes over the training set")
@@ -187,7 +202,8 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
 
 
 def _fail(sentence: str, code: int = 2) -> NoReturn:
-    print(sentence, file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    print(sentence if rank == "0" else f"process {rank}: {sentence}", file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -14,6 +14,7 @@ from tempotron_core import data
 from tempotron_core.checks import check_time_constants, positive_integer, positive_real
 from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table, pooled
 from tempotron_core.neuron import Tempotron
+from tempotron_core.parallel import ALONE, Processes
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.store import Batch, SpikeStore
 
@@ -193,33 +194,32 @@ class _Assessment:
     pinned_last: float
 
 
-def _assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int) -> _Assessment:
-    wrong, first, last = (torch.zeros((), dtype=torch.int64, device=labels.device) for _ in range(3))
-    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+def _assess(
+    net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int, processes: Processes = ALONE
+) -> _Assessment:
+    counts = torch.zeros(5, dtype=torch.int64, device=labels.device)
+    counts[0] = len(store)
     highest = torch.full((net.out_features,), -math.inf, device=labels.device)
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
             peaks, when = net.potential(store.batch(torch.arange(start, end))).max(dim=-1)
             v_max = pooled(peaks, k)
-            correct += (v_max.argmax(dim=1) == labels[start:end]).sum()
+            correct = (v_max.argmax(dim=1) == labels[start:end]).sum()
             wanted = torch.nn.functional.one_hot(labels[start:end], v_max.shape[1]).bool()
-            wrong += ((v_max >= net.v_threshold) != wanted).sum()
-            first += (when == 0).sum()
-            last += (when == net.T - 1).sum()
+            wrong = ((v_max >= net.v_threshold) != wanted).sum()
+            counts[1:] += torch.stack((correct, wrong, (when == 0).sum(), (when == net.T - 1).sum()))
             highest = torch.maximum(highest, peaks.amax(dim=0))
-    dead = (highest <= 0).nonzero().view(-1).tolist()
-    outputs = len(store) * net.out_features
-    wrong_state = float(wrong) / outputs * k
-    return _Assessment(
-        float(correct) / len(store), tuple(dead), wrong_state, float(first) / outputs, float(last) / outputs
-    )
+    dead = (processes.max(highest) <= 0).nonzero().view(-1).tolist()
+    total, correct_total, wrong_total, first, last = processes.sum(counts).tolist()
+    outputs = total * net.out_features
+    return _Assessment(correct_total / total, tuple(dead), wrong_total / outputs * k, first / outputs, last / outputs)
 
 
 class Trainer:
     """The network, its optimiser and one step of learning; nothing in a step makes the host wait for a device."""
 
-    def __init__(self, settings: Settings, classes: int) -> None:
+    def __init__(self, settings: Settings, classes: int, processes: Processes = ALONE) -> None:
         recipe = RECIPES[settings.recipe]
         self.settings = settings
         self.net = untrained(settings, classes).network().requires_grad_(True).to(settings.device)
@@ -227,19 +227,27 @@ class Trainer:
         self._rows = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
         self.net.fc.weight.data = self._rows.data.t()
         self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], settings.lr)
-        self._recipe = recipe
+        self._recipe, self._processes = recipe, processes
         self._noise = torch.Generator(settings.device).manual_seed(settings.seed)
         self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
 
-    def step(self, spikes: Batch, labels: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device."""
+    def step(
+        self, spikes: Batch, labels: torch.Tensor, progress: float, size: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device.
+
+        size: samples of the step over all processes, of which these are this one's, perhaps none.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._factor(progress)
         kept = self._kept()
         peaks = self.net.peak(spikes) if kept is None else self.net.peak(spikes, self.net.fc.weight * kept)
         v_max = pooled(peaks, self._recipe.k)
-        loss = self._loss(v_max, self.settings.v_threshold, labels)
+        loss = self._loss(v_max, self.settings.v_threshold, labels) if len(labels) else v_max.sum()
         (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
+        if self._processes.size > 1:
+            # The fused optimiser wants the layout of the rows.
+            grad = self._processes.sum(grad.t().contiguous() * (len(labels) / (size or len(labels)))).t()
         if self._recipe.clears_gradients or self._rows.grad is None:
             self._rows.grad = grad.t()
         else:
@@ -299,17 +307,25 @@ class Trainer:
             self._rows[:, which] = fresh[:, which].to(self._rows.device)
 
 
-def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapshot | None = None) -> Iterator[Snapshot]:
+def run(
+    settings: Settings,
+    dataset: data.Dataset | None = None,
+    origin: Snapshot | None = None,
+    processes: Processes = ALONE,
+) -> Iterator[Snapshot]:
     """Train, yielding a snapshot every RECORD_EVERY steps, after every epoch and at the end.
 
-    origin: a snapshot with a state, to go on from as if the run had never ended.
+    origin: a snapshot with a state, to go on from as if the run had never ended. processes: those that train together,
+    each of which gets the same snapshots.
     The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
-    data.DataError where the data cannot be loaded, TrainingError where the loss is no longer finite.
+    data.DataError where the data cannot be loaded, TrainingError where loss or weights are no longer finite: no
+    snapshot has such weights.
     """
     dataset = dataset or data.load(settings.dataset, settings.dataset_dir)
     if settings.validation:
         dataset = data.held_out(dataset, settings.validation)
     samples_per_epoch = len(dataset.train)
+    dataset = processes.share(dataset)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
     if origin is not None:
@@ -328,7 +344,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapsho
             yield now
 
     labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
-    trainer = Trainer(settings, len(dataset.classes))
+    trainer = Trainer(settings, len(dataset.classes), processes)
     shuffle = torch.Generator().manual_seed(settings.seed)
     step, first = 0, 1
     if origin is not None and origin.state is not None:
@@ -342,24 +358,30 @@ def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapsho
             yield replace(now, phase="finished", weight=trainer.net.fc.weight.detach().to("cpu", copy=True))
     clock = _Clock()
     for epoch in range(first, settings.epochs + 1):
-        seen, epoch_began = 0, clock.seconds
+        drawn, seen, epoch_began = 0, 0, clock.seconds
         epoch_total, window = torch.zeros(2, dtype=torch.float64), _Window(settings.device)
         for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
-            batch = train.batch(samples)
-            loss, hits = trainer.step(batch, labels.index_select(0, batch.samples), step / now.total_steps)
-            window.add(loss, hits, len(samples))
+            batch = train.batch(processes.own(samples))
+            chosen = labels.index_select(0, batch.samples)
+            loss, hits = trainer.step(batch, chosen, step / now.total_steps, len(samples))
+            window.add(loss, hits, len(chosen))
             step += 1
+            drawn += len(samples)
             if step % RECORD_EVERY and step != epoch * steps_per_epoch:
                 continue
-            total, count = window.take()
-            if not bool(total.isfinite().all()):
+            total, last_hits = window.take(processes)
+            count = drawn - seen
+            weight = trainer.net.fc.weight.detach().to("cpu", copy=True)
+            if not bool(total.isfinite().all() and weight.isfinite().all()):
+                what = "weights are" if bool(total.isfinite().all()) else "loss is"
+                kept = "nothing was learned" if now.weight is None else "the last finite weights are kept"
                 raise TrainingError(
-                    f"The loss is no longer finite after step {step}: expected a number, got {float(total[0])}; "
+                    f"The {what} no longer finite after step {step}: expected numbers, got NaN or infinity; {kept}, "
                     f"try a learning rate below {settings.lr:g}."
                 )
             epoch_total += total
             seen += count
-            point = Point(step, float(total[0]) / count, float(total[1]) / count, float(hits) / len(samples))
+            point = Point(step, float(total[0]) / count, float(total[1]) / count, last_hits / len(samples))
             now = replace(
                 now,
                 phase="training",
@@ -367,7 +389,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapsho
                 training_seconds=clock.seconds,
                 samples_per_second=((epoch - first) * samples_per_epoch + seen) / clock.seconds,
                 points=(*now.points, point),
-                weight=trainer.net.fc.weight.detach().to("cpu", copy=True),
+                weight=weight,
                 state=None,
             )
             with clock.stopped():
@@ -375,7 +397,7 @@ def run(settings: Settings, dataset: data.Dataset | None = None, origin: Snapsho
         seconds = clock.seconds - epoch_began
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            found = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k)
+            found = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k, processes)
             rate = samples_per_epoch / seconds
             result = EpochResult(
                 epoch, step, mean_loss, accuracy, found.accuracy, seconds, rate, found.dead, found.wrong_state,
@@ -394,18 +416,17 @@ class _Window:
 
     def __init__(self, device: str) -> None:
         self._total = torch.zeros(2, dtype=torch.float64, device=device)
-        self._count = 0
+        self._hits = torch.zeros((), device=device)
 
     def add(self, loss: torch.Tensor, hits: torch.Tensor, samples: int) -> None:
         self._total += torch.stack((loss * samples, hits.to(loss.dtype)))
-        self._count += samples
+        self._hits = hits
 
-    def take(self) -> tuple[torch.Tensor, int]:
-        """The sums [2] on the host and the number of samples in them; starts again from zero."""
-        total, count = self._total.cpu().clone(), self._count
+    def take(self, processes: Processes) -> tuple[torch.Tensor, float]:
+        """The sums [2] over all processes, on the host, and the hits of the last step; starts again from zero."""
+        total = processes.sum(torch.cat((self._total, self._hits.double().view(1)))).cpu()
         self._total.zero_()
-        self._count = 0
-        return total, count
+        return total[:2], float(total[2])
 
 
 class _Clock:

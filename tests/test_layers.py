@@ -71,14 +71,15 @@ def test_figures_know_no_training() -> None:
         ("model", ["encoding", "neuron", "checks", "engine"]),
         ("data", ["checks"]),
         ("recipes", ["neuron"]),
-        ("training", ["data", "checks", "encoding", "model", "neuron", "recipes", "store"]),
+        ("parallel", ["data"]),
+        ("training", ["data", "checks", "encoding", "model", "neuron", "parallel", "recipes", "store"]),
         ("runs", ["model", "training", "checks"]),
         ("results", ["data", "model", "store"]),
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
-        ("train", ["data", "recipes", "runs", "training"]),
+        ("train", ["data", "parallel", "recipes", "runs", "training"]),
     ],
 )
 def test_core_modules_import_only_those_below(module: str, known: list[str]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import idx
 import pandas as pd
@@ -342,3 +343,29 @@ def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
     table = pd.read_csv(folder / "epochs.csv") if folder else None
     assert table is not None
     assert table["epoch"].tolist() == list(range(1, len(table) + 1))
+
+
+def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
+    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, learn = 0, training.Trainer.step
+
+    def poisoned(trainer: training.Trainer, *batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal steps
+        steps += 1
+        if steps == 2 * training.RECORD_EVERY + 3:
+            with torch.no_grad():
+                trainer.net.fc.weight[3, 7] = float("nan")
+        return learn(trainer, *batch)
+
+    monkeypatch.setattr(training.Trainer, "step", poisoned)
+    kept: list[Snapshot] = []
+    with logged(settings) as log, pytest.raises(TrainingError, match="last finite weights are kept"):
+        for snapshot in run(settings, few):
+            log.write(snapshot)
+            kept.append(snapshot)
+    weight = kept[-1].weight
+    assert weight is not None
+    assert weight.isfinite().all()
+    assert kept[-1].step == 2 * training.RECORD_EVERY
+    assert torch.equal(load_model(log.path).weight, weight)

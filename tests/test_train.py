@@ -253,8 +253,8 @@ def test_an_interrupt_that_a_destructor_swallowed_still_stops(
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    def interrupted(settings: Settings, dataset: data.Dataset, origin: Snapshot | None) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(run(settings, dataset, origin)):
+    def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(run(settings, *others)):
             if number == 3:
                 Doomed()
             yield snapshot
@@ -269,8 +269,8 @@ def test_an_interrupt_that_a_destructor_swallowed_still_stops(
 def test_interrupt_at_any_time_gives_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    def interrupted(settings: Settings, dataset: data.Dataset, origin: Snapshot | None) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(run(settings, dataset, origin), 1):
+    def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(run(settings, *others), 1):
             yield snapshot
             if number == count:
                 raise KeyboardInterrupt

@@ -231,6 +231,7 @@ def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
     assert "expected" in text
     assert "learning rate" in text
     assert all(math.isfinite(point.loss) for snapshot in seen for point in snapshot.points)
+    assert all(bool(snapshot.weight.isfinite().all()) for snapshot in seen if snapshot.weight is not None)
 
 
 def test_closing_early_is_fine(few: Dataset) -> None:
