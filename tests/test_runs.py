@@ -360,10 +360,14 @@ def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
 
     monkeypatch.setattr(training.Trainer, "step", poisoned)
     kept: list[Snapshot] = []
-    with logged(settings) as log, pytest.raises(TrainingError, match="last finite weights are kept"):
+
+    def write(log: RunLog) -> None:
         for snapshot in run(settings, few):
             log.write(snapshot)
             kept.append(snapshot)
+
+    with logged(settings) as log, pytest.raises(TrainingError, match="last finite weights are kept"):
+        write(log)
     weight = kept[-1].weight
     assert weight is not None
     assert weight.isfinite().all()
