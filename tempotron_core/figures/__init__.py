@@ -5,6 +5,7 @@ Each keeps what it shows (info) apart from how.
 
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
+from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
     digit_plate,
@@ -30,6 +31,7 @@ __all__ = [
     "REGIMES",
     "ComparisonInfo",
     "CurvesInfo",
+    "EvidenceInfo",
     "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
@@ -42,9 +44,11 @@ __all__ = [
     "confusion_figure",
     "digit_figure",
     "digit_plate",
+    "evidence_figure",
     "histogram_figure",
     "histogram_plate",
     "loss_figure",
+    "neurons_figure",
     "peaks_plate",
     "pixel_of_selection",
     "pixel_raster_plate",

@@ -22,7 +22,7 @@ __all__ = ["digit_plate", "histogram_plate", "peaks_plate", "pixel_raster_plate"
 
 _SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
-_DIVERGING = ("#762a83", "#c2a5cf", "#f7f7f7", "#7fbf7b", "#1b7837")
+_DIVERGING = tuple(colour for _, colour in style.DIVERGING)
 
 
 def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:

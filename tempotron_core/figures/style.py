@@ -7,7 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 __all__ = [
+    "AGAINST",
     "CHOSEN",
+    "DIVERGING",
+    "FOR",
     "HISTORY",
     "INK",
     "MUTED",
@@ -36,6 +39,12 @@ INK = "#7f8790"
 """Lines of reference that are text as well: the threshold, the present value. Readable on light and dark."""
 HISTORY = "#8250df"
 """What a run measures of itself: its loss and its test accuracy."""
+FOR = "#1b7837"
+"""What excites, or speaks for a class."""
+AGAINST = "#762a83"
+"""What inhibits, or speaks against it."""
+DIVERGING = ((0.0, AGAINST), (0.25, "#c2a5cf"), (0.5, "#f7f7f7"), (0.75, "#7fbf7b"), (1.0, FOR))
+"""From against to for, with nothing in the middle."""
 
 
 class Sketch:

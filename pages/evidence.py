@@ -1,0 +1,82 @@
+"""Why this class and not another: the peaks taken apart into what every spike adds to them."""
+
+import numpy as np
+import streamlit as st
+
+from pages import common
+from tempotron_core import figures
+from tempotron_core.evidence import Evidence, evidence
+
+WINNER = "the winner"
+RIVAL = "its strongest rival"
+
+
+def rival_of(info: figures.VoltageInfo, output: int) -> int:
+    """The true class where the output is another one; else the highest of the others."""
+    if info.true not in (None, output):
+        return int(info.true or 0)
+    others = info.v_max.astype(float).copy()
+    others[output] = -np.inf
+    return int(others.argmax())
+
+
+def told(name: str, found: Evidence, image: np.ndarray, rival: tuple[str, Evidence] | None) -> figures.EvidenceInfo:
+    mine = (found.weight.numpy(), found.kernel.numpy(), found.times.numpy(), found.v_max, found.t_max, image)
+    if rival is None:
+        return figures.EvidenceInfo(name, *mine)
+    other = rival[1]
+    return figures.EvidenceInfo(
+        name, *mine, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max
+    )
+
+
+def why() -> None:
+    view = common.view()
+    classes, k = view.dataset.classes, view.model.k
+    decision, voltages = view.voltages()
+    place, controls = st.empty(), st.columns(3 if k > 1 else 2)
+    chosen = controls[0].selectbox("Why", (WINNER, *classes), key="why", bind="query-params")
+    against = controls[1].selectbox("and not", (RIVAL, *classes), key="why_not", bind="query-params")
+    output = classes.index(chosen) if chosen in classes else voltages.predicted
+    other = classes.index(against) if against in classes else rival_of(voltages, output)
+    neuron = None
+    if k > 1:
+        strongest = "the strongest"
+        options = (strongest, *(str(j) for j in range(1, k + 1)))
+        picked = controls[2].selectbox(
+            f"Tempotron of {classes[output]}", options, key="why_neuron", bind="query-params"
+        )
+        neuron = None if picked in (None, strongest) else int(picked) - 1
+    mine, theirs = evidence(view.model, decision, output, neuron), evidence(view.model, decision, other)
+    alone = told(classes[output], mine, view.pixels, None)
+    lead = told(classes[output], mine, view.pixels, (classes[other], theirs))
+    place.markdown(common.verdict(voltages))
+    common.note(view.note)
+    left, right = st.columns(2)
+    with left:
+        st.markdown(f"#### Why {alone.name}?")
+        st.markdown(alone.takeaway)
+        common.chart(figures.evidence_figure(alone), "evidence", alone.takeaway)
+        common.chart(figures.neurons_figure(alone), "evidence_neurons", f"{alone.takeaway} By tuning neuron.")
+    with right:
+        st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
+        st.markdown(lead.takeaway)
+        common.chart(figures.evidence_figure(lead), "lead", lead.takeaway)
+        common.chart(figures.neurons_figure(lead), "lead_neurons", f"{lead.takeaway} By tuning neuron.")
+    st.caption(f"{alone.exactness} {lead.exactness}")
+    st.markdown(
+        f":green[**Green**] speaks for {alone.name}, :violet[**purple**] against it, on the right for {lead.rival}. "
+        "Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them at t_max."
+    )
+    if k > 1:
+        st.caption(
+            f"Each class pools {k} tempotrons; the maps take apart the peaks of single ones, the strongest of "
+            f"{lead.rival} and the chosen one of {lead.name}."
+        )
+
+
+st.title("Evidence")
+st.fragment(why, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+with st.expander("The equation"):
+    st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
+    st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")
