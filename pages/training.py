@@ -100,8 +100,10 @@ def health(snapshot: Snapshot) -> None:
         ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 nothing is learned any more."),
     )
     st.markdown("**Health**, after the last epoch")
-    for column, (name, value, meaning) in zip(st.columns(6), shown, strict=True):
-        column.metric(name, value, help=meaning)
+    for row in (shown[:3], shown[3:]):
+        for column, (name, value, meaning) in zip(st.columns(3), row, strict=True):
+            column.metric(name, value)
+            column.caption(meaning)
     trouble = [
         words
         for ails, words in (
