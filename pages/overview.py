@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common
+from pages import common, cursor
 from tempotron_core import figures
 
 
@@ -11,10 +11,14 @@ def path() -> None:
     decision, voltages = view.voltages()
     raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
     alt = f"The digit {common.image_name(view)}"
-    digit, spikes = figures.digit_plate(view.pixels, alt, height=230), figures.raster_plate(raster, height=250)
-    traces, peaks = figures.traces_figure(voltages, height=300), figures.peaks_plate(voltages, height=300)
+    digit, spikes = (
+        figures.digit_plate(view.pixels, alt, height=190),
+        figures.raster_plate(raster, height=212, cursor=True),
+    )
+    traces, peaks = figures.traces_figure(voltages, height=280), figures.peaks_plate(voltages, height=280)
     st.markdown(common.verdict(voltages))
     common.note(view.note)
+    cursor.time_cursor(view, decision, voltages)
     first, second = st.columns([1, 2.2])
     with first:
         common.link("pages/encoder.py", "**1 · Image** → encoder", ":material/image:")

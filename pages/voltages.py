@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages import common
+from pages import common, cursor
 from tempotron_core import figures
 
 ALL = "all"
@@ -25,17 +25,24 @@ def voltages() -> None:
     only = controls[3].selectbox("Show", (ALL, *classes), key="neuron", bind="query-params")
     try:
         model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
-        _, info = view.voltages(model, None if only == ALL else classes.index(only))
+        decision, info = view.voltages(model, None if only == ALL else classes.index(only))
     except ValueError as error:
         headline.warning(str(error), icon=":material/error:")
         return
     traces, peaks = figures.traces_figure(info, height=480), figures.peaks_plate(info, height=480)
     headline.markdown(common.verdict(info))
+    cursor.time_cursor(view, decision, info)
     left, right = st.columns([2.3, 1])
     with left:
         common.chart(traces, "traces", info.verdict)
     with right:
         common.plate(peaks)
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
+    third, fourth = st.columns([1, 2.3])
+    with third:
+        common.plate(figures.digit_plate(view.pixels, f"The digit {common.image_name(view)}", height=260))
+    with fourth:
+        common.plate(figures.raster_plate(raster, height=260, cursor=True))
     st.markdown(
         f"{info.firing} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")

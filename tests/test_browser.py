@@ -14,6 +14,10 @@ pytest.importorskip("playwright", reason="the playwright package is not installe
 from browser import PAGES, Server, browser, chromium, settle
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from tempotron_core import data
+from tempotron_core.model import decide
+from tempotron_core.training import Settings, untrained
+
 if chromium() is None:
     if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
         pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
@@ -147,6 +151,90 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     expect(number).not_to_have_value(was)
 
 
+def said(page: Page) -> str:
+    return page.locator(".cursor [data-part=words]").inner_text()
+
+
+def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> None:
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("sent")))
+    trained(page, server)
+    settle(page)
+    sent.clear()
+    page.evaluate(
+        """() => {
+            window.moves = 0;
+            let last = null;
+            const look = () => {
+                const line = document.querySelector(".st-key-traces .cursor-line");
+                if (line && line.style.left !== last) { last = line.style.left; window.moves += 1; }
+                requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    page.get_by_role("button", name="play", exact=True).click()
+    page.wait_for_timeout(2000)
+    moves = page.evaluate("window.moves")
+    page.get_by_role("button", name="pause").click()
+    assert moves >= 20
+    assert sent == []
+    at = int(said(page).split(" ms")[0])
+    assert at > 10
+    page.get_by_label("time, ms").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert said(page).startswith(f"{at + 2} ms: ")
+    expect(page).to_have_url(re.compile(f"[?&]t={at + 2}"))
+    page.get_by_role("button", name=re.compile("^to the peak of 0")).click()
+    peak = re.search(
+        r"(\d+) ms", page.get_by_role("button", name=re.compile("^to the peak of 0")).get_attribute("title")
+    )
+    assert peak is not None
+    assert said(page).startswith(f"{peak.group(1)} ms: ")
+    page.get_by_role("button", name="whole time").click()
+    assert page.locator(".cursor-over").count() == 0
+    assert sent == []
+
+
+def test_the_cursor_shows_the_potentials_and_spikes_of_its_time(page: Page, server: Server) -> None:
+    opened(page, server, "Voltages", "sample=3&t=60&model=untrained")
+    decision = decide(untrained(Settings()), data.load().test.images[3])
+    shown = page.locator("[data-number]").all_inner_texts()
+    assert shown == [f"{float(v) + 0.0:.2f}" for v in decision.v[:, 60]]
+    arrived = int(((decision.times >= 0) & (decision.times <= 60)).sum())
+    assert said(page).startswith(f"60 ms: {arrived:,} of {int((decision.times >= 0).sum()):,} spikes")
+
+
+def test_the_cursor_stays_through_new_digits_and_in_the_link(page: Page, server: Server, chrome: Browser) -> None:
+    trained(page, server)
+    opened(page, server, "Voltages", "sample=3&t=43")
+    assert said(page).startswith("43 ms: ")
+    for _ in range(3):
+        page.get_by_role("button", name="Random").first.click()
+        settle(page)
+        assert said(page).startswith("43 ms: ")
+        assert page.locator(".cursor-line").count() == 2
+    grip = page.locator(".cursor-grip").bounding_box()
+    assert grip is not None
+    page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + grip["width"] / 2 + 100, grip["y"] + 60, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    there = said(page)
+    assert int(there.split(" ms")[0]) > 50
+    other = chrome.new_page()
+    other.goto(page.evaluate("location.href"))
+    settle(other)
+    assert said(other) == there
+    numbers = other.locator("[data-number]").all_inner_texts()
+    assert len(numbers) == 10
+    highest = max(map(float, numbers))
+    assert f"V = {highest:.2f}" in there or highest <= 0
+    other.close()
+
+
 def test_voltages_follow_the_hand(page: Page, server: Server) -> None:
     trained(page, server)
     opened(page, server, "Voltages", "sample=3")
@@ -232,7 +320,7 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
 
 def test_an_idle_page_is_silent(page: Page, server: Server) -> None:
     frames: list[str] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append("received")))
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
     for name in PAGES:
         opened(page, server, name)
         page.wait_for_timeout(1000)

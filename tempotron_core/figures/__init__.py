@@ -24,11 +24,14 @@ from tempotron_core.figures.results import (
     confusion_figure,
     histogram_figure,
 )
+from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
-from tempotron_core.figures.voltages import VoltageInfo, traces_figure
+from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
 
 __all__ = [
+    "MARGINS",
     "REGIMES",
+    "SPIKE",
     "ComparisonInfo",
     "CurvesInfo",
     "EvidenceInfo",
@@ -39,6 +42,7 @@ __all__ = [
     "VoltageInfo",
     "accuracy_figure",
     "cell_of_selection",
+    "class_colour",
     "class_figure",
     "comparison_figure",
     "confusion_figure",
@@ -54,6 +58,7 @@ __all__ = [
     "pixel_raster_plate",
     "raster_info",
     "raster_plate",
+    "trace_range",
     "traces_figure",
     "tuning_figure",
     "weight_maps",

@@ -28,12 +28,18 @@ _DIVERGING = tuple(colour for _, colour in style.DIVERGING)
 def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
     """An image, uint8 [28, 28], white on black."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
-    look = f"height:{height}px;max-width:100%;aspect-ratio:1;image-rendering:pixelated;display:block;margin:auto"
-    return f'<img src="{_png(picture)}" alt="{escape(alt)}" style="{look}">'
+    frame = f"position:relative;height:{height}px;max-width:100%;aspect-ratio:1;margin:auto"
+    look = "width:100%;height:100%;image-rendering:pixelated;display:block"
+    return (
+        f'<div data-cursor="digit" style="{frame}"><img src="{_png(picture)}" alt="{escape(alt)}" style="{look}"></div>'
+    )
 
 
-def raster_plate(info: RasterInfo, height: int = 400) -> str:
-    """All afferents against time, from the top left to the bottom right of the image, as rows that can be seen."""
+def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
+    """All afferents against time, from the top left to the bottom right of the image, as rows that can be seen.
+
+    cursor: whether a time cursor may be laid over it.
+    """
     pixels = len(info.ink)
     together = max(1, round(2.5 * pixels / height))
     starts = np.arange(0, pixels, together)
@@ -43,7 +49,7 @@ def raster_plate(info: RasterInfo, height: int = 400) -> str:
     kinds = np.repeat(kinds, together, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / _SIDE, str(row + 1)) for row in range(0, _SIDE, 4)]
     return _framed(
-        kinds, (None, style.MUTED, style.SPIKE), _time_ticks(info.T), rows, "image row", height, info.takeaway
+        kinds, (None, style.MUTED, style.SPIKE), _time_ticks(info.T), rows, "image row", height, info.takeaway, cursor
     )
 
 
@@ -88,21 +94,24 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
         bar = f"left:{start:.2%};width:{width:.2%};background:{colour};opacity:{1 if leading else 0.6}"
         rows.append(
             f'<div style="font-weight:{weight};text-align:right;white-space:nowrap">{escape(info.classes[i])}</div>'
-            f'<div style="{inside}"><div style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
+            f'<div style="{inside}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
             f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;border-left:2.5px dashed {style.INK}">'
-            f'</div></div><div style="font-weight:{weight};color:{colour};text-align:right">{peak:.2f}</div>'
+            f'</div></div><div data-number="{i}" '
+            f'style="font-weight:{weight};color:{colour};text-align:right">{peak:.2f}</div>'
         )
     head = (
         f'<div></div><div style="{inside};color:{style.INK}"><span style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
-    foot = '<div></div><div style="text-align:center;font-size:17px;padding-top:8px">peak potential</div><div></div>'
+    axis = "text-align:center;font-size:17px;padding-top:8px"
+    foot = f'<div></div><div data-foot="" style="{axis}">peak potential</div><div></div>'
     grid = (
         f"display:grid;grid-template-columns:auto 1fr auto;grid-template-rows:26px repeat({len(rows)},1fr) 34px;"
         f"column-gap:10px;height:{height}px;font-size:15px;align-items:center;line-height:1.4"
     )
     alt = escape(f"{info.verdict} {info.firing}")
-    return f'<div role="img" aria-label="{alt}" style="{grid}">{head}{"".join(rows)}{foot}</div>'
+    hook = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
+    return f'<div role="img" aria-label="{alt}" {hook} style="{grid}">{head}{"".join(rows)}{foot}</div>'
 
 
 def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
@@ -148,6 +157,7 @@ def _framed(
     quantity: str,
     height: int,
     alt: str,
+    cursor: bool = False,
 ) -> str:
     """An image of kinds [rows, columns] with axes; ticks stand at shares of the width, of the height from below."""
     x_ticks = "".join(
@@ -163,12 +173,13 @@ def _framed(
         for at, _ in across
     )
     image, title = _png(_painted(kinds, colours)), "font-size:17px"
+    hook = 'data-cursor="raster" ' if cursor else ""
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px 44px 1fr;'
         f'font-size:15px;line-height:1.2;padding-right:18px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
-        f'<div style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
+        f'<div {hook}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
         f'<img src="{image}" alt="" style="position:absolute;inset:0;width:100%;height:100%;image-rendering:pixelated">'
         f"</div>"
         f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'

@@ -13,6 +13,7 @@ __all__ = [
     "FOR",
     "HISTORY",
     "INK",
+    "MARGINS",
     "MUTED",
     "PREDICTED",
     "SPIKE",
@@ -43,6 +44,8 @@ FOR = "#1b7837"
 """What excites, or speaks for a class."""
 AGAINST = "#762a83"
 """What inhibits, or speaks against it."""
+MARGINS = (74, 12, 12, 58)
+"""Left, right, top and bottom of a figure's plot, in pixels."""
 DIVERGING = ((0.0, AGAINST), (0.25, "#c2a5cf"), (0.5, "#f7f7f7"), (0.75, "#7fbf7b"), (1.0, FOR))
 """From against to for, with nothing in the middle."""
 
@@ -114,7 +117,7 @@ def base(height: int, **layout: Any) -> Sketch:
     common = {
         "height": height,
         # Fixed: margins that follow the labels make the browser lay out every figure several times.
-        "margin": {"l": 74, "r": 12, "t": 12, "b": 58},
+        "margin": dict(zip("lrtb", MARGINS, strict=True)),
         "font": {"size": 15},
         "hoverlabel": {"font": {"size": 15}},
         "showlegend": False,

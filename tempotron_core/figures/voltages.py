@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["VoltageInfo", "traces_figure"]
+__all__ = ["VoltageInfo", "trace_range", "traces_figure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +78,24 @@ class VoltageInfo:
         return f"{len(names)} of {len(self.fired)} tempotrons reach the threshold: {', '.join(names)}."
 
 
-def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
-    """All traces, the true and the predicted class standing out, t_max and the output spike marked."""
-    T = info.v.shape[1]
+def trace_range(info: VoltageInfo) -> tuple[float, float]:
+    """The potentials at the lower and the upper end of the traces' figure."""
     shown = info.v if info.chosen is None else info.v[[info.chosen]]
     if info.neurons is not None:
         shown = np.concatenate((shown, info.neurons))
     low, high = min(float(shown.min()), 0.0), max(float(shown.max()), info.v_threshold)
+    return low - 0.08 * (high - low), high + 0.16 * (high - low)
+
+
+def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
+    """All traces, the true and the predicted class standing out, t_max and the output spike marked."""
+    T = info.v.shape[1]
     figure = style.base(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
             "title": {"text": "membrane potential V"},
-            "range": [low - 0.08 * (high - low), high + 0.16 * (high - low)],
+            "range": list(trace_range(info)),
         },
         hovermode="closest",
     )

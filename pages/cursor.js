@@ -1,0 +1,243 @@
+// One time cursor over the pictures of a page: the digit, its raster, the traces and the peaks. It moves in the browser
+// alone: the pictures are there already, and this lays what depends on t over them.
+
+const memory = { t: null, end: null };
+
+export default function ({ data, parentElement }) {
+  const scene = decoded(data);
+  if (memory.t === null && data.t !== null) memory.t = data.t;
+  if (memory.t !== null) memory.t = Math.min(memory.t, scene.T - 1);
+  const root = parentElement.querySelector(".cursor");
+  // One life at a time: a second one over the same pictures would undo what the first one writes, for ever.
+  memory.end?.();
+  const find = (name) => root.querySelector(`[data-part=${name}]`);
+  const [play, slider, off, words, jumps] = ["play", "slider", "off", "words", "jumps"].map(find);
+  const main = document.querySelector(".stMain");
+  let frame = 0, before = 0, playing = false;
+
+  slider.max = scene.T - 1;
+  jumps.replaceChildren(...data.classes.map((name, i) => {
+    const button = document.createElement("button");
+    button.textContent = name;
+    button.title = `peaks at ${data.t_max[i]} ms`;
+    button.setAttribute("aria-label", `to the peak of ${name}, ${data.t_max[i]} ms`);
+    button.style.color = data.colours[i];
+    button.onclick = () => { stop(); move(data.t_max[i]); };
+    return button;
+  }));
+
+  const observer = new MutationObserver((records) => {
+    if (!root.isConnected) observer.disconnect();
+    else if (records.some((record) => !root.contains(record.target) && !ours(record))) show();
+  });
+  function show() {
+    observer.disconnect();
+    draw(scene, data, memory.t);
+    const t = memory.t === null ? scene.T - 1 : Math.floor(memory.t);
+    slider.value = t;
+    slider.setAttribute("aria-valuetext", `${t} ms`);
+    off.disabled = memory.t === null;
+    root.classList.toggle("on", memory.t !== null);
+    say(play, playing ? "❚❚" : "▶");
+    play.setAttribute("aria-label", playing ? "pause" : "play");
+    say(words, memory.t === null ? data.invitation : told(scene, data, t));
+    observer.observe(main, { childList: true, subtree: true });
+  }
+  function move(t) {
+    memory.t = t;
+    show();
+    if (!playing) remember(t);
+  }
+  function stop() {
+    playing = false;
+    cancelAnimationFrame(frame);
+    if (memory.t !== null) memory.t = Math.floor(memory.t);
+  }
+  function advance(now) {
+    if (!playing) return;
+    memory.t = Math.min(scene.T - 1, memory.t + ((now - before) / 1000) * scene.pace);
+    before = now;
+    if (memory.t >= scene.T - 1) stop();
+    else frame = requestAnimationFrame(advance);
+    show();
+    if (!playing) remember(memory.t);
+  }
+  play.onclick = () => {
+    if (playing) {
+      stop();
+      move(memory.t);
+      return;
+    }
+    if (memory.t === null || memory.t >= scene.T - 1) memory.t = 0;
+    playing = true;
+    before = performance.now();
+    frame = requestAnimationFrame(advance);
+    show();
+  };
+  slider.oninput = () => { stop(); move(Number(slider.value)); };
+  off.onclick = () => { stop(); memory.t = null; show(); remember(null); };
+  root.onkeydown = (event) => {
+    if (event.key === " " && event.target === slider) { event.preventDefault(); play.onclick(); }
+    if (event.key === "Escape") off.onclick();
+    const number = event.key >= "0" && event.key <= "9" ? Number(event.key) : -1;
+    if (number >= 0 && number < data.classes.length) jumps.children[number].click();
+  };
+  const drag = (event) => {
+    const plot = event.target.closest?.(".cursor-grip")?.parentElement;
+    if (!plot) return;
+    event.preventDefault();
+    stop();
+    const box = plot.getBoundingClientRect();
+    const follow = (at) => {
+      const share = (at.clientX - box.left - scene.left) / (box.width - scene.left - scene.right);
+      memory.t = Math.round(Math.min(1, Math.max(0, share)) * (scene.T - 1));
+      show();
+    };
+    const release = () => {
+      window.removeEventListener("pointermove", follow);
+      window.removeEventListener("pointerup", release);
+      remember(memory.t);
+    };
+    window.addEventListener("pointermove", follow);
+    window.addEventListener("pointerup", release);
+  };
+  main.addEventListener("pointerdown", drag);
+  const end = () => {
+    playing = false;
+    cancelAnimationFrame(frame);
+    observer.disconnect();
+    main.removeEventListener("pointerdown", drag);
+    if (memory.end === end) {
+      memory.end = null;
+      document.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+    }
+  };
+  memory.end = end;
+  show();
+  return end;
+}
+
+// Writes only what is new, as every writing wakes the observers.
+function say(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function ours(record) {
+  const pieces = [...record.addedNodes, ...record.removedNodes];
+  return pieces.length > 0 && pieces.every((piece) => piece.classList?.contains("cursor-over"));
+}
+
+function bytes(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+function decoded(data) {
+  const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T;
+  const counts = new Array(T).fill(0);
+  for (const value of image) for (const t of data.times[value]) counts[t] += 1;
+  for (let t = 1; t < T; t += 1) counts[t] += counts[t - 1];
+  return { v, image, T, counts, pace: Math.max(15, T / 6), left: data.margin[0], right: data.margin[1] };
+}
+
+function leader(scene, classes, t) {
+  let best = 0;
+  for (let i = 1; i < classes; i += 1) if (scene.v[i * scene.T + t] > scene.v[best * scene.T + t]) best = i;
+  return best;
+}
+
+function told(scene, data, t) {
+  const best = leader(scene, data.classes.length, t);
+  const arrived = scene.counts[t].toLocaleString("en"), all = scene.counts[scene.T - 1].toLocaleString("en");
+  const v = scene.v[best * scene.T + t];
+  const lead = v > 0 ? `${data.classes[best]} is highest, V = ${v.toFixed(2)}` : "no potential is above rest";
+  return `${t} ms: ${arrived} of ${all} spikes have arrived; ${lead}.`;
+}
+
+function remember(t) {
+  const url = new URL(window.location.href);
+  if (t === null) url.searchParams.delete("t");
+  else url.searchParams.set("t", String(Math.floor(t)));
+  window.history.replaceState(window.history.state, "", url);
+}
+
+// A piece laid over a host; made where the host has none, as the page may have drawn its host anew.
+function over(host, name, kind = "div") {
+  let piece = host.querySelector(`:scope > .${name}`);
+  if (!piece) {
+    piece = document.createElement(kind);
+    piece.className = `cursor-over ${name}`;
+    piece.setAttribute("aria-hidden", "true");
+    host.append(piece);
+  }
+  return piece;
+}
+
+function draw(scene, data, t) {
+  const now = t === null ? null : Math.floor(t);
+  drawPeaks(scene, data, now);
+  if (t === null) {
+    document.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+    return;
+  }
+  const plot = document.querySelector(`.st-key-${data.traces} .js-plotly-plot`);
+  if (plot) drawTraces(plot, scene, data, t, now);
+  document.querySelectorAll("[data-cursor=raster]").forEach((host) => {
+    const left = `${(100 * (now + 1)) / scene.T}%`;
+    over(host, "cursor-veil").style.left = left;
+    over(host, "cursor-line").style.left = left;
+  });
+  document.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(over(host, "cursor-digit", "canvas"), scene, data, now));
+}
+
+function drawTraces(plot, scene, data, t, now) {
+  const share = t / Math.max(scene.T - 1, 1);
+  const place = (x) => `calc(${scene.left}px + (100% - ${scene.left + scene.right}px) * ${x})`;
+  const [top, bottom] = [`${data.margin[2]}px`, `${data.margin[3]}px`];
+  const veil = over(plot, "cursor-veil"), line = over(plot, "cursor-line"), grip = over(plot, "cursor-grip");
+  for (const piece of [veil, line, grip]) Object.assign(piece.style, { left: place(share), top, bottom });
+  veil.style.right = `${scene.right}px`;
+  const [low, high] = data.range;
+  data.drawn.forEach((i) => {
+    const dot = over(plot, `cursor-dot-${i}`), y = (scene.v[i * scene.T + now] - low) / (high - low);
+    dot.classList.add("cursor-dot");
+    Object.assign(dot.style, {
+      left: place(now / Math.max(scene.T - 1, 1)),
+      top: `calc(${top} + (100% - ${data.margin[2] + data.margin[3]}px) * ${1 - y})`,
+      background: data.colours[i],
+    });
+  });
+}
+
+function drawPeaks(scene, data, now) {
+  document.querySelectorAll("[data-cursor=peaks]").forEach((host) => {
+    const low = Number(host.dataset.low), span = Number(host.dataset.span);
+    data.classes.forEach((_, i) => {
+      const bar = host.querySelector(`[data-bar="${i}"]`), number = host.querySelector(`[data-number="${i}"]`);
+      if (!bar || !number) return;
+      const value = now === null ? data.v_max[i] : scene.v[i * scene.T + now];
+      const start = Math.max(0, (Math.min(value, 0) - low) / span), end = Math.min(1, (Math.max(value, 0) - low) / span);
+      bar.style.left = `${100 * start}%`;
+      bar.style.width = `${100 * Math.max(0, end - start)}%`;
+      say(number, value.toFixed(2));
+    });
+    const foot = host.querySelector("[data-foot]");
+    if (foot) say(foot, now === null ? "peak potential" : `potential at ${now} ms`);
+  });
+}
+
+function drawDigit(canvas, scene, data, now) {
+  if (canvas.width !== 28) canvas.width = canvas.height = 28;
+  const context = canvas.getContext("2d"), picture = context.createImageData(28, 28);
+  scene.image.forEach((value, pixel) => {
+    const times = data.times[value];
+    let arrived = 0, fresh = 0;
+    for (const t of times) {
+      if (t <= now) arrived += 1;
+      if (t <= now && t > now - 3) fresh = 1;
+    }
+    const share = times.length ? arrived / times.length : 0, level = value ? (40 + 0.84 * value) * share : 0;
+    const lit = fresh ? (value ? data.spike : [90, 94, 100]) : [level, level, level];
+    picture.data.set([...lit, 255], 4 * pixel);
+  });
+  context.putImageData(picture, 0, 0);
+}
