@@ -4,22 +4,46 @@ import sys
 
 import streamlit as st
 
-from pages import common
+from pages import common, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
+PAGES = {
+    "See": {
+        "overview": ("Overview", "route"),
+        "encoder": ("Encoder", "ssid_chart"),
+        "voltages": ("Voltages", "monitoring"),
+        "evidence": ("Evidence", "troubleshoot"),
+    },
+    "Learn": {
+        "training": ("Training", "school"),
+    },
+    "Judge": {
+        "results": ("Results", "target"),
+        "runs": ("Runs", "inventory_2"),
+        "published": ("Published curve", "trending_down"),
+    },
+}
 page = st.navigation(
-    [
-        st.Page("pages/overview.py", title="Overview", icon=":material/route:", default=True),
-        st.Page("pages/encoder.py", title="Encoder", icon=":material/ssid_chart:"),
-        st.Page("pages/voltages.py", title="Voltages", icon=":material/monitoring:"),
-        st.Page("pages/results.py", title="Results", icon=":material/target:"),
-        st.Page("pages/training.py", title="Training", icon=":material/school:"),
-        st.Page("pages/runs.py", title="Runs", icon=":material/inventory_2:"),
-        st.Page("pages/published.py", title="Published curve", icon=":material/trending_down:"),
-    ]
+    {
+        group: [
+            st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == "overview")
+            for name, (title, icon) in members.items()
+        ]
+        for group, members in PAGES.items()
+    },
+    expanded=True,
 )
+address = page.url_path
 common.spare_collections(len(sys.modules))
 common.first_training()
+if there := tour.destination():
+    common.go(there)
+common.forget_shown()
 common.sidebar()
+presenter.switch()
+tour.offer()
+presenter.stage()
+tour.banner(f"pages/{address or 'overview'}.py")
 page.run()
+share.share(page.title, address)

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ import streamlit as st
 import torch
 from streamlit.errors import StreamlitPageNotFoundError
 
-from tempotron_core import data
+from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
 from tempotron_core.model import Decision, Model, decide
-from tempotron_core.runs import RunError, load_model
+from tempotron_core.runs import RunError, load_model, read_run
 from tempotron_core.training import Settings, devices, untrained
 
 SAVED = "saved run"
@@ -32,7 +33,9 @@ DEFAULTS: dict[str, Any] = {
     "run": None,
     "train_log_dir": "runs",
     "dir": os.environ.get("TEMPOTRON_DATA", ""),
+    "present": False,
 }
+PRESENT_SCALE = 1.25
 TICK_SECONDS = 1.2
 FOLLOW_SECONDS = 2.0
 
@@ -44,12 +47,13 @@ sys.setswitchinterval(5e-4)
 
 @dataclass(frozen=True)
 class View:
-    """What the viewer has chosen: one sample of a data set, and a model to read it."""
+    """What the viewer has chosen: one sample of a data set, and a model to read it, trained with these settings."""
 
     dataset: data.Dataset
     index: int
     model: Model
     note: str | None
+    settings: Settings
 
     @property
     def image(self) -> torch.Tensor:
@@ -125,24 +129,33 @@ def dataset() -> tuple[data.Dataset, str | None]:
 def view() -> View:
     """The present choices, resolved."""
     chosen, _ = dataset()
-    model, note = _model(choice("model"))
-    return View(chosen, min(int(choice("sample")), len(chosen.test) - 1), model, note)
+    model, settings, note = _model(choice("model"))
+    now = View(chosen, min(int(choice("sample")), len(chosen.test) - 1), model, note, settings)
+    st.session_state["_view"] = now
+    return now
 
 
-def _model(name: str) -> tuple[Model, str | None]:
-    """The chosen model, or the nearest there is and a sentence about it."""
-    live, finished = trainings().live_model(), trainings().finished_model()
-    if name == "live run":
-        wanted, fallback = live, "No run has any weights yet: this is the untrained network."
-    elif name == "last finished run":
-        wanted, fallback = finished or live, "No run has finished yet: this is the untrained network."
-        if finished is None and live is not None:
-            return live, "No run has finished yet: these are the live weights of the one in progress."
-    elif name == SAVED:
+def _latest_view() -> View:
+    latest: View | None = st.session_state.get("_view")
+    return latest or view()
+
+
+def _model(name: str) -> tuple[Model, Settings, str | None]:
+    """The chosen model and its settings, or the nearest there is and a sentence about it."""
+    latest, finished = trainings().status, trainings().finished
+    if name == SAVED:
         return _saved_model()
-    else:
-        return untrained(Settings()), None
-    return (wanted, None) if wanted is not None else (untrained(Settings()), fallback)
+    if name not in ("live run", "last finished run"):
+        return untrained(Settings()), Settings(), None
+    ended = name == "last finished run"
+    status = (finished or latest) if ended else latest
+    model = status.snapshot.model if status is not None and status.snapshot is not None else None
+    if status is None or model is None:
+        what = "finished" if ended else "any weights"
+        return untrained(Settings()), Settings(), f"No run has {what} yet: this is the untrained network."
+    early = ended and finished is None
+    words = "No run has finished yet: these are the live weights of the one in progress."
+    return model, status.settings, words if early else None
 
 
 def runs_directory() -> str:
@@ -158,22 +171,21 @@ def _run_names() -> list[str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _read_model(folder: str, changed: int) -> Model:
-    return load_model(folder)
+def _read_model(folder: str, changed: int) -> tuple[Model, Settings]:
+    return load_model(folder), read_run(folder).settings or Settings()
 
 
-def _saved_model() -> tuple[Model, str | None]:
-    names, name = _run_names(), choice("run")
+def _saved_model() -> tuple[Model, Settings, str | None]:
+    names, name, none = _run_names(), choice("run"), Settings()
     if not names:
-        return untrained(
-            Settings()
-        ), f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
+        words = f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
+        return untrained(none), none, words
     name = name if name in names else names[0]
     folder = Path(runs_directory()).expanduser() / name
     try:
-        return _read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns), None
+        return *_read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns), None
     except (RunError, OSError) as error:
-        return untrained(Settings()), f"{error} Showing the untrained network meanwhile."
+        return untrained(none), none, f"{error} Showing the untrained network meanwhile."
 
 
 def follows_live_run() -> bool:
@@ -284,15 +296,84 @@ def describe(status: Status) -> str:
     return f"{status.state.capitalize()}: {name}, epoch {snapshot.epoch} of {settings.epochs}{accuracy}"
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page, as drawn for a query: a figure, or markup with a function that tells its numbers.
+
+    view: the view that was resolved last when it was drawn.
+    """
+
+    name: str
+    alt: str
+    picture: Any
+    query: dict[str, str]
+    view: View
+    numbers: Callable[[], str] | None = None
+
+    def page(self) -> str:
+        """A page of HTML that shows it by itself."""
+        make: Callable[[Any, str], str] = figures.plate_page if self.numbers else figures.figure_page
+        return make(self.picture, self.alt)
+
+    def table(self) -> str:
+        """Its numbers as CSV."""
+        return self.numbers() if self.numbers else figures.figure_table(self.picture)
+
+
+def shown() -> dict[str, Shown]:
+    """The pictures drawn since the page was opened, by their keys."""
+    pictures: dict[str, Shown] = st.session_state.setdefault("_shown", {})
+    return pictures
+
+
+def forget_shown() -> None:
+    """Begin a page."""
+    st.session_state["_shown"] = {}
+
+
+def _name(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def presenting() -> bool:
+    """Whether the page is shown to a room."""
+    return bool(choice("present"))
+
+
 def chart(figure: Any, key: str, alt: str, **more: Any) -> Any:
     """A figure in the page's theme, with a stable identity and a text alternative."""
     config = {"displayModeBar": False, "scrollZoom": False}
+    shown()[key] = Shown(_name(key), alt, figure, st.query_params.to_dict(), _latest_view())
+    if presenting():
+        figure = figures.enlarged(figure, PRESENT_SCALE)
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
 
 
-def plate(markup: str) -> None:
-    """A picture that is no chart."""
+def plate(markup: str, key: str | None = None, alt: str = "", numbers: Callable[[], str] | None = None) -> None:
+    """A picture that is no chart; numbers tells it as CSV where it may be taken along, under its key."""
+    if key is not None and numbers is not None:
+        shown()[key] = Shown(_name(key), alt, markup, st.query_params.to_dict(), _latest_view(), numbers)
+        markup = f'<div data-plate="{key}">{markup}</div>'
     st.html(markup)
+
+
+def decision_numbers(info: VoltageInfo) -> str:
+    """The peaks as CSV."""
+    return figures.columns_table(
+        {"class": info.classes, "v_max": info.v_max, "t_max_ms": info.t_max, "fired": info.fired}
+    )
+
+
+def spike_numbers(times: np.ndarray) -> str:
+    """Spike times [784, m] as CSV, a row a spike."""
+    pixel, neuron = np.nonzero(times >= 0)
+    return figures.columns_table({"pixel": pixel, "neuron": neuron + 1, "time_ms": times[pixel, neuron].astype(int)})
+
+
+def pixel_numbers(image: np.ndarray) -> str:
+    """An image's values as CSV."""
+    values = image.reshape(-1)
+    return figures.columns_table({"pixel": range(len(values)), "value": values})
 
 
 def link(page: str, label: str, icon: str) -> None:
@@ -306,7 +387,8 @@ def link(page: str, label: str, icon: str) -> None:
 def go(page: str) -> None:
     """Show another page; stay where this one runs by itself."""
     with contextlib.suppress(StreamlitPageNotFoundError):
-        st.switch_page(page)
+        # Given choices for the address are none: without any, those bound to widgets would be refused, not cleared.
+        st.switch_page(page, query_params={})
 
 
 def takeaway(words: str) -> None:

@@ -1,11 +1,12 @@
 // One time cursor over the pictures of a page: the digit, its raster, the traces and the peaks. It moves in the browser
 // alone: the pictures are there already, and this lays what depends on t over them.
 
-const memory = { t: null, end: null };
+const memory = { t: null, end: null, asked: null };
 
 export default function ({ data, parentElement }) {
   const scene = decoded(data);
   if (memory.t === null && data.t !== null) memory.t = data.t;
+  if (data.ask.length && data.ask[0] !== memory.asked) [memory.asked, memory.t] = data.ask;
   if (memory.t !== null) memory.t = Math.min(memory.t, scene.T - 1);
   const root = parentElement.querySelector(".cursor");
   // One life at a time: a second one over the same pictures would undo what the first one writes, for ever.
@@ -78,7 +79,7 @@ export default function ({ data, parentElement }) {
   off.onclick = () => { stop(); memory.t = null; show(); remember(null); };
   root.onkeydown = (event) => {
     if (event.key === " " && event.target === slider) { event.preventDefault(); play.onclick(); }
-    if (event.key === "Escape") off.onclick();
+    if (event.key === "Escape" && memory.t !== null) { event.stopPropagation(); off.onclick(); }
     const number = event.key >= "0" && event.key <= "9" ? Number(event.key) : -1;
     if (number >= 0 && number < data.classes.length) jumps.children[number].click();
   };

@@ -22,7 +22,7 @@ _HTML = """
 </div>
 """
 _CSS = """
-.cursor { display: grid; grid-template-columns: auto 1fr auto; gap: 6px 14px; align-items: center; font-size: 16px; }
+.cursor { display: grid; grid-template-columns: auto 1fr auto; gap: 6px 14px; align-items: center; font-size:1rem; }
 .cursor button { font: inherit; color: inherit; background: transparent; border-radius: 8px;
   border: 1px solid var(--st-border-color, #8888); padding: 4px 12px; cursor: pointer; min-width: 44px; }
 .cursor button:disabled { opacity: 0.35; cursor: default; }
@@ -30,7 +30,7 @@ _CSS = """
 .cursor [data-part=play] { background: var(--st-primary-color, #7048e8); color: #fff; }
 .cursor input { width: 100%; accent-color: var(--st-primary-color, #7048e8); height: 28px; }
 .cursor .below { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; }
-.cursor [data-part=words] { flex: 1 1 420px; font-size: 19px; min-height: 1.5em; }
+.cursor [data-part=words] { flex: 1 1 420px; font-size:1.1875rem; min-height: 1.5em; }
 .cursor .peaks { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
 .cursor [data-part=jumps] { display: contents; }
 .cursor .peaks button { font-weight: 600; padding: 1px 6px; min-width: 30px; }
@@ -55,6 +55,7 @@ def time_cursor(view: common.View, decision: Decision, info: figures.VoltageInfo
     model, T = view.model, info.v.shape[1]
     table = pixel_table(model.m, T, model.beta).numpy()
     present = np.unique(view.pixels)
+    scale = common.PRESENT_SCALE if common.presenting() else 1.0
     colours = [figures.class_colour(i, info.true, info.predicted) for i in range(len(info.classes))]
     _mount(
         key="time_cursor",
@@ -72,8 +73,9 @@ def time_cursor(view: common.View, decision: Decision, info: figures.VoltageInfo
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,
             "range": figures.trace_range(info),
-            "margin": figures.MARGINS,
+            "margin": [round(side * scale) for side in figures.MARGINS],
             "t": asked_time(T),
+            "ask": list(st.session_state.get("cursor_asked", ())),
             "invitation": "Play the digit through time, or drag; keys: space, arrows, a class's number.",
         },
     )

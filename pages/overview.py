@@ -22,17 +22,17 @@ def path() -> None:
     first, second = st.columns([1, 2.2])
     with first:
         common.link("pages/encoder.py", "**1 · Image** → encoder", ":material/image:")
-        common.plate(digit)
+        common.plate(digit, "digit", alt, lambda: common.pixel_numbers(view.pixels))
     with second:
         common.link("pages/encoder.py", f"**2 · Spikes** → {raster.spikes:,} of them", ":material/scatter_plot:")
-        common.plate(spikes)
+        common.plate(spikes, "spikes", raster.takeaway, lambda: common.spike_numbers(decision.times.numpy()))
     third, fourth = st.columns([2.2, 1])
     with third:
         common.link("pages/voltages.py", "**3 · Potentials** → ten tempotrons", ":material/monitoring:")
         common.chart(traces, "traces", voltages.verdict)
     with fourth:
         common.link("pages/voltages.py", "**4 · Verdict** → the highest peak wins", ":material/gavel:")
-        common.plate(peaks)
+        common.plate(peaks, "peaks", voltages.verdict, lambda: common.decision_numbers(voltages))
 
 
 st.fragment(path, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()

@@ -152,7 +152,12 @@ def live(seen: str) -> None:
         pooled = model.weight.view(-1, model.k, model.weight.shape[1]).mean(dim=1)
         maps = figures.weight_maps(pooled.numpy(), model.m, neuron)
         alt = "Weight maps, one a class: green excites, purple inhibits"
-        common.plate(figures.weights_plate(maps, snapshot.classes, alt))
+        common.plate(
+            figures.weights_plate(maps, snapshot.classes, alt), "weights", alt,
+            lambda: figures.columns_table(
+                {name: maps[i].reshape(-1) for i, name in enumerate(snapshot.classes)}
+            ),
+        )  # fmt: skip
     if status.log:
         st.caption(f"TensorBoard log: `{status.log}`. Look with `tensorboard --logdir {status.settings.log_dir}`")
 

@@ -36,13 +36,16 @@ def voltages() -> None:
     with left:
         common.chart(traces, "traces", info.verdict)
     with right:
-        common.plate(peaks)
+        common.plate(peaks, "peaks", info.verdict, lambda: common.decision_numbers(info))
     raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
     third, fourth = st.columns([1, 2.3])
     with third:
-        common.plate(figures.digit_plate(view.pixels, f"The digit {common.image_name(view)}", height=260))
+        alt = f"The digit {common.image_name(view)}"
+        digit = figures.digit_plate(view.pixels, alt, height=260)
+        common.plate(digit, "digit", alt, lambda: common.pixel_numbers(view.pixels))
     with fourth:
-        common.plate(figures.raster_plate(raster, height=260, cursor=True))
+        spikes = figures.raster_plate(raster, height=260, cursor=True)
+        common.plate(spikes, "spikes", raster.takeaway, lambda: common.spike_numbers(decision.times.numpy()))
     st.markdown(
         f"{info.firing} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")

@@ -21,8 +21,9 @@ PAGES = {
     "Overview": "",
     "Encoder": "encoder",
     "Voltages": "voltages",
-    "Results": "results",
+    "Evidence": "evidence",
     "Training": "training",
+    "Results": "results",
     "Runs": "runs",
     "Published curve": "published",
 }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
 
 from browser import PAGES, Server, browser, chromium, settle
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tempotron_core import data
@@ -187,9 +192,8 @@ def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> No
     assert said(page).startswith(f"{at + 2} ms: ")
     expect(page).to_have_url(re.compile(f"[?&]t={at + 2}"))
     page.get_by_role("button", name=re.compile("^to the peak of 0")).click()
-    peak = re.search(
-        r"(\d+) ms", page.get_by_role("button", name=re.compile("^to the peak of 0")).get_attribute("title")
-    )
+    title = page.get_by_role("button", name=re.compile("^to the peak of 0")).get_attribute("title")
+    peak = re.search(r"(\d+) ms", title or "")
     assert peak is not None
     assert said(page).startswith(f"{peak.group(1)} ms: ")
     page.get_by_role("button", name="whole time").click()
@@ -264,9 +268,10 @@ def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server, t
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
 
 
-def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server) -> None:
+@pytest.mark.parametrize("query", ["", "sample=5&model=last+finished+run"])
+def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server, query: str) -> None:
     trained(page, server)
-    opened(page, server, "Results")
+    opened(page, server, "Results", query)
     page.locator(".stMain").get_by_role("button", name=re.compile(r"→")).first.click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
     settle(page)
@@ -316,6 +321,91 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Stop").click()
     expect(progress).to_contain_text("Stopped")
     expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
+def test_every_step_of_the_tour_stands_on_its_page(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Results", "sample=3")
+    page.get_by_role("button", name="Take the tour").click()
+    step = page.locator(".st-key-tour_step")
+    seen: list[str] = []
+    while True:
+        expect(step).to_contain_text(f"{len(seen) + 1} of ")
+        settle(page)
+        seen.append(step.inner_text())
+        assert page.locator("[data-testid=stAlert]").count() == 0
+        assert "sample=3" in page.url
+        assert f"tour={len(seen)}" in page.url
+        if page.locator(".st-key-tour_on button").count() == 0:
+            break
+        page.keyboard.press("PageDown")
+    assert len(seen) == int(re.findall(r"of (\d+)", seen[0])[0]) == len(set(seen))
+    page.keyboard.press("PageUp")
+    expect(step).to_contain_text(f"{len(seen) - 1} of ")
+    page.goto(f"{server.url}/?tour=4&sample=3")
+    expect(step).to_contain_text("4 of ")
+    settle(page)
+    assert page.url.startswith(f"{server.url}/voltages")
+    page.get_by_role("button", name="End the tour").click()
+    expect(step).to_have_count(0)
+    settle(page)
+    assert "tour=" not in page.url
+
+
+def test_a_presentation_is_large_and_has_no_sidebar(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Voltages", "sample=3")
+    letters = "parseFloat(getComputedStyle(document.querySelector('.js-plotly-plot .xtick text')).fontSize)"
+    before = page.evaluate(letters)
+    opened(page, server, "Voltages", "sample=3&present=true")
+    expect(page.locator("[data-testid=stSidebar]")).to_be_hidden()
+    assert page.evaluate(letters) > 1.2 * before
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile("sample=4"))
+    page.keyboard.press("b")
+    expect(page).to_have_url(re.compile("sample=3"))
+    settle(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-testid=stSidebar]")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("present"))
+
+
+def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) -> None:
+    opened(page, server, "Voltages", "sample=3&model=untrained&t=20")
+    panel = page.locator(".st-key-share")
+    panel.get_by_text("Save or share").click()
+    begins = {"PNG": b"\x89PNG", "SVG": b"<svg", "HTML": b"<", "CSV": b"", "All (zip)": b"PK"}
+    for figure in ("Traces", "Spikes", "Peaks"):
+        if figure != "Traces":  # the first one is chosen already
+            panel.get_by_role("combobox").click()
+            page.get_by_role("option", name=figure, exact=True).click()
+        settle(page)
+        for name, begin in begins.items():
+            with page.expect_download() as coming:
+                panel.get_by_role("button", name=name, exact=True).click()
+            file = tmp_path / coming.value.suggested_filename
+            coming.value.save_as(file)
+            assert file.name.startswith(f"voltages-{figure.lower()}.")
+            content = file.read_bytes()
+            assert content.startswith(begin)
+            assert len(content) > 150
+            if name == "SVG":
+                ElementTree.fromstring(content)
+                assert b"cursor-over" not in content
+            if name == "PNG":
+                with Image.open(file) as picture:
+                    assert picture.width > 400
+                    assert len(picture.convert("RGB").getcolors(2**20) or []) > 20
+            if name == "CSV" and figure == "Peaks":
+                decision = decide(untrained(Settings()), data.load().test.images[3])
+                told = [float(row["v_max"]) for row in csv.DictReader(content.decode().splitlines())]
+                assert told == pytest.approx(decision.v_max.tolist())
+    with zipfile.ZipFile(file) as archive:
+        view = json.loads(archive.read("view.json"))
+    assert view["query"]["sample"] == "3"
+    assert view["query"]["t"] == "20"
+    panel.get_by_role("button", name="Copy link").click()
+    expect(panel.get_by_label("link to this view")).to_have_value(page.url)
 
 
 def test_an_idle_page_is_silent(page: Page, server: Server) -> None:

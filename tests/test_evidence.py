@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import oracle
@@ -16,8 +17,8 @@ from tempotron_core.model import Model, decide, initial_weight
 DIGITS = data.load().test
 
 
-def model_of(m: int = 6, k: int = 1, width: float = 5.0, **more: float) -> Model:
-    return replace(Model(initial_weight(m, 10 * k, 3, width), m=m, k=k), **more)
+def model_of(m: int = 6, k: int = 1, width: float = 5.0, **more: Any) -> Model:
+    return Model(initial_weight(m, 10 * k, 3, width), m=m, k=k, **more)
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -77,6 +77,8 @@ def test_figures_know_no_training() -> None:
         ("results", ["data", "model", "store"]),
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
+        ("evidence", ["model"]),
+        ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
         ("train", ["data", "parallel", "recipes", "runs", "training"]),

@@ -23,7 +23,7 @@ from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "results", "training", "runs", "published")
+NAMES = ("overview", "encoder", "voltages", "evidence", "results", "training", "runs", "published")
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,
@@ -374,7 +374,7 @@ def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
     for chosen in (data.EMBEDDED, "FashionMNIST"):
         page = ran(app("training", data=chosen))
         (maps,) = [element.proto.body for element in page.get("html") if "Weight maps" in element.proto.body]
-        assert re.findall(r"font-size:18px\">([^<]+)<", maps) == list("0123456789"), chosen
+        assert re.findall(r"font-size:1.125rem\">([^<]+)<", maps) == list("0123456789"), chosen
 
 
 def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: Trainings, tmp_path: Path) -> None:

@@ -6,6 +6,14 @@ Each keeps what it shows (info) apart from how.
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
+from tempotron_core.figures.export import (
+    columns_table,
+    enlarged,
+    figure_json,
+    figure_page,
+    figure_table,
+    plate_page,
+)
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
     digit_plate,
@@ -44,11 +52,16 @@ __all__ = [
     "cell_of_selection",
     "class_colour",
     "class_figure",
+    "columns_table",
     "comparison_figure",
     "confusion_figure",
     "digit_figure",
     "digit_plate",
+    "enlarged",
     "evidence_figure",
+    "figure_json",
+    "figure_page",
+    "figure_table",
     "histogram_figure",
     "histogram_plate",
     "loss_figure",
@@ -56,6 +69,7 @@ __all__ = [
     "peaks_plate",
     "pixel_of_selection",
     "pixel_raster_plate",
+    "plate_page",
     "raster_info",
     "raster_plate",
     "trace_range",

@@ -39,7 +39,7 @@ class EvidenceInfo:
     @property
     def parts(self) -> np.ndarray:
         """What each afferent adds, [784, m]."""
-        parts = self.weight * self.kernel
+        parts = np.asarray(self.weight * self.kernel)
         if self.rival_weight is not None and self.rival_kernel is not None:
             parts = parts - self.rival_weight * self.rival_kernel
         return parts
@@ -47,12 +47,12 @@ class EvidenceInfo:
     @property
     def by_pixel(self) -> np.ndarray:
         """What each pixel adds, [28, 28]."""
-        return self.parts.sum(axis=1).reshape(_SIDE, _SIDE)
+        return np.asarray(self.parts.sum(axis=1).reshape(_SIDE, _SIDE))
 
     @property
     def by_neuron(self) -> np.ndarray:
         """What each tuning neuron adds, over all pixels, [m]."""
-        return self.parts.sum(axis=0)
+        return np.asarray(self.parts.sum(axis=0))
 
     @property
     def total(self) -> float:

@@ -103,11 +103,11 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
         f'<div></div><div style="{inside};color:{style.INK}"><span style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
-    axis = "text-align:center;font-size:17px;padding-top:8px"
+    axis = "text-align:center;font-size:1.0625rem;padding-top:8px"
     foot = f'<div></div><div data-foot="" style="{axis}">peak potential</div><div></div>'
     grid = (
         f"display:grid;grid-template-columns:auto 1fr auto;grid-template-rows:26px repeat({len(rows)},1fr) 34px;"
-        f"column-gap:10px;height:{height}px;font-size:15px;align-items:center;line-height:1.4"
+        f"column-gap:10px;height:{height}px;font-size:0.9375rem;align-items:center;line-height:1.4"
     )
     alt = escape(f"{info.verdict} {info.firing}")
     hook = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
@@ -121,7 +121,7 @@ def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
     shades = (np.round(maps / limit * 127) + 127).astype(np.uint8)
     look = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
     cells = "".join(
-        f'<div><div style="text-align:center;font-size:18px">{escape(name)}</div>'
+        f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>'
         f'<img src="{_png(_with_palette(shade, palette))}" alt="" style="{look}"></div>'
         for name, shade in zip(classes, shades, strict=True)
     )
@@ -130,7 +130,7 @@ def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
     return (
         f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
         f'grid-template-columns:repeat(auto-fit,minmax(max(110px,calc(20% - 12px)),1fr))">{cells}</div>'
-        f'<div style="max-width:560px;margin:18px auto 0;font-size:15px"><div style="{bar}"></div>'
+        f'<div style="max-width:560px;margin:18px auto 0;font-size:0.9375rem"><div style="{bar}"></div>'
         f'<div style="display:flex;justify-content:space-between">{scale}</div>'
         f'<div style="text-align:center">weight</div></div></div>'
     )
@@ -172,11 +172,11 @@ def _framed(
         f'<div style="position:absolute;top:0;bottom:0;left:{at:.2%};border-left:1px solid {_GRID}"></div>'
         for at, _ in across
     )
-    image, title = _png(_painted(kinds, colours)), "font-size:17px"
+    image, title = _png(_painted(kinds, colours)), "font-size:1.0625rem"
     hook = 'data-cursor="raster" ' if cursor else ""
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px 44px 1fr;'
-        f'font-size:15px;line-height:1.2;padding-right:18px;padding-top:8px">'
+        f'font-size:0.9375rem;line-height:1.2;padding-right:18px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
         f'<div {hook}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
@@ -190,7 +190,7 @@ def _framed(
 def _legend(entries: tuple[tuple[str, str], ...]) -> str:
     box = "display:inline-block;width:14px;height:14px;margin:0 8px 0 18px"
     boxes = "".join(f'<span style="{box};background:{colour}"></span>{words}' for colour, words in entries)
-    return f'<div style="font-size:15px;padding-left:48px">{boxes}</div>'
+    return f'<div style="font-size:0.9375rem;padding-left:48px">{boxes}</div>'
 
 
 def _time_ticks(T: int) -> list[tuple[float, str]]:

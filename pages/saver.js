@@ -1,0 +1,81 @@
+// The chosen picture as PNG or SVG, made of what the browser shows, and the link of the view as it is.
+
+export default function ({ data, parentElement }) {
+  const part = (name) => parentElement.querySelector(`[data-part=${name}]`);
+  part("png").onclick = () => picture(data).then((found) => found && png(found, data.file));
+  part("svg").onclick = () => picture(data).then((found) => found && offer(new Blob([found.text], { type: "image/svg+xml" }), `${data.file}.svg`));
+  part("link").onclick = async () => {
+    part("url").hidden = false;
+    part("url").value = window.location.href;
+    part("url").select();
+    try {
+      await navigator.clipboard.writeText(window.location.href);
+      part("link").textContent = "Copied";
+    } catch {
+      part("link").textContent = "Copy this";
+    }
+  };
+}
+
+async function picture(data) {
+  const plot = document.querySelector(`.st-key-${data.key} .js-plotly-plot`);
+  if (plot) return drawing(plot);
+  const plate = document.querySelector(`[data-plate="${data.key}"]`);
+  return plate ? markup(plate) : null;
+}
+
+function paper(element) {
+  const style = getComputedStyle(document.querySelector(".stApp"));
+  return { background: style.backgroundColor, colour: style.color, font: getComputedStyle(element).fontFamily };
+}
+
+// A chart is several drawings on top of each other.
+function drawing(plot) {
+  const { width, height } = plot.getBoundingClientRect();
+  const layers = [...plot.querySelectorAll("svg.main-svg")].map((layer) => {
+    const copy = layer.cloneNode(true);
+    copy.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+    return copy.innerHTML;
+  });
+  return framed(layers.join(""), width, height, paper(plot));
+}
+
+// A picture of HTML goes into a drawing as it is, with the colours and letters that it has on the page.
+function markup(plate) {
+  const { width, height } = plate.getBoundingClientRect();
+  const copy = plate.cloneNode(true);
+  copy.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+  const look = paper(plate);
+  const box = document.createElement("div");
+  box.setAttribute("xmlns", "http://www.w3.org/1999/xhtml");
+  Object.assign(box.style, { color: look.colour, fontFamily: look.font, width: `${width}px` });
+  box.append(copy);
+  const inside = new XMLSerializer().serializeToString(box);
+  return framed(`<foreignObject width="${width}" height="${height}">${inside}</foreignObject>`, width, height, look);
+}
+
+function framed(inside, width, height, look) {
+  const open = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`;
+  const background = `<rect width="100%" height="100%" fill="${look.background}"/>`;
+  const fonts = `<g font-family="${look.font.replaceAll('"', "'")}" fill="${look.colour}">`;
+  return { text: `${open}${background}${fonts}${inside}</g></svg>`, width, height };
+}
+
+function png({ text, width, height }, file) {
+  const picture = new Image(), scale = 2;
+  picture.onload = () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width * scale, height * scale];
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => offer(blob, `${file}.png`));
+  };
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+}
+
+function offer(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

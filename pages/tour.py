@@ -1,0 +1,173 @@
+"""A guided tour on the live model: one idea a step, its words computed from what is shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages import common
+from tempotron_core.evidence import evidence
+from tempotron_core.figures import VoltageInfo, raster_info
+from tempotron_core.model import PIXELS, Decision
+
+Words = Callable[[common.View, Decision, VoltageInfo], str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A page, a title and words about the present view; when: where the time cursor is put, as a share of t_max."""
+
+    page: str
+    title: str
+    words: Words
+    when: float | None = None
+
+
+def _digit(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    name = view.dataset.classes[view.label]
+    return (
+        f"This is test sample {view.index:,}, a {name}: 28 x 28 grey values. What follows turns them into spikes, the "
+        f"spikes into {len(info.classes)} membrane potentials, and those into one answer."
+    )
+
+
+def _tuning(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return (
+        f"Every pixel has {view.model.m} neurons, each tuned to one brightness. The closer the pixel's value comes to "
+        "a neuron's favourite, the earlier it spikes; neurons far from it stay silent. Move x and watch."
+    )
+
+
+def _spikes(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    raster = raster_info(decision.times.numpy(), view.pixels, view.model.T)
+    return f"{raster.takeaway} All that the network will ever know of the image is in these times. Press play."
+
+
+def _arrival(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    when = int(info.t_max[info.predicted])
+    arrived = int(((decision.times >= 0) & (decision.times <= when)).sum())
+    total = int((decision.times >= 0).sum())
+    return (
+        f"By {when} ms, {arrived:,} of {total:,} spikes have arrived. Each has lifted or lowered every potential by "
+        "its weight times the kernel, which rises within milliseconds and then fades."
+    )
+
+
+def _verdict(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return f"{info.verdict} {info.firing} Only the highest peak counts, whenever it comes."
+
+
+def _why(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    name, found = info.classes[info.predicted], evidence(view.model, decision, info.predicted)
+    pixels = found.parts.sum(dim=1)
+    return (
+        f"The peak of {name}, {found.v_max:.2f}, is a sum over single spikes: {int((pixels > 0).sum())} of {PIXELS} "
+        f"pixels speak for it, {int((pixels < 0).sum())} against. Green lifts, purple lowers."
+    )
+
+
+def _training(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    status = common.trainings().status
+    if status is None or status.snapshot is None or not status.snapshot.epochs:
+        return "Press Start: the curves grow while the network learns, and so do its weight maps."
+    last, seconds = status.snapshot.epochs[-1], status.snapshot.training_seconds
+    return (
+        f"This network read {len(status.snapshot.epochs)} times through {status.settings.dataset} in {seconds:.1f} s "
+        f"and names {last.test_accuracy:.1%} of the test digits. Below are the weights it found."
+    )
+
+
+def _results(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return (
+        f"All {len(view.dataset.test):,} test digits at once: who is taken for whom, and the mistakes made with most "
+        "confidence. Open one, and ask for its evidence."
+    )
+
+
+def _published(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return (
+        "A falling test accuracy was published for this network and read as over-fitting. The curves tell what it was: "
+        "gradients that were never cleared."
+    )
+
+
+STEPS = (
+    Step("pages/overview.py", "An image", _digit),
+    Step("pages/encoder.py", "A pixel becomes spikes", _tuning),
+    Step("pages/overview.py", "Time carries it all", _spikes, 0.0),
+    Step("pages/voltages.py", "Potentials rise and fade", _arrival, 1.0),
+    Step("pages/voltages.py", "The highest peak decides", _verdict),
+    Step("pages/evidence.py", "Why this class", _why),
+    Step("pages/training.py", "A training takes seconds", _training),
+    Step("pages/results.py", "What it gets wrong", _results),
+    Step("pages/published.py", "The published curve", _published),
+)
+
+
+def offer() -> None:
+    """The button in the sidebar that begins the tour."""
+    with st.sidebar:
+        st.button("Take the tour", icon=":material/tour:", on_click=_to, args=(0,), key="tour_begin", width="stretch")
+
+
+def destination() -> str | None:
+    """The page that a step just taken is about; None where none was."""
+    number = _number()
+    if number is None or not st.session_state.pop("tour_moved", False):
+        return None
+    return STEPS[number].page
+
+
+def banner(here: str) -> None:
+    """The present step, above the page it is about, and the ways on."""
+    number = _number()
+    if number is None:
+        if "tour" in st.query_params:
+            del st.query_params["tour"]
+        return
+    if st.query_params.get("tour") != str(number + 1):
+        st.query_params["tour"] = str(number + 1)
+    step = STEPS[number]
+    with st.container(border=True, key="tour_step"):
+        if here == step.page:
+            st.fragment(_told, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)(number, step)
+        else:
+            st.markdown(f"The tour waits at step {number + 1}, {step.title}.")
+        with st.container(horizontal=True):
+            disabled = number == 0
+            st.button("Back", on_click=_to, args=(number - 1,), disabled=disabled, key="tour_back", shortcut="PageUp")
+            if here != step.page:
+                st.button("Go there", on_click=_to, args=(number,), key="tour_on", shortcut="PageDown", type="primary")
+            elif number + 1 < len(STEPS):
+                st.button("Next", on_click=_to, args=(number + 1,), key="tour_on", shortcut="PageDown", type="primary")
+            st.button("End the tour", on_click=_end, key="tour_end")
+
+
+def _told(number: int, step: Step) -> None:
+    view = common.view()
+    if view.model.weight.shape[0] != len(view.dataset.classes) * view.model.k:
+        st.markdown("Choose a model that knows the classes of this data set to go on.")
+        return
+    decision, info = view.voltages()
+    st.markdown(f"### {number + 1} of {len(STEPS)} · {step.title}\n\n{step.words(view, decision, info)}")
+    if step.when is not None:
+        st.session_state["cursor_asked"] = (f"tour {number}", round(step.when * int(info.t_max[info.predicted])))
+
+
+def _number() -> int | None:
+    """The step in progress, from 0; at first that of the link."""
+    if "tour_number" not in st.session_state:
+        text = st.query_params.get("tour", "")
+        asked = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+        st.session_state["tour_number"] = asked - 1 if 1 <= asked <= len(STEPS) else None
+        st.session_state["tour_moved"] = st.session_state["tour_number"] is not None
+    number: int | None = st.session_state["tour_number"]
+    return number
+
+
+def _to(number: int) -> None:
+    st.session_state["tour_number"], st.session_state["tour_moved"] = number, True
+
+
+def _end() -> None:
+    st.session_state["tour_number"] = None

@@ -1,0 +1,96 @@
+"""A figure as something to take away: a page of its own, a table of its numbers; and larger, for a room."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+__all__ = ["columns_table", "enlarged", "figure_json", "figure_page", "figure_table", "plate_page"]
+
+
+def enlarged(figure: go.Figure, factor: float) -> go.Figure:
+    """The same figure with all of its lettering and its margins that many times as large."""
+    layout = _larger(figure.layout.to_plotly_json(), factor)
+    if "margin" in layout:
+        layout["margin"] = {side: round(size * factor) for side, size in layout["margin"].items()}
+    large = go.Figure(figure).update_layout(layout, overwrite=True)
+    for trace in large.data:
+        if trace.type == "heatmap":
+            for font in (trace.textfont, trace.colorbar.tickfont):
+                font.size = (font.size or 12) * factor
+    return large
+
+
+def _larger(part: Any, factor: float) -> Any:
+    if isinstance(part, dict):
+        return {
+            key: {**value, "size": value["size"] * factor}
+            if key.endswith("font") and isinstance(value, dict) and isinstance(value.get("size"), int | float)
+            else _larger(value, factor)
+            for key, value in part.items()
+        }
+    if isinstance(part, list | tuple):
+        return [_larger(value, factor) if isinstance(value, dict | list | tuple) else value for value in part]
+    return part
+
+
+def figure_page(figure: go.Figure, title: str) -> str:
+    """A page of HTML that shows the figure by itself, without a network."""
+    page: str = figure.to_html(
+        include_plotlyjs=True, full_html=True, default_width="100%", config={"displaylogo": False}
+    )
+    head = f'<head><title>{escape(title)}</title><meta name="viewport" content="width=device-width">'
+    return page.replace("<head>", head, 1)
+
+
+def figure_json(figure: go.Figure) -> str:
+    """The figure as plotly's own JSON."""
+    told: str = figure.to_json()
+    return told
+
+
+def plate_page(markup: str, title: str) -> str:
+    """A page of HTML that shows a picture by itself."""
+    look = "font-family:sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"></head><body style="{look}">{markup}</body></html>'
+    )
+
+
+def figure_table(figure: go.Figure) -> str:
+    """The numbers that are drawn, as CSV: trace, x, y and, for cells, their value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trace", "x", "y", "value"])
+    for number, trace in enumerate(figure.data, 1):
+        name = trace.name or f"{trace.type} {number}"
+        if trace.type == "heatmap":
+            cells = np.asarray(trace.z)
+            across = np.arange(cells.shape[1]) if trace.x is None else np.asarray(trace.x)
+            down = np.arange(cells.shape[0]) if trace.y is None else np.asarray(trace.y)
+            writer.writerows(
+                [name, across[column], down[row], cells[row, column]]
+                for row in range(cells.shape[0])
+                for column in range(cells.shape[1])
+            )
+        elif trace.y is not None or trace.x is not None:
+            ends = [None if values is None else list(values) for values in (trace.x, trace.y)]
+            count = max(len(values) for values in ends if values is not None)
+            points = zip(*(range(count) if values is None else values for values in ends), strict=True)
+            writer.writerows([name, x, y, ""] for x, y in points)
+    return text.getvalue()
+
+
+def columns_table(columns: dict[str, Any]) -> str:
+    """Columns of the same length as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
