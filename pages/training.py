@@ -8,16 +8,48 @@ import streamlit as st
 from pages import common
 from tempotron_core import data, figures
 from tempotron_core.job import Status
-from tempotron_core.recipes import DEFAULT_RECIPE, RECIPES
-from tempotron_core.training import Settings, Snapshot, devices
+from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.training import RECIPE_CHOICES, Settings, Snapshot, devices
+
+
+def kept(key: str) -> dict[str, Any]:
+    """The identity of a control of this form, whose value stays while pages change."""
+    return {"key": f"train_{key}", "persist_state": "session"}
+
+
+def slow_neurons() -> None:
+    st.session_state.update(train_m=6, train_tau=60.0, train_tau_s=15.0)
+
+
+def recipe_editor(name: str) -> dict[str, Any]:
+    """What the viewer changes of the recipe: the choices that are not the recipe's own."""
+    own = RECIPES[name]
+    with st.expander(f"Edit the recipe {name}", key="edit_recipe"):
+        first, second = st.columns(3), st.columns(5)
+        values: dict[str, Any] = {}
+        choices = {"loss": tuple(LOSSES), "optimiser": tuple(OPTIMISERS), "schedule": tuple(SCHEDULES)}
+        for column, (key, names) in zip(first, choices.items(), strict=True):
+            index = names.index(getattr(own, key))
+            values[key] = column.selectbox(key.capitalize(), names, index, **kept(f"{name}_{key}"))
+        for column, key, words, most in (
+            (second[0], "temperature", "Temperature", 100.0),
+            (second[1], "weight_decay", "Weight decay", 10.0),
+            (second[2], "drop", "Dropped afferents", 0.99),
+            (second[3], "width", "Width of first weights", 100.0),
+        ):
+            values[key] = column.number_input(words, 0.0, most, getattr(own, key), **kept(f"{name}_{key}"))
+        values["k"] = int(second[4].number_input("k, tempotrons a class", 1, 100, own.k, **kept(f"{name}_k")))
+        left, right = st.columns(2)
+        values["clears_gradients"] = left.toggle(
+            "Clear the gradients at every step", own.clears_gradients, **kept(f"{name}_clears")
+        )
+        values["revives"] = right.toggle("Revive dead outputs", own.revives, **kept(f"{name}_revives"))
+    return {key: values[key] for key in RECIPE_CHOICES if values[key] != getattr(own, key)}
 
 
 def settings_form() -> Settings | None:
     """The run's parameters; None and a sentence where they do not fit."""
     first, second = st.columns(4), st.columns(4)
-
-    def kept(key: str) -> dict[str, Any]:
-        return {"key": f"train_{key}", "persist_state": "session"}
 
     recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **kept("recipe"))
     epochs = first[1].number_input("Epochs", 1, 1000, 10, **kept("epochs"))
@@ -27,16 +59,28 @@ def settings_form() -> Settings | None:
     T = second[1].number_input("T, window in ms", 1, 1000, 100, **kept("T"))
     seed = second[2].number_input("Seed", 0, 2**31 - 1, 0, **kept("seed"))
     device = second[3].selectbox("Device", devices(), **kept("device"))
+    with st.expander("Code, neuron and validation"):
+        st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=slow_neurons)
+        st.caption("The best of those tried on held-out digits: with ten epochs, 93.8 % on all of MNIST.")
+        third = st.columns(5)
+        beta = third[0].number_input("beta", 0.1, 10.0, 1.5, 0.1, **kept("beta"))
+        tau = third[1].number_input("tau, ms", 0.1, 1000.0, 15.0, 1.0, **kept("tau"))
+        tau_s = third[2].number_input("tau_s, ms", 0.1, 1000.0, 3.75, 0.25, **kept("tau_s"))
+        threshold = third[3].number_input("Threshold", 0.01, 100.0, 1.0, 0.1, **kept("threshold"))
+        validation = third[4].number_input("Held-out samples", 0, 60_000, 0, 500, **kept("validation"))
+    changes = recipe_editor(recipe)
     with st.expander("Directories"):
         log_dir = st.text_input("Log directory", "runs", **kept("log_dir"))
         st.caption("The data set, and its directory, are chosen in the sidebar.")
-    st.caption(RECIPES[recipe].summary)
+    edited = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
+    st.caption(RECIPES[recipe].summary + edited)
     problem, name = st.empty(), common.choice("data")
     try:
         return Settings(
             device=device, dataset_dir=None if name == data.EMBEDDED else common.choice("dir"), batch_size=int(batch),
             lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=log_dir, seed=int(seed), dataset=name,
-            recipe=recipe,
+            recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
+            validation=int(validation), **changes,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
         problem.warning(str(error), icon=":material/error:")

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from tempotron_core.checks import positive_integer, positive_real
 from tempotron_core.neuron import threshold_mse
 
 __all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "RECIPES", "SCHEDULES", "Recipe"]
@@ -20,7 +23,6 @@ __all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "RECIPES", "SCHEDULES", "Re
 Loss = Callable[[torch.Tensor, float, torch.Tensor], torch.Tensor]
 """(v_max [batch, classes], v_threshold, label [batch]) -> scalar, a mean over the batch."""
 
-_SHARP = 5.0
 _MARGIN = 0.5
 _FIRING_SHARE = 0.1
 
@@ -39,16 +41,16 @@ def _hinge(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torc
     return (_MARGIN * v_threshold - above).clamp(min=0).square().sum() / len(label)
 
 
-def _cross_entropy(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    return cross_entropy(v_max, label)
+def _cross_entropy(
+    v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
+    return cross_entropy(v_max / temperature, label)
 
 
-def _sharp_cross_entropy(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    return cross_entropy(_SHARP * v_max, label)
-
-
-def _cross_entropy_and_firing(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    return cross_entropy(v_max, label) + _FIRING_SHARE * _linear(v_max, v_threshold, label)
+def _cross_entropy_and_firing(
+    v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, temperature: float = 1.0
+) -> torch.Tensor:
+    return cross_entropy(v_max / temperature, label) + _FIRING_SHARE * _linear(v_max, v_threshold, label)
 
 
 LOSSES: dict[str, Loss] = {
@@ -56,18 +58,30 @@ LOSSES: dict[str, Loss] = {
     "linear": _linear,
     "margin-hinge": _hinge,
     "cross-entropy": _cross_entropy,
-    "sharp-cross-entropy": _sharp_cross_entropy,
     "cross-entropy-and-firing": _cross_entropy_and_firing,
 }
 """Squared and linear distance of wrong peaks from the threshold; squared distance of peaks from a margin of half a
-threshold on their right side; cross-entropy with the peaks, or five times the peaks, as logits; the first of the two
-plus a tenth of the linear distance."""
+threshold on their right side; cross-entropy with the peaks, over a temperature, as logits; the same plus a tenth of the
+linear distance."""
 
-OPTIMISERS: dict[str, Callable[[Iterable[torch.nn.Parameter], float], torch.optim.Optimizer]] = {
-    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr=lr, fused=True),
-    "sgd-momentum": lambda parameters, lr: torch.optim.SGD(parameters, lr=lr, momentum=0.99, fused=True),
-    "adamw": lambda parameters, lr: torch.optim.AdamW(parameters, lr=lr, fused=True),
+_SOFT: dict[str, Callable[..., torch.Tensor]] = {
+    "cross-entropy": _cross_entropy,
+    "cross-entropy-and-firing": _cross_entropy_and_firing,
 }
+
+
+class _Optimiser(Protocol):
+    def __call__(
+        self, params: Iterable[torch.nn.Parameter], /, *, lr: float, weight_decay: float = 0.0
+    ) -> torch.optim.Optimizer: ...
+
+
+OPTIMISERS: dict[str, _Optimiser] = {
+    "sgd": partial(torch.optim.SGD, fused=True),
+    "sgd-momentum": partial(torch.optim.SGD, momentum=0.99, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+}
+"""Each at a learning rate, with a weight decay of 0 where none is given."""
 
 _WARM_UP = 0.2
 
@@ -97,10 +111,12 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 class Recipe:
     """One way to train: names from LOSSES, OPTIMISERS and SCHEDULES, and a sentence that says what it is.
 
+    temperature: what the peaks are divided by to be the logits of a cross-entropy. weight_decay: of the optimiser.
     clears_gradients: whether a step forgets the gradients of those before, as it should. drop: share of the afferents
     that a training step leaves out at random, the others scaled up. revives: whether an output whose potential is
     never positive, and which so has no gradient, gets new initial weights after the epoch. k: tempotrons a class, whose
-    peaks are pooled by their log-mean-exp. width: factor on the initial weights.
+    peaks are pooled by their log-mean-exp. width: factor on the initial weights. Raises ValueError or TypeError where
+    a value is out of range.
     """
 
     name: str
@@ -108,11 +124,37 @@ class Recipe:
     loss: str
     optimiser: str
     schedule: str
+    temperature: float = 1.0
+    weight_decay: float = 0.0
     clears_gradients: bool = True
     drop: float = 0.0
     revives: bool = False
     k: int = 1
     width: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not in the registries or out of range."""
+        for name, registry in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in registry:
+                raise ValueError(f"{name}: expected one of {', '.join(registry)}, got {value!r}; choose one of these.")
+        positive_real("temperature", self.temperature)
+        positive_real("width of the initial weights", self.width)
+        positive_integer("k (tempotrons a class)", self.k)
+        for name, share, most in (("drop", self.drop, 1.0), ("weight decay", self.weight_decay, math.inf)):
+            number = isinstance(share, int | float) and not isinstance(share, bool)
+            if not number or not 0 <= share < most:
+                limit = "0 to below 1" if most == 1 else "0 or more, finite"
+                raise ValueError(f"{name}: expected {limit}, got {share!r}; choose another value.")
+        for name in ("clears_gradients", "revives"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name}: expected true or false, got {getattr(self, name)!r}; choose one of these.")
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss at this temperature, where it has one."""
+        soft = _SOFT.get(self.loss)
+        return LOSSES[self.loss] if soft is None else partial(soft, temperature=self.temperature)
 
 
 DEFAULT_RECIPE = "cross-entropy"
@@ -125,6 +167,7 @@ RECIPES: dict[str, Recipe] = {
             "Cross-entropy on the ten peaks, AdamW, warm-up and cosine decay: learns fast and generalises.",
             loss="cross-entropy",
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="warm-up-cosine",
             revives=True,
         ),
@@ -133,6 +176,7 @@ RECIPES: dict[str, Recipe] = {
             "The same, every step without half of the afferents, drawn at random.",
             loss="cross-entropy",
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="warm-up-cosine",
             drop=0.5,
             revives=True,
@@ -142,6 +186,7 @@ RECIPES: dict[str, Recipe] = {
             "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW.",
             loss="cross-entropy",
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="warm-up-cosine",
             drop=0.1,
             revives=True,
@@ -178,6 +223,7 @@ RECIPES: dict[str, Recipe] = {
             "Every peak half a threshold on its right side, AdamW, cosine decay (a learning rate near 3e-4 suits it).",
             loss="margin-hinge",
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="warm-up-cosine",
             revives=True,
         ),
@@ -186,14 +232,17 @@ RECIPES: dict[str, Recipe] = {
             "Cross-entropy plus the linear firing error, AdamW, cosine decay: the right output fires, the others not.",
             loss="cross-entropy-and-firing",
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="warm-up-cosine",
             revives=True,
         ),
         Recipe(
             "over-fitting",
             "Cross-entropy on five times the peaks, AdamW at a constant rate: learns its training set by heart.",
-            loss="sharp-cross-entropy",
+            loss="cross-entropy",
+            temperature=0.2,
             optimiser="adamw",
+            weight_decay=0.01,
             schedule="constant",
         ),
     )

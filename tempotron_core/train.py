@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tempotron_core import data
 from tempotron_core.parallel import ParallelError, joined
-from tempotron_core.recipes import RECIPES
+from tempotron_core.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.runs import RunError, load_snapshot, logged
 from tempotron_core.training import Settings, Snapshot, TrainingError, devices, run
 
@@ -111,6 +111,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--tau", dest="tau", type=float, help="membrane time constant, ms")
     add("--tau-s", dest="tau_s", type=float, help="synaptic time constant, ms")
     add("--v-threshold", dest="v_threshold", type=float, help="firing threshold")
+    changes = parser.add_argument_group("changes of the recipe", "Without one of these the recipe's own value holds.")
+    for name, registry in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+        changes.add_argument(f"--{name}", choices=tuple(registry), default=argparse.SUPPRESS, help=f"{name}")
+    for name, kind, words in (
+        ("temperature", float, "what the peaks are divided by in a cross-entropy"),
+        ("weight-decay", float, "of the optimiser"),
+        ("drop", float, "share of the afferents that each step leaves out"),
+        ("k", int, "tempotrons a class"),
+        ("width", float, "factor on the initial weights"),
+    ):
+        metavar = name.rsplit("-", 1)[-1].upper()
+        changes.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words, metavar=metavar)
+    for name, words in (
+        ("clears-gradients", "forget the gradients of the steps before"),
+        ("revives", "give dead outputs new weights"),
+    ):
+        changes.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words)
     return parser
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 
@@ -15,10 +15,11 @@ from tempotron_core.checks import check_time_constants, positive_integer, positi
 from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table, pooled
 from tempotron_core.neuron import Tempotron
 from tempotron_core.parallel import ALONE, Processes
-from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.recipes import DEFAULT_RECIPE, OPTIMISERS, RECIPES, SCHEDULES, Recipe
 from tempotron_core.store import Batch, SpikeStore
 
 __all__ = [
+    "RECIPE_CHOICES",
     "RECORD_EVERY",
     "EpochResult",
     "Point",
@@ -35,6 +36,9 @@ __all__ = [
 
 RECORD_EVERY = 16
 """Steps between two snapshots; the host reads results from the device only there."""
+
+RECIPE_CHOICES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
+"""What a run may change of its recipe."""
 
 _EVALUATE_CHUNK = 500
 
@@ -53,6 +57,7 @@ class Settings:
     """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range.
 
     validation: training samples held out; where there are any, they take the test set's place throughout the run.
+    From loss on: what this run changes of its recipe, None where it takes the recipe's own value.
     """
 
     device: str = "cpu"
@@ -71,6 +76,22 @@ class Settings:
     tau_s: float = 15.0 / 4
     v_threshold: float = 1.0
     validation: int = 0
+    loss: str | None = None
+    optimiser: str | None = None
+    schedule: str | None = None
+    temperature: float | None = None
+    weight_decay: float | None = None
+    clears_gradients: bool | None = None
+    drop: float | None = None
+    revives: bool | None = None
+    k: int | None = None
+    width: float | None = None
+
+    @property
+    def plan(self) -> Recipe:
+        """The recipe with this run's changes."""
+        named = {name: getattr(self, name) for name in RECIPE_CHOICES}
+        return replace(RECIPES[self.recipe], **{name: value for name, value in named.items() if value is not None})
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -89,6 +110,7 @@ class Settings:
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
+        _ = self.plan
         names = (data.EMBEDDED, *data.DATASETS)
         if self.dataset not in names:
             raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
@@ -176,7 +198,7 @@ class Snapshot:
 
 def untrained(settings: Settings, classes: int = 10) -> Model:
     """The network as such a run begins with it."""
-    recipe = RECIPES[settings.recipe]
+    recipe = settings.plan
     return model_of(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
 
 
@@ -220,16 +242,16 @@ class Trainer:
     """The network, its optimiser and one step of learning; nothing in a step makes the host wait for a device."""
 
     def __init__(self, settings: Settings, classes: int, processes: Processes = ALONE) -> None:
-        recipe = RECIPES[settings.recipe]
+        recipe = settings.plan
         self.settings = settings
         self.net = untrained(settings, classes).network().requires_grad_(True).to(settings.device)
         # The memory of the weights is [afferents, classes], as the gather-sums read and write it.
         self._rows = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
         self.net.fc.weight.data = self._rows.data.t()
-        self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], settings.lr)
+        self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], lr=settings.lr, weight_decay=recipe.weight_decay)
         self._recipe, self._processes = recipe, processes
         self._noise = torch.Generator(settings.device).manual_seed(settings.seed)
-        self._loss, self._factor = LOSSES[recipe.loss], SCHEDULES[recipe.schedule]
+        self._loss, self._factor = recipe.loss_function, SCHEDULES[recipe.schedule]
 
     def step(
         self, spikes: Batch, labels: torch.Tensor, progress: float, size: int | None = None
@@ -397,7 +419,7 @@ def run(
         seconds = clock.seconds - epoch_began
         with clock.stopped():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            found = _assess(trainer.net, test, test_labels, RECIPES[settings.recipe].k, processes)
+            found = _assess(trainer.net, test, test_labels, settings.plan.k, processes)
             rate = samples_per_epoch / seconds
             result = EpochResult(
                 epoch, step, mean_loss, accuracy, found.accuracy, seconds, rate, found.dead, found.wrong_state,
@@ -460,4 +482,4 @@ def _fill(*stores: SpikeStore) -> Iterator[float]:
 def model_of(settings: Settings, weight: torch.Tensor) -> Model:
     """Weights with the constants of the run that they are of."""
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
-    return Model(weight, *constants, RECIPES[settings.recipe].k)
+    return Model(weight, *constants, settings.plan.k)

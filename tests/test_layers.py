@@ -70,7 +70,7 @@ def test_figures_know_no_training() -> None:
         ("neuron", ["checks", "engine"]),
         ("model", ["encoding", "neuron", "checks", "engine"]),
         ("data", ["checks"]),
-        ("recipes", ["neuron"]),
+        ("recipes", ["checks", "neuron"]),
         ("parallel", ["data"]),
         ("training", ["data", "checks", "encoding", "model", "neuron", "parallel", "recipes", "store"]),
         ("runs", ["model", "training", "checks"]),

@@ -244,6 +244,32 @@ def test_training_starts_with_the_settings_on_the_page(trainings: Trainings, tmp
     assert list((tmp_path / "logs").iterdir())
 
 
+def test_a_recipe_is_edited_on_the_page(trainings: Trainings, tmp_path: Path) -> None:
+    test = ran(app("training"))
+    test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
+    test.number_input(key="train_epochs").set_value(1)
+    test.selectbox(key="train_cross-entropy_loss").set_value("margin-hinge")
+    test.number_input(key="train_cross-entropy_k").set_value(2)
+    button(test, "Slow neurons, few curves: m 6, tau 60, tau_s 15").click()
+    ran(test)
+    assert any("Edited: loss margin-hinge, k 2." in caption.value for caption in test.caption)
+    button(test, "Start").click()
+    ran(test)
+    assert trainings.status is not None
+    settings = trainings.status.settings
+    assert (settings.loss, settings.k, settings.optimiser, settings.m, settings.tau) == (
+        "margin-hinge",
+        2,
+        None,
+        6,
+        60.0,
+    )
+    assert settings.plan.loss == "margin-hinge"
+    test.selectbox(key="train_recipe").set_value("reference")
+    ran(test)
+    assert not any("Edited" in caption.value for caption in test.caption)
+
+
 def test_a_second_start_is_refused_with_a_sentence(trainings: Trainings, tmp_path: Path) -> None:
     test = ran(app("training"))
     trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)

@@ -367,13 +367,14 @@ def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
     assert last.epochs[1].dead == (() if revives else (4,))
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.2, 3.0])
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_are_those_of_a_loop(name: str) -> None:
+def test_losses_are_those_of_a_loop(name: str, temperature: float) -> None:
     v = torch.randn(7, 4, generator=torch.Generator().manual_seed(1)) + 0.8
     label, threshold = torch.tensor([0, 1, 2, 3, 0, 1, 2]), 0.7
 
     def cross_entropy(row: list[float], right: int) -> float:
-        return math.log(sum(math.exp(value) for value in row)) - row[right]
+        return math.log(sum(math.exp(value / temperature) for value in row)) - row[right] / temperature
 
     def linear(row: list[float], right: int) -> float:
         return sum(abs(value - threshold) for i, value in enumerate(row) if (value >= threshold) != (i == right))
@@ -390,8 +391,67 @@ def test_losses_are_those_of_a_loop(name: str) -> None:
         "linear": linear,
         "margin-hinge": hinge,
         "cross-entropy": cross_entropy,
-        "sharp-cross-entropy": lambda row, right: cross_entropy([5 * value for value in row], right),
         "cross-entropy-and-firing": lambda row, right: cross_entropy(row, right) + 0.1 * linear(row, right),
     }
     wanted = sum(by_hand[name](row, right) for row, right in zip(v.tolist(), label.tolist(), strict=True)) / 7
-    assert float(LOSSES[name](v, threshold, label)) == pytest.approx(wanted, rel=1e-5)
+    recipe = replace(RECIPES["reference"], loss=name, temperature=temperature)
+    assert float(recipe.loss_function(v, threshold, label)) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few: Dataset) -> None:
+    settings = replace(TINY, recipe="reference", epochs=1, loss="cross-entropy", optimiser="adamw", weight_decay=0.01)
+    settings = replace(settings, schedule="warm-up-cosine", revives=True)
+    assert settings.plan == replace(RECIPES["cross-entropy"], name="reference", summary=settings.plan.summary)
+    assert torch.equal(learnt(settings, few), learnt(replace(TINY, epochs=1), few))
+    assert Settings().plan is not None and Settings().plan == RECIPES["cross-entropy"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "linear"},
+        {"optimiser": "sgd"},
+        {"schedule": "constant"},
+        {"temperature": 0.5},
+        {"weight_decay": 0.5},
+        {"clears_gradients": False},
+        {"drop": 0.3},
+        {"width": 2.0},
+        {"k": 3},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_change_of_the_recipe_changes_what_is_learned(few: Dataset, change: dict[str, Any]) -> None:
+    settings = replace(TINY, lr=0.01)
+    plain, changed = learnt(settings, few), learnt(replace(settings, **change), few)
+    assert changed.shape == (10 * change.get("k", 1), 3 * PIXELS)
+    assert plain.shape != changed.shape or not torch.allclose(plain, changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "nope"},
+        {"loss": 3},
+        {"optimiser": ""},
+        {"schedule": ["constant"]},
+        {"temperature": 0.0},
+        {"temperature": math.nan},
+        {"weight_decay": -1.0},
+        {"weight_decay": math.inf},
+        {"clears_gradients": 1},
+        {"revives": "yes"},
+        {"drop": 1.0},
+        {"drop": -0.1},
+        {"drop": True},
+        {"drop": math.nan},
+        {"k": 0},
+        {"k": 1.5},
+        {"width": -1.0},
+        {"width": math.inf},
+    ],
+    ids=str,
+)
+def test_changes_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"expected .*, got .*; \w+"):
+        Settings(**change)
