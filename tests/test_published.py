@@ -35,7 +35,9 @@ def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
     climbing = info(DOWN, UP, train=np.array([0.8, 0.9, 0.98])).findings
     assert climbing[0].endswith("falls from 70.0 to 60.0 % while training climbs to 98.0 %: over-fitting.")
     fallen = info(DOWN, UP, train=np.array([0.72, 0.7, 0.68])).findings
-    assert fallen[0].endswith("training ends at 68.0 %, which is no learning by heart: not over-fitting.")
+    assert fallen[0].endswith("and training falls with it, from 72.0 to 68.0 %: not over-fitting.")
+    level = info(DOWN, UP, train=np.array([0.72, 0.72, 0.721])).findings
+    assert level[0].endswith("while training stands at 72.1 %: not over-fitting.")
     assert fallen[1] == "reference (gradients cleared): test accuracy rises from 50.0 to 70.0 %."
     assert "stays from 70.0 to 70.1 %" in info(FLAT, FLAT).findings[0]
     assert PublishedInfo({}, {}, 10).findings == ()

@@ -54,17 +54,19 @@ class PublishedInfo:
     def _finding(self, name: str) -> str:
         test, train = self.test[name], self.train[name]
         first, last, best = (100 * float(value) for value in (test[0], test[-1], test.max()))
-        fitted = 100 * float(train[-1])
+        fitted, most = 100 * float(train[-1]), 100 * float(train.max())
+        least = 100 * self._least(test)
         if self._falls(test):
             words = f"test accuracy falls from {best:.1f} to {last:.1f} %"
-            climbing = float(train[-1]) >= float(train.max()) - 0.01 and fitted > last + 5
-            why = (
-                f"while training climbs to {fitted:.1f} %: over-fitting"
-                if climbing
-                else f"and training ends at {fitted:.1f} %, which is no learning by heart: not over-fitting"
-            )
+            climbed = fitted > 100 * float(train[test.argmax()]) + least
+            if fitted < most - least:
+                why = f"and training falls with it, from {most:.1f} to {fitted:.1f} %: not over-fitting"
+            elif climbed:
+                why = f"while training climbs to {fitted:.1f} %: over-fitting"
+            else:
+                why = f"while training stands at {fitted:.1f} %: not over-fitting"
             return f"{name} ({REGIMES[name]}): {words} {why}."
-        change = "rises" if last > first + 100 * self._least(test) else "stays"
+        change = "rises" if last > first + least else "stays"
         gap = f", {fitted - last:.1f} points under training" if fitted > last + 1 else ""
         return f"{name} ({REGIMES[name]}): test accuracy {change} from {first:.1f} to {last:.1f} %{gap}."
 
