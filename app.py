@@ -37,13 +37,13 @@ page = st.navigation(
 address = page.url_path
 common.spare_collections(len(sys.modules))
 common.first_training()
-if there := tour.destination():
-    common.go(there)
+here = f"pages/{address or 'overview'}.py"
+tour.follow(here)
 common.forget_shown()
 common.sidebar()
 presenter.switch()
 tour.offer()
 presenter.stage()
-tour.banner(f"pages/{address or 'overview'}.py")
+tour.banner(here)
 page.run()
 share.share(page.title, address)

@@ -384,11 +384,11 @@ def link(page: str, label: str, icon: str) -> None:
         st.markdown(label)
 
 
-def go(page: str) -> None:
-    """Show another page; stay where this one runs by itself."""
+def go(page: str, choices: dict[str, str] | None = None) -> None:
+    """Show another page with these choices in its address, which no control may hold yet; stay where it runs alone."""
     with contextlib.suppress(StreamlitPageNotFoundError):
         # Given choices for the address are none: without any, those bound to widgets would be refused, not cleared.
-        st.switch_page(page, query_params={})
+        st.switch_page(page, query_params=choices or {})
 
 
 def takeaway(words: str) -> None:

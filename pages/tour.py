@@ -110,12 +110,13 @@ def offer() -> None:
         st.button("Take the tour", icon=":material/tour:", on_click=_to, args=(0,), key="tour_begin", width="stretch")
 
 
-def destination() -> str | None:
-    """The page that a step just taken is about; None where none was."""
+def follow(here: str) -> None:
+    """Leave for the page of a step just taken, unless it is this one; the choices of a link come along."""
     number = _number()
-    if number is None or not st.session_state.pop("tour_moved", False):
-        return None
-    return STEPS[number].page
+    linked = st.session_state.pop("tour_linked", False)
+    if number is None or not st.session_state.pop("tour_moved", False) or STEPS[number].page == here:
+        return
+    common.go(STEPS[number].page, st.query_params.to_dict() if linked else None)
 
 
 def banner(here: str) -> None:
@@ -160,7 +161,7 @@ def _number() -> int | None:
         text = st.query_params.get("tour", "")
         asked = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
         st.session_state["tour_number"] = asked - 1 if 1 <= asked <= len(STEPS) else None
-        st.session_state["tour_moved"] = st.session_state["tour_number"] is not None
+        st.session_state["tour_moved"] = st.session_state["tour_linked"] = st.session_state["tour_number"] is not None
     number: int | None = st.session_state["tour_number"]
     return number
 

@@ -342,10 +342,13 @@ def test_every_step_of_the_tour_stands_on_its_page(page: Page, server: Server) -
     assert len(seen) == int(re.findall(r"of (\d+)", seen[0])[0]) == len(set(seen))
     page.keyboard.press("PageUp")
     expect(step).to_contain_text(f"{len(seen) - 1} of ")
-    page.goto(f"{server.url}/?tour=4&sample=3")
-    expect(step).to_contain_text("4 of ")
-    settle(page)
-    assert page.url.startswith(f"{server.url}/voltages")
+    for address in ("", "voltages", "results"):
+        page.goto(f"{server.url}/{address}?tour=4&sample=7")
+        expect(step).to_contain_text("4 of ")
+        settle(page)
+        assert page.url.startswith(f"{server.url}/voltages")
+        assert "sample=7" in page.url
+        expect(page.get_by_label(re.compile("Test sample"))).to_have_value("7")
     page.get_by_role("button", name="End the tour").click()
     expect(step).to_have_count(0)
     settle(page)
