@@ -53,7 +53,8 @@ def faults_of(page: Page, number: int, sample: int, verdicts: dict[int, str]) ->
 
 def toured(page: Page, url: str, minutes: float) -> tuple[int, list[str]]:
     """Steps taken in that time, and the faults found."""
-    steps, found, verdicts, sample = 0, [], {}, 0
+    steps, sample, found = 0, 0, list[str]()
+    verdicts: dict[int, str] = {}
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
         page.goto(f"{url}/?tour=1&sample={sample}")
