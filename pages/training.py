@@ -25,7 +25,8 @@ def recipe_editor(name: str) -> dict[str, Any]:
     """What the viewer changes of the recipe: the choices that are not the recipe's own."""
     own = RECIPES[name]
     with st.expander(f"Edit the recipe {name}", key="edit_recipe"):
-        first, second = st.columns(3), st.columns(5)
+        first, second = st.columns(3), st.columns(3)
+        second += st.columns(3)
         values: dict[str, Any] = {}
         choices = {"loss": tuple(LOSSES), "optimiser": tuple(OPTIMISERS), "schedule": tuple(SCHEDULES)}
         for column, (key, names) in zip(first, choices.items(), strict=True):
@@ -34,11 +35,12 @@ def recipe_editor(name: str) -> dict[str, Any]:
         for column, key, words, most in (
             (second[0], "temperature", "Temperature", 100.0),
             (second[1], "weight_decay", "Weight decay", 10.0),
-            (second[2], "drop", "Dropped afferents", 0.99),
-            (second[3], "width", "Width of first weights", 100.0),
+            (second[2], "smoothing", "Smoothing over pixels", 100.0),
+            (second[3], "drop", "Dropped afferents", 0.99),
+            (second[4], "width", "Width of first weights", 100.0),
         ):
             values[key] = column.number_input(words, 0.0, most, getattr(own, key), **kept(f"{name}_{key}"))
-        values["k"] = int(second[4].number_input("k, tempotrons a class", 1, 100, own.k, **kept(f"{name}_k")))
+        values["k"] = int(second[5].number_input("k, tempotrons a class", 1, 100, own.k, **kept(f"{name}_k")))
         left, right = st.columns(2)
         values["clears_gradients"] = left.toggle(
             "Clear the gradients at every step", own.clears_gradients, **kept(f"{name}_clears")

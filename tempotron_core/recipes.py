@@ -112,6 +112,7 @@ class Recipe:
     """One way to train: names from LOSSES, OPTIMISERS and SCHEDULES, and a sentence that says what it is.
 
     temperature: what the peaks are divided by to be the logits of a cross-entropy. weight_decay: of the optimiser.
+    smoothing: how fast, against the learning rate, every weight moves to those of the neighbouring pixels.
     clears_gradients: whether a step forgets the gradients of those before, as it should. drop: share of the afferents
     that a training step leaves out at random, the others scaled up. revives: whether an output whose potential is
     never positive, and which so has no gradient, gets new initial weights after the epoch. k: tempotrons a class, whose
@@ -126,6 +127,7 @@ class Recipe:
     schedule: str
     temperature: float = 1.0
     weight_decay: float = 0.0
+    smoothing: float = 0.0
     clears_gradients: bool = True
     drop: float = 0.0
     revives: bool = False
@@ -141,7 +143,11 @@ class Recipe:
         positive_real("temperature", self.temperature)
         positive_real("width of the initial weights", self.width)
         positive_integer("k (tempotrons a class)", self.k)
-        for name, share, most in (("drop", self.drop, 1.0), ("weight decay", self.weight_decay, math.inf)):
+        for name, share, most in (
+            ("drop", self.drop, 1.0),
+            ("weight decay", self.weight_decay, math.inf),
+            ("smoothing", self.smoothing, math.inf),
+        ):
             number = isinstance(share, int | float) and not isinstance(share, bool)
             if not number or not 0 <= share < most:
                 limit = "0 to below 1" if most == 1 else "0 or more, finite"
@@ -183,11 +189,13 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "population",
-            "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW.",
+            "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW, weights "
+            "smoothed over neighbouring pixels.",
             loss="cross-entropy",
             optimiser="adamw",
             weight_decay=0.01,
             schedule="warm-up-cosine",
+            smoothing=0.3,
             drop=0.1,
             revives=True,
             k=20,

@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, kind, words in (
         ("temperature", float, "what the peaks are divided by in a cross-entropy"),
         ("weight-decay", float, "of the optimiser"),
+        ("smoothing", float, "how fast weights move to those of neighbouring pixels"),
         ("drop", float, "share of the afferents that each step leaves out"),
         ("k", int, "tempotrons a class"),
         ("width", float, "factor on the initial weights"),

@@ -41,6 +41,8 @@ RECIPE_CHOICES = tuple(field.name for field in fields(Recipe) if field.name not 
 """What a run may change of its recipe."""
 
 _EVALUATE_CHUNK = 500
+_SIDE = math.isqrt(PIXELS)
+_MOST_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
 
 class TrainingError(Exception):
@@ -81,6 +83,7 @@ class Settings:
     schedule: str | None = None
     temperature: float | None = None
     weight_decay: float | None = None
+    smoothing: float | None = None
     clears_gradients: bool | None = None
     drop: float | None = None
     revives: bool | None = None
@@ -275,6 +278,7 @@ class Trainer:
         else:
             self._rows.grad += grad.t()
         self.optimiser.step()
+        self._smooth()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
 
     def _kept(self) -> torch.Tensor | None:
@@ -284,6 +288,17 @@ class Trainer:
             return None
         drawn = torch.rand(len(self._rows), generator=self._noise, device=self._rows.device)
         return (drawn < keep).to(self._rows.dtype) / keep
+
+    def _smooth(self) -> None:
+        """Move every weight towards those of its pixel's neighbours, apart from the loss, as weight decay does."""
+        share = min(self.optimiser.param_groups[0]["lr"] * self._recipe.smoothing, _MOST_SMOOTHING)
+        if share == 0:
+            return
+        grid = self._rows.detach().view(_SIDE, _SIDE, -1)
+        for lower, upper in ((grid[:-1], grid[1:]), (grid[:, :-1], grid[:, 1:])):
+            moved = (upper - lower).mul_(share)
+            lower += moved
+            upper -= moved
 
     def norms(self) -> tuple[float, float]:
         """Of the weights and of the last step's gradient."""

@@ -414,6 +414,7 @@ def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few: Dataset) -> No
         {"schedule": "constant"},
         {"temperature": 0.5},
         {"weight_decay": 0.5},
+        {"smoothing": 0.5},
         {"clears_gradients": False},
         {"drop": 0.3},
         {"width": 2.0},
@@ -439,6 +440,7 @@ def test_every_change_of_the_recipe_changes_what_is_learned(few: Dataset, change
         {"temperature": math.nan},
         {"weight_decay": -1.0},
         {"weight_decay": math.inf},
+        {"smoothing": -0.1},
         {"clears_gradients": 1},
         {"revives": "yes"},
         {"drop": 1.0},
@@ -455,3 +457,22 @@ def test_every_change_of_the_recipe_changes_what_is_learned(few: Dataset, change
 def test_changes_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError), match=r"expected .*, got .*; \w+"):
         Settings(**change)
+
+
+def test_smoothing_moves_weights_to_those_of_their_neighbours(few: Dataset) -> None:
+    trainer = training.Trainer(replace(TINY, recipe="reference", lr=0.1, smoothing=0.5), 10)
+    kept = trainer.net.fc.weight.detach().clone()
+    trainer._smooth()
+    wanted = kept.double().view(10, 28, 28, 3)
+    for axis in (1, 2):
+        before = wanted.clone()
+        for i in range(27):
+            low, high = before.select(axis, i), before.select(axis, i + 1)
+            wanted.select(axis, i).add_(0.05 * (high - low))
+            wanted.select(axis, i + 1).sub_(0.05 * (high - low))
+    assert torch.allclose(trainer.net.fc.weight.detach().double().view_as(wanted), wanted, atol=1e-7)
+    assert float(trainer.net.fc.weight.detach().sum()) == pytest.approx(float(kept.sum()), abs=1e-4)
+    trainer.optimiser.param_groups[0]["lr"] = 1e6
+    for _ in range(50):
+        trainer._smooth()
+    assert float(trainer.net.fc.weight.detach().abs().max()) < float(kept.abs().max())
