@@ -189,8 +189,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "population",
-            "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW, weights "
-            "smoothed over neighbouring pixels.",
+            "Twenty tempotrons a class, whose peaks are pooled softly; wide initial weights, cross-entropy, AdamW, "
+            "weights smoothed over neighbouring pixels.",
             loss="cross-entropy",
             optimiser="adamw",
             weight_decay=0.01,
