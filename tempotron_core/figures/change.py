@@ -21,8 +21,8 @@ _MOST_LINES = 6
 class ChangeInfo:
     """The changes dw [784, m] of the tempotron `name`, whose afferents spike at times [784, m] in ms, -1 for none.
 
-    error: how hard it is pushed; rate: the learning rate; t_max, t_max_after: ms; grid, curve: [n], times up to
-    T in ms and rate * error * K(t_max - t) there; predicted: how far V(t_max) must move; actual: how far it does; rise:
+    error: how hard it is pushed; rate: the learning rate; t_max, t_max_after: ms; grid, kernel: [n], times up
+    to T in ms and K(t_max - t) there; predicted: how far V(t_max) must move; actual: how far it does; rise:
     how far the peak does; dead: whether the potential is never above 0; image: uint8 [28, 28]; neuron: the one tuning
     neuron of the map, from 0, or None for all.
     """
@@ -35,7 +35,7 @@ class ChangeInfo:
     t_max: int
     t_max_after: int
     grid: np.ndarray
-    curve: np.ndarray
+    kernel: np.ndarray
     predicted: float
     actual: float
     rise: float
@@ -50,6 +50,11 @@ class ChangeInfo:
         return np.asarray(chosen.reshape(_SIDE, _SIDE))
 
     @property
+    def curve(self) -> np.ndarray:
+        """What a spike at each time of the grid gains, [n]."""
+        return np.asarray(self.rate * self.error * self.kernel)
+
+    @property
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Spikes that coincide as one point: times [p] in ms, dw [p], and of how many afferents [p]."""
         spiking = self.times >= 0
@@ -60,20 +65,21 @@ class ChangeInfo:
     @property
     def unit(self) -> tuple[float, str]:
         """What one is on the axes, and its name."""
-        largest = float(np.abs(self.curve).max(initial=0))
+        largest = self.rate * (abs(self.error) or 1.0) * float(self.kernel.max(initial=0))
         power = math.floor(math.log10(largest)) if largest > 0 else 0
         return (1.0, "Δw") if -2 <= power <= 1 else (10.0**power, f"Δw, 10<sup>{power}</sup>")
 
     @property
     def takeaway(self) -> str:
         """How many weights change, in one sentence."""
-        spiking, changed = int((self.times >= 0).sum()), int(np.count_nonzero(self.dw))
+        changed = int(np.count_nonzero(self.dw))
         if self.dead:
             return f"No weight of {self.name} can change: its potential is never above 0."
         if not changed:
             return f"No weight of {self.name} changes: its error is 0."
-        way = "up" if self.error > 0 else "down"
-        return f"{changed:,} of the {spiking:,} afferents of {self.name} that spike go {way}; the silent ones stay."
+        way, late = "up" if self.error > 0 else "down", int((self.times >= self.t_max).sum())
+        stay = f", {late:,} spikes come too late" if late else ""
+        return f"{changed:,} weights of {self.name} go {way}{stay}."
 
     @property
     def effect(self) -> str:
@@ -81,15 +87,17 @@ class ChangeInfo:
         if self.dead:
             return f"{self.name} has t_max = 0, and no spike has an effect there: K(0) = 0."
         if not self.dw.any():
-            return f"{self.name} is left as it is; with an error, Δw would follow the kernel back from {self.t_max} ms."
-        moves = "" if self.t_max_after == self.t_max else f", now at {self.t_max_after} ms"
-        return (
-            f"V({self.t_max} ms) of {self.name} must move by λ·e·ΣK² = {self.predicted:+.3f}, and does: "
-            f"{self.actual:+.3f}. The peak{moves}, moves by {self.rise:+.3f}."
+            return f"{self.name} is left as it is; dotted: what an error of +1 would do."
+        does = "and does" if abs(self.actual - self.predicted) < 5e-4 else f"but moves by {self.actual:+.3f}"
+        when = "" if self.t_max_after == self.t_max else f", now at {self.t_max_after} ms,"
+        words = (
+            f"V({self.t_max} ms) of {self.name} must move by λ·e·ΣK² = {self.predicted:+.3f}, {does}; "
+            f"its peak{when} moves by {self.rise:+.3f}."
         )
+        return words.replace("-", "−")
 
 
-def change_figure(info: ChangeInfo, height: int = 430) -> go.Figure:
+def change_figure(info: ChangeInfo, height: int = 340) -> go.Figure:
     """The map by pixel, green up, purple down; a pixel tells its spikes and what each of their weights gains."""
     one, unit = info.unit
     return pixel_map(info.by_pixel / one, _told(info, one), info.image, height, unit)
@@ -105,13 +113,15 @@ def kernel_figure(info: ChangeInfo, height: int = 300) -> go.Figure:
         hovermode="closest",
         margin={"t": 34},
     )
-    colour = style.FOR if info.error > 0 else style.AGAINST if info.error < 0 else style.MUTED
+    colour = style.FOR if info.error > 0 else style.AGAINST
+    # Without an error, what one of +1 would do.
+    line = {"color": colour, "width": 3.5} if info.error else {"color": style.MUTED, "width": 2, "dash": "dot"}
     figure.add_scatter(
         x=info.grid,
-        y=info.curve / one,
+        y=(info.curve if info.error else info.rate * info.kernel) / one,
         mode="lines",
         name="kernel",
-        line={"color": colour, "width": 3.5},
+        line=line,
         hoverinfo="skip",
     )
     times, dw, counts = info.points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,6 +13,7 @@ from tempotron_core.figures import style
 __all__ = ["StepInfo", "path_figure", "step_figure"]
 
 _MOST_DRAWN = 4
+_LOUD = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,8 @@ class StepInfo:
 
     v, v_after: potentials [C, T]; v_max, t_max (ms), v_max_after, t_max_after: [C]; wrong, dead: [C], who is in the
     wrong state before the step, who is never above 0; error: [C], how hard each is pushed; shares: whether errors are
-    those of the softmax; past: peaks [number - 1, C] before the earlier steps.
+    those of the softmax; past: peaks [number - 1, C] before the earlier steps; chosen: the output looked at more
+    closely, the hardest pushed (or, with none, the one that has come furthest) where None.
     """
 
     number: int
@@ -38,6 +41,7 @@ class StepInfo:
     shares: bool
     v_threshold: float
     past: np.ndarray
+    chosen: int | None = None
 
     @property
     def predicted(self) -> int:
@@ -51,9 +55,23 @@ class StepInfo:
         return [i for i in order if self.error[i]]
 
     @property
+    def subject(self) -> int:
+        """The output looked at more closely."""
+        if self.chosen is not None:
+            return self.chosen
+        come = np.abs(self.path[-1] - self.path[0])
+        return self.pushed[0] if self.pushed else int(come.argmax()) if come.any() else self.target
+
+    @property
     def drawn(self) -> list[int]:
-        """Outputs that stand out in the figures: the target, then those pushed hardest."""
-        return list(dict.fromkeys((self.target, *self.pushed)))[:_MOST_DRAWN]
+        """Outputs that stand out in the figures: the target, the subject, then those pushed hardest."""
+        loud = [i for i in self.pushed if abs(float(self.error[i])) >= _LOUD]
+        return list(dict.fromkeys((self.target, self.subject, *loud)))[:_MOST_DRAWN]
+
+    def colour(self, i: int) -> str:
+        """An output's colour, the subject's its own where it would be one of the others."""
+        colour = style.class_colour(i, self.target, self.predicted)
+        return style.CHOSEN if i == self.subject and colour == style.MUTED else colour
 
     @property
     def headline(self) -> str:
@@ -74,7 +92,9 @@ class StepInfo:
         told = [i for i in self.drawn if self.error[i]]
         rest = len(self.pushed) - len(told)
         words = [f"{self._fault(i)}: {self._course(i)}." for i in told]
-        return [*words, f"{rest} more, pushed no harder, are drawn in grey."] if rest else words
+        return (
+            [*words, f"{rest} more {'is' if rest == 1 else 'are'} pushed too, drawn in thin grey."] if rest else words
+        )
 
     def _fault(self, i: int) -> str:
         name, wanted = self.classes[i], i == self.target
@@ -88,10 +108,17 @@ class StepInfo:
         if self.dead[i]:
             return "its potential is never above 0, so t_max = 0, where K is 0 for every spike: it cannot learn"
         old, new = float(self.v_max[i]), float(self.v_max_after[i])
-        for digits in (2, 3, 4, 6):
-            if f"{old:.{digits}f}" != f"{new:.{digits}f}":
-                return f"its peak {'rises' if new > old else 'falls'} from {old:.{digits}f} to {new:.{digits}f}"
-        return f"its peak stays at {old:.2f}"
+        return "its peak " + (f"{'rises' if new > old else 'falls'} {_way(old, new)}" if new != old else "stays")
+
+    @property
+    def progress(self) -> str:
+        """How far all steps have brought the subject, in one sentence."""
+        first, last = (float(self.path[at, self.subject]) for at in (0, -1))
+        # Without an error this step is none.
+        steps, name = self.number - (not self.pushed), self.classes[self.subject]
+        if last == first:
+            return f"{name} stays at {last:.2f}."
+        return f"{name} goes {_way(first, last)} in {steps} step{'' if steps == 1 else 's'}."
 
     @property
     def takeaway(self) -> str:
@@ -102,6 +129,12 @@ class StepInfo:
     def path(self) -> np.ndarray:
         """Peaks [number + 1, C] before the first step, between the steps, and after this one."""
         return np.concatenate((self.past.reshape(-1, len(self.classes)), [self.v_max], [self.v_max_after]))
+
+
+def _way(old: float, new: float) -> str:
+    """From where to where, with the digits that tell them apart."""
+    digits = next((d for d in (2, 3, 4, 5) if f"{old:.{d}f}" != f"{new:.{d}f}"), 6)
+    return f"from {old:.{digits}f} to {new:.{digits}f}"
 
 
 def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
@@ -117,6 +150,7 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
             "range": [low - 0.08 * (high - low), high + 0.16 * (high - low)],
         },
         hovermode="closest",
+        margin={"r": 44},
     )
     _threshold(figure, info.v_threshold)
     others = [i for i in range(len(info.classes)) if i not in info.drawn]
@@ -131,19 +165,19 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
                 mode="lines",
                 name=f"{info.classes[i]} {when}",
                 line={
-                    "color": style.class_colour(i, info.target, info.predicted),
+                    "color": info.colour(i),
                     "width": (4 if after else 3) if leading else 1.4,
                     "dash": "solid" if after else "dot",
                 },
                 opacity=1 if leading else 0.35,
                 hovertemplate=f"<b>{info.classes[i]}</b> {when}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
-    _mark_peaks(figure, info)
+    _mark_peaks(figure, info, high - low)
     return figure.figure()
 
 
-def _mark_peaks(figure: style.Sketch, info: StepInfo) -> None:
-    """A ring at every peak before, a disc after, and an arrow's worth of name at the latter."""
+def _mark_peaks(figure: style.Sketch, info: StepInfo, span: float) -> None:
+    """A ring at every peak before, a disc with the output's name at every one after."""
     for v_max, t_max, symbol in (
         (info.v_max, info.t_max, "circle-open"),
         (info.v_max_after, info.t_max_after, "circle"),
@@ -156,20 +190,33 @@ def _mark_peaks(figure: style.Sketch, info: StepInfo) -> None:
             marker={
                 "symbol": symbol,
                 "size": 13,
-                "color": [style.class_colour(i, info.target, info.predicted) for i in info.drawn],
-                "line": {"width": 2.5},
+                "color": [info.colour(i) for i in info.drawn],
+                "line": {"width": 2.5, "color": [info.colour(i) for i in info.drawn]},
             },
             hoverinfo="skip",
         )
-    last = info.v.shape[1] - 1
-    for i in info.drawn:
-        at, colour = float(info.t_max_after[i]), style.class_colour(i, info.target, info.predicted)
-        left = at > 0.85 * last
-        figure.add_annotation(
-            **style.text(at, float(info.v_max_after[i]), f"<b>{info.classes[i]}</b>", colour)
-            | {"font": {"size": 18, "color": colour}}
-            | {"xanchor": "right" if left else "left", "xshift": -12 if left else 12, "yanchor": "bottom"}
-        )
+    which = info.drawn
+    x = np.where(info.v_max_after >= info.v_max, info.t_max_after, info.t_max)[which]
+    y = np.maximum(info.v_max_after, info.v_max)[which]
+    T = info.v.shape[1]
+    for i, at, height in zip(which, x, _apart(x, y, 0.12 * T, 0.07 * span), strict=True):
+        figure.add_annotation(**_name(info, i, float(at), height, above=at < 0.9 * T))
+
+
+def _apart(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> list[float]:
+    """Heights of labels at (x, y), the lower ones moved down where they would cover one near them."""
+    placed: dict[int, float] = {}
+    for i in sorted(range(len(y)), key=lambda i: -float(y[i])):
+        beside = [placed[j] - gap for j in placed if abs(float(x[i]) - float(x[j])) < near]
+        placed[i] = min([float(y[i]), *beside])
+    return [placed[i] for i in range(len(y))]
+
+
+def _name(info: StepInfo, i: int, x: float, y: float, above: bool = False) -> dict[str, Any]:
+    """An output's name to the right of a point, or above it."""
+    colour = info.colour(i)
+    place = {"yanchor": "bottom", "yshift": 7} if above else {"xanchor": "left", "xshift": 11}
+    return style.text(x, y, f"<b>{info.classes[i]}</b>", colour) | {"font": {"size": 18, "color": colour}} | place
 
 
 def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
@@ -177,15 +224,16 @@ def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
     path = info.path
     figure = style.base(
         height,
-        xaxis={"title": {"text": "steps taken"}, "range": [0, len(path) - 0.6], "dtick": max(1, len(path) // 6)},
+        xaxis={"title": {"text": "steps"}, "range": [0, len(path) - 1], "dtick": max(1, len(path) // 6)},
         yaxis={"title": {"text": "peak v_max"}},
         hovermode="closest",
+        margin={"r": 44},
     )
     _threshold(figure, info.v_threshold)
     others = [i for i in range(len(info.classes)) if i not in info.drawn]
     for i in (*others, *info.drawn[::-1]):
         leading = i in info.drawn
-        colour = style.class_colour(i, info.target, info.predicted)
+        colour = info.colour(i)
         figure.add_scatter(
             x=np.arange(len(path)),
             y=path[:, i],
@@ -197,11 +245,10 @@ def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
             cliponaxis=False,
             hovertemplate=f"<b>{info.classes[i]}</b> after %{{x}} steps: v_max = %{{y:.3f}}<extra></extra>",
         )
-        if leading:
-            figure.add_annotation(
-                **style.text(len(path) - 1, float(path[-1, i]), f"<b>{info.classes[i]}</b>", colour)
-                | {"font": {"size": 17, "color": colour}, "xanchor": "left", "xshift": 10}
-            )
+    span = float(path.max() - path.min()) or 1.0
+    heights = _apart(np.zeros(len(info.drawn)), path[-1, info.drawn], 1, 0.11 * span)
+    for i, y in zip(info.drawn, heights, strict=True):
+        figure.add_annotation(**_name(info, i, len(path) - 1, y))
     return figure.figure()
 
 
