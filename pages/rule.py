@@ -1,43 +1,16 @@
 """The learning rule under the microscope: one training step on one digit, on a copy of the chosen model."""
 
-import numpy as np
 import streamlit as st
-import torch
 
 from pages import common, walks
 from tempotron_core import figures
-from tempotron_core.evidence import kernel_at_peak
-from tempotron_core.rule import MOST_STEPS, Lesson, Step, Walk, step, walk
+from tempotron_core.rule import MOST_STEPS, Lesson, Walk, step, walk
 
 RULES = {"tempotron rule": "linear", "squared distance": "threshold-mse", "cross-entropy": "cross-entropy"}
 RATES = tuple(f"{digit}e-{power}" for power in (6, 5, 4, 3, 2) for digit in (1, 2, 5))
 LABEL = "its true class"
 MOST = "most wrong"
 ALL = "all, summed"
-
-
-def told(view: common.View, taken: Walk, found: Step, chosen: int | None) -> figures.StepInfo:
-    before, after = found.before, found.after
-    return figures.StepInfo(
-        len(taken.lessons) + 1, found.lesson.target, view.dataset.classes, before.v.numpy(), after.v.numpy(),
-        before.v_max.numpy(), before.t_max.numpy(), after.v_max.numpy(), after.t_max.numpy(),
-        found.wrong.numpy(), found.dead.all(dim=1).numpy(), found.error.sum(dim=1).numpy(),
-        found.lesson.rule == "cross-entropy", view.model.v_threshold,
-        np.array([peaks.numpy() for peaks in taken.peaks]), chosen,
-    )  # fmt: skip
-
-
-def change(view: common.View, found: Step, output: int, j: int, neuron: int | None) -> figures.ChangeInfo:
-    name, t_max = view.dataset.classes[output], int(found.t_max[output, j])
-    name = name if view.model.k == 1 else f"tempotron {j + 1} of {name}"
-    grid = torch.arange(0, view.model.T - 0.75, 0.25)
-    peak, when = found.after.neurons[output, j].max(dim=0)
-    return figures.ChangeInfo(
-        name, found.dw[output, j].numpy(), found.before.times.numpy(), float(found.error[output, j]),
-        found.lesson.rate, t_max, int(when), grid.numpy(), kernel_at_peak(view.model, grid, t_max).numpy(),
-        float(found.predicted[output, j]), float(found.actual[output, j]),
-        float(peak - found.before.neurons[output, j].max()), bool(found.dead[output, j]), view.pixels, neuron,
-    )  # fmt: skip
 
 
 def picked(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
@@ -82,10 +55,10 @@ def learning() -> None:
         tempotron = picked("Tempotron", MOST, numbers(k), "rule_tempotron") if k > 1 else None
     lesson = Lesson(view.label if target is None else target, float(rate), RULES.get(str(rule), "linear"))
     found = step(taken.model, view.image, lesson)
-    info = told(view, taken, found, chosen)
+    info = walks.told(view, taken, found, chosen)
     if tempotron is None:
         tempotron = int(found.error[info.subject].abs().argmax())
-    one = change(view, found, info.subject, tempotron, neuron)
+    one = walks.change(view, found, info.subject, tempotron, neuron)
     place.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
     buttons(view, taken, lesson, found.moves)
     common.note(words or view.note)
@@ -107,6 +80,11 @@ def learning() -> None:
         + ". In the map :green[**green**] weights rise and :violet[**purple**] ones fall; a dot stands for all spikes "
         "of its time, the larger the more, on the kernel turned back from t_max."
     )
+    if k > 1:
+        st.caption(
+            f"Each class pools {k} tempotrons, which divide its error by the softmax of their peaks. Potentials and "
+            "peaks are those of the class, weights and kernel those of one tempotron."
+        )
 
 
 st.title("Learning rule")
