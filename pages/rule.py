@@ -11,11 +11,16 @@ RATES = tuple(f"{digit}e-{power}" for power in (6, 5, 4, 3, 2) for digit in (1, 
 LABEL = "its true class"
 MOST = "most wrong"
 ALL = "all, summed"
+WIDTH = 140
+
+
+def width() -> int:
+    return round(WIDTH * (common.PRESENT_SCALE if common.presenting() else 1))
 
 
 def picked(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
     """Which of the options was chosen; None for the first, which stands for none of them."""
-    value = st.selectbox(label, (first, *options), key=key, bind="query-params", width=140)
+    value = st.selectbox(label, (first, *options), key=key, bind="query-params", width=width())
     return options.index(value) if value in options else None
 
 
@@ -47,9 +52,9 @@ def learning() -> None:
     taken, words = walks.present(view)
     place = st.empty()
     with st.container(horizontal=True):
-        rule = st.selectbox("Rule", tuple(RULES), key="rule", bind="query-params", width=140)
+        rule = st.selectbox("Rule", tuple(RULES), key="rule", bind="query-params", width=width())
         target = picked("Teach it as", LABEL, classes, "rule_target")
-        rate = st.select_slider("Learning rate λ", RATES, "1e-3", key="rule_rate", bind="query-params", width=160)
+        rate = st.select_slider("Learning rate λ", RATES, "1e-3", key="rule_rate", bind="query-params", width=width())
         chosen = picked("Weights of", MOST, classes, "rule_output")
         neuron = picked("Tuning neuron", ALL, numbers(view.model.m), "rule_neuron")
         tempotron = picked("Tempotron", MOST, numbers(k), "rule_tempotron") if k > 1 else None

@@ -12,7 +12,7 @@ from tempotron_core.figures import style
 
 __all__ = ["StepInfo", "path_figure", "step_figure"]
 
-_MOST_DRAWN = 4
+_MOST_DRAWN = 5
 _LOUD = 0.005
 
 
@@ -50,9 +50,12 @@ class StepInfo:
 
     @property
     def pushed(self) -> list[int]:
-        """Outputs with an error, the largest first, the target before its equals."""
-        order = sorted(range(len(self.error)), key=lambda i: (-abs(float(self.error[i])), i != self.target))
-        return [i for i in order if self.error[i]]
+        """Outputs with an error: those that can learn first, then the largest, the target, the highest peaks."""
+
+        def rank(i: int) -> tuple[float, ...]:
+            return bool(self.dead[i]), -abs(float(self.error[i])), i != self.target, -float(self.v_max[i])
+
+        return sorted(np.flatnonzero(self.error).tolist(), key=rank)
 
     @property
     def subject(self) -> int:
@@ -200,7 +203,8 @@ def _mark_peaks(figure: style.Sketch, info: StepInfo, span: float) -> None:
     y = np.maximum(info.v_max_after, info.v_max)[which]
     T = info.v.shape[1]
     for i, at, height in zip(which, x, _apart(x, y, 0.12 * T, 0.07 * span), strict=True):
-        figure.add_annotation(**_name(info, i, float(at), height, above=at < 0.9 * T))
+        inside = at < 0.9 * T
+        figure.add_annotation(**_name(info, i, float(at) if inside else T - 1, height, above=inside))
 
 
 def _apart(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> list[float]:
