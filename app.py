@@ -17,6 +17,7 @@ PAGES = {
     },
     "Learn": {
         "training": ("Training", "school"),
+        "rule": ("Learning rule", "biotech"),
     },
     "Judge": {
         "results": ("Results", "target"),

@@ -190,3 +190,39 @@ def mse_loss(v_max: Array, v_threshold: float, label: Sequence[int]) -> tuple[fl
                 loss += (v_max[b, o] - v_threshold) ** 2 / batch
                 grad[b, o] = 2 * (v_max[b, o] - v_threshold) / batch
     return loss, grad
+
+
+def pooled_peaks(peaks: Sequence[float]) -> tuple[float, list[float]]:
+    """The logarithm of the mean of the exponentials, and each one's share of it."""
+    shares = [math.exp(peak - max(peaks)) for peak in peaks]
+    total = sum(shares)
+    return max(peaks) + math.log(total / len(peaks)), [share / total for share in shares]
+
+
+def rule_errors(v_max: Sequence[float], v_threshold: float, label: int, rule: str) -> list[float]:
+    """How hard a learning rule pushes each output of one sample."""
+    total = sum(math.exp(v) for v in v_max)
+    errors = []
+    for o, v in enumerate(v_max):
+        if rule == "cross-entropy":
+            errors.append((o == label) - math.exp(v) / total)
+        elif (v >= v_threshold) == (o == label):
+            errors.append(0.0)
+        else:
+            errors.append((1 if o == label else -1) * (1 if rule == "linear" else 2 * abs(v_threshold - v)))
+    return errors
+
+
+def rule_step(
+    w: NDArray[Any], table: Array, k: int, v_threshold: float, label: int, rate: float, rule: str
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """The changes [out, in] of one sample with responses [1, in, T], the errors [out], and t_max [out]."""
+    v_max, t_max = peaks(potential(w, table))
+    groups = [pooled_peaks(v_max[0, c : c + k].tolist()) for c in range(0, len(w), k)]
+    by_class = rule_errors([peak for peak, _ in groups], v_threshold, label, rule)
+    errors = np.array([error * share for error, (_, shares) in zip(by_class, groups, strict=True) for share in shares])
+    dw = np.zeros(w.shape)
+    for o in range(len(w)):
+        for i in range(w.shape[1]):
+            dw[o, i] = rate * errors[o] * table[0, i, t_max[0, o]]
+    return dw, errors, t_max[0]

@@ -3,6 +3,7 @@
 Each keeps what it shows (info) apart from how.
 """
 
+from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
@@ -32,6 +33,7 @@ from tempotron_core.figures.results import (
     confusion_figure,
     histogram_figure,
 )
+from tempotron_core.figures.rule import StepInfo, path_figure, step_figure
 from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
@@ -40,16 +42,19 @@ __all__ = [
     "MARGINS",
     "REGIMES",
     "SPIKE",
+    "ChangeInfo",
     "ComparisonInfo",
     "CurvesInfo",
     "EvidenceInfo",
     "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
+    "StepInfo",
     "TuningInfo",
     "VoltageInfo",
     "accuracy_figure",
     "cell_of_selection",
+    "change_figure",
     "class_colour",
     "class_figure",
     "columns_table",
@@ -64,14 +69,17 @@ __all__ = [
     "figure_table",
     "histogram_figure",
     "histogram_plate",
+    "kernel_figure",
     "loss_figure",
     "neurons_figure",
+    "path_figure",
     "peaks_plate",
     "pixel_of_selection",
     "pixel_raster_plate",
     "plate_page",
     "raster_info",
     "raster_plate",
+    "step_figure",
     "trace_range",
     "traces_figure",
     "tuning_figure",

@@ -89,8 +89,14 @@ class EvidenceInfo:
 
 def evidence_figure(info: EvidenceInfo, height: int = 400) -> go.Figure:
     """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values."""
-    maps = info.by_pixel
-    limit = float(np.abs(maps).max()) or 1.0
+    return pixel_map(info.by_pixel, _told(info), info.image, height)
+
+
+def pixel_map(
+    values: np.ndarray, told: list[list[str]], image: np.ndarray, height: int, quantity: str = ""
+) -> go.Figure:
+    """Values [28, 28] in diverging colours under the outline of the image; told: what a pixel says beside its value."""
+    limit = float(np.abs(values).max()) or 1.0
     figure = style.base(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
@@ -98,15 +104,22 @@ def evidence_figure(info: EvidenceInfo, height: int = 400) -> go.Figure:
         margin={"l": 0, "r": 84, "t": 4, "b": 4},
     )
     figure.add_heatmap(
-        z=np.round(maps, 5),
+        z=np.round(values, 5),
         zmin=-limit,
         zmax=limit,
         colorscale=style.DIVERGING,
-        text=_told(info),
+        text=told,
         hovertemplate="row %{y}, column %{x}: <b>%{z:+.4f}</b>%{text}<extra></extra>",
-        colorbar={"thickness": 16, "tickfont": {"size": 15}, "len": 0.9, "nticks": 5, "outlinewidth": 0},
+        colorbar={
+            "thickness": 16,
+            "tickfont": {"size": 15},
+            "len": 0.9,
+            "nticks": 5,
+            "outlinewidth": 0,
+            "title": {"text": quantity, "font": {"size": 16}},
+        },
     )
-    across, down = outline(info.image)
+    across, down = outline(image)
     figure.add_scatter(
         x=across, y=down, mode="lines", line={"color": style.INK, "width": 2}, hoverinfo="skip", cliponaxis=False
     )

@@ -1,0 +1,84 @@
+"""The learning rule in a real Chromium: steps taken, taken back, the rate changed, the view reopened from its link."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import Server, chromium, settle
+from playwright.sync_api import Browser, Page, expect
+from test_browser import chrome, headline, opened, page, server, slide, trained  # noqa: F401
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+# ruff: noqa: F811
+NUMBERS = """key => document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData
+    .filter(trace => trace.type === "scatter").map(trace => Array.from(trace.y, value => value && +value.toFixed(5)))"""
+
+
+def drawn(page: Page, key: str) -> list[list[float]]:
+    numbers: list[list[float]] = page.evaluate(NUMBERS, key)
+    return numbers
+
+
+def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome: Browser) -> None:
+    opened(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
+    first, dots = headline(page), drawn(page, "kernel")[1]
+    assert first == "Step 1: 1 output is wrong."
+    before = drawn(page, "step")
+    page.get_by_role("button", name="Step again").click()
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
+    settle(page)
+    assert drawn(page, "step") != before
+    expect(page).to_have_url(re.compile("rule_steps=1_linear_5_0.0002"))
+    page.get_by_role("button", name="10 more").click()
+    expect(page).to_have_url(re.compile(r"rule_steps=\d\d?_linear_5_0.0002"))
+    settle(page)
+    taken, seen = headline(page), drawn(page, "step")
+    assert int(taken.split(":")[0].removeprefix("Step ")) > 5
+
+    other = chrome.new_page()
+    other.goto(page.evaluate("location.href"))
+    settle(other)
+    assert headline(other) == taken
+    assert drawn(other, "step") == seen
+    other.close()
+
+    for _ in range(2):
+        page.get_by_role("button", name="Undo").click()
+        settle(page)
+    assert headline(page) != taken
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator(".stMain h2").first).to_have_text(first)
+    settle(page)
+    assert drawn(page, "step") == before
+    assert "rule_steps" not in page.url
+    slide(page, "Learning rate", 1)
+    expect(page).to_have_url(re.compile("rule_rate=5e-4"))
+    settle(page)
+    assert max(drawn(page, "kernel")[1]) == pytest.approx(2.5 * max(dots), rel=1e-3)
+
+
+def test_steps_wait_while_another_page_is_looked_at(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Learning rule", "sample=3&rule=cross-entropy")
+    page.get_by_role("button", name="Step again").click()
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
+    page.get_by_role("link", name="Voltages").click()
+    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
+    settle(page)
+    assert "rule_steps" not in page.url
+    page.get_by_role("link", name="Learning rule").click()
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
+    expect(page).to_have_url(re.compile("rule_steps=1_cross-entropy_5_0.001"))
+    page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]").click()
+    expect(page.get_by_text("Another sample was chosen")).to_be_visible()
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 1"))
+    assert page.locator("[data-testid=stAlert]").count() == 0
