@@ -14,6 +14,13 @@ from tempotron_core.figures.export import (
     figure_table,
     plate_page,
 )
+from tempotron_core.figures.inspection import (
+    InspectionInfo,
+    curves_figure,
+    kept_figure,
+    times_figure,
+    values_figure,
+)
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
     digit_plate,
@@ -43,6 +50,7 @@ __all__ = [
     "ComparisonInfo",
     "CurvesInfo",
     "EvidenceInfo",
+    "InspectionInfo",
     "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
@@ -55,6 +63,7 @@ __all__ = [
     "columns_table",
     "comparison_figure",
     "confusion_figure",
+    "curves_figure",
     "digit_figure",
     "digit_plate",
     "enlarged",
@@ -64,6 +73,7 @@ __all__ = [
     "figure_table",
     "histogram_figure",
     "histogram_plate",
+    "kept_figure",
     "loss_figure",
     "neurons_figure",
     "peaks_plate",
@@ -72,9 +82,11 @@ __all__ = [
     "plate_page",
     "raster_info",
     "raster_plate",
+    "times_figure",
     "trace_range",
     "traces_figure",
     "tuning_figure",
+    "values_figure",
     "weight_maps",
     "weights_plate",
 ]
