@@ -106,8 +106,12 @@ chosen = st.segmented_control(
 )
 # A place each: what stands in one must not be taken for what stood in the other, see common.note().
 first, second = st.container(), st.container()
-with second if chosen == KEPT else first:
-    kept_and_lost() if chosen == KEPT else one_pixel()
+if chosen == KEPT:
+    with second:
+        kept_and_lost()
+else:
+    with first:
+        one_pixel()
 with st.expander("The equations"):
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
@@ -122,7 +126,7 @@ with st.expander("The equations"):
         r"I(S;C)=H(S)+H(C)-H(S,C)"
     )
     st.caption(
-        "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. Chance is "
-        "the mean over all orders of the labels: Vinh, Epps, Bailey: Information theoretic measures for clusterings "
+        "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. Chance: "
+        "the mean over all orders of the labels; Vinh, Epps, Bailey: Information theoretic measures for clusterings "
         "comparison, 2010."
     )

@@ -11,10 +11,10 @@ from tempotron_core.inspection import IMAGES, Census, Code, census, curve_inform
 from tempotron_core.model import Model
 
 CHARTS = (
-    ("What a value becomes", "values_takeaway", figures.values_figure),
-    ("When the spikes come", "times_takeaway", figures.times_figure),
-    ("What each curve tells of the class", "curves_takeaway", figures.curves_figure),
-    ("Where it is told", "kept_takeaway", figures.kept_figure),
+    ("values", "What a value becomes", "values_takeaway", figures.values_figure),
+    ("spike_times", "When the spikes come", "times_takeaway", figures.times_figure),
+    ("curve_information", "What each curve tells of the class", "curves_takeaway", figures.curves_figure),
+    ("pixel_information", "Where it is told", "kept_takeaway", figures.kept_figure),
 )
 
 
@@ -44,7 +44,8 @@ def follow(then: Trial) -> None:
 
 
 def recommendation(advice: Advice) -> None:
-    common.takeaway(advice.words)
+    common.takeaway(advice.state)
+    st.markdown(advice.remedy)
     place = st.container(horizontal=True)
     for kind, then in (("better", advice.better), ("leaner", advice.leaner)):
         if then is not None and not (kind == "leaner" and then == advice.better):
@@ -59,18 +60,18 @@ def inspect(view: common.View, m: int, beta: float, T: int) -> None:
     counts = counted(key, view.dataset)
     code = Code(m, T, beta, model.network().kernel.rise, counts.histogram)
     info = inspected(key, counts, code)
-    metrics = st.columns(4)
-    metrics[0].metric("Different codes of 256 values", code.distinct)
-    metrics[1].metric("Spikes too late to peak", f"{code.late:.1%}")
-    metrics[2].metric("Spikes of black pixels", f"{code.background:.1%}")
-    metrics[3].metric("Class information kept", f"{info.class_kept:.1%}")
+    row = st.container(horizontal=True, horizontal_alignment="distribute")
+    row.metric("Different codes of 256 values", code.distinct, width="content")
+    row.metric("Spikes too late to peak", f"{code.late:.1%}", width="content")
+    row.metric("Spikes of black pixels", f"{code.background:.1%}", width="content")
+    row.metric("Class information kept", f"{info.class_kept:.1%}", width="content")
     recommendation(advise(m, T, beta, code.rise, counts.histogram))
-    for row in (CHARTS[:2], CHARTS[2:]):
-        for column, (title, words, figure) in zip(st.columns(2), row, strict=True):
+    for pair in (CHARTS[:2], CHARTS[2:]):
+        for column, (name, title, words, figure) in zip(st.columns(2), pair, strict=True):
             with column:
                 takeaway = getattr(info, words)
                 st.markdown(f"**{title}.** {takeaway}")
-                common.chart(figure(info), words.removesuffix("_takeaway") + "_inspected", takeaway)
+                common.chart(figure(info), name, takeaway)
     st.caption(
         f"From {counts.images:,} of the {len(view.dataset.train):,} training images"
         f"{', drawn at random' if counts.images == IMAGES else ''}, and the chosen model's tau {model.tau:g} ms and "

@@ -113,15 +113,21 @@ class Advice:
 
     @property
     def words(self) -> str:
-        """What to do, in a few sentences."""
-        return " ".join(part for part in (self._state, self._try, self._fewer) if part)
+        """How the code does and what to do, in a few sentences."""
+        return f"{self.state} {self.remedy}"
 
     @property
-    def _state(self) -> str:
+    def remedy(self) -> str:
+        """What to do."""
+        return f"{self._try} {self._fewer}".strip()
+
+    @property
+    def state(self) -> str:
+        """How the code does, in one sentence."""
         now = self.now
-        apart = "All 256 grey values keep codes of their own"
+        apart = "All 256 values keep their own codes"
         if now.distinct < VALUES:
-            apart = f"The 256 grey values make only {now.distinct} different codes"
+            apart = f"The 256 values make only {now.distinct} different codes"
         link = "and" if (now.distinct == VALUES) == (now.late == 0) else "but"
         late = f"{_share(now.late)} of the spikes come too late" if now.late else "no spike comes too late"
         return f"{apart}, {link} {late}."

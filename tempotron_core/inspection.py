@@ -53,8 +53,8 @@ _PART = 1000
 class Census:
     """How often every pixel has every value in images of every class.
 
-    below: int32 [257, V, C], images in which a pixel is darker than 0, 1, ..., 256, for the V pixels that have more than
-    one value; varying: their numbers, [V];
+    below: int32 [257, V, C], images in which a pixel is darker than 0, 1, ..., 256, for the V pixels with more than one
+    value; varying: their numbers, [V];
     histogram: int64 [256], all pixels together; labels: int64 [C], images of each class.
     log: float64 [n + 1], k log2 k; shuffled: float64 [n + 1], the sum over the classes of the mean of n_sc log2 n_sc
     for a symbol of that many images, over all orders of the labels.
@@ -80,7 +80,8 @@ class Census:
     @cached_property
     def value_information(self) -> np.ndarray:
         """What the brightness of every pixel, in LEVELS steps, tells of the class, [784] in bits, not below 0."""
-        return np.maximum(np.subtract(*information(np.arange(VALUES) * LEVELS // VALUES, self)), 0)
+        told, chance = information(np.arange(VALUES) * LEVELS // VALUES, self)
+        return np.asarray(np.maximum(told - chance, 0))
 
 
 def census(split: Split, classes: int, images: int = IMAGES, seed: int = 0) -> Census:
@@ -93,18 +94,18 @@ def census(split: Split, classes: int, images: int = IMAGES, seed: int = 0) -> C
     chosen = np.sort(np.random.default_rng(seed).permutation(len(split))[:images])
     pixels, labels = split.images.numpy()[chosen].reshape(-1, PIXELS), split.labels.numpy()[chosen]
     place = np.arange(PIXELS) * classes
-    cells = np.zeros(VALUES * PIXELS * classes, np.int32)
+    counts = np.zeros(VALUES * PIXELS * classes, np.int32)
     for start in range(0, len(chosen), _PART):
         part = slice(start, start + _PART)
         at = pixels[part].astype(np.int64) * (PIXELS * classes) + place + labels[part, None]
-        cells += np.bincount(at.reshape(-1), minlength=len(cells)).astype(np.int32)
-    cells = cells.reshape(VALUES, PIXELS, classes)
+        counts += np.bincount(at.reshape(-1), minlength=len(counts)).astype(np.int32)
+    cells = counts.reshape(VALUES, PIXELS, classes)
     by_value = cells.sum(axis=2, dtype=np.int64)
     varying = np.flatnonzero((by_value > 0).sum(axis=0) > 1)
     below = np.zeros((VALUES + 1, len(varying), classes), np.int32)
     cells[:, varying].cumsum(axis=0, out=below[1:])
-    counts, log = np.bincount(labels, minlength=classes), _log(len(chosen))
-    return Census(below, varying, by_value.sum(axis=1), counts, log, _shuffled(counts, log))
+    of_class, log = np.bincount(labels, minlength=classes), _log(len(chosen))
+    return Census(below, varying, by_value.sum(axis=1), of_class, log, _shuffled(of_class, log))
 
 
 def _log(most: int) -> np.ndarray:
@@ -143,7 +144,7 @@ def information(symbols: np.ndarray, counted: Census) -> tuple[np.ndarray, np.nd
 
 
 def _of_symbols(number: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Images of each symbol, [G, ...], for the symbol's number of each value and images below each value, [257, ...]."""
+    """Images of each symbol, [G, ...]; number: [256], the symbol of each value; below: as in Census, [257, ...]."""
     # Few runs of neighbouring values make up a symbol, and a run is one difference.
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     runs, owner = below[np.append(starts[1:], VALUES)] - below[starts], number[starts]
@@ -261,9 +262,7 @@ class Code:
         images = self.histogram.sum() / PIXELS
         value, curve = np.nonzero(self.table >= 0)
         times, weight = self.table[value, curve].astype(int), self.histogram[value] / images
-        black, other = (
-            np.bincount(times[which], weight[which], minlength=self.T) for which in (value == 0, value > 0)
-        )
+        black, other = (np.bincount(times[which], weight[which], minlength=self.T) for which in (value == 0, value > 0))
         return black, other
 
     @property

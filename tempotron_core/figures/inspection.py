@@ -25,8 +25,8 @@ class InspectionInfo:
     has the code of another that occurs; black, other: [T], mean spikes of an image at each ms, of black pixels and of
     the rest; deadline: the latest time for a spike to reach its peak, rise: what it takes to it, ms; late: share of the
     spikes after it, late_by_curve [m]; told, chance: [m], what each curve tells of the class, and what chance would
-    show, bits a pixel; spare: curves that are not needed to tell the values apart; code, value: [784], what each pixel's
-    code and value tell of the class, bits.
+    show, bits a pixel; spare: curves, from 0, that are not needed to tell the values apart; code, value: [784], what
+    each pixel's code and value tell of the class, bits.
     """
 
     spikes: np.ndarray
@@ -88,8 +88,8 @@ class InspectionInfo:
         if self.deadline < 0:
             return f"{need}: more than the window has, so every spike comes too late."
         return (
-            f"{need}: {self.late:.1%} of the spikes come too late for that, of curve {worst + 1}'s "
-            f"{self.late_by_curve[worst]:.0%}."
+            f"{need}: {self.late:.1%} of the spikes come too late for that; curve {worst + 1} is worst with "
+            f"{self.late_by_curve[worst]:.0%} of its own."
         )
 
     @property
@@ -98,12 +98,14 @@ class InspectionInfo:
         if not self.told.any():
             return "No curve tells more of the class than chance would."
         best = int(self.told.argmax())
-        words = f"Curve {best + 1} alone tells most of the class: {self.told[best]:.3f} bits a pixel"
+        words = f"Curve {best + 1} tells most of the class, {self.told[best]:.3f} bits a pixel"
         if not self.spare:
-            return f"{words}; to tell the values apart, every curve is needed."
+            return f"{words}; every curve is needed to tell the values apart."
         count, m = len(self.spare), len(self.told)
-        which = f" ({ranges([j + 1 for j in self.spare])})" if count <= 6 else ""
-        return f"{words}; without {count} of the {m} curves{which} as many values would differ."
+        which = f"{count} of the {m} curves"
+        if count <= 6:
+            which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.spare])}"
+        return f"{words}; {which} could go without merging two values."
 
     @property
     def kept_takeaway(self) -> str:
@@ -189,10 +191,18 @@ def times_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         figure.add_annotation(
             **style.text(info.deadline, 0.99, words, yref="paper", xanchor=side, yanchor="top", xshift=shift)
         )
-    for t in np.flatnonzero(every > top).tolist():
-        figure.add_annotation(
-            **style.text(t, top, f"{every[t]:,.0f} ↑", xanchor="left", yanchor="top", xshift=6, yshift=-24)
-        )
+    cut: list[int] = []
+    for t in sorted(np.flatnonzero(every > top).tolist(), key=lambda t: -every[t]):
+        if all(abs(t - other) > 0.25 * T for other in cut):
+            cut.append(t)
+            side, shift = ("right", -6) if t > T / 2 else ("left", 6)
+            words, colour = f"↑ {every[t]:,.0f}", style.PREDICTED if late[t] else style.INK
+            at = info.deadline if late[t] and info.deadline > T / 2 else t  # not across its line
+            figure.add_annotation(
+                **style.text(
+                    at, 0.99, words, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
+                )
+            )
     return figure.figure()
 
 
@@ -205,8 +215,8 @@ def curves_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         xaxis={
             "title": {"text": "tuning curve, dark to bright"},
             "range": [0.4, m + 0.6],
-            "tick0": 1,
-            "dtick": 1 if m <= 20 else 5,
+            "tick0": 0,
+            "dtick": 1 if m <= 8 else 5 if m <= 32 else 10,
         },
         yaxis={"title": {"text": "bits a pixel"}, "rangemode": "tozero"},
         barmode="stack",
@@ -215,8 +225,8 @@ def curves_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         margin={"t": 40, "l": 84},
     )
     for name, bits, colour in (
-        ("tells of the class", info.told, style.SPIKE),
-        ("chance would show", info.chance, style.MUTED),
+        ("above chance", info.told, style.SPIKE),
+        ("chance", info.chance, style.MUTED),
     ):
         figure.add_bar(
             x=number,
