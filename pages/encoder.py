@@ -34,19 +34,7 @@ def clicked() -> None:
         st.session_state["pixel"] = pixel
 
 
-def settings() -> tuple[int, float, int]:
-    """The code under the hand: m, beta, T."""
-    controls = st.columns(3)
-    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
-    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
-    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
-    return m, beta, T
-
-
-@st.fragment
-def one_pixel() -> None:
-    view = common.view()
-    m, beta, T = settings()
+def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
@@ -89,9 +77,20 @@ def one_pixel() -> None:
 
 
 @st.fragment
-def kept_and_lost() -> None:
-    m, beta, T = settings()
-    inspector.inspect(common.view(), m, beta, T)
+def encoder(chosen: str) -> None:
+    view = common.view()
+    controls = st.columns(3)
+    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
+    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
+    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
+    # A place each: what stands in one must not be taken for what stood in the other, see common.note().
+    first, second = st.container(), st.container()
+    if chosen == KEPT:
+        with second:
+            inspector.inspect(view, m, beta, T)
+    else:
+        with first:
+            one_pixel(view, m, beta, T)
 
 
 st.title("Encoder")
@@ -104,14 +103,7 @@ chosen = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-# A place each: what stands in one must not be taken for what stood in the other, see common.note().
-first, second = st.container(), st.container()
-if chosen == KEPT:
-    with second:
-        kept_and_lost()
-else:
-    with first:
-        one_pixel()
+encoder(chosen)
 with st.expander("The equations"):
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "

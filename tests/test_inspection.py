@@ -226,18 +226,20 @@ def test_spare_curves_could_all_go_and_no_other_could() -> None:
 GRID = [
     (m, T, beta) for m in (3, 4, 9, 16, 33, 64) for T in (10, 60, 100, 330, 600) for beta in (0.5, 1.0, 1.5, 2.7, 4.0)
 ]
-NUMBER = r"(\d[\d,]*)"
+NUMBER = r"(\d{1,3}(?:,\d{3})*)"
 
 
 def percent(words: str) -> float:
     return 0.0 if words == "none" else float(words.rstrip("%"))
 
 
+@pytest.mark.parametrize("rise", [RISE, 4 * RISE])
+@pytest.mark.parametrize("histogram", [MANY.histogram, np.full(256, 784)], ids=["digits", "every value as often"])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.7, 4.0])
-def test_words_are_true_and_following_them_helps(beta: float) -> None:
+def test_words_are_true_and_following_them_helps(beta: float, histogram: np.ndarray, rise: float) -> None:
     for m, T, _ in [setting for setting in GRID if setting[2] == beta]:
-        advice = advise(m, T, beta, RISE, MANY.histogram)
-        now = code_of(m, T, beta)
+        advice = advise(m, T, beta, rise, histogram)
+        now = code_of(m, T, beta, rise, histogram)
         if now.distinct < 256:
             assert f"make only {now.distinct} different codes" in advice.state
         else:
@@ -246,7 +248,7 @@ def test_words_are_true_and_following_them_helps(beta: float) -> None:
         if advice.better is None:
             assert "Try" not in advice.remedy
         else:
-            then = code_of(advice.better.m, advice.better.T, advice.better.beta)
+            then = code_of(advice.better.m, advice.better.T, advice.better.beta, rise, histogram)
             assert 3 <= then.m <= 64 and 10 <= then.T <= 600 and then.T % 10 == 0 and 0.5 <= then.beta <= 4
             assert then.distinct >= now.distinct and then.late <= now.late and then.kept >= now.kept - 1e-12
             assert then.distinct > now.distinct or now.late - then.late >= 0.01
@@ -267,7 +269,7 @@ def test_words_are_true_and_following_them_helps(beta: float) -> None:
                     round(then.spikes_an_image), round(now.spikes_an_image)
                 ]  # fmt: skip
         if advice.leaner is not None:
-            fewer = code_of(advice.leaner.m, T, beta)
+            fewer = code_of(advice.leaner.m, T, beta, rise, histogram)
             assert fewer.m < m and fewer.distinct >= now.distinct and fewer.late <= now.late
         if "weights" in advice.remedy:
             assert advice.leaner is not None

@@ -78,6 +78,8 @@ def test_figures_know_no_training() -> None:
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("evidence", ["model"]),
+        ("inspection", ["data", "model"]),
+        ("advice", ["inspection"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
