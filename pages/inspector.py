@@ -7,7 +7,7 @@ from pages import common
 from tempotron_core import figures
 from tempotron_core.advice import Advice, Trial, advise, changes, spare
 from tempotron_core.data import Dataset
-from tempotron_core.inspection import IMAGES, Census, Code, census, curve_information, pixel_information
+from tempotron_core.inspection import IMAGES, LEVELS, Census, Code, census, curve_information, pixel_information
 from tempotron_core.model import Model
 
 CHARTS = (
@@ -72,9 +72,12 @@ def inspect(view: common.View, m: int, beta: float, T: int) -> None:
                 takeaway = getattr(info, words)
                 st.markdown(f"**{title}.** {takeaway}")
                 common.chart(figure(info), name, takeaway)
+                if figure is figures.values_figure:
+                    common.note(info.bands)
     st.caption(
         f"From {counts.images:,} of the {len(view.dataset.train):,} training images"
         f"{', drawn at random' if counts.images == IMAGES else ''}, and the chosen model's tau {model.tau:g} ms and "
-        f"tau_s {model.tau_s:g} ms. {code.kept:.1%} of the entropy of a pixel's value is left in its code. How well a "
-        "network learns from a code, only a training tells."
+        f"tau_s {model.tau_s:g} ms. {code.kept:.1%} of the entropy of a pixel's value is left in its code; for what it "
+        f"tells of the class, {LEVELS} steps of brightness are compared. How well a network learns from a code, only a "
+        "training tells."
     )

@@ -345,9 +345,13 @@ def test_figures_hold_what_was_found(m: int, T: int, beta: float) -> None:
         same = np.flatnonzero(code.groups == code.groups[value])
         assert info.sizes[value] == len(same)
         assert (bands[value] == 3) == (len(same) > 1 and same[-1] - same[0] + 1 > len(same))
-    assert np.allclose(sum(np.array(trace.y) for trace in times.data), info.black + info.other, atol=2e-3)
+    total = np.zeros(T)
+    for trace in times.data:
+        np.add.at(total, np.array(trace.x, dtype=int), np.array(trace.y))
+    assert np.allclose(total, info.black + info.other, atol=2e-3)
     assert {trace.name for trace in times.data} == {"black pixels", "in time", "too late"}
     late = next(trace for trace in times.data if trace.name == "too late")
+    assert all(late.x > code.deadline)
     assert sum(late.y) / (info.black + info.other).sum() == pytest.approx(code.late, abs=1e-4)
     lines = [shape for shape in times.layout.shapes if shape.line.dash == "dash"]
     assert [line.x0 for line in lines] == ([code.deadline] if code.deadline >= 0 else [])
@@ -360,6 +364,8 @@ def test_figures_hold_what_was_found(m: int, T: int, beta: float) -> None:
 def test_takeaways_are_true(m: int, T: int, beta: float) -> None:
     info, code = info_of(MANY, m, T, beta), code_of(m, T, beta)
     assert str(code.spikes.max()) in info.values_takeaway
+    assert (info.bands is None) == (code.distinct == 256)
+    assert ("Orange" in (info.bands or "")) == bool(info.scattered.any())
     if code.distinct == 256:
         assert "no two of the 256 grey values look alike" in info.values_takeaway
     else:

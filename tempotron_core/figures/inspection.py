@@ -79,6 +79,14 @@ class InspectionInfo:
         return f"{words}, which merges {self.shared:.1%} of the pixels with others."
 
     @property
+    def bands(self) -> str | None:
+        """What the bands of the first figure mean; None where there are none."""
+        if self.sizes.max() == 1:
+            return None
+        elsewhere = " Orange bands share theirs with values elsewhere." if self.scattered.any() else ""
+        return f"Each band has one code.{elsewhere}"
+
+    @property
     def times_takeaway(self) -> str:
         """What comes too late, in one sentence."""
         need = f"A spike's effect peaks after {self.rise:.1f} ms"
@@ -177,9 +185,10 @@ def times_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         (np.where(late, 0, info.other), "in time", style.SPIKE),
         (np.where(late, every, 0), "too late", style.PREDICTED),
     ):
+        seen = counts > 0  # every bar costs the browser its time
         figure.add_bar(
-            x=time,
-            y=counts.round(3),
+            x=time[seen],
+            y=counts[seen].round(3),
             name=name,
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate=f"{name}: %{{y:.1f}} at %{{x}} ms<extra></extra>",
