@@ -1,13 +1,15 @@
-"""Gaussian tuning curves and the spikes they make of one pixel and of the whole image."""
+"""Gaussian tuning curves: the spikes they make of one pixel and of the whole image, and what that keeps and loses."""
 
 import numpy as np
 import streamlit as st
 import torch
 
-from pages import common
+from pages import common, inspector
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
+ONE_PIXEL = "One pixel"
+KEPT = "What is kept and lost"
 FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
@@ -32,15 +34,7 @@ def clicked() -> None:
         st.session_state["pixel"] = pixel
 
 
-@st.fragment
-def encoder() -> None:
-    view = common.view()
-    st.title("Encoder")
-    controls = st.columns(3)
-    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
-    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
-    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
-
+def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
@@ -82,7 +76,34 @@ def encoder() -> None:
     common.plate(counts)
 
 
-encoder()
+@st.fragment
+def encoder(chosen: str) -> None:
+    view = common.view()
+    controls = st.columns(3)
+    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
+    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
+    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
+    # A place each: what stands in one must not be taken for what stood in the other, see common.note().
+    first, second = st.container(), st.container()
+    if chosen == KEPT:
+        with second:
+            inspector.inspect(view, m, beta, T)
+    else:
+        with first:
+            one_pixel(view, m, beta, T)
+
+
+st.title("Encoder")
+chosen = st.segmented_control(
+    "View",
+    (ONE_PIXEL, KEPT),
+    default=ONE_PIXEL,
+    required=True,
+    key="view",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+encoder(chosen)
 with st.expander("The equations"):
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
@@ -92,4 +113,12 @@ with st.expander("The equations"):
         r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),"
         r"\quad t_j \geq T:\ \text{no spike}"
     )
-    st.caption("Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002.")
+    st.latex(
+        r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\qquad t_i + s^* > T-1:\ \text{too late},\qquad "
+        r"I(S;C)=H(S)+H(C)-H(S,C)"
+    )
+    st.caption(
+        "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. Chance: "
+        "the mean over all orders of the labels; Vinh, Epps, Bailey: Information theoretic measures for clusterings "
+        "comparison, 2010."
+    )

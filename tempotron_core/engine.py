@@ -153,10 +153,14 @@ class Kernel:
         return min(self.tau, self.tau_s)
 
     @property
+    def rise(self) -> float:
+        """How long after a spike K peaks, s*."""
+        return self.slow * self.fast * math.log(self.slow / self.fast) / (self.slow - self.fast)
+
+    @property
     def scale(self) -> float:
         """V0 for the slow exponential first."""
-        peak = self.slow * self.fast * math.log(self.slow / self.fast) / (self.slow - self.fast)
-        return self.v_threshold / (math.exp(-peak / self.slow) - math.exp(-peak / self.fast))
+        return self.v_threshold / (math.exp(-self.rise / self.slow) - math.exp(-self.rise / self.fast))
 
     def __call__(self, s: torch.Tensor) -> torch.Tensor:
         """K(s) in float64, 0 for negative s. Written with expm1, exact also where s or tau - tau_s is small."""

@@ -79,6 +79,8 @@ def test_figures_know_no_training() -> None:
         ("library", ["runs"]),
         ("evidence", ["model"]),
         ("rule", ["checks", "model", "recipes"]),
+        ("inspection", ["data", "model"]),
+        ("advice", ["inspection"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),

@@ -15,6 +15,13 @@ from tempotron_core.figures.export import (
     figure_table,
     plate_page,
 )
+from tempotron_core.figures.inspection import (
+    InspectionInfo,
+    curves_figure,
+    kept_figure,
+    times_figure,
+    values_figure,
+)
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
     digit_plate,
@@ -46,6 +53,7 @@ __all__ = [
     "ComparisonInfo",
     "CurvesInfo",
     "EvidenceInfo",
+    "InspectionInfo",
     "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
@@ -60,6 +68,7 @@ __all__ = [
     "columns_table",
     "comparison_figure",
     "confusion_figure",
+    "curves_figure",
     "digit_figure",
     "digit_plate",
     "enlarged",
@@ -70,6 +79,7 @@ __all__ = [
     "histogram_figure",
     "histogram_plate",
     "kernel_figure",
+    "kept_figure",
     "loss_figure",
     "neurons_figure",
     "path_figure",
@@ -80,9 +90,11 @@ __all__ = [
     "raster_info",
     "raster_plate",
     "step_figure",
+    "times_figure",
     "trace_range",
     "traces_figure",
     "tuning_figure",
+    "values_figure",
     "weight_maps",
     "weights_plate",
 ]

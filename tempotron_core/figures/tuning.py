@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["TuningInfo", "tuning_figure"]
+__all__ = ["TuningInfo", "ranges", "tuning_figure"]
 
 _INVISIBLE = 1e-3
 
@@ -51,7 +51,7 @@ class TuningInfo:
         if not silent:
             return "No curve is silent at this value."
         return (
-            f"Silent: {_ranges(silent)}. Their response is at most {limit:.2g}, so (1 − g)·T rounds to {self.T} ms, "
+            f"Silent: {ranges(silent)}. Their response is at most {limit:.2g}, so (1 − g)·T rounds to {self.T} ms, "
             "the end of the window, which counts as no spike."
         )
 
@@ -133,7 +133,7 @@ def _spaced(chosen: list[int], response: np.ndarray, gap: float) -> list[int]:
     return kept
 
 
-def _ranges(numbers: list[int]) -> str:
+def ranges(numbers: list[int]) -> str:
     """Runs of numbers in few words: 1-3, 7."""
     runs: list[list[int]] = []
     for number in numbers:

@@ -1,0 +1,49 @@
+"""What the encoding keeps and loses, in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import Server, chromium, settle
+from playwright.sync_api import Page, expect
+from test_browser import chrome, headline, opened, page, server, slide  # noqa: F401
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+
+def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:  # noqa: F811
+    opened(page, server, "Encoder", "sample=0&pixel=400&x=0.3&m=4&T=50&beta=4")
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    page.get_by_text("What is kept and lost").click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page).to_have_url(re.compile("view=What"))
+    settle(page)
+    before = headline(page)
+    assert "different codes" in before
+    slide(page, "T, window", 1)
+    expect(page).to_have_url(re.compile("T=60"))
+    settle(page)
+    assert headline(page) != before
+    left = int(re.findall(r"only (\d+) different", headline(page))[0])
+    page.get_by_role("button", name=re.compile("Set ")).first.click()
+    settle(page)
+    after = re.findall(r"only (\d+) different", headline(page))
+    assert not after or int(after[0]) > left
+    # What was drawn last is what is there: each figure is seen, and nothing of the other view is left.
+    for place in range(4):
+        expect(page.locator(".js-plotly-plot").nth(place)).to_be_visible()
+    assert page.get_by_text("Click a pixel").count() == 0
+    page.get_by_text("One pixel", exact=True).click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    settle(page)
+    assert headline(page).startswith("At x = 0.30")
+    assert page.get_by_label(re.compile("Pixel, row by row")).input_value() == "400"
+    assert page.locator("[data-testid=stMetric]").count() == 0

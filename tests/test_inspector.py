@@ -1,0 +1,129 @@
+"""The Encoder page's view of what is kept and lost, run in-process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_pages import EMBEDDED, alone, app, button, figure, ran, trainings  # noqa: F401
+
+from pages import common
+from tempotron_core import data
+from tempotron_core.advice import advise
+from tempotron_core.inspection import Code, census
+from tempotron_core.model import Model, initial_weight
+from tempotron_core.training import Settings
+
+KEPT = "What is kept and lost"
+FIGURES = ("values", "spike_times", "curve_information", "pixel_information")
+COUNTS = census(EMBEDDED.train, 10)
+
+
+def code_of(m: int, T: int, beta: float, tau: float = 15.0, tau_s: float = 3.75) -> Code:
+    model = Model(initial_weight(m, 10, 0), m=m, tau=tau, tau_s=tau_s)
+    return Code(m, T, beta, model.network().kernel.rise, COUNTS.histogram)
+
+
+def metrics(test: Any) -> list[str]:
+    return [metric.value for metric in test.metric]
+
+
+def said(test: Any) -> str:
+    return "\n".join(element.value for element in test.markdown)
+
+
+@pytest.mark.parametrize(
+    ("m", "beta", "T"), [(16, 1.5, 100), (3, 0.5, 10), (64, 4.0, 600), (64, 0.5, 10), (3, 4.0, 600), (7, 2.2, 40)]
+)
+def test_the_view_says_what_is_computed(m: int, beta: float, T: int) -> None:
+    test = ran(app("encoder", view=KEPT))
+    test.slider(key="m").set_value(m)
+    test.slider(key="beta").set_value(beta)
+    test.slider(key="T").set_value(T)
+    ran(test)
+    code = code_of(m, T, beta)
+    assert metrics(test)[:3] == [str(code.distinct), f"{code.late:.1%}", f"{code.background:.1%}"]
+    advice = advise(m, T, beta, code.rise, COUNTS.histogram)
+    assert f"#### {advice.state}" in said(test) and advice.remedy in said(test)
+    for key in FIGURES:
+        assert figure(test, key)["data"]
+    assert len(figure(test, "curve_information")["data"][0]["customdata"]) == m
+
+
+def test_only_the_chosen_view_is_drawn() -> None:
+    first = ran(app("encoder"))
+    assert not first.metric and figure(first, "tuning")
+    first.button_group(key="view").set_value(KEPT)
+    ran(first)
+    assert len(first.metric) == 4
+    assert {chart.key for chart in first.get("plotly_chart")} == set(FIGURES)
+    assert set(first.session_state["_shown"]) >= set(FIGURES)
+
+
+def test_pixel_value_and_code_stay_while_the_views_change() -> None:
+    test = app("encoder")
+    test.query_params.update({"pixel": "400", "x": "0.3", "m": "8"})
+    ran(test)
+    test.button_group(key="view").set_value(KEPT)
+    ran(test)
+    assert test.slider(key="m").value == 8
+    test.slider(key="m").set_value(9)
+    ran(test)
+    test.button_group(key="view").set_value("One pixel")
+    ran(test)
+    assert (test.number_input(key="pixel").value, test.slider(key="x").value, test.slider(key="m").value) == (
+        400,
+        0.3,
+        9,
+    )
+
+
+def test_a_recommendation_is_followed_by_its_button() -> None:
+    test = app("encoder")
+    test.query_params.update({"view": KEPT, "m": "3", "T": "50", "beta": "4"})
+    ran(test)
+    before = code_of(3, 50, 4.0)
+    better = advise(3, 50, 4.0, before.rise, COUNTS.histogram).better
+    assert better is not None
+    button(test, "Set beta 3.5 and T 100").click()
+    ran(test)
+    assert (test.slider(key="m").value, test.slider(key="beta").value, test.slider(key="T").value) == (
+        better.m, better.beta, better.T
+    )  # fmt: skip
+    assert int(metrics(test)[0]) == better.distinct > before.distinct
+    assert metrics(test)[1] == f"{better.late:.1%}"
+
+
+def test_lateness_follows_the_time_constants_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Model(initial_weight(16, 10, 0), tau=60.0, tau_s=15.0)
+    monkeypatch.setattr(common, "_model", lambda _: (slow, Settings(tau=60.0, tau_s=15.0), None))
+    test = ran(app("encoder", view=KEPT))
+    assert metrics(test)[1] == f"{code_of(16, 100, 1.5, 60.0, 15.0).late:.1%}"
+    assert metrics(test)[1] != f"{code_of(16, 100, 1.5).late:.1%}"
+    assert any("tau 60 ms and tau_s 15 ms" in caption.value for caption in test.caption)
+
+
+def test_clothes_are_looked_at_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    bright = data.Split(255 - EMBEDDED.train.images[:300], EMBEDDED.train.labels[:300] % 4)
+    clothes = replace(
+        EMBEDDED, name="FashionMNIST", train=bright, classes=("T-shirt/top", "Trouser", "Ankle boot", "never seen")
+    )
+    monkeypatch.setattr(common, "_loaded", lambda *_: clothes)
+    test = ran(app("encoder", view=KEPT))
+    counted = census(bright, 4)
+    code = Code(16, 100, 1.5, code_of(16, 100, 1.5).rise, counted.histogram)
+    assert metrics(test)[:3] == [str(code.distinct), f"{code.late:.1%}", f"{code.background:.1%}"]
+    assert any("From 300 of the 300 training images" in caption.value for caption in test.caption)
+
+
+@pytest.mark.parametrize("query", [{"view": "<script>"}, {"view": KEPT, "m": "-5", "beta": "nan", "T": "1e9"}])
+def test_garbage_in_the_link_leaves_the_view_working(query: dict[str, str]) -> None:
+    test = app("encoder")
+    test.query_params.update(query)
+    ran(test)
+    assert bool(test.metric) == (query["view"] == KEPT)
+
+
+def test_the_view_runs_alone() -> None:
+    assert len(ran(alone("encoder", view=KEPT)).metric) == 4
