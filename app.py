@@ -17,6 +17,7 @@ PAGES = {
     },
     "Learn": {
         "training": ("Training", "school"),
+        "laboratory": ("Laboratory", "science"),
     },
     "Judge": {
         "results": ("Results", "target"),

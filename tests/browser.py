@@ -23,6 +23,7 @@ PAGES = {
     "Voltages": "voltages",
     "Evidence": "evidence",
     "Training": "training",
+    "Laboratory": "laboratory",
     "Results": "results",
     "Runs": "runs",
     "Published curve": "published",

@@ -78,6 +78,8 @@ def test_figures_know_no_training() -> None:
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("evidence", ["model"]),
+        ("laboratory", ["checks", "engine"]),
+        ("capacity", ["laboratory", "results"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
