@@ -1,5 +1,8 @@
 """One tempotron alone with random patterns: learning live, and how much it can learn."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import streamlit as st
 import torch
@@ -9,35 +12,30 @@ from tempotron_core import figures
 from tempotron_core.capacity import Point, Series, Trials, recorded, tally
 from tempotron_core.laboratory import MOST_MOMENTUM, Course, Problem, trace
 
-TICK, SLICE = 0.4, 0.25
+TICK, SLICE = 0.8, 0.4
 WITHIN = (250, 1000, 4000)
 MORE = 3
 
 
 def chosen() -> Problem | None:
     """The problem on the page; None and a sentence where it does not fit."""
-    columns, default = st.columns(4), Problem()
+    default, columns = Problem(), st.columns(4)
+    with st.expander("Learning rate, time window, time constants"):
+        columns += st.columns(4)
 
-    def number(
-        column: int, label: str, low: float, high: float, value: float, step: float, key: str, form: str
-    ) -> float:
+    def asked(column: int, label: str, key: str, low: Any, high: Any, value: Any, step: Any, form: str | None) -> Any:
         return columns[column].number_input(
             label, low, high, value, step, form, key=f"lab_{key}", bind="query-params", persist_state="session"
         )
 
-    def whole(column: int, label: str, low: int, high: int, value: int, key: str, step: int = 1) -> int:
-        return columns[column].number_input(
-            label, low, high, value, step, key=f"lab_{key}", bind="query-params", persist_state="session"
-        )
-
-    alpha = number(0, "alpha, patterns an afferent", 0.05, 10.0, default.alpha, 0.25, "alpha", "%.2f")
-    afferents = whole(1, "N, afferents", 2, 1000, default.afferents, "N", 10)
-    momentum = number(2, "momentum", 0.0, MOST_MOMENTUM, default.momentum, 0.01, "momentum", "%.4f")
-    rate = number(3, "learning rate", 1e-6, 10.0, default.rate, 1e-4, "rate", "%.6f")
-    T = whole(0, "T, window in ms", 10, 5000, default.T, "T", 50)
-    tau = number(1, "tau, membrane, ms", 0.5, 500.0, default.tau, 1.0, "tau", "%.2f")
-    tau_s = number(2, "tau_s, synapse, ms", 0.1, 500.0, default.tau_s, 0.25, "tau_s", "%.2f")
-    seed = whole(3, "Seed", 0, 2**31 - 1, default.seed, "seed")
+    alpha = asked(0, "alpha, patterns an afferent", "alpha", 0.05, 10.0, default.alpha, 0.25, "%.2f")
+    afferents = asked(1, "N, afferents", "N", 2, 1000, default.afferents, 10, None)
+    momentum = asked(2, "momentum", "momentum", 0.0, MOST_MOMENTUM, default.momentum, 0.01, "%.4f")
+    seed = asked(3, "Seed", "seed", 0, 2**31 - 1, default.seed, 1, None)
+    rate = asked(4, "learning rate", "rate", 1e-6, 10.0, default.rate, 1e-4, "%.6f")
+    T = asked(5, "T, window in ms", "T", 10, 5000, default.T, 50, None)
+    tau = asked(6, "tau, membrane, ms", "tau", 0.5, 500.0, default.tau, 1.0, "%.2f")
+    tau_s = asked(7, "tau_s, synapse, ms", "tau_s", 0.1, 500.0, default.tau_s, 0.25, "%.2f")
     problem = st.empty()
     try:
         return Problem(
@@ -77,7 +75,7 @@ def told(course: Course, target: bool, shunts: bool) -> figures.PatternInfo | No
 def learning(course: Course, shunts: bool, was_active: bool) -> None:
     """The traces and the errors; while learning, a slice of it first. Cycles pass faster the more there have been."""
     if course.active:
-        course.advance(SLICE, max(4, len(course.errors) // 5))
+        course.advance(SLICE, max(8, len(course.errors) // 3))
     errors = figures.ErrorsInfo(np.array(course.errors, int), course.problem.patterns, course.problem.most_cycles)
     common.takeaway(errors.takeaway)
     for column, target in zip(st.columns(2), (True, False), strict=True):
@@ -126,6 +124,12 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
     outcome = (
         "solved" if last and last.solved else "learning" if course.active else "not solved" if last else "not tried"
     )
+    like = replace(
+        record.problem, alpha=problem.alpha, seed=problem.seed, rate=record.series[0].rate,
+        momentum=record.series[0].momentum,
+    )  # fmt: skip
+    if like != problem:
+        outcome += ", other settings"
     info = figures.CapacityInfo(
         tuple(share(name_of(each, record.series[0]), each.points, within) for each in record.series),
         share("tried here", trials.points(within), within),

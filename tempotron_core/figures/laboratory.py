@@ -96,11 +96,11 @@ def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Fi
             hovertemplate=f"{name}: {told}<extra></extra>",
         )
 
-    line(info.before, "before learning", style.MUTED, width=2)
+    line(info.before, "before", style.MUTED, width=2)
     if info.learned:
         shunts = info.shunts and info.spike is not None
         if shunts:
-            line(info.v, "without shunting", colour, since=info.spike or 0, width=2.5, dash="dot")
+            line(info.v, "unshunted", colour, since=info.spike or 0, width=2.5, dash="dot")
         line(info.shunted if shunts else info.v, "now", colour, width=3.5)
     figure.add_hline(y=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
@@ -256,9 +256,12 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     for i, each in enumerate(info.recorded):
         _points(figure, each, {"mode": "lines+markers", **looks[min(i, len(looks) - 1)]})
     figure.add_vline(x=info.alpha, line={"color": style.CHOSEN, "width": 2.5, "dash": "dash"})
-    left = info.alpha > 0.7 * furthest
+    # Where the curves leave room: below them on their way down, above them at their end.
+    left, above = info.alpha > 0.3 * furthest, info.alpha > 0.7 * furthest
     figure.add_annotation(
-        **style.text(info.alpha, 52, f"<b>this problem</b><br>{info.outcome}", style.CHOSEN, align="left")
+        **style.text(
+            info.alpha, 80 if above else 30, f"<b>this problem</b><br>{info.outcome}", style.CHOSEN, align="left"
+        )
         | {"xanchor": "right" if left else "left", "xshift": -8 if left else 8}
     )
     diamond = {"symbol": "diamond-open", "size": 17, "color": style.CHOSEN, "line": {"width": 3}}
