@@ -19,7 +19,7 @@ MORE = 3
 
 def chosen() -> Problem | None:
     """The problem on the page; None and a sentence where it does not fit."""
-    default, columns = Problem(), st.columns(4)
+    default, columns = Problem(), [*st.columns(4)]
     with st.expander("Learning rate, time window, time constants"):
         columns += st.columns(4)
 

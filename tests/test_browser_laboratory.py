@@ -19,7 +19,7 @@ if chromium() is None:
     pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 
-def told(page: Page) -> tuple[int, int]:
+def told(page: Page) -> tuple[int, int]:  # noqa: F811
     """Errors and the cycle they belong to, as the headline tells them."""
     line = page.locator(".stMain h4").first
     expect(line).to_contain_text("wrong in cycle")
