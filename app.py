@@ -18,6 +18,7 @@ PAGES = {
     "Learn": {
         "training": ("Training", "school"),
         "rule": ("Learning rule", "biotech"),
+        "laboratory": ("Laboratory", "science"),
     },
     "Judge": {
         "results": ("Results", "target"),

@@ -24,6 +24,7 @@ PAGES = {
     "Evidence": "evidence",
     "Training": "training",
     "Learning rule": "rule",
+    "Laboratory": "laboratory",
     "Results": "results",
     "Runs": "runs",
     "Published curve": "published",

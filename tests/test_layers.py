@@ -81,6 +81,8 @@ def test_figures_know_no_training() -> None:
         ("rule", ["checks", "model", "recipes"]),
         ("inspection", ["data", "model"]),
         ("advice", ["inspection"]),
+        ("laboratory", ["checks", "engine"]),
+        ("capacity", ["laboratory", "results"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),

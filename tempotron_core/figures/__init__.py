@@ -7,20 +7,16 @@ from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figu
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_selection
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
-from tempotron_core.figures.export import (
-    columns_table,
-    enlarged,
-    figure_json,
-    figure_page,
-    figure_table,
-    plate_page,
-)
-from tempotron_core.figures.inspection import (
-    InspectionInfo,
-    curves_figure,
-    kept_figure,
-    times_figure,
-    values_figure,
+from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
+from tempotron_core.figures.inspection import InspectionInfo, curves_figure, kept_figure, times_figure, values_figure
+from tempotron_core.figures.laboratory import (
+    CapacityInfo,
+    ErrorsInfo,
+    PatternInfo,
+    Share,
+    capacity_figure,
+    errors_figure,
+    pattern_figure,
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
 from tempotron_core.figures.plates import (
@@ -49,18 +45,23 @@ __all__ = [
     "MARGINS",
     "REGIMES",
     "SPIKE",
+    "CapacityInfo",
     "ChangeInfo",
     "ComparisonInfo",
     "CurvesInfo",
+    "ErrorsInfo",
     "EvidenceInfo",
     "InspectionInfo",
+    "PatternInfo",
     "PublishedInfo",
     "RasterInfo",
     "ResultsInfo",
+    "Share",
     "StepInfo",
     "TuningInfo",
     "VoltageInfo",
     "accuracy_figure",
+    "capacity_figure",
     "cell_of_selection",
     "change_figure",
     "class_colour",
@@ -72,17 +73,19 @@ __all__ = [
     "digit_figure",
     "digit_plate",
     "enlarged",
+    "errors_figure",
     "evidence_figure",
     "figure_json",
     "figure_page",
     "figure_table",
     "histogram_figure",
     "histogram_plate",
-    "kernel_figure",
     "kept_figure",
+    "kernel_figure",
     "loss_figure",
     "neurons_figure",
     "path_figure",
+    "pattern_figure",
     "peaks_plate",
     "pixel_of_selection",
     "pixel_raster_plate",

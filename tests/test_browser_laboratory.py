@@ -1,0 +1,62 @@
+"""The laboratory in a real Chromium: start, watch the errors fall, stop."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import Server, chromium, settle
+from playwright.sync_api import Page, expect
+from test_browser import LONG, chrome, opened, page, server  # noqa: F401
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+
+def told(page: Page) -> tuple[int, int]:  # noqa: F811
+    """Errors and the cycle they belong to, as the headline tells them."""
+    line = page.locator(".stMain h4").first
+    expect(line).to_contain_text("wrong in cycle")
+    found = re.match(r"([\d,]+) of [\d,]+ patterns wrong in cycle ([\d,]+)", line.inner_text())
+    assert found is not None
+    return int(found.group(1).replace(",", "")), int(found.group(2).replace(",", ""))
+
+
+def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> None:  # noqa: F811
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
+    opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
+    page.get_by_role("button", name="Start", exact=True).click()
+    first, began = told(page)
+    page.wait_for_function(
+        "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
+        " return n && Number(n[1].replace(',', '')) > began + 60; }",
+        arg=began,
+        timeout=LONG,
+    )
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    settle(page)
+    last, ended = told(page)
+    assert last < first and ended > began + 60
+    expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+    page.wait_for_timeout(1000)
+    frames.clear()
+    page.wait_for_timeout(2500)
+    assert frames == []
+    assert told(page) == (last, ended)
+
+
+def test_a_small_problem_is_solved_before_the_eyes(page: Page, server: Server) -> None:  # noqa: F811
+    opened(page, server, "Laboratory", "lab_N=30&lab_alpha=1&lab_T=200")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns right after", timeout=LONG)
+    expect(page.get_by_text(re.compile(r"^Target: fires at \d+ ms, as it should"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^Null pattern: silent"))).to_be_visible()
+    expect(page.locator(".st-key-target_pattern .scatterlayer .trace")).not_to_have_count(1)

@@ -1,0 +1,501 @@
+"""One tempotron and random patterns: the rule, shunting and the record against slow loops; the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from tempotron_core import capacity, engine, figures, laboratory
+from tempotron_core.laboratory import Course, Problem, Snapshot, draw, learn, responses, trace
+from tempotron_core.neuron import Tempotron
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = Problem(afferents=20, alpha=1.0, T=80, tau=12.0, tau_s=4.0, v_threshold=0.8, rate=0.02, momentum=0.5, seed=3)
+
+
+def afferent_loop(problem: Problem, weight: Any, times: Any, last: float = math.inf) -> list[float]:
+    """V(t) as one sum a step over the spikes up to `last`."""
+    v = []
+    for t in range(problem.T):
+        total = 0.0
+        for w, t_i in zip(weight, times, strict=True):
+            if t_i <= last:
+                total += float(w) * oracle.kernel(t - float(t_i), problem.tau, problem.tau_s, problem.v_threshold)
+        v.append(total)
+    return v
+
+
+def learning_loop(problem: Problem, cycles: int) -> tuple[list[int], list[float]]:
+    """The rule straight from its equation: errors of each cycle, and the weights after them."""
+    patterns = draw(problem)
+    w, change, all_errors = patterns.weight.double().tolist(), [0.0] * problem.afferents, []
+    for cycle in range(1, cycles + 1):
+        errors = 0
+        for p in np.random.default_rng((problem.seed, cycle)).permutation(problem.patterns):
+            times = patterns.times[p].tolist()
+            v = afferent_loop(problem, w, times)
+            t_max = max(range(problem.T), key=lambda t: v[t])
+            fired, target = v[t_max] >= problem.v_threshold, bool(patterns.target[p])
+            if fired == target:
+                continue
+            errors += 1
+            for i, t_i in enumerate(times):
+                step = oracle.kernel(t_max - t_i, problem.tau, problem.tau_s, problem.v_threshold)
+                change[i] = problem.momentum * change[i] + (1 if target else -1) * problem.rate * step
+                w[i] += change[i]
+        all_errors.append(errors)
+    return all_errors, w
+
+
+def test_the_draw_is_of_one_spike_an_afferent_and_belongs_to_the_seed() -> None:
+    patterns = draw(Problem())
+    assert patterns.times.shape == (200, 100)
+    assert float(patterns.times.min()) >= 0 and float(patterns.times.max()) < 500
+    assert float(patterns.times.mean()) == pytest.approx(250, abs=5)
+    assert 0.4 < float(patterns.target.float().mean()) < 0.6
+    assert float(patterns.weight.std()) == pytest.approx(0.01, rel=0.3)
+    assert torch.equal(patterns.times, draw(Problem()).times)
+    assert not torch.equal(patterns.times, draw(Problem(seed=1)).times)
+
+
+def test_responses_are_those_of_the_engine_and_of_the_equation() -> None:
+    problem = replace(SMALL, alpha=2.0)
+    patterns = draw(problem)
+    table = responses(problem, patterns.times)
+    for p, i in ((0, 0), (7, 3), (39, 19)):
+        alone = afferent_loop(problem, [1.0], [patterns.times[p, i]])
+        assert table[p, i].tolist() == pytest.approx(alone, abs=1e-6)
+    net = Tempotron(problem.afferents, 1, problem.T, problem.tau, problem.tau_s, problem.v_threshold)
+    net.fc.weight.data = torch.randn(1, problem.afferents, generator=torch.Generator().manual_seed(0))
+    v = net(patterns.times, "v")[:, 0]
+    assert torch.allclose(net.fc.weight @ table, v.unsqueeze(1), atol=1e-5)
+
+
+def test_a_correction_is_the_gradient_of_the_engines_peak() -> None:
+    problem = replace(SMALL, alpha=0.05, momentum=0.0)  # a single pattern
+    wrong = 0
+    for seed in range(12):
+        one = replace(problem, seed=seed)
+        patterns = draw(one)
+        after = next(learn(one))
+        weight = patterns.weight.unsqueeze(0).requires_grad_()
+        v_max = engine.peak(weight, engine.bin_spikes(patterns.times, one.T), one.kernel)
+        assert after.errors == int((v_max.item() >= one.v_threshold) != bool(patterns.target[0]))
+        if after.errors:
+            wrong += 1
+            v_max.sum().backward()
+            assert weight.grad is not None
+            step = one.rate if patterns.target[0] else -one.rate
+            assert torch.allclose(after.weight, patterns.weight + step * weight.grad[0], atol=1e-7)
+        else:
+            assert torch.equal(after.weight, patterns.weight)
+    assert 0 < wrong < 12
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99])
+def test_learning_is_the_rule(momentum: float) -> None:
+    problem = replace(SMALL, momentum=momentum, rate=0.1 * (1 - momentum))
+    found = [snapshot for snapshot, _ in zip(learn(problem), range(6), strict=False)]
+    errors, weight = learning_loop(problem, len(found))
+    assert [snapshot.errors for snapshot in found] == errors
+    assert errors[0] > 0
+    assert found[-1].weight.tolist() == pytest.approx(weight, abs=1e-5)
+
+
+def test_snapshots_stay_as_they_were_and_learning_goes_on_after_any_of_them() -> None:
+    problem = Problem(afferents=30, alpha=1.5, T=200, seed=1, most_cycles=12)
+    found, copies = [], []
+    for snapshot in learn(problem):
+        found.append(snapshot)
+        copies.append(snapshot.weight.clone())
+    assert [snapshot.cycle for snapshot in found] == list(range(1, 13))
+    assert all(torch.equal(s.weight, copy) for s, copy in zip(found, copies, strict=True))
+    again = list(learn(problem, found[4]))
+    assert [s.errors for s in again] == [s.errors for s in found[5:]]
+    assert torch.equal(again[-1].weight, found[-1].weight)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_small_problem_is_solved_and_its_solution_holds(seed: int) -> None:
+    problem = Problem(afferents=50, alpha=1.0, seed=seed)
+    *_, last = learn(problem)
+    assert last.solved and last.cycle < 400
+    assert torch.equal(last.weight, list(learn(problem))[-1].weight)
+    patterns = draw(problem)
+    fired = [trace(problem, last.weight, times).spike is not None for times in patterns.times]
+    assert fired == patterns.target.tolist()
+    assert list(learn(problem, last)) == []
+
+
+def test_momentum_solves_in_a_fraction_of_the_cycles() -> None:
+    cycles = {
+        momentum: [capacity.cycles_to_solve(Problem(50, 1.0, seed=seed, momentum=momentum)) for seed in range(4)]
+        for momentum in (0.99, 0.0)
+    }
+    with_, without = ([c or 1001 for c in cycles[momentum]] for momentum in (0.99, 0.0))
+    assert 3 * sum(with_) < sum(without)
+
+
+def test_zero_weights_never_rise_and_huge_rates_do_not_break() -> None:
+    problem = replace(SMALL, rate=10.0, momentum=laboratory.MOST_MOMENTUM, most_cycles=30)
+    *_, last = learn(problem)
+    assert bool(torch.isfinite(last.weight).all())
+    still = trace(problem, torch.zeros(problem.afferents), draw(problem).times[0])
+    assert (still.v_max, still.t_max, still.spike) == (0.0, 0, None)
+
+
+def test_shunting_is_the_equation() -> None:
+    problem = replace(SMALL, T=120)
+    patterns = draw(problem)
+    weight = 0.4 * torch.randn(problem.afferents, generator=torch.Generator().manual_seed(5))
+    spiking = 0
+    for times in patterns.times:
+        found = trace(problem, weight, times)
+        v = afferent_loop(problem, weight, times)
+        assert found.v.tolist() == pytest.approx(v, abs=1e-5)
+        assert found.v_max == pytest.approx(max(v), abs=1e-5)
+        assert found.t_max == v.index(max(v))
+        reached = [t for t in range(problem.T) if v[t] >= problem.v_threshold]
+        assert found.spike == (reached[0] if reached else None)
+        if found.spike is None:
+            assert torch.equal(found.shunted, found.v)
+            continue
+        spiking += 1
+        assert found.shunted.tolist() == pytest.approx(afferent_loop(problem, weight, times, found.spike), abs=1e-5)
+        assert torch.allclose(found.shunted[: found.spike + 1], found.v[: found.spike + 1], atol=1e-6)
+        assert bool((found.shunted[found.spike + 60 :].abs() < 0.1).all())  # back to rest
+    assert 0 < spiking < problem.patterns
+
+
+def test_a_course_learns_in_slices_what_learning_at_once_does() -> None:
+    problem = Problem(afferents=30, alpha=1.0, T=200, seed=2)
+    *_, whole = learn(problem)
+    course = Course(problem)
+    course.advance(10)
+    assert (course.active, course.over, course.errors) == (False, False, [])
+    assert torch.equal(course.weight, draw(problem).weight)
+    course.start()
+    course.advance(10, cycles=3)
+    assert len(course.errors) == 3 and course.active
+    course.advance(0)
+    assert len(course.errors) == 4
+    course.stop()
+    course.advance(10)
+    assert len(course.errors) == 4 and not course.active
+    course.start()
+    course.advance(60)
+    assert course.over and not course.active
+    assert course.snapshot is not None
+    assert (course.snapshot.cycle, course.snapshot.errors) == (whole.cycle, 0) == (len(course.errors), 0)
+    assert torch.equal(course.weight, whole.weight)
+    course.start()
+    assert not course.active
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"afferents": 0}, "afferents: expected an integer of at least 1"),
+        ({"alpha": 0.0}, "alpha: expected a finite number above 0"),
+        ({"alpha": math.nan}, "alpha"),
+        ({"rate": -1.0}, "rate"),
+        ({"momentum": 1.0}, "momentum: expected 0 to 0.9999, got 1"),
+        ({"momentum": math.nan}, "momentum"),
+        ({"tau": 15.0, "tau_s": 15.0}, "two different time constants"),
+        ({"seed": -1}, "seed"),
+        ({"T": 0}, "T"),
+        ({"afferents": 1000, "T": 1000}, "got 7,629 MiB; with this N and this T choose an alpha up to 0.03"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_sentence(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Problem(**more)
+
+
+def test_the_nearest_that_fits_does_fit() -> None:
+    with pytest.raises(ValueError, match="up to") as refused:
+        Problem(afferents=200, alpha=5.0)
+    Problem(afferents=200, alpha=float(str(refused.value).rstrip(".").rsplit(" ", 1)[1]))
+
+
+# The capacity curve
+
+
+def test_the_command_records_what_it_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "_SERIES", ((4.7e-4, 0.99, (0.5, 4.0)), (4.7e-4, 0.0, (0.5,))))
+    output = tmp_path / "record.json"
+    command = ["--seeds", "2", "--most-cycles", "60", "--afferents", "20", "-T", "200", "--output", str(output)]
+    assert capacity.main(command) == 0
+    record = json.loads(output.read_text())
+    assert record["settings"] == {
+        "afferents": 20, "T": 200, "tau": 15.0, "tau_s": 3.75, "v_threshold": 1.0, "most_cycles": 60,
+    }  # fmt: skip
+    assert record["seeds"] == 2
+    for series in record["series"]:
+        for point in series["points"]:
+            assert point["cycles"] == [
+                capacity.cycles_to_solve(
+                    Problem(20, point["alpha"], 200, rate=series["rate"], momentum=series["momentum"], seed=seed,
+                            most_cycles=60)
+                )
+                for seed in range(2)
+            ]  # fmt: skip
+            assert point["problems"] == 2
+            assert point["solved"] == sum(cycles is not None for cycles in point["cycles"])
+    assert capacity.main(["--afferents", "0", "--output", str(output)]) == 2
+
+
+def test_the_record_tells_what_is_claimed() -> None:
+    record = capacity.recorded()
+    assert (record.problem.afferents, record.problem.T, record.problem.most_cycles) == (100, 500, 4000)
+    first, slow, fast = record.series
+    assert (first.rate, first.momentum, slow.rate, slow.momentum) == (4.7e-4, 0.99, 4.7e-4, 0.0)
+    shares = {point.alpha: capacity.tally(point, 4000) for point in first.points}
+    assert all(each.problems == record.seeds >= 5 for each in shares.values())
+    assert shares[2.0].solved == shares[2.0].problems
+    assert shares[2.5].solved > 0
+    assert shares[3.5].solved < shares[2.5].solved
+    plain = {point.alpha: capacity.tally(point, 4000) for point in slow.points}
+    assert plain[2.0].solved < shares[2.0].solved
+    assert fast.momentum == 0 and fast.rate == pytest.approx(100 * first.rate)
+
+
+def test_one_recorded_problem_is_solved_again_in_as_many_cycles() -> None:
+    record = capacity.recorded()
+    point = next(point for point in record.series[0].points if point.alpha == 1.0)
+    again = replace(record.problem, alpha=1.0, rate=record.series[0].rate, momentum=record.series[0].momentum)
+    assert capacity.cycles_to_solve(again) == point.cycles[0]
+
+
+def test_a_share_counts_what_is_solved_in_time() -> None:
+    point = capacity.Point(2.0, (10, None, 300, 4000))
+    assert [capacity.tally(point, within).solved for within in (9, 10, 300, 5000)] == [0, 1, 2, 3]
+    counted = capacity.tally(point, 300)
+    assert (counted.low, counted.high) == pytest.approx((0.150, 0.850), abs=1e-3)
+
+
+def few(alpha: float = 0.5) -> capacity.Capacity:
+    problem = Problem(afferents=20, alpha=alpha, T=100)
+    return capacity.Capacity(problem, 3, "", (capacity.Series(4.7e-4, 0.99, (capacity.Point(0.5, (5, 6, 7)),)),))
+
+
+def test_trials_go_on_from_the_record_with_new_seeds_and_can_be_stopped() -> None:
+    trials = capacity.Trials(few())
+    assert not trials.active and trials.stands == "" and trials.points(100) == ()
+    trials.add(0.5, 100, 2)
+    trials.add(0.5, 100, 1)
+    assert trials.active
+    while trials.active:
+        trials.advance(60)
+    (point,) = trials.points(100)
+    assert point.cycles == tuple(
+        capacity.cycles_to_solve(replace(few().problem, seed=seed, most_cycles=100)) for seed in (3, 4, 5)
+    )
+    trials.add(4.0, 2, 3)
+    trials.advance(0)
+    assert "Trying alpha 4: " in trials.stands and trials.stands.endswith("2 more to come")
+    trials.stop()
+    assert not trials.active
+    trials.add(4.0, 2, 1)
+    while trials.active:
+        trials.advance(60)
+    assert [p.alpha for p in trials.points(2)] == [0.5, 4.0]
+    assert [p.alpha for p in trials.points(100)] == [0.5]  # given up too early to count as unsolved in so many
+
+
+# The figures
+
+
+def pattern(v: list[float], target: bool, shunts: bool = True, learned: bool = True) -> figures.PatternInfo:
+    potential = np.array(v)
+    spike = next((t for t, value in enumerate(v) if value >= 1), None)
+    shunted = potential.copy()
+    if spike is not None:
+        shunted[spike + 1 :] *= 0.25
+    return figures.PatternInfo(target, 0.1 * potential, potential, shunted, spike, 1.0, learned, shunts)
+
+
+FIRES, SILENT = [0.0, 0.5, 1.1, 1.4, 0.2], [0.0, 0.5, 0.9, 0.3, 0.2]
+
+
+def test_pattern_words_follow_the_potential() -> None:
+    assert pattern(FIRES, True).takeaway == "Target: fires at 2 ms, as it should."
+    assert pattern(FIRES, False).takeaway == "Null pattern: fires at 2 ms, but it should not."
+    assert pattern(SILENT, True).takeaway == "Target: silent, peaks at 0.90, but it should fire."
+    assert pattern(SILENT, False).takeaway == "Null pattern: silent, peaks at 0.90, as it should be."
+    assert "never rises" in pattern([0.0, -1.0], False).takeaway
+
+
+def test_pattern_figure_draws_what_is_shunted_as_a_dotted_line() -> None:
+    info = pattern(FIRES, True)
+    drawn = {trace.name: trace for trace in figures.pattern_figure(info, 5).data if trace.name}
+    assert list(drawn) == ["before", "unshunted", "now"]
+    assert np.allclose(drawn["before"].y, info.before)
+    assert np.allclose(drawn["now"].y, info.shunted)
+    assert drawn["unshunted"].line.dash == "dot"
+    assert (list(drawn["unshunted"].x), list(drawn["unshunted"].y)) == ([2, 3, 4], FIRES[2:])
+    mark = figures.pattern_figure(info, 5).data[-1]
+    assert (mark.x[0], mark.y[0], mark.marker.symbol) == (2, 1.1, "diamond")
+    plain = {trace.name for trace in figures.pattern_figure(pattern(FIRES, True, shunts=False), 5).data if trace.name}
+    assert plain == {"before", "now"}
+    silent = figures.pattern_figure(pattern(SILENT, True), 5).data[-1]
+    assert (silent.x[0], silent.marker.symbol) == (2, "circle-open")
+    first = figures.pattern_figure(pattern(FIRES, True, learned=False), 5)
+    assert [trace.name for trace in first.data] == ["before"]
+    assert "None among" in figures.pattern_figure(None, 5).layout.annotations[0].text
+
+
+def test_errors_words_and_figure() -> None:
+    def info(*errors: int, most: int = 100) -> figures.ErrorsInfo:
+        return figures.ErrorsInfo(np.array(errors, int), 200, most)
+
+    assert "press Start" in info().takeaway
+    assert info(9, 4, 0).takeaway == "All 200 patterns right after 3 cycles."
+    assert info(9, 4, 6).takeaway == "6 of 200 patterns wrong in cycle 3, 4 at best (cycle 2)."
+    assert info(9, 4, 3, most=3).takeaway == "3 of 200 patterns wrong in cycle 3: given up."
+    line, end = figures.errors_figure(info(9, 4, 6)).data
+    assert (list(line.x), list(line.y), end.x[0], end.y[0]) == ([1, 2, 3], [9, 4, 6], 3, 6)
+    assert len(figures.errors_figure(info(*range(4000, 0, -1))).to_json()) < 50_000
+    assert "will appear" in figures.errors_figure(info()).layout.annotations[0].text
+
+
+def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.Share:
+    counts = [capacity.Tally(a, s, problems, s / problems / 2, 1.0) for a, s in zip(alpha, solved, strict=True)]
+    return figures.Share(name, *(np.array([getattr(c, of) for c in counts]) for of in capacity.Tally.__annotations__))
+
+
+def test_capacity_words_and_figure() -> None:
+    none = share("tried here", [], [])
+    info = figures.CapacityInfo(
+        (share("momentum", [1, 2, 3], [10, 8, 4]), share("none", [1], [3])), none, 2.0, 99, "solved"
+    )
+    assert info.half == pytest.approx(2.75)
+    assert info.takeaway == "Half of the problems are solved within 99 cycles at about 2.8 patterns an afferent."
+    tried = replace(info, live=share("tried here", [2.25], [2], 3))
+    assert tried.takeaway.endswith("Tried here: 2 of 3 solved.")
+    assert replace(info, recorded=()).half is None
+    assert figures.CapacityInfo((share("m", [1, 2], [10, 10]),), none, 1, 1, "").half is None
+    assert figures.CapacityInfo((share("m", [1, 2], [2, 0]),), none, 1, 1, "").half is None
+    figure = figures.capacity_figure(tried)
+    assert [trace.name for trace in figure.data] == ["momentum", "none", "tried here"]
+    assert list(figure.data[0].y) == [100, 80, 40]
+    assert list(figure.data[0].error_y.arrayminus) == [50, 40, 20]
+    assert figure.data[2].marker.symbol == "diamond-open" and list(figure.data[2].x) == [2.25]
+    assert figure.layout.shapes[0].x0 == 2.0
+    assert "solved" in figure.layout.annotations[0].text
+    assert "will appear" in figures.capacity_figure(figures.CapacityInfo((), none, 1, 1, "")).layout.annotations[0].text
+
+
+# The page
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "pages/laboratory.py"), default_timeout=60)
+    for key, value in query.items():
+        test.query_params[f"lab_{key}"] = value
+    return ran(test)
+
+
+def ran(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    next(button for button in test.button if button.label == label).click()
+    return ran(test)
+
+
+def headline(test: AppTest) -> str:
+    return next(str(line.value) for line in test.markdown if line.value.startswith("####"))
+
+
+def test_the_page_learns_a_small_problem_to_its_end() -> None:
+    test = page(N="30", alpha="1", T="200", seed="2")
+    assert "30 patterns" in headline(test)
+    press(test, "Start")
+    course = test.session_state["lab_course"]
+    for _ in range(60):
+        if not course.active:
+            break
+        ran(test)
+    assert course.over
+    assert headline(test) == f"#### All 30 patterns right after {len(course.errors)} cycles."
+    *_, whole = learn(course.problem)
+    assert torch.equal(course.weight, whole.weight)
+    for name in ("Target: fires", "Null pattern: silent"):
+        assert any(name in line.value for line in test.markdown)
+    press(test, "Reset")
+    assert "Nothing learned yet" in headline(test)
+    assert test.session_state["lab_course"].errors == []
+
+
+def test_the_page_stops_and_goes_on_and_begins_anew_with_another_problem() -> None:
+    test = press(page(alpha="3"), "Start")
+    press(test, "Stop")
+    course = test.session_state["lab_course"]
+    done = len(course.errors)
+    assert done > 0 and not course.active
+    ran(test)
+    assert len(course.errors) == done
+    press(test, "Start")
+    assert len(course.errors) > done
+    test.number_input(key="lab_seed").set_value(1)
+    ran(test)
+    assert test.session_state["lab_course"].problem.seed == 1
+    assert not test.session_state["lab_course"].active
+
+
+def test_the_page_tries_more_problems() -> None:
+    test = page()
+    test.session_state["lab_trials"] = capacity.Trials(few())
+    test.number_input(key="lab_try").set_value(0.5)
+    ran(test)
+    press(test, "Try 3 more")
+    trials = test.session_state["lab_trials"]
+    for _ in range(60):
+        if not trials.active:
+            break
+        ran(test)
+    ran(test)
+    assert any("Tried here: 3 of 3 solved." in line.value for line in test.markdown)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {
+            "alpha": "nan",
+            "N": "-3",
+            "T": "1e99",
+            "momentum": "<b>",
+            "rate": "",
+            "seed": "x",
+            "shunts": "?",
+            "tau": "inf",
+        },
+        {"alpha": "10", "N": "1000", "T": "5000"},
+        {"tau": "5", "tau_s": "5"},
+        {"alpha": "0.05", "N": "2", "T": "10"},
+    ],
+)
+def test_a_link_with_anything_in_it_leaves_the_page_working(query: dict[str, str]) -> None:
+    test = page(**query)
+    assert len(test.warning) <= 1
+    if not test.warning:
+        press(test, "Start")
+
+
+def test_a_snapshot_of_a_solved_problem_says_so() -> None:
+    nothing = torch.zeros(1)
+    assert Snapshot(1, 0, nothing, nothing).solved and not Snapshot(1, 2, nothing, nothing).solved
