@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -156,6 +157,13 @@ def _model(name: str) -> tuple[Model, Settings, str | None]:
     early = ended and finished is None
     words = "No run has finished yet: these are the live weights of the one in progress."
     return model, status.settings, words if early else None
+
+
+def identity(model: Model, dataset: data.Dataset) -> str:
+    """What tells a model and a data set from all others, as a key of what is kept of them."""
+    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
+    content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
+    return f"{content} {constants} {dataset.name} {len(dataset.test)} {choice('dir')}"
 
 
 def runs_directory() -> str:

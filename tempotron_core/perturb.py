@@ -10,7 +10,6 @@ a spike once dropped stays dropped.
 
 from __future__ import annotations
 
-import math
 import numbers
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,7 +64,7 @@ class Perturbation:
             what = f"{name}: expected a {'whole ' if whole else ''}number from {low:g} to {high:g} {unit}".rstrip()
             if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
                 raise TypeError(f"{what}, got {type(value).__name__}; pass a number.")
-            if not math.isfinite(value) or not low <= value <= high:
+            if not low <= float(value) <= high:
                 raise ValueError(f"{what}, got {value:g}; choose one of these.")
 
     @property

@@ -79,6 +79,8 @@ def test_figures_know_no_training() -> None:
         ("library", ["runs"]),
         ("evidence", ["model"]),
         ("sharing", ["training"]),
+        ("drawing", []),
+        ("perturb", ["data", "model"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
         ("train", ["data", "parallel", "recipes", "runs", "training"]),

@@ -22,6 +22,7 @@ from tempotron_core.figures.perturb import (
     moved_info,
     perturbed_figure,
     robustness_figure,
+    waiting_figure,
 )
 from tempotron_core.figures.plates import (
     digit_plate,
@@ -91,6 +92,7 @@ __all__ = [
     "trace_range",
     "traces_figure",
     "tuning_figure",
+    "waiting_figure",
     "weight_maps",
     "weights_plate",
 ]

@@ -10,7 +10,15 @@ import plotly.graph_objects as go
 from tempotron_core.figures import style
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
 
-__all__ = ["MovedInfo", "PerturbedInfo", "RobustnessInfo", "moved_info", "perturbed_figure", "robustness_figure"]
+__all__ = [
+    "MovedInfo",
+    "PerturbedInfo",
+    "RobustnessInfo",
+    "moved_info",
+    "perturbed_figure",
+    "robustness_figure",
+    "waiting_figure",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +35,11 @@ class PerturbedInfo:
         return self.clean.tied != self.now.tied or (not self.now.tied and self.clean.predicted != self.now.predicted)
 
     @property
+    def colour(self) -> str:
+        """Of the headline: that of the true class where it is named, that of the predicted one where not."""
+        return "blue" if self.now.predicted == self.now.true and not self.now.tied else "orange"
+
+    @property
     def headline(self) -> str:
         """What has become of the decision, in one sentence."""
         clean, now = self.clean, self.now
@@ -40,6 +53,11 @@ class PerturbedInfo:
         before, after = ("a tie" if info.tied else info.classes[info.predicted] for info in (clean, now))
         verb = "Tips back" if not now.tied and now.predicted == now.true else "Tips over"
         return f"{verb}: {before} → {after} with {self.how}; {margins}."
+
+
+def waiting_figure(words: str, height: int = 400) -> go.Figure:
+    """An empty figure that says what is waited for."""
+    return style.empty(height, words)
 
 
 def perturbed_figure(info: PerturbedInfo, height: int = 400) -> go.Figure:
@@ -144,6 +162,12 @@ class RobustnessInfo:
     def clean(self) -> float:
         """Accuracy without any of it."""
         return float(self.accuracy[self.strengths.index(0)])
+
+    @property
+    def clean_words(self) -> str:
+        """The interval without any of it, in words."""
+        low, high = self.intervals[self.strengths.index(0)]
+        return f"{low:.1%} to {high:.1%} at zero"
 
     @property
     def half(self) -> float | None:
