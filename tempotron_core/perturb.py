@@ -113,7 +113,7 @@ class Kind:
 
     def told(self, now: Perturbation) -> str:
         """How strong it is now, in words."""
-        return self.words.format(f"{self.present(now):.3g}")
+        return self.words.format(f"{self.present(now):.3g}".replace("-", "−"))
 
 
 _SHIFTS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
@@ -121,14 +121,14 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("jitter", "jitter", "jitter, standard deviation, ms", "{} ms jitter", (0, 1, 2, 4, 6, 8, 12, 16, 20)),
-        Kind("drop", "drop", "spikes lost, %", "{} % of spikes lost", (0, 10, 20, 30, 40, 50, 60, 75, 90), 100.0),
+        Kind("drop", "drop", "spikes lost, %", "{}% of spikes lost", (0, 10, 20, 30, 40, 50, 60, 75, 90), 100.0),
         Kind("delay", "delay", "delay, ms", "{} ms delay", (0, 2, 4, 6, 8, 10, 15, 20, 40)),
         Kind(
             "noise", "noise", "pixel noise, standard deviation of 255", "noise {}", (0, 5, 10, 20, 30, 40, 60, 80, 100)
         ),
         Kind("shift right", "shift_x", "shift to the right, pixels", "shift right {} px", _SHIFTS),
         Kind("shift down", "shift_y", "shift down, pixels", "shift down {} px", _SHIFTS),
-        Kind(TOGETHER, "", "% of all that is set", "{} % of all set", (0, 25, 50, 75, 100, 125, 150, 175, 200), 100.0),
+        Kind(TOGETHER, "", "% of all that is set", "{}% of all set", (0, 25, 50, 75, 100, 125, 150, 175, 200), 100.0),
     )
 }
 """What a robustness curve can be drawn against, by name."""

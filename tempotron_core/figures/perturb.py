@@ -54,6 +54,11 @@ class PerturbedInfo:
         verb = "Tips back" if not now.tied and now.predicted == now.true else "Tips over"
         return f"{verb}: {before} → {after} with {self.how}; {margins}."
 
+    @property
+    def legend(self) -> str:
+        """What the lines are, in words."""
+        return "Solid: the potentials now; dotted: before." if self.how else ""
+
 
 def waiting_figure(words: str, height: int = 400) -> go.Figure:
     """An empty figure that says what is waited for."""
@@ -170,18 +175,21 @@ class RobustnessInfo:
         return f"{low:.1%} to {high:.1%} at zero"
 
     @property
+    def at(self) -> float:
+        """The strength that is spoken of: the present one, the last one without any."""
+        return min(max(self.present, self.strengths[0]), self.strengths[-1]) or self.strengths[-1]
+
+    @property
     def half(self) -> float | None:
-        """The weakest strength at which half of the clean lead over chance is gone; None where it never is."""
+        """The strength, on that side of 0, at which half of the clean lead over guessing is gone; None for none."""
         level, zero = (self.clean + self.chance) / 2, self.strengths.index(0)
-        found = []
-        for step, way in ((1, range(zero, len(self.strengths) - 1)), (-1, range(zero, 0, -1))):
-            for i in way:
-                here, there = self.accuracy[i], self.accuracy[i + step]
-                if there <= level:
-                    share = (here - level) / (here - there) if here > there else 0.0
-                    found.append(self.strengths[i] + share * (self.strengths[i + step] - self.strengths[i]))
-                    break
-        return min(found, key=abs, default=None)
+        step, end = (1, len(self.strengths) - 1) if self.at > 0 else (-1, 0)
+        for i in range(zero, end, step):
+            here, there = float(self.accuracy[i]), float(self.accuracy[i + step])
+            if there <= level:
+                share = (here - level) / (here - there) if here > there else 0.0
+                return self.strengths[i] + share * (self.strengths[i + step] - self.strengths[i])
+        return None
 
     @property
     def takeaway(self) -> str:
@@ -189,14 +197,19 @@ class RobustnessInfo:
         low, _ = self.intervals[self.strengths.index(0)]
         if low <= self.chance:
             return f"At {self.clean:.1%} without any {self.name} the network is no better than guessing."
-        at = self.present or self.strengths[-1]
-        there = float(np.interp(at, self.strengths, self.accuracy))
-        about = "" if at in self.strengths else "about "
+        there = float(np.interp(self.at, self.strengths, self.accuracy))
+        about = "" if self.at in self.strengths else "about "
         verb = "falls" if there < low else "rises" if there > self.clean else "holds"
-        words = f"Accuracy {verb}: {self.clean:.1%} → {about}{there:.1%} at {self.words.format(f'{at:g}')}"
-        if self.half is None:
-            return f"{words}; half of its lead over guessing outlasts all strengths shown."
-        return f"{words}; half of its lead over guessing is gone at {self.words.format(f'{self.half:.2g}')}."
+        words = f"Accuracy {verb}: {self.clean:.1%} → {about}{there:.1%} at {self._told(self.at)}"
+        if self.half is not None:
+            return f"{words}; half of its lead over guessing is gone at {self._told(self.half)}."
+        end = self.strengths[-1 if self.at > 0 else 0]
+        return f"{words}; more than half of its lead over guessing is left at {self._told(end)}."
+
+    def _told(self, strength: float) -> str:
+        return self.words.format(f"{strength:.2g}" if strength != round(strength) else f"{strength:g}").replace(
+            "-", "−"
+        )
 
 
 def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
@@ -208,7 +221,7 @@ def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
         height,
         xaxis={"title": {"text": info.axis}, "range": [x[0] - 0.02 * span, x[-1] + 0.02 * span]},
         yaxis={"title": {"text": "test accuracy, %"}, "range": [0, 102]},
-        margin={"r": 24},
+        margin={"r": 24, "t": 30},
     )
     figure.add_scatter(
         x=x + x[::-1],
@@ -235,11 +248,7 @@ def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
     )
     if x[0] <= info.present <= x[-1]:
         figure.add_vline(x=info.present, line={"color": style.CHOSEN, "width": 3})
-        right = info.present > x[0] + 0.8 * span
         figure.add_annotation(
-            **style.text(
-                info.present, 0.04, "set now", style.CHOSEN, yref="y domain", xanchor="right" if right else "left",
-                xshift=-6 if right else 6, yanchor="bottom",
-            )
-        )  # fmt: skip
+            **style.text(info.present, 1, "set now", style.CHOSEN, yref="y domain", yanchor="bottom"),
+        )
     return figure.figure()
