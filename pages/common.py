@@ -375,7 +375,10 @@ def decision_numbers(info: VoltageInfo) -> str:
 def spike_numbers(times: np.ndarray) -> str:
     """Spike times [784, m] as CSV, a row a spike."""
     pixel, neuron = np.nonzero(times >= 0)
-    return figures.columns_table({"pixel": pixel, "neuron": neuron + 1, "time_ms": times[pixel, neuron].astype(int)})
+    when = times[pixel, neuron]
+    whole = bool((when == when.round()).all())
+    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": when.astype(int) if whole else when.round(3)}
+    return figures.columns_table(columns)
 
 
 def pixel_numbers(image: np.ndarray) -> str:

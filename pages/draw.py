@@ -14,7 +14,7 @@ from tempotron_core.perturb import Perturbation, image_under, times_under
 
 TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
 UNKNOWN = "not said"
-SIDE, STROKE = 280, 24  # in a box of 200 such a stroke becomes as wide as MNIST's
+SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
 SLIDERS = {
     "jitter": ("Jitter, ms", 0.0, 20.0, 0.5, "Every spike moves by a random time of this standard deviation."),
     "drop": ("Spikes lost, %", 0, 90, 5, "Each spike is lost with this probability."),

@@ -8,7 +8,6 @@ anti-aliasing of that step, then placed in 28 x 28 by their centre of mass).
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +46,7 @@ def read_picture(content: bytes) -> np.ndarray:
     """
     wanted = f"expected a picture ({', '.join(FORMATS)})"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the bound below is far under the one that Pillow warns of
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large("far more") from None
     except Exception as error:
