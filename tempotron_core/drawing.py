@@ -44,14 +44,14 @@ def read_picture(content: bytes) -> np.ndarray:
     At most 1,024 pixels a side are kept. Raises DrawingError for what is no picture, damaged, or too large; the size
     is read from the header, before anything is decoded.
     """
-    wanted = f"expected a picture ({', '.join(FORMATS)})"
+    wanted = f"expected one in {', '.join(FORMATS)}"
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large("far more") from None
     except Exception as error:
         raise DrawingError(
-            f"picture: {wanted}, got {len(content):,} bytes of something else; choose another."
+            f"Picture: {wanted}, got {len(content):,} bytes of something else; choose another."
         ) from error
     width, height = picture.size
     if width * height > MOST_PIXELS or max(width, height) > LONGEST:
@@ -60,13 +60,13 @@ def read_picture(content: bytes) -> np.ndarray:
         return _decoded(picture)
     except Exception as error:
         raise DrawingError(
-            f"picture: expected a whole {picture.format} file, got a damaged one; save it again or choose another."
+            f"Picture: expected a whole {picture.format} file, got a damaged one; save it again or choose another."
         ) from error
 
 
 def _too_large(size: str) -> DrawingError:
     return DrawingError(
-        f"picture: expected at most {LONGEST:,} pixels a side and {MOST_PIXELS / 1e6:.0f} million in all, got {size}; "
+        f"Picture: expected at most {LONGEST:,} pixels a side and {MOST_PIXELS / 1e6:.0f} million in all, got {size}; "
         "make it smaller first."
     )
 
@@ -103,7 +103,7 @@ def normalise(picture: np.ndarray, inverted: bool | None = None) -> Drawn:
     ink = (background - grey if inverted else grey - background) - 6 * unevenness
     if ink.max() < _LEAST:
         raise DrawingError(
-            "picture: expected a digit that stands out from its background, got none; draw or choose one."
+            "Picture: expected a digit that stands out from its background, got none; draw or choose one."
         )
     ink = np.clip(ink / ink.max(), 0, 1)
     return Drawn(_centred(_boxed(ink)), inverted)
@@ -119,7 +119,7 @@ def _grey(picture: np.ndarray) -> np.ndarray:
         or (len(shape) == 3 and shape[2] not in (3, 4))
     ):
         raise ValueError(
-            f"picture: expected uint8 [h, w], [h, w, 3] or [h, w, 4], got {picture.dtype} {list(shape)}; convert it."
+            f"Picture: expected uint8 [h, w], [h, w, 3] or [h, w, 4], got {picture.dtype} {list(shape)}; convert it."
         )
     if len(shape) == 2:
         return picture.astype(np.float32)

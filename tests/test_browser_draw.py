@@ -86,7 +86,7 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     expect(page.locator(".stMain h2").first).to_contain_text("Reads ")
     expect(page.get_by_text("It is dark on light, so it was inverted")).to_be_visible()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
-    expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("expected a picture")
+    expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")
     expect(page.locator(".stMain [data-testid=stAlert]")).to_have_count(1)
     assert headline(page) == "Upload a picture, and the network reads it"
 

@@ -134,7 +134,7 @@ def test_an_uploaded_digit_is_read_and_a_true_class_can_be_named() -> None:
 def test_a_picture_of_nothing_gets_one_sentence(content: bytes) -> None:
     test = upload(content)
     (warning,) = test.warning
-    assert re.fullmatch(r"picture: expected [^\n]*\.", warning.value)
+    assert re.fullmatch(r"Picture: expected [^\n]*\.", warning.value)
     assert headline(test) == "Upload a picture, and the network reads it"
 
 

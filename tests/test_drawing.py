@@ -222,7 +222,7 @@ def test_bad_pictures_are_refused_in_one_sentence(kind: str) -> None:
     with pytest.raises(DrawingError, match=words) as error:
         normalise(read_picture(content))
     assert time.monotonic() - began < 1
-    assert str(error.value).startswith("picture: expected")
+    assert str(error.value).startswith("Picture: expected")
     assert "\n" not in str(error.value)
 
 

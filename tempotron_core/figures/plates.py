@@ -54,7 +54,7 @@ def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> s
 
 def moved_plate(info: MovedInfo, height: int = 320) -> str:
     """The same of the spikes that arrive, over those that came before and no longer do."""
-    legend = _legend(((style.SPIKE, "arrives now"), (_GRID, "came there before")))
+    legend = _legend(((style.SPIKE, "arrives now"), (_GRID, "came here before")))
     return legend + _raster(info.gone, info.arriving, _GRID, info.T, height, info.takeaway)
 
 
