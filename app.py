@@ -14,6 +14,7 @@ PAGES = {
         "encoder": ("Encoder", "ssid_chart"),
         "voltages": ("Voltages", "monitoring"),
         "evidence": ("Evidence", "troubleshoot"),
+        "draw": ("Draw and perturb", "draw"),
     },
     "Learn": {
         "training": ("Training", "school"),

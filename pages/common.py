@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -156,6 +157,13 @@ def _model(name: str) -> tuple[Model, Settings, str | None]:
     early = ended and finished is None
     words = "No run has finished yet: these are the live weights of the one in progress."
     return model, status.settings, words if early else None
+
+
+def identity(model: Model, dataset: data.Dataset) -> str:
+    """What tells a model and a data set from all others, as a key of what is kept of them."""
+    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
+    content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
+    return f"{content} {constants} {dataset.name} {len(dataset.test)} {choice('dir')}"
 
 
 def runs_directory() -> str:
@@ -367,7 +375,10 @@ def decision_numbers(info: VoltageInfo) -> str:
 def spike_numbers(times: np.ndarray) -> str:
     """Spike times [784, m] as CSV, a row a spike."""
     pixel, neuron = np.nonzero(times >= 0)
-    return figures.columns_table({"pixel": pixel, "neuron": neuron + 1, "time_ms": times[pixel, neuron].astype(int)})
+    when = times[pixel, neuron]
+    whole = bool((when == when.round()).all())
+    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": when.astype(int) if whole else when.round(3)}
+    return figures.columns_table(columns)
 
 
 def pixel_numbers(image: np.ndarray) -> str:

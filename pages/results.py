@@ -1,7 +1,5 @@
 """How a model does on the whole test set, and where it errs."""
 
-import hashlib
-
 import streamlit as st
 
 from pages import common
@@ -17,12 +15,6 @@ SHOWN = 12
 @st.cache_resource(max_entries=8, show_spinner="Running the test set through the network")
 def results(key: str, _model: Model, _dataset: Dataset) -> Results:
     return assess(_model, _dataset.test)
-
-
-def identity(model: Model, dataset: Dataset) -> str:
-    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
-    content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
-    return f"{content} {constants} {dataset.name} {len(dataset.test)} {common.choice('dir')}"
 
 
 def clicked(classes: tuple[str, ...]) -> None:
@@ -63,7 +55,7 @@ def page() -> None:
             "choose another model or data set."
         )
         return
-    found = results(identity(view.model, view.dataset), view.model, view.dataset)
+    found = results(common.identity(view.model, view.dataset), view.model, view.dataset)
     interval = wilson_interval(int(found.right.sum()), len(found.labels))
     info = figures.ResultsInfo(found.confusion, classes, found.accuracy, interval)
     common.takeaway(info.takeaway)

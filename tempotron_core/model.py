@@ -10,7 +10,17 @@ import torch
 from tempotron_core.encoding import GaussianTuning
 from tempotron_core.neuron import Tempotron
 
-__all__ = ["PIXELS", "Decision", "Model", "decide", "pixel_table", "pixel_times", "pixel_tuning", "pooled"]
+__all__ = [
+    "PIXELS",
+    "Decision",
+    "Model",
+    "decide",
+    "decide_times",
+    "pixel_table",
+    "pixel_times",
+    "pixel_tuning",
+    "pooled",
+]
 
 PIXELS = 28 * 28
 
@@ -92,7 +102,11 @@ class Decision:
 
 def decide(model: Model, image: torch.Tensor) -> Decision:
     """Run one image, uint8 [28, 28], through the network."""
-    times = pixel_times(image.unsqueeze(0), model.m, model.T, model.beta)
+    return decide_times(model, pixel_times(image.unsqueeze(0), model.m, model.T, model.beta))
+
+
+def decide_times(model: Model, times: torch.Tensor) -> Decision:
+    """Run the spikes of one image, [1, 784*m] in ms, any real times, negative for none, through the network."""
     v = model.network()(times, "v")
     peaks, when = v.max(dim=-1)
     strongest = peaks.view(-1, model.k).argmax(dim=1, keepdim=True)

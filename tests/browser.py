@@ -22,6 +22,7 @@ PAGES = {
     "Encoder": "encoder",
     "Voltages": "voltages",
     "Evidence": "evidence",
+    "Draw and perturb": "draw",
     "Training": "training",
     "Learning rule": "rule",
     "Laboratory": "laboratory",

@@ -84,6 +84,8 @@ def test_figures_know_no_training() -> None:
         ("laboratory", ["checks", "engine"]),
         ("capacity", ["laboratory", "results"]),
         ("sharing", ["training"]),
+        ("drawing", []),
+        ("perturb", ["data", "model"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
         ("train", ["data", "parallel", "recipes", "runs", "training"]),

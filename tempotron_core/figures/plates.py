@@ -15,10 +15,19 @@ import numpy as np
 from PIL import Image
 
 from tempotron_core.figures import style
+from tempotron_core.figures.perturb import MovedInfo
 from tempotron_core.figures.raster import RasterInfo
 from tempotron_core.figures.voltages import VoltageInfo
 
-__all__ = ["digit_plate", "histogram_plate", "peaks_plate", "pixel_raster_plate", "raster_plate", "weights_plate"]
+__all__ = [
+    "digit_plate",
+    "histogram_plate",
+    "moved_plate",
+    "peaks_plate",
+    "pixel_raster_plate",
+    "raster_plate",
+    "weights_plate",
+]
 
 _SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
@@ -40,17 +49,28 @@ def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> s
 
     cursor: whether a time cursor may be laid over it.
     """
-    pixels = len(info.ink)
+    return _raster(info.background, info.ink, style.MUTED, info.T, height, info.takeaway, cursor)
+
+
+def moved_plate(info: MovedInfo, height: int = 320) -> str:
+    """The same of the spikes that arrive, over those that came before and no longer do."""
+    legend = _legend(((style.SPIKE, "arrives now"), (_GRID, "came here before")))
+    return legend + _raster(info.gone, info.arriving, _GRID, info.T, height, info.takeaway)
+
+
+def _raster(
+    under: np.ndarray, over: np.ndarray, colour: str, T: int, height: int, alt: str, cursor: bool = False
+) -> str:
+    """Counts of spikes [784, columns] on top of others, which have that colour."""
+    pixels = len(over)
     together = max(1, round(2.5 * pixels / height))
     starts = np.arange(0, pixels, together)
-    ink, background = (np.add.reduceat(grid, starts, axis=0) for grid in (info.ink, info.background))
-    kinds = np.where(ink > 0, 2, np.where(background > 0, 1, 0))
+    over, under = (np.add.reduceat(grid, starts, axis=0) for grid in (over, under))
+    kinds = np.where(over > 0, 2, np.where(under > 0, 1, 0))
     # As tall as the rows it stands for: a last, lower row counts for its part.
     kinds = np.repeat(kinds, together, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / _SIDE, str(row + 1)) for row in range(0, _SIDE, 4)]
-    return _framed(
-        kinds, (None, style.MUTED, style.SPIKE), _time_ticks(info.T), rows, "image row", height, info.takeaway, cursor
-    )
+    return _framed(kinds, (None, colour, style.SPIKE), _time_ticks(T), rows, "image row", height, alt, cursor)
 
 
 def histogram_plate(info: RasterInfo, height: int = 200) -> str:

@@ -1,0 +1,106 @@
+"""Drawing, uploading and perturbing in a real Chromium."""
+
+# ruff: noqa: F811
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import Server, chromium, settle
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+from test_browser import chrome, headline, opened, page, server, slide, trained  # noqa: F401
+
+from tempotron_core import data
+
+
+def stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Draw a line through points given in shares of the canvas."""
+    canvas = page.locator("canvas").last
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    (x, y), *rest = ((box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in points)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for x, y in rest:
+        page.mouse.move(x, y, steps=8)
+    page.mouse.up()
+
+
+def source(page: Page, name: str) -> None:
+    page.locator(".stMain").get_by_role("radio", name=name, exact=True).or_(
+        page.locator(".stMain button", has_text=re.compile(f"^{name}$"))
+    ).first.click()
+    settle(page)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
+    page: Page,
+    server: Server,
+    width: int,
+    theme: str,
+) -> None:
+    trained(page, server)
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    opened(page, server, "Draw and perturb")
+    assert page.locator("canvas").count() == 0
+    source(page, "Draw")
+    assert headline(page) == "Draw a digit, and the network reads it"
+    stroke(page, (0.5, 0.15), (0.5, 0.85))
+    expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
+    box = page.locator("canvas").last.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    source(page, "Test digit")
+    source(page, "Draw")
+    expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
+
+
+def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Server, tmp_path: Path) -> None:
+    trained(page, server)
+    picture, garbage = tmp_path / "seven.png", tmp_path / "garbage.png"
+    digits = data.load().test
+    seven = digits.images[int((digits.labels == 7).nonzero()[0])]
+    Image.fromarray(255 - seven.numpy()).resize((280, 280)).save(picture)
+    garbage.write_bytes(b"no picture at all")
+    opened(page, server, "Draw and perturb", "source=Upload")
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(picture)
+    expect(page.locator(".stMain h2").first).to_contain_text("Reads ")
+    expect(page.get_by_text("It is dark on light, so it was inverted")).to_be_visible()
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
+    expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")
+    expect(page.locator(".stMain [data-testid=stAlert]")).to_have_count(1)
+    assert headline(page) == "Upload a picture, and the network reads it"
+
+
+def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Draw and perturb", "sample=8")
+    before = headline(page)
+    slide(page, "Jitter, ms", 8)
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile(r"margin \d+\.\d\d → \d+\.\d\d with 4 ms jitter"))
+    assert headline(page) != before
+    expect(page).to_have_url(re.compile("jitter=4"))
+    page.get_by_text("Measure it on the whole test set").click()
+    expect(page.locator(".stMain h4").last).to_contain_text("Accuracy ", timeout=120_000)
+    expect(page.locator(".stMain h4").last).to_have_text(re.compile(r"\d% → "), timeout=120_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page).to_have_url(re.compile("measure=true"))

@@ -1,0 +1,170 @@
+"""The page that draws and perturbs, run in-process."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+from test_pages import EMBEDDED, TINY, app, headline, ran, trained, trainings, verdict  # noqa: F401
+
+from pages import common, robustness
+from tempotron_core.job import Trainings
+from tempotron_core.model import Model, decide_times, pixel_times
+from tempotron_core.perturb import Perturbation, drawn, hits, image_under, times_under
+from tempotron_core.training import Settings, untrained
+
+UNTRAINED = untrained(Settings())
+
+
+def margin(model: Model, sample: int, now: Perturbation) -> float:
+    images = image_under(EMBEDDED.test.images[sample : sample + 1], now)
+    times = times_under(pixel_times(images, model.m, model.T, model.beta), now)
+    second, first = decide_times(model, times).v_max.sort().values[-2:]
+    return float(first - second)
+
+
+def line(test: AppTest) -> str:
+    """What is said over the curve."""
+    return str(next(element.value for element in reversed(test.markdown) if element.value.startswith("####")))
+
+
+def png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def upload(content: bytes) -> AppTest:
+    test = ran(app("draw", source="Upload"))
+    test.file_uploader(key="picture").upload("digit.png", content, "image/png")
+    return ran(test)
+
+
+def test_sliders_move_verdict_and_margin() -> None:
+    test = ran(app("draw", sample=3))
+    assert headline(test) == verdict(UNTRAINED, 3)
+    strengths = {"jitter": 4.0, "drop": 20, "delay": 3, "noise": 15, "right": 2, "down": -1}
+    for key, value in strengths.items():
+        test.slider(key=key).set_value(value)
+    test.number_input(key="perturb_seed").set_value(7)
+    ran(test)
+    now = Perturbation(4.0, 0.2, 3.0, 15.0, 2, -1, 7)
+    before, after = margin(UNTRAINED, 3, Perturbation()), margin(UNTRAINED, 3, now)
+    assert re.search(rf"margin {before:.2f} → {after:.2f}", headline(test))
+    assert now.told in headline(test)
+    next(button for button in test.button if button.label == "All to zero").click()
+    ran(test)
+    assert headline(test) == verdict(UNTRAINED, 3)
+
+
+def test_a_link_brings_the_strengths_and_garbage_leaves_the_page_working() -> None:
+    test = app("draw")
+    for key, value in {"sample": "3", "jitter": "4.0", "right": "2", "perturb_seed": "7", "curve": "delay"}.items():
+        test.query_params[key] = value
+    ran(test)
+    assert Perturbation(jitter=4.0, shift_x=2).told in headline(test)
+    assert test.selectbox(key="curve").value == "delay"
+    garbage = {
+        "jitter": "nan",
+        "drop": "-5",
+        "delay": "1e99",
+        "noise": "x",
+        "right": "inf",
+        "down": "",
+        "source": "../",
+    }
+    test = app("draw")
+    for key, value in (garbage | {"curve": "<b>", "measure": "maybe", "perturb_seed": "-1"}).items():
+        test.query_params[key] = value
+    ran(test)
+    assert headline(test) == verdict(UNTRAINED, 0)
+
+
+def test_the_curve_of_the_test_set(
+    trainings: Trainings,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = trained(trainings, tmp_path, lr=0.02)
+    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    test = ran(app("draw", jitter=3.0, measure=False))
+    assert "How does the whole test set" in line(test)
+    test.toggle(key="measure").set_value(True)
+    ran(test)
+    clean = hits(model, TINY.test, Perturbation()) / 50
+    assert f"{clean:.1%}" in line(test)
+    assert any("On all 50 test samples" in caption.value for caption in test.caption)
+    test.selectbox(key="curve").set_value("all as set")
+    ran(test)
+    assert f"{hits(model, TINY.test, Perturbation(jitter=3.0)) / 50:.1%}" in line(test)
+    test.slider(key="jitter").set_value(0.0)
+    ran(test)
+    assert "move a slider" in line(test)
+
+
+def test_a_large_set_is_said_to_be_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    monkeypatch.setattr(robustness, "drawn", lambda split: drawn(split, 20))
+    test = ran(app("draw", measure=True, model="untrained"))
+    assert any("20 of 50 test samples, drawn with a fixed seed" in caption.value for caption in test.caption)
+
+
+def test_an_uploaded_digit_is_read_and_a_true_class_can_be_named() -> None:
+    digit = EMBEDDED.test.images[3].numpy()
+    test = upload(png(np.pad(255 - digit, 40, constant_values=255)))
+    assert any("it was inverted" in caption.value for caption in test.caption)
+    assert headline(test).startswith("Reads ")
+    test.selectbox(key="meant").set_value(headline(test)[len("Reads ")])
+    ran(test)
+    assert headline(test).startswith("Right: ")
+    test = upload(png(np.pad(digit, 40)))
+    assert not any("it was inverted" in caption.value for caption in test.caption)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no picture", png(np.zeros((9, 9), np.uint8)), png(np.eye(50, dtype=np.uint8))]
+)
+def test_a_picture_of_nothing_gets_one_sentence(content: bytes) -> None:
+    test = upload(content)
+    (warning,) = test.warning
+    assert re.fullmatch(r"Picture: expected [^\n]*\.", warning.value)
+    assert headline(test) == "Upload a picture, and the network reads it"
+
+
+def test_a_canvas_waits_for_a_digit() -> None:
+    test = ran(app("draw", source="Draw"))
+    assert headline(test) == "Draw a digit, and the network reads it"
+    assert any(button.label == "Clear" for button in test.button)
+
+
+@pytest.mark.parametrize("kind", ["tie", "silent", "clothes", "population", "other classes"])
+def test_every_kind_of_network_and_data(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, dataset = untrained(Settings(m=4, T=20)), TINY
+    if kind == "tie":
+        model = replace(model, weight=torch.zeros_like(model.weight))
+    if kind == "silent":
+        model = replace(model, weight=-model.weight.abs())
+    if kind == "population":
+        model = replace(model, weight=model.weight.repeat_interleave(3, 0), k=3)
+    if kind == "other classes":
+        model = untrained(Settings(m=4, T=20), 7)
+    if kind == "clothes":
+        dataset = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
+    monkeypatch.setattr(common, "_loaded", lambda *_: dataset)
+    monkeypatch.setattr(common, "_model", lambda _: (model, Settings(), None))
+    test = ran(app("draw", jitter=2.0, measure=kind in ("tie", "population")))
+    if kind == "other classes":
+        assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
+    elif kind in ("tie", "silent"):
+        assert headline(test).startswith("A tie")
+    else:
+        assert ("garment" in headline(test)) == (kind == "clothes")
+    if kind == "tie":
+        assert "no better than guessing" in line(test)
