@@ -1,11 +1,11 @@
 """A training run in a background thread: start, pause, resume, stop, and the latest snapshot for whoever looks.
 
-| state    | pause  | resume  | stop     | the last epoch is over | an error | end without an end | no answer to stop |
-|----------|--------|---------|----------|------------------------|----------|--------------------|-------------------|
-| running  | paused | .       | stopping | finished               | failed   | stopped            | .                 |
-| paused   | .      | running | stopping | finished               | failed   | stopped            | .                 |
-| stopping | .      | .       | .        | finished               | failed   | stopped            | failed            |
-| stopped, finished, failed: nothing changes any more, and another run can start                                   |
+| state    | pause  | resume  | stop     | last epoch over | error  | worker ended | no answer |
+|----------|--------|---------|----------|-----------------|--------|--------------|-----------|
+| running  | paused | .       | stopping | finished        | failed | stopped      | .         |
+| paused   | .      | running | stopping | finished        | failed | stopped      | .         |
+| stopping | .      | .       | .        | finished        | failed | stopped      | failed    |
+| stopped, finished, failed: nothing changes any more, and another run can start                |
 
 A dot: nothing happens. MOVES is this table; there is no other way from state to state. A worker that does not answer
 to stop within GIVE_UP_SECONDS is given up: whatever it still does reaches nobody.
@@ -36,7 +36,7 @@ MOVES: dict[str, dict[str, str]] = {
     "stop": {"running": "stopping", "paused": "stopping"},
     "last epoch over": dict.fromkeys(ACTIVE, "finished"),
     "error": dict.fromkeys(ACTIVE, "failed"),
-    "ended": dict.fromkeys(ACTIVE, "stopped"),
+    "worker ended": dict.fromkeys(ACTIVE, "stopped"),
     "no answer": {"stopping": "failed"},
 }
 """Event -> from which state to which; in every other state the event changes nothing."""
@@ -166,7 +166,7 @@ class Job:
             return self._status.state == "running"
 
     def _work(self) -> None:
-        event, error = "ended", None
+        event, error = "worker ended", None
         try:
             with logged(self._status.settings) as log:
                 self._publish(log=str(log.path))

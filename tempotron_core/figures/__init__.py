@@ -32,6 +32,7 @@ from tempotron_core.figures.results import (
     confusion_figure,
     histogram_figure,
 )
+from tempotron_core.figures.states import states_plate
 from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
@@ -72,6 +73,7 @@ __all__ = [
     "plate_page",
     "raster_info",
     "raster_plate",
+    "states_plate",
     "trace_range",
     "traces_figure",
     "tuning_figure",
