@@ -124,7 +124,7 @@ async def conduct(url: str, record: Record, until: float, soak: bool) -> None:
             labels = {button.proto.label for button in viewer.all("button")} & {"Start", "Pause", "Resume", "Stop"}
             wanted = draw.choice(sorted(labels)) if soak and labels else "Start"
             if wanted in labels:
-                await viewer.move("button", wanted)
+                await viewer.move("button", wanted, True)
         except (TimeoutError, LookupError) as error:
             record.complaints.append(f"conductor: {type(error).__name__} {error}")
         await asyncio.sleep(draw.uniform(3, 12) if soak else 2)
@@ -216,6 +216,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--soak", action="store_true", help="everything moves: pages, trainings, viewers, connections")
     parser.add_argument("--json", type=Path, help="write the whole report there")
+    parser.add_argument("--log", type=Path, help="write what the server has printed there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         server = Server(Path(home))
@@ -224,6 +225,8 @@ def main() -> int:
             report = asyncio.run(measure(server, options.viewers, options.minutes, options.soak))
         finally:
             server.interrupt()
+            if options.log:
+                options.log.write_text(server.log)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
     print(shown(report))
