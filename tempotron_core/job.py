@@ -175,9 +175,10 @@ class Job:
                         break
                     log.write(snapshot)
                     self._publish(snapshot=snapshot, note=log.note)
-                    if snapshot.phase == "finished":
+                    finished = snapshot.phase == "finished"
+                    if finished:
                         event = "last epoch over"
-                    elif not self._may_go_on():
+                    if finished or not self._may_go_on():
                         break
         except (data.DataError, TrainingError) as problem:
             event, error = "error", str(problem)
