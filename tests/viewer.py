@@ -40,6 +40,7 @@ class Viewer:
         self._states: dict[str, WidgetState] = {}
         self._hashes: dict[str, str] = {}
         self._hash, self._fragments = "", frozenset[str]()
+        self._drawn: dict[str, int] = {}  # fragment, or none for the whole page -> the latest run that drew it
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Condition()
         self._socket: ClientConnection | None = None
@@ -84,8 +85,8 @@ class Viewer:
             if state.WhichOneof("value") == "trigger_value":
                 del self._states[key]
 
-    async def move(self, kind: str, label: str, value: Any, timeout: float = 60.0) -> float:
-        """Give a control a value; the seconds until the run that it asked for has been drawn."""
+    async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 60.0) -> float:
+        """Give a control a value; the seconds until the run that it asked for has been drawn, and shows until."""
         found = self.find(kind, label)
         if found is None:
             raise LookupError(f"no {kind} {label!r} on page {self.page!r}")
@@ -104,8 +105,13 @@ class Viewer:
             self._query[key] = str(value)
         began, before = time.monotonic(), self.runs
         await self.rerun(found.fragment)
+
+        def drawn() -> bool:
+            latest = max(self._drawn.get("", 0), self._drawn.get(found.fragment, 0))
+            return latest > before and (until is None or self.says(until) is not None)
+
         async with asyncio.timeout(timeout), self._news:
-            await self._news.wait_for(lambda: self.lost or self.finished > before)
+            await self._news.wait_for(lambda: self.lost or drawn())
         return time.monotonic() - began
 
     async def settled(self, timeout: float = 60.0) -> None:
@@ -194,6 +200,7 @@ class Viewer:
                 if element.run == self.runs or (self._fragments and element.fragment not in self._fragments)
             }
             self.finished = self.runs
+            self._drawn |= dict.fromkeys(self._fragments or [""], self.runs)
 
     def _silence(self, *fragments: str) -> None:
         for fragment in fragments:

@@ -38,9 +38,9 @@ SAMPLE_SECONDS = 5.0
 
 @dataclass
 class Record:
-    """What was seen: repaints as (page, seconds), complaints, lost connections, wrong selections, jobs by name."""
+    """What was seen: repaints as (page, seconds, when), complaints, lost connections, wrong selections, jobs by name."""
 
-    repaints: list[tuple[str, float]] = field(default_factory=list)
+    repaints: list[tuple[str, float, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     lost: int = 0
     visits: int = 0
@@ -91,12 +91,14 @@ async def act(viewer: Viewer, draw: random.Random, record: Record) -> None:
         slider = draw.choice(sliders).proto
         steps = max(1, round((slider.max - slider.min) / slider.step))
         value = slider.min + draw.randint(steps // 4, 3 * steps // 4) * slider.step
-        record.repaints.append((page, await viewer.move("slider", slider.label, value)))
+        record.repaints.append((page, await viewer.move("slider", slider.label, value), time.monotonic()))
         return
     sample = draw.randrange(SAMPLES)
-    record.repaints.append((page, await viewer.move("number_input", "Test sample", sample)))
-    shown = viewer.says(r"test sample [\d,]+")
-    if shown and shown != f"test sample {sample:,}" and viewer.page == page:
+    own = f"test sample {sample:,}[^0-9,]" if viewer.says("test sample [0-9]") else None
+    record.repaints.append((page, await viewer.move("number_input", "Test sample", sample, own), time.monotonic()))
+    await asyncio.sleep(0.2)
+    shown = viewer.says("test sample [0-9,]*[0-9]")
+    if own and shown != f"test sample {sample:,}":
         record.wrong_selections.append(f"{page!r}: chose {sample:,}, got {shown}")
 
 
@@ -164,10 +166,11 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
     record, until = Record(), time.monotonic() + 60 * minutes
     parts = [drive(server.url, number, record, until, soak) for number in range(viewers)]
     await asyncio.gather(conduct(server.url, record, until, soak), watch(server, record, until), *parts)
-    seconds = np.array([taken for _, taken in record.repaints])
+    began = until - 60 * minutes
+    seconds = np.array([taken for _, taken, _ in record.repaints])
     by_page = {
-        page or "overview": float(np.median([taken for where, taken in record.repaints if where == page]))
-        for page in sorted({where for where, _ in record.repaints})
+        page or "overview": float(np.median([taken for where, taken, _ in record.repaints if where == page]))
+        for page in sorted({where for where, *_ in record.repaints})
     }
     logged = re.findall(r"^.*(?:Traceback|Error|WARNING).*$", server.log, re.MULTILINE)
     return {
@@ -186,6 +189,7 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
         "seconds_with_several_jobs": sum(len(names) > 1 for names in record.jobs) * SAMPLE_SECONDS,
         "slopes_per_minute": {name: slope(record.server, name) for name in ("rss_mb", "threads", "files")},
         "server": record.server,
+        "every_repaint": [(round(when - began, 2), page, round(taken, 3)) for page, taken, when in record.repaints],
     }
 
 
