@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,17 @@ class View:
         return decision, info
 
 
-@st.cache_resource
 def trainings() -> Trainings:
-    """The process's one place to train."""
-    shared = Trainings()
-    atexit.register(_end, shared)
+    """The process's one place to train.
+
+    Kept with the process, not in a cache: one that somebody clears, or that forgets where this code is edited, would
+    leave a running job that nobody sees or stops.
+    """
+    process = sys.modules.setdefault("_tempotron_process", ModuleType("_tempotron_process"))
+    new = Trainings()
+    shared: Trainings = vars(process).setdefault("trainings", new)
+    if shared is new:
+        atexit.register(_end, shared)
     return shared
 
 
@@ -104,8 +111,12 @@ def spare_collections(modules: int) -> int:
     return modules
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
 def _loaded(name: str, directory: str) -> data.Dataset:
+    return _read(name, directory, data.fingerprint(name, directory))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read(name: str, directory: str, fingerprint: tuple[tuple[int, int], ...]) -> data.Dataset:
     return data.load(name, directory or None)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages import common
 from tempotron_core import data, figures
-from tempotron_core.job import Status
+from tempotron_core.job import GIVE_UP_SECONDS, MOVES, Status
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.training import RECIPE_CHOICES, Settings, Snapshot, devices
 
@@ -105,14 +105,10 @@ def controls(settings: Settings | None, status: Status | None) -> None:
         "Start", type="primary", icon=":material/play_arrow:", width="stretch", on_click=start, args=(settings,),
         disabled=settings is None or bool(status and status.active),
     )  # fmt: skip
-    for column, name, icon, when in (
-        (buttons[1], "Pause", "pause", ("running",)),
-        (buttons[2], "Resume", "resume", ("paused",)),
-        (buttons[3], "Stop", "stop", ("running", "paused")),
-    ):
+    for column, name, icon in zip(buttons[1:], ("Pause", "Resume", "Stop"), ("pause", "resume", "stop"), strict=True):
         action = getattr(job, name.lower()) if job else None
         column.button(
-            name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=job is None or state not in when
+            name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=state not in MOVES[name.lower()]
         )
     place = st.empty()
     if refused := st.session_state.pop("refused", None):
@@ -172,6 +168,8 @@ def live(seen: str) -> None:
         st.rerun()
     if status.error:
         message.error(status.error, icon=":material/error:")
+    elif words := status.silence or status.note:
+        message.warning(words, icon=":material/warning:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
@@ -213,3 +211,10 @@ form = settings_form()
 now = common.trainings().status
 controls(form, now)
 st.fragment(live, run_every=common.TICK_SECONDS if now and now.active else None)(now.state if now else "idle")
+with st.expander("What the buttons do"):
+    common.plate(figures.states_plate(MOVES, now.state if now else None))
+    st.caption(
+        "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
+        "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it be. "
+        f"Where it does not answer to Stop within {GIVE_UP_SECONDS:.0f} s it is given up, so that another can start."
+    )

@@ -31,6 +31,7 @@ __all__ = [
     "Split",
     "available",
     "download",
+    "fingerprint",
     "held_out",
     "load",
     "random_index",
@@ -95,7 +96,13 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
             f"{name}: expected {missing[0]} in {str(raw)!r}, found no such file; download the set with the page's "
             f"button or with python -m tempotron_core.train --download --dataset {name} --dataset-dir DIR."
         )
+    before = fingerprint(name, directory)
     train, test = (_validated(name, raw, kind) for kind in ("train", "t10k"))
+    if fingerprint(name, directory) != before:
+        raise DataError(
+            f"{name}: expected files that stay as they are while they are read, got changing ones in {str(raw)!r}; "
+            "wait until they are complete and try again."
+        )
     return Dataset(name, train, test, _class_names(name), f"{len(train):,} training images of {name}")
 
 
@@ -120,6 +127,14 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
             "embedded digits."
         )
     return Path(os.path.expanduser(directory)) / name / "raw"
+
+
+def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
+    """Size and moment of the last change of each file of a set; empty for the embedded one and where a file is missing."""
+    with contextlib.suppress(OSError, ValueError, DataError):
+        files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
+        return tuple((file.st_size, file.st_mtime_ns) for file in files)
+    return ()
 
 
 def random_index(split: Split, seed: int, label: int | None = None) -> int:
@@ -239,6 +254,11 @@ def _validated(name: str, raw: Path, kind: str) -> Split:
         pixels, classes = read_image_file(str(images)), read_label_file(str(labels))
     except Exception as error:
         raise DataError(f"{images.name}: expected {name} images, could not read them ({error}); {again}.") from error
+    if (len(pixels), len(classes)) != (count, count):
+        raise DataError(
+            f"{images.name}: expected {count:,} samples, as a moment ago, got {len(pixels):,} images and "
+            f"{len(classes):,} labels; wait until the files are complete and try again."
+        )
     if int(classes.max()) > 9:
         raise DataError(f"{labels.name}: expected labels 0 to 9, got {int(classes.max())}; {again}.")
     return Split(pixels, classes)

@@ -1,10 +1,14 @@
 """A training run in a background thread: start, pause, resume, stop, and the latest snapshot for whoever looks.
 
-    running <-> paused
-    running, paused -> stopping -> stopped
-    running -> finished | failed
+| state    | pause  | resume  | stop     | last epoch over | error  | worker ended | no answer |
+|----------|--------|---------|----------|-----------------|--------|--------------|-----------|
+| running  | paused | .       | stopping | finished        | failed | stopped      | .         |
+| paused   | .      | running | stopping | finished        | failed | stopped      | .         |
+| stopping | .      | .       | .        | finished        | failed | stopped      | failed    |
+| stopped, finished, failed: nothing changes any more, and another run can start                |
 
-After stopped, finished or failed another run can start.
+A dot: nothing happens. MOVES is this table; there is no other way from state to state. A worker that does not answer
+to stop within GIVE_UP_SECONDS is given up: whatever it still does reaches nobody.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
@@ -12,16 +16,35 @@ The worker never touches a page. It publishes immutable snapshots by swapping on
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tempotron_core import data
 from tempotron_core.model import Model
 from tempotron_core.runs import logged
-from tempotron_core.training import Settings, Snapshot, TrainingError, run
+from tempotron_core.training import Settings, Snapshot, TrainingError, out_of_memory, run
 
-__all__ = ["Job", "JobError", "Status", "Trainings"]
+__all__ = ["ACTIVE", "ENDS", "MOVES", "Job", "JobError", "Status", "Trainings"]
+
+ACTIVE = ("running", "paused", "stopping")
+ENDS = ("stopped", "finished", "failed")
+MOVES: dict[str, dict[str, str]] = {
+    "pause": {"running": "paused"},
+    "resume": {"paused": "running"},
+    "stop": {"running": "stopping", "paused": "stopping"},
+    "last epoch over": dict.fromkeys(ACTIVE, "finished"),
+    "error": dict.fromkeys(ACTIVE, "failed"),
+    "worker ended": dict.fromkeys(ACTIVE, "stopped"),
+    "no answer": {"stopping": "failed"},
+}
+"""Event -> from which state to which; in every other state the event changes nothing."""
+
+QUIET_SECONDS = 30.0
+"""So long may a running job show no step before the page says so."""
+
+GIVE_UP_SECONDS = 10.0
 
 
 class JobError(Exception):
@@ -30,18 +53,35 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Status:
-    """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence."""
+    """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
+
+    note: what went wrong and was mended, as one sentence. since: when the state or the snapshot last changed, on the
+    monotonic clock.
+    """
 
     state: str
     settings: Settings
     snapshot: Snapshot | None = None
     log: str | None = None
     error: str | None = None
+    note: str | None = None
+    since: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def active(self) -> bool:
         """Whether the job still holds the machine."""
-        return self.state in ("running", "paused", "stopping")
+        return self.state in ACTIVE
+
+    @property
+    def silence(self) -> str | None:
+        """A sentence where the job should go on and has shown no step for long."""
+        quiet = time.monotonic() - self.since
+        if self.state != "running" or quiet < QUIET_SECONDS:
+            return None
+        return (
+            f"No step for {quiet:.0f} s: the training may hang, or its steps are that long; Stop ends it, and gives it "
+            f"up where it does not answer within {GIVE_UP_SECONDS:.0f} s."
+        )
 
 
 class Job:
@@ -55,12 +95,16 @@ class Job:
     ) -> None:
         self._condition = threading.Condition()
         self._status = Status("running", settings)
+        self._given_up = False
         self._train, self._dataset = train, dataset
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
     @property
     def status(self) -> Status:
         """The latest status."""
+        status = self._status
+        if status.state == "stopping" and time.monotonic() - status.since > GIVE_UP_SECONDS:
+            self._give_up()
         return self._status
 
     def start(self) -> None:
@@ -69,30 +113,51 @@ class Job:
 
     def pause(self) -> None:
         """Hold a running job before its next snapshot; nothing where it is not running."""
-        self._move(("running",), "paused")
+        self._move("pause")
 
     def resume(self) -> None:
         """Go on with a paused job; nothing where it is not paused."""
-        self._move(("paused",), "running")
+        self._move("resume")
 
     def stop(self) -> None:
         """End a running or paused job with what it has; nothing where it has ended."""
-        self._move(("running", "paused"), "stopping")
+        self._move("stop")
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end, at most timeout seconds; whether it has ended."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        """Wait for the end, at most timeout seconds; whether it has ended, or was given up."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while self._thread.is_alive() and self.status and not self._given_up:
+            left = 0.5 if until is None else min(0.5, until - time.monotonic())
+            if left <= 0:
+                return False
+            self._thread.join(left)
+        return True
 
-    def _move(self, origins: tuple[str, ...], state: str) -> None:
+    def _move(self, event: str, error: str | None = None) -> bool:
+        """Whether the event has changed the state."""
         with self._condition:
-            if self._status.state in origins:
-                self._status = replace(self._status, state=state)
-                self._condition.notify_all()
+            state = MOVES[event].get(self._status.state)
+            if state is None:
+                return False
+            self._status = replace(self._status, state=state, error=error, since=time.monotonic())
+            self._condition.notify_all()
+            return True
 
     def _publish(self, **changes: object) -> None:
+        """Tell more about a job that goes on; to one that was given up nobody listens."""
         with self._condition:
-            self._status = replace(self._status, **changes)  # type: ignore[arg-type]
+            if self._status.active:
+                # While it stops, since tells how long it has been asked to.
+                since = self._status.since if self._status.state == "stopping" else time.monotonic()
+                self._status = replace(self._status, since=since, **changes)  # type: ignore[arg-type]
+
+    def _give_up(self) -> None:
+        error = (
+            f"The training did not answer to Stop within {GIVE_UP_SECONDS:.0f} s and was given up; its results up to "
+            "the last step shown are kept; start another."
+        )
+        if self._move("no answer", error=error):
+            self._given_up = True
 
     def _may_go_on(self) -> bool:
         """Wait while paused; False once the job is to stop."""
@@ -101,27 +166,30 @@ class Job:
             return self._status.state == "running"
 
     def _work(self) -> None:
-        end, error = "stopped", None
+        event, error = "worker ended", None
         try:
             with logged(self._status.settings) as log:
                 self._publish(log=str(log.path))
                 for snapshot in self._train(self._status.settings, self._dataset):
+                    if self._given_up:
+                        break
                     log.write(snapshot)
-                    self._publish(snapshot=snapshot)
-                    if snapshot.phase == "finished":
-                        end = "finished"
-                    elif not self._may_go_on():
+                    self._publish(snapshot=snapshot, note=log.note)
+                    finished = snapshot.phase == "finished"
+                    if finished:
+                        event = "last epoch over"
+                    if finished or not self._may_go_on():
                         break
         except (data.DataError, TrainingError) as problem:
-            end, error = "failed", str(problem)
+            event, error = "error", str(problem)
         except BaseException as problem:  # whatever it is, the page must learn of it
             reason = " ".join(str(problem).split())[:200] or "no message"
-            end = "failed"
-            error = (
+            event = "error"
+            error = out_of_memory(problem, self._status.settings) or (
                 f"The training ended by a {type(problem).__name__} ({reason}); its results so far are kept; "
                 "start it again or choose smaller settings."
             )
-        self._publish(state=end, error=error)
+        self._move(event, error=error)
 
 
 class Trainings:
@@ -150,7 +218,12 @@ class Trainings:
                 )
             self._keep_finished(status)
             new = job(settings, dataset)
-            new.start()
+            try:
+                new.start()
+            except RuntimeError as error:
+                raise JobError(
+                    f"Expected a thread for the training, got none ({error}); close what else runs on this machine."
+                ) from error
             self._job = new
             return new
 
@@ -217,7 +290,8 @@ class Trainings:
         if job is None:
             return True
         job.stop()
-        return job.join(timeout)
+        job.join(timeout)
+        return not any(thread.name == "training" for thread in threading.enumerate())  # nor one that was given up
 
     def _keep_finished(self, status: Status | None) -> None:
         if status is not None and status.state == "finished":

@@ -33,6 +33,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from tempotron_core.events import Events
 from tempotron_core.model import Model
 from tempotron_core.training import EpochResult, Point, Settings, Snapshot, TrainingError, model_of
 
@@ -73,20 +74,18 @@ class RunLog:
     """Writes a run's folder as its snapshots come. Raises TrainingError where it cannot.
 
     path: a folder to go on with, from the snapshot that was read from it; a new one in the log directory otherwise.
+    note: what went wrong and was mended, as one sentence.
     """
 
     def __init__(self, settings: Settings, path: Path | None = None, origin: Snapshot | None = None) -> None:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{settings.recipe}-seed{settings.seed}"
         self._settings = settings
+        self.note: str | None = None
         try:
             self.path = path or _new_folder(Path(settings.log_dir).expanduser(), name)
             if path is None:
-                replace_file(self.path / "settings.json", _json(asdict(settings)))
-                replace_file(self.path / "environment.json", _json(_environment(settings)))
-            # Imported here: it takes a second that a page without training should not pay.
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.path), flush_secs=10)
+                self._describe()
+            self._events = Events(self.path)
         except (OSError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
@@ -101,33 +100,60 @@ class RunLog:
 
     def write(self, snapshot: Snapshot) -> None:
         """Append what this snapshot adds to the ones before."""
-        for point in snapshot.points[self._points :]:
-            self._scalar("train_loss", point.loss, point.step)
-            if point.step % BATCH_ACCURACY_EVERY == 0:
-                self._scalar("train_accuracy", point.batch_accuracy, point.step)
-        for result in snapshot.epochs[self._epochs :]:
-            self._scalar("test_accuracy", result.test_accuracy, result.epoch)
-        self._latest = snapshot
-        new = len(snapshot.epochs) > self._epochs
-        self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
-        if new:
-            try:
+        new = snapshot.epochs[self._epochs :]
+        try:
+            for point in snapshot.points[self._points :]:
+                self._events.scalar("train_loss", point.loss, point.step)
+                if point.step % BATCH_ACCURACY_EVERY == 0:
+                    self._events.scalar("train_accuracy", point.batch_accuracy, point.step)
+            for result in new:
+                self._events.scalar("test_accuracy", result.test_accuracy, result.epoch)
+            self._latest = snapshot
+            self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
+            if new:
+                self._restore()
                 self._checkpoint(snapshot)
-            except OSError as error:
-                raise TrainingError(
-                    f"run folder: expected to write epoch {len(snapshot.epochs)} into {str(self.path)!r}, got "
-                    f"{error.strerror or error}; free the disk or choose another log directory, then resume the run."
-                ) from error
+        except OSError as error:
+            raise TrainingError(
+                f"run folder: expected to write into {str(self.path)!r}, got {error.strerror or error}; all epochs "
+                "before are kept; free the disk or choose another log directory, then resume the run."
+            ) from error
 
     def close(self) -> None:
         """Flush everything to disk, the latest weights included, and note that nobody writes here any more."""
-        self._writer.close()
+        latest = self._latest
         with suppress(OSError):
-            latest = self._latest
-            if latest is not None and latest.weight is not None and latest.state is None:  # within an epoch
-                replace_file(self.path / "last.safetensors", _weights(latest))
-                replace_file(self.path / "points.csv", _table(Point, latest.points))
-            replace_file(self.path / ENDED, b"")
+            if latest is not None and latest.weight is not None:
+                anew = self._restore()
+                if latest.state is None:  # within an epoch
+                    replace_file(self.path / "last.safetensors", _weights(latest))
+                    replace_file(self.path / "points.csv", _table(Point, latest.points))
+                    replace_file(self.path / "epochs.csv", _table(EpochResult, latest.epochs))
+                elif anew:
+                    self._checkpoint(latest)
+        self._events.close()
+        with suppress(OSError):
+            if self.path.is_dir():
+                replace_file(self.path / ENDED, b"")
+
+    def _describe(self) -> None:
+        replace_file(self.path / "settings.json", _json(asdict(self._settings)))
+        replace_file(self.path / "environment.json", _json(_environment(self._settings)))
+
+    def _restore(self) -> bool:
+        """Whether somebody has deleted the folder; it then stands again, to be filled."""
+        if (self.path / "settings.json").is_file():
+            return False
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._describe()
+        self._events.close()
+        self._events = Events(self.path)
+        self._kept_bytes = 0
+        self.note = (
+            f"The run's folder {self.path.name!r} was deleted while it trained and has been written anew; the weights "
+            "of earlier epochs and TensorBoard's values up to then are gone."
+        )
+        return True
 
     def _checkpoint(self, snapshot: Snapshot) -> None:
         if snapshot.weight is None:
@@ -145,9 +171,6 @@ class RunLog:
         if snapshot.state is not None:
             done = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
             replace_file(self.path / "state.safetensors", save(snapshot.state, done))
-
-    def _scalar(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)
 
 
 def _weights(snapshot: Snapshot) -> bytes:
@@ -346,11 +369,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole, or leave what was there."""
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _short(error: BaseException) -> str:

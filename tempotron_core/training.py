@@ -30,6 +30,7 @@ __all__ = [
     "devices",
     "evaluate",
     "model_of",
+    "out_of_memory",
     "run",
     "untrained",
 ]
@@ -355,9 +356,32 @@ def run(
     origin: a snapshot with a state, to go on from as if the run had never ended. processes: those that train together,
     each of which gets the same snapshots.
     The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
-    data.DataError where the data cannot be loaded, TrainingError where loss or weights are no longer finite: no
-    snapshot has such weights.
+    data.DataError where the data cannot be loaded, TrainingError where the memory is too small, and where loss or
+    weights are no longer finite: no snapshot has such weights.
     """
+    try:
+        yield from _snapshots(settings, dataset, origin, processes)
+    except (RuntimeError, MemoryError) as problem:
+        if words := out_of_memory(problem, settings):
+            raise TrainingError(words) from problem
+        raise
+
+
+def out_of_memory(problem: BaseException, settings: Settings) -> str | None:
+    """A sentence where the problem is that the memory is too small; None where it is another one."""
+    # On the CPU it is a RuntimeError like any other, but for its words.
+    if not isinstance(problem, torch.cuda.OutOfMemoryError | MemoryError) and "allocate memory" not in str(problem):
+        return None
+    return (
+        f"memory of {settings.device}: expected room for batches of {settings.batch_size} with m {settings.m} and T "
+        f"{settings.T}, got none left ({type(problem).__name__}); the results so far are kept; choose a smaller batch, "
+        f"{max(1, settings.batch_size // 2)} for example, or a smaller m or T."
+    )
+
+
+def _snapshots(
+    settings: Settings, dataset: data.Dataset | None, origin: Snapshot | None, processes: Processes
+) -> Iterator[Snapshot]:
     dataset = dataset or data.load(settings.dataset, settings.dataset_dir)
     if settings.validation:
         dataset = data.held_out(dataset, settings.validation)
@@ -366,6 +390,11 @@ def run(
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
     if origin is not None:
+        if origin.step and origin.total_steps != now.total_steps:
+            raise TrainingError(
+                f"training data: expected what the run began with, {origin.total_steps:,} steps in all, got "
+                f"{now.total_steps:,}; restore {settings.dataset} or start the run anew."
+            )
         now = replace(now, step=origin.step, points=origin.points, epochs=origin.epochs)
     yield now
 

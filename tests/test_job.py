@@ -25,6 +25,7 @@ SEQUENCES = [sequence for length in range(1, 5) for sequence in product(ACTIONS,
 @dataclass
 class NoLog:
     path: Path = Path("log")
+    note: str | None = None
     written: list[Snapshot] = field(default_factory=list)
 
     def write(self, snapshot: Snapshot) -> None:

@@ -47,6 +47,7 @@ from tempotron_core.figures.results import (
     histogram_figure,
 )
 from tempotron_core.figures.rule import StepInfo, path_figure, step_figure
+from tempotron_core.figures.states import states_plate
 from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
@@ -109,6 +110,7 @@ __all__ = [
     "raster_info",
     "raster_plate",
     "robustness_figure",
+    "states_plate",
     "step_figure",
     "times_figure",
     "trace_range",

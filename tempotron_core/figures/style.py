@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+# Plotly looks into a pandas that is there, even one that another thread has only begun to import.
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 __all__ = [

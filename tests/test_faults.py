@@ -1,0 +1,380 @@
+"""What breaks under a training: one sentence each, nothing lost but the epoch in progress, and the next start clean."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import idx
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_pages import app, button, ran, trainings  # noqa: F401
+
+from pages import common
+from tempotron_core import data, events, job, runs, train, training
+from tempotron_core.data import Dataset
+from tempotron_core.job import Job, Trainings
+from tempotron_core.runs import load_model, load_snapshot, read_run, runs_in
+from tempotron_core.training import Settings, Snapshot, TrainingError, run
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(m=3, T=20, epochs=4, batch_size=16, log_dir=str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def few() -> Dataset:
+    return idx.few_digits(200, 50)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No thread ends by an exception that nobody has caught."""
+    uncaught: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
+    yield
+    assert uncaught == []
+
+
+def epochs(worker: Job) -> int:
+    snapshot = worker.status.snapshot
+    return len(snapshot.epochs) if snapshot else 0
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def check_sentence(worker: Job, *words: str) -> None:
+    """Failed, with one sentence that holds these words; what was shown last is still there."""
+    assert worker.join(30)
+    status = worker.status
+    assert status.state == "failed"
+    assert status.error is not None
+    assert len(status.error.splitlines()) == 1
+    assert all(word in status.error for word in words), status.error
+    assert status.snapshot is not None and status.snapshot.weight is not None
+
+
+def check_next_start(registry: Trainings, settings: Settings, few: Dataset) -> None:
+    """Another run goes from its start to its end, in a folder of its own."""
+    worker = registry.start(settings, few)
+    assert worker.join(60)
+    status = worker.status
+    assert (status.state, status.error, status.note) == ("finished", None, None)
+    assert len(read_run(status.log or "").epochs) == settings.epochs
+
+
+def check_kept(folder: str | None, least: int, settings: Settings, few: Dataset) -> None:
+    """The folder opens, holds at least so many epochs, and the run goes on from them as if nothing had been."""
+    path = Path(folder or "")
+    origin = load_snapshot(path)
+    assert len(origin.epochs) >= least
+    assert load_model(path).weight.isfinite().all()
+    assert not list(path.rglob("*.part"))
+    *_, resumed = run(settings, few, origin)
+    *_, whole = run(settings, few)
+    assert resumed.weight is not None and whole.weight is not None
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+def fails_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, calls: int, problem: BaseException) -> None:
+    """From so many calls on, the function raises."""
+    function, count = getattr(module, name), [0]
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        count[0] += 1
+        if count[0] > calls:
+            raise problem
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(module, name, failing)
+
+
+STEPS = 13  # of an epoch of 200 samples by 16
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (
+            torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee documentation"),
+            "a smaller batch, 8",
+        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "a smaller batch, 8"),
+        (MemoryError(), "a smaller batch, 8"),
+        (RuntimeError("CUDA error: device-side\nassert triggered"), "CUDA error: device-side assert triggered"),
+    ],
+)
+def test_a_step_that_raises(
+    problem: BaseException, words: str, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Trainings()
+    with monkeypatch.context() as patch:
+        fails_after(patch, training.Trainer, "step", 2 * STEPS + 5, problem)
+        worker = registry.start(settings, few)
+        check_sentence(worker, words)
+    check_kept(worker.status.log, 2, settings, few)
+    check_next_start(registry, settings, few)
+
+
+def test_out_of_memory_without_the_dashboard(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few: Dataset
+) -> None:
+    monkeypatch.setattr(data, "load", lambda *_: few)
+    fails_after(monkeypatch, training.Trainer, "step", 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    with pytest.raises(SystemExit) as end:
+        train.main(["-m", "3", "-T", "20", "--log-dir", settings.log_dir])
+    assert end.value.code == 2
+    assert "choose a smaller batch, 32" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_worker_that_hangs_is_told_of_and_given_up(
+    trainings: Trainings,
+    settings: Settings,
+    few: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release, hangs = threading.Event(), threading.Event()
+
+    def hanging(settings: Settings, dataset: Dataset | None) -> Iterator[Snapshot]:
+        for snapshot in run(settings, dataset):
+            yield snapshot
+            if len(snapshot.epochs) == 2:
+                hangs.set()
+                release.wait(60)
+
+    class Hanging(Job):
+        def __init__(self, settings: Settings, dataset: Dataset | None = None) -> None:
+            super().__init__(settings, dataset, hanging)
+
+    worker = trainings.start(settings, few, Hanging)
+    assert hangs.wait(30)
+    until(lambda: epochs(worker) == 2)
+    page = ran(app("training"))
+    assert not page.warning
+    monkeypatch.setattr(job, "QUIET_SECONDS", 0.2)
+    time.sleep(0.3)
+    assert "No step for" in ran(page).warning[0].value
+    monkeypatch.setattr(job, "GIVE_UP_SECONDS", 0.4)
+    button(page, "Stop").click()
+    assert button(ran(page), "Start").disabled
+    time.sleep(0.5)
+    ran(page)
+    assert "did not answer to Stop" in page.error[0].value
+    assert not button(page, "Start").disabled
+    check_sentence(worker, "did not answer to Stop within 0 s", "start another")
+    seen = worker.status
+    check_next_start(trainings, settings, few)
+    assert not trainings.shutdown(0.1)  # whoever ends the process must know of the thread that is left
+    release.set()
+    worker._thread.join(30)
+    assert not worker._thread.is_alive()
+    assert worker.status is seen
+    assert trainings.finished is not None and trainings.finished.log != seen.log
+    check_kept(seen.log, 2, settings, few)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("writes", [9, 12, 17])
+def test_a_full_disk_while_saving(
+    writes: int, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Trainings()
+    with monkeypatch.context() as patch:
+        fails_after(patch, os, "fsync", writes, OSError(errno.ENOSPC, "No space left on device"))
+        worker = registry.start(settings, few)
+        check_sentence(worker, "No space left on device", "all epochs before are kept", "free the disk")
+    check_kept(worker.status.log, 1, settings, few)
+    check_next_start(registry, settings, few)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_full_disk_under_tensorboards_events(
+    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Trainings()
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        fails_after(patch, events.Events, "scalar", 6, full)
+        worker = registry.start(settings, few)
+        check_sentence(worker, "No space left on device")
+    check_kept(worker.status.log, 2, settings, few)
+    check_next_start(registry, settings, few)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB, where this process may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_disk_that_is_really_full(small_disk: Path, settings: Settings, few: Dataset, tmp_path: Path) -> None:
+    registry = Trainings()
+    there = replace(settings, log_dir=str(small_disk), epochs=60)
+    worker = registry.start(there, few)
+    check_sentence(worker, "No space left on device")
+    copy = tmp_path / "copy"
+    shutil.copytree(worker.status.log or "", copy)
+    check_kept(str(copy), 2, there, few)
+    check_next_start(registry, settings, few)
+
+
+def held_after(few: Dataset, settings: Settings, registry: Trainings, count: int) -> Job:
+    """A run that is held after so many epochs."""
+    worker = registry.start(replace(settings, epochs=10_000), few)
+    until(lambda: epochs(worker) >= count)
+    worker.pause()
+    time.sleep(0.1)
+    return worker
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_run_folder_made_read_only(small_disk: Path, settings: Settings, few: Dataset, tmp_path: Path) -> None:
+    registry = Trainings()
+    worker = held_after(few, replace(settings, log_dir=str(small_disk)), registry, 2)
+    held = epochs(worker)
+    folder = worker.status.log or ""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    worker.resume()
+    check_sentence(worker, "Read-only file system", "all epochs before are kept")
+    subprocess.run(["umount", folder], check=True)
+    assert len(load_snapshot(folder).epochs) >= held
+    check_next_start(registry, settings, few)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("whole_epoch", [True, False])
+def test_a_run_folder_deleted_under_the_run(
+    whole_epoch: bool,
+    trainings: Trainings,
+    settings: Settings,
+    few: Dataset,
+) -> None:
+    worker = held_after(few, settings, trainings, 2)
+    held, folder = epochs(worker), Path(worker.status.log or "")
+    shutil.rmtree(folder)
+    if whole_epoch:
+        worker.resume()
+        until(lambda: epochs(worker) > held)
+        until(lambda: worker.status.note is not None)
+        assert "was deleted while it trained" in ran(app("training")).warning[0].value
+    worker.stop()
+    assert worker.join(30)
+    assert worker.status.error is None
+    record = read_run(folder)
+    assert len(record.epochs) == epochs(worker) >= held
+    snapshot = worker.status.snapshot
+    assert snapshot is not None and snapshot.weight is not None
+    assert torch.equal(load_model(folder).weight, snapshot.weight)
+    assert EventAccumulator(str(folder)).Reload().Tags() is not None
+    if whole_epoch:
+        assert len(load_snapshot(folder).epochs) > held
+    check_next_start(trainings, settings, few)
+
+
+def test_a_run_stopped_before_it_learned_anything_leaves_a_deleted_folder_alone(
+    settings: Settings, few: Dataset
+) -> None:
+    with runs.logged(settings) as log:
+        log.write(next(run(settings, few)))
+        shutil.rmtree(log.path)
+    assert not log.path.exists()
+    assert runs_in(settings.log_dir) == ()
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Path:
+    idx.write_set(tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("change", ["longer", "shorter", "other"])
+def test_a_data_set_that_changes_while_it_is_read(
+    change: str, on_disk: Path, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torchvision.datasets.mnist as source
+
+    raw, read = on_disk / "MNIST" / "raw", source.read_image_file
+
+    def changing(path: str) -> torch.Tensor:
+        count = {"longer": 40, "shorter": 20, "other": 30}[change]
+        other = idx.write_set(on_disk.parent / "other", train=count)
+        for file in idx.FILES:
+            shutil.copyfile(other / file, raw / file)
+        shutil.rmtree(on_disk.parent / "other")
+        return read(path)
+
+    registry = Trainings()
+    mine = replace(settings, dataset="MNIST", dataset_dir=str(on_disk))
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "read_image_file", changing)
+        worker = registry.start(mine)
+        assert worker.join(30)
+        assert worker.status.state == "failed"
+        assert worker.status.error is not None
+        assert "try again" in worker.status.error
+        assert len(worker.status.error.splitlines()) == 1
+    assert registry.start(mine).join(30)
+    assert registry.status is not None
+    assert registry.status.state == "finished"
+
+
+def test_pages_follow_a_data_set_that_has_changed_since(on_disk: Path) -> None:
+    page = ran(app("overview", data="MNIST", dir=str(on_disk), sample=19))
+    assert page.sidebar.number_input(key="sample").max == 19
+    shutil.rmtree(on_disk)
+    idx.write_set(on_disk, test=15)
+    ran(page)
+    assert page.sidebar.number_input(key="sample").max == 14
+    assert page.sidebar.number_input(key="sample").value == 14
+    assert common.dataset()[1] is None
+
+
+def test_a_run_is_not_resumed_on_other_data(settings: Settings, few: Dataset) -> None:
+    origin = next(snapshot for snapshot in run(settings, few) if len(snapshot.epochs) == 2)
+    with pytest.raises(TrainingError, match="expected what the run began with, 52 steps in all, got 100"):
+        list(run(settings, idx.few_digits(400, 50), origin))
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_thread_that_cannot_start_is_told_of(
+    trainings: Trainings,
+    settings: Settings,
+    few: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = ran(app("training"))
+    with monkeypatch.context() as patch:
+        fails_after(patch, Job, "start", 0, RuntimeError("can't start new thread"))
+        button(page, "Start").click()
+        assert "Expected a thread for the training, got none" in ran(page).warning[0].value
+    check_next_start(trainings, settings, few)

@@ -1,0 +1,276 @@
+"""The states of a training: every sequence of what viewers press and what the worker does, alone and all at once."""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as hypothesis_strategies
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from test_job import endless, settings, snapshot, unlogged, with_train, workers  # noqa: F401
+
+from tempotron_core import data, figures, job
+from tempotron_core.job import ACTIVE, ENDS, MOVES, Job, JobError, Status, Trainings
+from tempotron_core.training import Settings, Snapshot
+
+BUTTONS = ("pause", "resume", "stop")
+
+
+def expected(state: str, event: str) -> str:
+    """The table of the docstring once more, told apart from it."""
+    if state in ENDS:
+        return state
+    if event == "last epoch over":
+        return "finished"
+    if event == "error":
+        return "failed"
+    if event == "worker ended":
+        return "stopped"
+    if event == "no answer":
+        return "failed" if state == "stopping" else state
+    if state == "running":
+        return {"pause": "paused", "stop": "stopping", "resume": "running"}[event]
+    if state == "paused":
+        return {"pause": "paused", "stop": "stopping", "resume": "running"}[event]
+    return state
+
+
+def test_every_sequence_of_events_follows_the_table(tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert set(MOVES) == {*BUTTONS, "last epoch over", "error", "worker ended", "no answer"}
+    once = Settings()
+    for sequence in product(MOVES, repeat=5):
+        job, state = Job(once), "running"
+        for event in sequence:
+            before, state = state, expected(state, event)
+            assert job._move(event) == (before != state)
+            assert job.status.state == state, sequence
+
+
+def test_the_docstring_is_the_table() -> None:
+    lines = [line.strip("| ").split("|") for line in (job.__doc__ or "").splitlines() if line.startswith("|")]
+    events = [cell.strip() for cell in lines[0][1:]]
+    assert events == list(MOVES)
+    for row in lines[2:5]:
+        state, *cells = (cell.strip() for cell in row)
+        assert {event: cell for event, cell in zip(events, cells, strict=True) if cell != "."} == {
+            event: pairs[state] for event, pairs in MOVES.items() if state in pairs
+        }
+    assert not any(end in pairs for end in ENDS for pairs in MOVES.values())
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(2e-5)
+
+
+@dataclass
+class Puppet:
+    """A run that does what it is told, and a model of the job that it is in."""
+
+    registry: Trainings = field(default_factory=Trainings)
+    orders: "queue.Queue[str]" = field(default_factory=queue.Queue)
+    state: str = "idle"
+    held: bool = False
+    step: int = 0
+    asked: int = 0
+    answered: int = 0
+
+    def train(self, settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+        while True:
+            self.asked += 1
+            order = self.orders.get(timeout=20)
+            if order == "end":
+                return
+            if order == "raise":
+                raise ValueError("as told")
+            step = self.step
+            yield snapshot(settings, "finished" if order == "finish" else "training", step)
+
+    def start(self, settings: Settings) -> None:
+        if self.state in ACTIVE:
+            with pytest.raises(JobError, match=f"got one that is {self.state}"):
+                self.registry.start(settings, job=with_train(self.train))
+            return
+        self.orders, self.state, self.held, self.asked, self.answered = queue.Queue(), "running", False, 0, 1
+        self.registry.start(settings, job=with_train(self.train))
+        self.check()
+
+    def press(self, button: str) -> None:
+        if self.registry.job is None:
+            return
+        getattr(self.registry.job, button)()
+        self.state = expected(self.state, button)
+        if self.held and self.state == "stopping":
+            self.state = "stopped"
+        if self.held and self.state == "running":
+            self.held, self.answered = False, self.answered + 1
+        self.held &= self.state == "paused"
+        self.check()
+
+    def order(self, what: str) -> None:
+        """Let the worker do something, where it is not held."""
+        if self.state not in ACTIVE or self.held:
+            return
+        self.step += 1
+        self.orders.put(what)
+        if what == "step":
+            self.held = self.state == "paused"
+            self.answered += self.state == "running"
+            self.state = "stopped" if self.state == "stopping" else self.state
+        else:
+            self.state = {"finish": "finished", "raise": "failed", "end": "stopped"}[what]
+        self.check(self.step if what in ("step", "finish") else None)
+
+    def check(self, step: int | None = None) -> None:
+        wait(lambda: self.status.state == self.state and self.asked == self.answered)
+        if step is not None:
+            wait(lambda: self.status.snapshot is not None and self.status.snapshot.step == step)
+        assert (self.status.error is not None) == (self.state == "failed")
+
+    @property
+    def status(self) -> Status:
+        assert self.registry.status is not None
+        return self.registry.status
+
+    def end(self) -> None:
+        if self.registry.job is not None:
+            self.registry.job.stop()
+            self.orders.put("end")
+            assert self.registry.job.join(10)
+
+
+def do(puppet: Puppet, action: str, settings: Settings) -> None:
+    if action == "start":
+        puppet.start(settings)
+    elif action in BUTTONS:
+        puppet.press(action)
+    else:
+        puppet.order(action)
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settings) -> None:  # noqa: F811
+    for sequence in product(("start", *BUTTONS, "step", "finish", "raise"), repeat=5):
+        puppet = Puppet()
+        puppet.start(settings)
+        for action in sequence:
+            do(puppet, action, settings)
+        puppet.end()
+        assert workers() == []
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_long_sequences_in_any_order(settings: Settings) -> None:  # noqa: F811
+    class Machine(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.puppet = Puppet()
+            self.finished: int | None = None
+
+        @rule()
+        def start(self) -> None:
+            self.puppet.start(settings)
+
+        @precondition(lambda self: self.puppet.state != "idle")
+        @rule(button=hypothesis_strategies.sampled_from(BUTTONS), times=hypothesis_strategies.integers(1, 3))
+        def press(self, button: str, times: int) -> None:
+            for _ in range(times):
+                self.puppet.press(button)
+
+        @precondition(lambda self: self.puppet.state in ACTIVE)
+        @rule(what=hypothesis_strategies.sampled_from(("step", "step", "finish", "raise", "end")))
+        def worker(self, what: str) -> None:
+            before = self.puppet.step
+            self.puppet.order(what)
+            if what == "finish" and self.puppet.step > before:
+                self.finished = self.puppet.step
+
+        @invariant()
+        def one_thread_at_most_and_the_last_finished_model_stays(self) -> None:
+            if self.puppet.state in ACTIVE:
+                assert len(workers()) == 1
+            found = self.puppet.registry.finished
+            assert (found.snapshot.step if found and found.snapshot else None) == self.finished
+
+        def teardown(self) -> None:
+            self.puppet.end()
+
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Machine, settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+    )
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_everybody_presses_everything_at_once(settings: Settings) -> None:  # noqa: F811
+    made: list[Noted] = []
+
+    class Noted(with_train(endless)):  # type: ignore[misc]
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            self.states = ["running"]
+            made.append(self)
+
+        def _move(self, event: str, error: str | None = None) -> bool:
+            with self._condition:  # one that may be entered twice by its thread
+                moved: bool = super()._move(event, error)
+                if moved:
+                    self.states.append(self._status.state)
+                return moved
+
+    registry, most, refused = Trainings(), [0], [0]
+
+    def viewer(number: int) -> None:
+        draw = random.Random(number)
+        for _ in range(150):
+            action = draw.choice(("start", *BUTTONS))
+            try:
+                if action == "start":
+                    registry.start(settings, job=Noted)
+                elif registry.job is not None:
+                    getattr(registry.job, action)()
+            except JobError:
+                refused[0] += 1
+            most[0] = max(most[0], sum(made_one.status.active for made_one in list(made)))
+            time.sleep(draw.random() * 1e-3)
+
+    viewers = [threading.Thread(target=viewer, args=(number,)) for number in range(12)]
+    for thread in viewers:
+        thread.start()
+    for thread in viewers:
+        thread.join()
+    assert registry.shutdown(10)
+    started = [one for one in made if one._thread.ident is not None]
+    assert len(started) > 1 and refused[0] > 0
+    allowed = {(origin, target) for pairs in MOVES.values() for origin, target in pairs.items()}
+    for one in started:
+        assert set(pairwise(one.states)) <= allowed
+        assert one.status.state in ENDS
+    # A job made but refused is never begun.
+    assert most[0] <= 1 + len(made) - len(started)
+
+
+def test_the_picture_marks_the_present_state_and_names_every_event() -> None:
+    for state in (*ACTIVE, *ENDS):
+        markup = figures.states_plate(MOVES, state)
+        marked = [part for part in markup.split("<div") if "color:#fff" in part]
+        assert len(marked) == 1 and f">{state}</div>" in marked[0]
+        assert all(event in markup for event in MOVES)
+        assert f"now {state}." in markup
+    assert "color:#fff" not in figures.states_plate(MOVES, None)
+    assert "&lt;b&gt;" in figures.states_plate({"<b>": {"running": "paused"}}, None)
+
+
+def test_silence_is_told_only_of_a_run_that_should_go_on(settings: Settings) -> None:  # noqa: F811
+    quiet = Status("running", settings, since=time.monotonic() - 45)
+    assert quiet.silence is not None
+    assert "No step for 45 s" in quiet.silence
+    for state in ("paused", "stopping", *ENDS):
+        assert replace(quiet, state=state).silence is None
+    assert Status("running", settings).silence is None
