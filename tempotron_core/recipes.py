@@ -140,17 +140,17 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in registry:
                 raise ValueError(f"{name}: expected one of {', '.join(registry)}, got {value!r}; choose one of these.")
-        positive_real("temperature", self.temperature)
-        positive_real("width of the initial weights", self.width)
+        positive_real("temperature", self.temperature, minimum=1e-6, maximum=1e6)
+        positive_real("width of the initial weights", self.width, minimum=1e-6, maximum=1e6)
         positive_integer("k (tempotrons a class)", self.k)
         for name, share, most in (
             ("drop", self.drop, 1.0),
-            ("weight decay", self.weight_decay, math.inf),
-            ("smoothing", self.smoothing, math.inf),
+            ("weight decay", self.weight_decay, 1e6),
+            ("smoothing", self.smoothing, 1e6),
         ):
             number = isinstance(share, int | float) and not isinstance(share, bool)
             if not number or not 0 <= share < most:
-                limit = "0 to below 1" if most == 1 else "0 or more, finite"
+                limit = "0 to below 1" if most == 1 else "0 to below a million"
                 raise ValueError(f"{name}: expected {limit}, got {share!r}; choose another value.")
         for name in ("clears_gradients", "revives"):
             if not isinstance(getattr(self, name), bool):

@@ -99,15 +99,15 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         positive_integer("batch size", self.batch_size)
-        positive_real("learning rate", self.lr)
+        positive_real("learning rate", self.lr, maximum=1e30)  # it must be one in float32
         positive_integer("T (ms)", self.T)
         positive_integer("epochs", self.epochs)
         positive_integer("m (neurons a pixel)", self.m, minimum=3)
         positive_integer("seed", self.seed, minimum=0)
         positive_integer("validation samples", self.validation, minimum=0)
         check_time_constants(self.tau, self.tau_s)
-        for name in ("beta", "v_threshold"):
-            positive_real(name, getattr(self, name))
+        positive_real("beta", self.beta, minimum=1e-3, maximum=1e3)
+        positive_real("v_threshold", self.v_threshold, minimum=1e-6, maximum=1e6)
         for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
             if not isinstance(path, str) or not path.strip():
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
