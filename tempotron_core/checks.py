@@ -19,8 +19,8 @@ def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int
         raise TypeError(f"{name}: expected an integer of at least {minimum}, got {_shown(value)}; pass a whole number.")
     if value < minimum:
         raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more.")
-    if value > maximum:
-        got = f"{value:,}" if value < 10**30 else "a number of more than 30 digits"
+    if int(value) > maximum:
+        got = f"{value:,}" if int(value) < 10**30 else "a number of more than 30 digits"
         raise ValueError(f"{name}: expected an integer of at most {maximum:,}, got {got}; choose a smaller one.")
     return int(value)
 

@@ -48,6 +48,7 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _SIDE = 28
 _DOWNLOAD_BYTES = 70_000 * (_SIDE * _SIDE + 1) * 1.3  # what arrives packed and is then unpacked beside it, about
 _STALL_SECONDS = 60.0
+_MOST_SAMPLES = 1_000_000
 
 
 class DataError(Exception):
@@ -269,6 +270,8 @@ def _checked_count(file: Path, magic: int, dimensions: int, again: str) -> int:
         raise DataError(
             f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {again}."
         )
+    if count > _MOST_SAMPLES:
+        raise DataError(f"{file.name}: expected at most {_MOST_SAMPLES:,} samples, got {count:,}; {again}.")
     return int(count)
 
 

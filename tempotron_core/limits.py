@@ -6,9 +6,10 @@ With B samples a step, O outputs, a active pixels a sample, m neurons a pixel, s
     batch       B O T floats for sums, potentials and gradients; B a m numbers for the spikes in order of afferents
     spikes      4 a s bytes a sample, where all of them keep within the store's budget, and 4 T for their counts
     kernel      T^2 floats, and several times as many while they are made
-    seconds     1 ms + 5 ns B (a m + O T) + 1 ns 784 m O a step, as measured on one core of a server of 2024
+    seconds     1 ms + 5 ns B (a m + O T) + 4 ns 784 m O a step, on one core of a server of 2024
 
-The factors were fitted to measured peaks; tests hold the estimate to within a factor of two of them.
+The factors were fitted to measured peaks and paces. Tests hold the memory to within a factor of two of them; the
+seconds may be three times as many or as few, and serve to refuse what could never end.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
         + 256 * 40 * m
     )
     work = active * m + outputs * T
-    seconds = steps * (1e-3 + 5e-9 * batch * work + 1e-9 * weights) + settings.epochs * test * 2e-9 * work
+    seconds = steps * (1e-3 + 5e-9 * batch * work + 4e-9 * weights) + settings.epochs * test * 2e-9 * work
     return Estimate(memory, seconds)
 
 
@@ -140,11 +141,11 @@ def _nearest(settings: Settings, fits: Callable[[Settings], bool]) -> str:
     found: list[tuple[float, str, int]] = []
     for name, low in _SMALLEST.items():
         high = getattr(settings, name)
-        if low >= high or not fits(replace(settings, **{name: low})):
+        if low >= high or not fits(_with(settings, name, low)):
             continue
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if fits(replace(settings, **{name: middle})) else (low, middle)
+            low, high = (middle, high) if fits(_with(settings, name, middle)) else (low, middle)
         round_one = max(_SMALLEST[name], _two_digits(low))
         found.append((getattr(settings, name) / round_one, name, round_one))
     if found:
@@ -156,7 +157,7 @@ def _nearest(settings: Settings, fits: Callable[[Settings], bool]) -> str:
         if not large:
             return "nothing smaller fits either, free some memory"
         name = max(large, key=lambda name: getattr(chosen, name) / getattr(_USUAL, name))
-        chosen = replace(chosen, **{name: max(_SMALLEST[name], getattr(chosen, name) // 2)})
+        chosen = _with(chosen, name, max(_SMALLEST[name], getattr(chosen, name) // 2))
     changed = [
         f"{word} {getattr(chosen, name):,}"
         for name, word in _WORDS.items()
@@ -165,8 +166,12 @@ def _nearest(settings: Settings, fits: Callable[[Settings], bool]) -> str:
     return f"what fits is {', '.join(changed)}"
 
 
+def _with(settings: Settings, name: str, value: int) -> Settings:
+    return replace(settings, **{name: value})  # type: ignore[arg-type]
+
+
 def _two_digits(value: int) -> int:
-    step = 10 ** max(0, len(str(value)) - 2)
+    step = int(10 ** max(0, len(str(value)) - 2))
     return value // step * step
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "BATCH_ACCURACY_EVERY",
     "CHECKPOINT_BUDGET",
     "ENDED",
+    "LONGEST_SHOWN",
     "RunError",
     "RunLog",
     "RunRecord",
@@ -53,6 +54,9 @@ __all__ = [
 
 BATCH_ACCURACY_EVERY = 256
 """Steps between two values of the training accuracy of a batch."""
+
+LONGEST_SHOWN = 10_000
+"""Milliseconds of a network that is read back: every potential is drawn over them."""
 
 CHECKPOINT_BUDGET = 256 * 2**20
 
@@ -184,7 +188,7 @@ class RunRecord:
 def runs_in(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
     """The runs in a log directory, the latest first; empty where there is no such folder."""
     with suppress(OSError, ValueError):
-        folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_dir()]
+        folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_symlink() or entry.is_dir()]
         return tuple(_described(folder) for folder in sorted(folders, key=lambda entry: entry.name, reverse=True))
     return ()
 
@@ -218,6 +222,11 @@ def load_model(path: str | os.PathLike[str], which: str = "last") -> Model:
             f"{name} of {folder.name!r}: expected weights fc.weight [outputs, {784 * settings.m}] in float32, got "
             f"{got}; choose another run."
         )
+    if settings.T > LONGEST_SHOWN:
+        raise RunError(
+            f"settings.json of {folder.name!r}: expected a window T of at most {LONGEST_SHOWN:,} ms where the network "
+            f"is to be shown, got {settings.T:,}; choose another run."
+        )
     if len(weight) == 0 or not bool(weight.isfinite().all()):
         raise RunError(f"{name} of {folder.name!r}: expected finite weights, got NaN or infinity; choose another run.")
     return model
@@ -244,6 +253,9 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
 
 
 def _described(folder: Path) -> RunRecord:
+    if folder.is_symlink():
+        problem = f"{folder.name!r}: expected a folder of its own, got a link; put the run itself here."
+        return RunRecord(folder, problem=problem)
     try:
         return read_run(folder)
     except RunError as error:

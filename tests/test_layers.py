@@ -75,13 +75,14 @@ def test_figures_know_no_training() -> None:
         ("training", ["data", "checks", "encoding", "model", "neuron", "parallel", "recipes", "store"]),
         ("runs", ["model", "training", "checks"]),
         ("results", ["data", "model", "store"]),
-        ("job", ["data", "model", "runs", "training"]),
+        ("limits", ["data", "model", "training"]),
+        ("job", ["data", "limits", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("evidence", ["model"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
-        ("train", ["data", "parallel", "recipes", "runs", "training"]),
+        ("train", ["data", "limits", "parallel", "recipes", "runs", "training"]),
     ],
 )
 def test_core_modules_import_only_those_below(module: str, known: list[str]) -> None:
