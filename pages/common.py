@@ -196,7 +196,14 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
     name = name if name in names else names[0]
     folder = Path(runs_directory()).expanduser() / name
     try:
-        return *_read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns), None
+        model, settings = _read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns)
+        classes = len(dataset()[0].classes)
+        if len(model.weight) == classes * model.k:
+            return model, settings, None
+        words = (
+            f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.k}; choose another."
+        )
+        return untrained(none), none, f"{words} Showing the untrained network meanwhile."
     except (RunError, OSError) as error:
         return untrained(none), none, f"{error} Showing the untrained network meanwhile."
 

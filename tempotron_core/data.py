@@ -86,9 +86,13 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
         return _embedded()
     raw = raw_folder(name, directory)
     where = raw.parent.parent
-    if not where.is_dir():
+    try:
+        there = where.is_dir()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         raise DataError(
-            f"dataset directory: expected an existing folder, got {str(where)!r}; correct the path or create it."
+            f"dataset directory: expected an existing folder, got {str(where)[-200:]!r}; correct the path or create it."
         )
     missing = [file for file in _FILES if not (raw / file).is_file()]
     if missing:

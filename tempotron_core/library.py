@@ -60,8 +60,9 @@ def zipped(record: RunRecord) -> bytes:
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for path in sorted(record.path.rglob("*")):
-                inside = path.resolve().is_relative_to(record.path.resolve())
-                if path.is_file() and not path.is_symlink() and inside and not path.name.endswith(".part"):
+                if path.is_symlink() or not path.is_file() or path.name.endswith(".part"):
+                    continue
+                if path.resolve().is_relative_to(record.path.resolve()):
                     total += path.stat().st_size
                     if total > _MOST_BYTES:
                         raise RunError(

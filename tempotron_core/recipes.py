@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from tempotron_core.checks import positive_integer, positive_real
 from tempotron_core.neuron import threshold_mse
 
-__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "RECIPES", "SCHEDULES", "Recipe"]
+__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "OPTIMISER_MEMORY", "RECIPES", "SCHEDULES", "Recipe"]
 
 Loss = Callable[[torch.Tensor, float, torch.Tensor], torch.Tensor]
 """(v_max [batch, classes], v_threshold, label [batch]) -> scalar, a mean over the batch."""
@@ -82,6 +82,13 @@ OPTIMISERS: dict[str, _Optimiser] = {
     "adamw": partial(torch.optim.AdamW, fused=True),
 }
 """Each at a learning rate, with a weight decay of 0 where none is given."""
+
+OPTIMISER_MEMORY: dict[str, set[str]] = {
+    "sgd": set(),
+    "sgd-momentum": {"momentum_buffer"},
+    "adamw": {"step", "exp_avg", "exp_avg_sq"},
+}
+"""The names of what each keeps from step to step."""
 
 _WARM_UP = 0.2
 

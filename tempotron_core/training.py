@@ -15,7 +15,7 @@ from tempotron_core.checks import check_time_constants, positive_integer, positi
 from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table, pooled
 from tempotron_core.neuron import Tempotron
 from tempotron_core.parallel import ALONE, Processes
-from tempotron_core.recipes import DEFAULT_RECIPE, OPTIMISERS, RECIPES, SCHEDULES, Recipe
+from tempotron_core.recipes import DEFAULT_RECIPE, OPTIMISER_MEMORY, OPTIMISERS, RECIPES, SCHEDULES, Recipe
 from tempotron_core.store import Batch, SpikeStore
 
 __all__ = [
@@ -111,7 +111,7 @@ class Settings:
         for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
             if not isinstance(path, str) or not path.strip():
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
-        if self.recipe not in RECIPES:
+        if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
         _ = self.plan
         names = (data.EMBEDDED, *data.DATASETS)
@@ -322,10 +322,17 @@ class Trainer:
             memory = self.optimiser.state[self._rows]
             for name, value in kept.items():
                 where = "cpu" if value.dim() == 0 and self._rows.is_cpu else self._rows.device
+                if name.startswith(("gradient", "optimiser.")):
+                    fits = value.shape == self._rows.shape if value.dim() else name == "optimiser.step"
+                    if not fits or value.dtype != self._rows.dtype:
+                        raise TypeError(name)
                 if name == "gradient":
                     self._rows.grad = value.to(where, copy=True).view_as(self._rows)
                 elif name.startswith("optimiser."):
                     memory[name.removeprefix("optimiser.")] = value.to(where, copy=True)
+            if memory and set(memory) != OPTIMISER_MEMORY[self._recipe.optimiser]:
+                raise KeyError("optimiser")
+            torch.Generator().set_state(kept["shuffle"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise TrainingError(
                 f"state: expected that of {len(self._rows):,} afferents and {self._rows.shape[1]} outputs, got another "
