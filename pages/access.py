@@ -11,6 +11,7 @@ Without the latter two it is the folder in which the server was started.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -54,6 +55,22 @@ def remark() -> None:
     """Say that this server is for looking only, where it is."""
     if not may_change():
         st.caption(f":material/visibility: {ONLY_LOOKING}")
+
+
+def tidy_link() -> None:
+    """Drop the infinite numbers of a link, at which controls that hold whole numbers would throw."""
+    infinite = [key for key in st.query_params if any(map(_infinite, st.query_params.get_all(key)))]
+    for key in infinite:
+        del st.query_params[key]
+    if infinite:
+        st.rerun()  # what a control begins with was read off the link before
+
+
+def _infinite(text: str) -> bool:
+    try:
+        return not math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def first_folder(variable: str, otherwise: str) -> str:

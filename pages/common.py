@@ -218,6 +218,7 @@ def follows_live_run() -> bool:
 
 def sidebar() -> None:
     """Data set, sample and model; drawn once a run, above every page."""
+    access.tidy_link()
     with st.sidebar:
         # Groups: what comes and goes in one must not move the places of the others, see note().
         with st.container():

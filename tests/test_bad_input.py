@@ -80,6 +80,12 @@ COMMANDS: list[list[str]] = [
     *(["--dataset", value] for value in ("nope", "mnist", "")),
     *(["--dataset-dir", value] for value in ("/nope", "a\0b", "~nobody-of-this-name/x", "x" * 5000)),
     *(["--resume", value] for value in ("/nope", "a\0b", ".", "x" * 5000)),
+    *(
+        [option, value]
+        for option in ("--temperature", "--weight-decay", "--drop", "--k", "--width")
+        for value in ("-1", "1" + "0" * 40, "nan", "inf", "x", "")
+    ),
+    *([option, "nope"] for option in ("--loss", "--optimiser", "--schedule", "--revives", "--clears-gradients")),
     ["-m", "2"],
     ["--tau", "3", "--tau-s", "3"],
     ["--dataset", "MNIST"],
