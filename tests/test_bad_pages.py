@@ -90,7 +90,7 @@ def test_forms(name: str, key: str, value: float, trainings: Trainings) -> None:
     ran(test)
     field = (test.sidebar if key == "sample" else test).number_input(key=key)
     told = [element.value for element in test.warning]
-    assert told or field.min <= float(field.value or 0) <= field.max
+    assert told or float(field.min or 0) <= float(field.value or 0) <= float(field.max or 0)
     assert len(told) <= 1
     if name == "training":
         assert button(test, "Start").disabled == bool(told)
