@@ -19,6 +19,7 @@ import streamlit as st
 import torch
 from streamlit.errors import StreamlitPageNotFoundError
 
+from pages import access
 from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
@@ -33,8 +34,8 @@ DEFAULTS: dict[str, Any] = {
     "sample": 0,
     "model": MODELS[0],
     "run": None,
-    "train_log_dir": "runs",
-    "dir": os.environ.get("TEMPOTRON_DATA", ""),
+    "train_log_dir": access.first_folder(access.RUNS, "runs"),
+    "dir": access.first_folder(access.DATA, ""),
     "present": False,
 }
 PRESENT_SCALE = 1.25
@@ -122,7 +123,7 @@ def _read(name: str, directory: str, fingerprint: tuple[tuple[int, int], ...]) -
 
 def first_training() -> None:
     """Train the embedded digits once a server, so that the first viewer finds a model."""
-    trainings().start_first(Settings(device=devices()[0], epochs=2, lr=3e-3))
+    trainings().start_first(Settings(device=devices()[0], epochs=2, lr=3e-3, log_dir=DEFAULTS["train_log_dir"]))
 
 
 def choice(key: str) -> Any:
@@ -133,9 +134,17 @@ def choice(key: str) -> Any:
 def dataset() -> tuple[data.Dataset, str | None]:
     """The chosen data set; the embedded one and a sentence where it cannot be had."""
     try:
-        return _loaded(choice("data"), choice("dir")), None
-    except data.DataError as error:
+        return _loaded(choice("data"), data_directory() or ""), None
+    except (data.DataError, access.PlaceError) as error:
         return _loaded(data.EMBEDDED, ""), str(error)
+
+
+def data_directory() -> str | None:
+    """The folder of the chosen data set, None for the embedded one; access.PlaceError where it lies outside."""
+    if choice("data") == data.EMBEDDED:
+        return None
+    typed = str(choice("dir") or "")
+    return access.confined("dataset directory", typed, access.DATA) if typed.strip() else typed
 
 
 def view() -> View:
@@ -178,14 +187,18 @@ def identity(model: Model, dataset: data.Dataset) -> str:
 
 
 def runs_directory() -> str:
-    """Where runs are written and looked for."""
-    return str(choice("train_log_dir"))
+    """Where runs are written and looked for: the folder that was typed, if runs may lie there."""
+    try:
+        return access.confined("log directory", str(choice("train_log_dir")), access.RUNS)
+    except access.PlaceError:
+        return str(DEFAULTS["train_log_dir"])
 
 
 def _run_names() -> list[str]:
     with contextlib.suppress(OSError, ValueError):
         folders = Path(runs_directory()).expanduser().iterdir()
-        return sorted((folder.name for folder in folders if (folder / "last.safetensors").is_file()), reverse=True)
+        kept = (folder for folder in folders if (folder / "last.safetensors").is_file() and not folder.is_symlink())
+        return sorted((folder.name for folder in kept), reverse=True)
     return []
 
 
@@ -202,7 +215,14 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
     name = name if name in names else names[0]
     folder = Path(runs_directory()).expanduser() / name
     try:
-        return *_read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns), None
+        model, settings = _read_model(str(folder), (folder / "last.safetensors").stat().st_mtime_ns)
+        classes = len(dataset()[0].classes)
+        if len(model.weight) == classes * model.k:
+            return model, settings, None
+        words = (
+            f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.k}; choose another."
+        )
+        return untrained(none), none, f"{words} Showing the untrained network meanwhile."
     except (RunError, OSError) as error:
         return untrained(none), none, f"{error} Showing the untrained network meanwhile."
 
@@ -217,6 +237,7 @@ def follows_live_run() -> bool:
 
 def sidebar() -> None:
     """Data set, sample and model; drawn once a run, above every page."""
+    access.tidy_link()
     with st.sidebar:
         # Groups: what comes and goes in one must not move the places of the others, see note().
         with st.container():
@@ -229,6 +250,7 @@ def sidebar() -> None:
                 if st.session_state.get("run") not in names:
                     st.session_state["run"] = names[0]
                 st.selectbox("Run", names, key="run", bind="query-params", persist_state="session")
+        access.remark()
         status = trainings().status
         active = status is not None and status.active
         st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)
@@ -243,8 +265,8 @@ def _data_set() -> data.Dataset:
         )
     chosen, problem = dataset()
     if problem:
-        st.warning(f"{problem} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
-        _offer_download(choice("data"), choice("dir"))
+        st.warning(f"{access.plain(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
+        _offer_download(choice("data"))
     return chosen
 
 
@@ -256,7 +278,7 @@ def _sample(chosen: data.Dataset) -> None:
     st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
     st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
     if problem := st.session_state.pop("no_draw", None):
-        st.warning(problem, icon=":material/casino:")
+        st.warning(access.plain(problem), icon=":material/casino:")
 
 
 def _draw(split: data.Split, label: int | None) -> None:
@@ -275,8 +297,13 @@ def _draw_of_class(chosen: data.Dataset) -> None:
         _draw(chosen.test, chosen.classes.index(picked))
 
 
-def _offer_download(name: str, directory: str) -> None:
-    if not st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch"):
+def _offer_download(name: str) -> None:
+    try:
+        directory = data_directory() if access.may_change() else None
+    except access.PlaceError:
+        directory = None
+    pressed = st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch")
+    if not pressed or not directory:
         return
     bar = st.progress(0.0, f"Asking for {name}")
 
@@ -287,7 +314,7 @@ def _offer_download(name: str, directory: str) -> None:
         data.download(name, directory, show)
     except data.DataError as error:
         bar.empty()
-        st.error(str(error), icon=":material/cloud_off:")
+        st.error(access.plain(error), icon=":material/cloud_off:")
     else:
         st.rerun()
 
@@ -426,7 +453,7 @@ def note(words: str | None) -> None:
     """
     place = st.empty()
     if words:
-        place.caption(words)
+        place.caption(access.plain(words))
 
 
 def verdict(info: VoltageInfo) -> str:

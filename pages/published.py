@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages import common
+from pages import access, common
 from tempotron_core import data, figures
 from tempotron_core.baselines import FEATURES, linear_accuracy
 from tempotron_core.job import Status
@@ -15,6 +15,7 @@ from tempotron_core.training import devices
 NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
 
 
+@access.owned
 def start(epochs: int) -> None:
     name = common.choice("data")
     trainings = common.trainings()
@@ -22,7 +23,7 @@ def start(epochs: int) -> None:
         found, problem = common.dataset()
         if problem:
             name = data.EMBEDDED
-        series = regimes(name, None if name == data.EMBEDDED else common.choice("dir"), epochs)
+        series = regimes(name, None if name == data.EMBEDDED else common.data_directory(), epochs)
         directory = common.runs_directory()
         trainings.start_series([replace(s, device=devices()[0], log_dir=directory) for s in series], found)
     except (trainings.refusal, ValueError, TypeError) as error:
@@ -61,14 +62,14 @@ def live(was_active: bool) -> None:
     statuses = common.trainings().series
     place = st.empty()
     if refused := st.session_state.pop("published_refused", None):
-        place.warning(refused, icon=":material/block:")
+        place.warning(access.plain(refused), icon=":material/block:")
     if not statuses:
         st.markdown("Nothing trained here yet: press the button, and the four curves grow one after the other.")
         return
     latest = statuses[-1]
     active = latest.active or (latest.state == "finished" and len(statuses) < len(figures.REGIMES))
     if latest.error:
-        place.error(latest.error, icon=":material/error:")
+        place.error(access.plain(latest.error), icon=":material/error:")
     elif latest.active:
         place.progress(latest.snapshot.progress if latest.snapshot else 0.0, common.describe(latest))
     drawn(curves(statuses, len(common.dataset()[0].test)), "published_live")
@@ -87,7 +88,7 @@ epochs = int(controls[0].number_input("Epochs each", 2, 100, 6, key="published_e
 busy = common.trainings().status
 controls[1].button(
     "Train all four", type="primary", icon=":material/play_arrow:", on_click=start, args=(epochs,), width="stretch",
-    disabled=bool(busy and busy.active),
+    disabled=bool(busy and busy.active) or not access.may_change(),
 )  # fmt: skip
 series = common.trainings().series
 growing = bool(series) and (
@@ -106,7 +107,10 @@ st.markdown(
     + "."
 )
 st.caption("Made by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")
-if st.button("Train the linear classifiers on the chosen data", icon=":material/straighten:"):
+pressed = st.button(
+    "Train the linear classifiers on the chosen data", icon=":material/straighten:", disabled=not access.may_change()
+)
+if pressed and access.may_change():
     chosen, _ = common.dataset()
     found = linear(chosen.name, str(common.choice("dir")), len(chosen.train))
     st.markdown(", ".join(f"**{100 * found[name]:.1f} %** on {NAMES[name]}" for name in FEATURES))

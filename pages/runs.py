@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages import common
+from pages import access, common
 from tempotron_core import figures
 from tempotron_core.library import (
     MOST_NAME,
@@ -48,10 +48,12 @@ def use(record: RunRecord) -> None:
     st.session_state.update(model=common.SAVED, run=record.name, model_chosen=True)
 
 
+@access.owned
 def rename(record: RunRecord) -> None:
     attempt(lambda: name_run(record, st.session_state[f"title_{record.name}"]))
 
 
+@access.owned
 def delete(record: RunRecord) -> None:
     status = common.trainings().status
     if status is not None and status.active and status.log and status.log == str(record.path):
@@ -72,28 +74,33 @@ def attempt(action: Callable[[], None]) -> None:
 
 def handle(record: RunRecord) -> None:
     """What can be done with one run."""
-    st.text_input("Name", run_title(record), MOST_NAME, key=f"title_{record.name}", on_change=rename, args=(record,))
+    looking = not access.may_change()
+    st.text_input(
+        "Name", run_title(record), MOST_NAME, key=f"title_{record.name}", on_change=rename, args=(record,),
+        disabled=looking,
+    )  # fmt: skip
     buttons = st.columns(4)
     buttons[0].button(
         "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use, args=(record,),
         disabled=not record.epochs,
     )  # fmt: skip
     with buttons[1]:
-        if st.button("Prepare export", icon=":material/folder_zip:", width="stretch"):
+        if st.button("Prepare export", icon=":material/folder_zip:", width="stretch", disabled=looking):
             st.session_state["export"] = record.name
-        if st.session_state.get("export") == record.name:
+        if st.session_state.get("export") == record.name and not looking:
             try:
                 content = zipped(record)
             except RunError as error:
-                st.warning(str(error), icon=":material/error:")
+                st.warning(access.plain(error), icon=":material/error:")
             else:
                 name = f"{record.name}.zip"
                 st.download_button(
                     f"Save {len(content) / 1e6:.1f} MB", content, name, "application/zip", width="stretch"
                 )
-    if buttons[2].button("Delete", icon=":material/delete:", width="stretch"):
+    if buttons[2].button("Delete", icon=":material/delete:", width="stretch", disabled=looking):
         st.session_state["sure"] = record.name
-    if st.session_state.get("sure") == record.name:
+    access.remark()
+    if st.session_state.get("sure") == record.name and not looking:
         buttons[3].button(
             "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete,
             args=(record,),
@@ -107,7 +114,7 @@ def compare(chosen: list[RunRecord]) -> None:
         tuple(np.array([result.test_accuracy for result in record.epochs]) for record in chosen),
         tuple(np.array([result.train_accuracy for result in record.epochs]) for record in chosen),
     )
-    common.takeaway(info.takeaway)
+    common.takeaway(access.plain(info.takeaway))
     common.chart(figures.comparison_figure(info), "comparison", info.takeaway)
     different = differences(chosen)
     if different and len(chosen) > 1:
@@ -123,9 +130,9 @@ def page(was_live: bool) -> None:
     records = runs_in(common.runs_directory())
     place = st.empty()
     if problem := st.session_state.pop("run_problem", None):
-        place.warning(problem, icon=":material/error:")
+        place.warning(access.plain(problem), icon=":material/error:")
     if not records:
-        st.info(f"No run in {common.runs_directory()!r} yet. Train one on the Training page.")
+        st.info(f"No run in {access.plain(repr(common.runs_directory()))} yet. Train one on the Training page.")
         return
     st.dataframe(table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
     by_name = {record.name: record for record in records}

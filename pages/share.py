@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import common
+from pages import access, common
 from tempotron_core import figures
 from tempotron_core.sharing import bundle
 
@@ -41,6 +41,9 @@ def share(page: str, address: str) -> None:
 
 
 def _ways(page: str, address: str) -> None:
+    if not access.may_change():
+        st.markdown(f"{access.ONLY_LOOKING} The link can be copied from the address bar.")
+        return
     # The same dictionary as the page draws into: what is saved later is what is seen then.
     shown = common.shown()
     if not shown:

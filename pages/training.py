@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages import common
-from tempotron_core import data, figures
+from pages import access, common
+from tempotron_core import figures
 from tempotron_core.job import GIVE_UP_SECONDS, MOVES, Status
+from tempotron_core.limits import misfit
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.training import RECIPE_CHOICES, Settings, Snapshot, devices
 
@@ -25,8 +26,8 @@ def recipe_editor(name: str) -> dict[str, Any]:
     """What the viewer changes of the recipe: the choices that are not the recipe's own."""
     own = RECIPES[name]
     with st.expander(f"Edit the recipe {name}", key="edit_recipe"):
-        first, second = st.columns(3), st.columns(3)
-        second += st.columns(3)
+        first = st.columns(3)
+        second = (*st.columns(3), *st.columns(3))
         values: dict[str, Any] = {}
         choices = {"loss": tuple(LOSSES), "optimiser": tuple(OPTIMISERS), "schedule": tuple(SCHEDULES)}
         for column, (key, names) in zip(first, choices.items(), strict=True):
@@ -72,23 +73,35 @@ def settings_form() -> Settings | None:
         validation = third[4].number_input("Held-out samples", 0, 60_000, 0, 500, **kept("validation"))
     changes = recipe_editor(recipe)
     with st.expander("Directories"):
-        log_dir = st.text_input("Log directory", "runs", **kept("log_dir"))
+        log_dir = st.text_input("Log directory", common.DEFAULTS["train_log_dir"], **kept("log_dir"))
         st.caption("The data set, and its directory, are chosen in the sidebar.")
     edited = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
     st.caption(RECIPES[recipe].summary + edited)
     problem, name = st.empty(), common.choice("data")
+
+    def refuse(words: str) -> None:
+        problem.warning(access.plain(words), icon=":material/error:")
+
     try:
-        return Settings(
-            device=device, dataset_dir=None if name == data.EMBEDDED else common.choice("dir"), batch_size=int(batch),
-            lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=log_dir, seed=int(seed), dataset=name,
+        folder = access.confined("log directory", log_dir, access.RUNS)
+        settings = Settings(
+            device=device, dataset_dir=common.data_directory(), batch_size=int(batch),
+            lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=folder, seed=int(seed), dataset=name,
             recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
             validation=int(validation), **changes,
         )  # fmt: skip
+        found, elsewhere = common.dataset()
+        trouble = misfit(settings, None if elsewhere else found)
     except (ValueError, TypeError) as error:
-        problem.warning(str(error), icon=":material/error:")
+        refuse(str(error))
         return None
+    if trouble:
+        refuse(trouble)
+        return None
+    return settings
 
 
+@access.owned
 def start(settings: Settings) -> None:
     trainings = common.trainings()
     try:
@@ -103,16 +116,16 @@ def controls(settings: Settings | None, status: Status | None) -> None:
     job = common.trainings().job
     buttons[0].button(
         "Start", type="primary", icon=":material/play_arrow:", width="stretch", on_click=start, args=(settings,),
-        disabled=settings is None or bool(status and status.active),
+        disabled=settings is None or bool(status and status.active) or not access.may_change(),
     )  # fmt: skip
     for column, name, icon in zip(buttons[1:], ("Pause", "Resume", "Stop"), ("pause", "resume", "stop"), strict=True):
-        action = getattr(job, name.lower()) if job else None
-        column.button(
-            name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=state not in MOVES[name.lower()]
-        )
+        action = access.owned(getattr(job, name.lower())) if job else None
+        idle = state not in MOVES[name.lower()] or not access.may_change()
+        column.button(name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=idle)
+    access.remark()
     place = st.empty()
     if refused := st.session_state.pop("refused", None):
-        place.warning(refused, icon=":material/block:")
+        place.warning(access.plain(refused), icon=":material/block:")
 
 
 def curves(snapshot: Snapshot) -> figures.CurvesInfo:
@@ -167,9 +180,9 @@ def live(seen: str) -> None:
     if status.state != seen:
         st.rerun()
     if status.error:
-        message.error(status.error, icon=":material/error:")
+        message.error(access.plain(status.error), icon=":material/error:")
     elif words := status.silence or status.note:
-        message.warning(words, icon=":material/warning:")
+        message.warning(access.plain(words), icon=":material/warning:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
@@ -203,7 +216,8 @@ def live(seen: str) -> None:
             ),
         )  # fmt: skip
     if status.log:
-        st.caption(f"TensorBoard log: `{status.log}`. Look with `tensorboard --logdir {status.settings.log_dir}`")
+        log, folder = access.plain(status.log), access.plain(status.settings.log_dir)
+        st.caption(f"TensorBoard log: {log}. Look with tensorboard --logdir {folder}")
 
 
 st.title("Training")
@@ -215,6 +229,6 @@ with st.expander("What the buttons do"):
     common.plate(figures.states_plate(MOVES, now.state if now else None))
     st.caption(
         "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
-        "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it be. "
+        "its state changes nothing. It belongs to the server: a reload, a closed page, a sleeping laptop leave it be. "
         f"Where it does not answer to Stop within {GIVE_UP_SECONDS:.0f} s it is given up, so that another can start."
     )

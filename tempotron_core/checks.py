@@ -9,31 +9,48 @@ import torch
 
 __all__ = ["check_time_constants", "finite_tensor", "positive_integer", "positive_real"]
 
+_LARGEST = 2**31 - 1  # spikes, bins and afferents are counted in int32
+_SHORTEST, _LONGEST = 1e-3, 1e6  # ms; outside them the exponentials of the kernel lose all their digits
 
-def positive_integer(name: str, value: object, *, minimum: int = 1) -> int:
-    """Return value as an int of at least `minimum`; TypeError where it is no integer, ValueError where too small."""
+
+def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int = _LARGEST) -> int:
+    """Return value as an int from minimum to maximum; TypeError where it is no integer, ValueError where outside."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}: expected an integer of at least {minimum}, got {_shown(value)}; pass a whole number.")
     if value < minimum:
         raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more.")
+    if int(value) > maximum:
+        got = f"{value:,}" if int(value) < 10**30 else "a number of more than 30 digits"
+        raise ValueError(f"{name}: expected an integer of at most {maximum:,}, got {got}; choose a smaller one.")
     return int(value)
 
 
-def positive_real(name: str, value: object) -> float:
-    """Return value as a finite float above 0; TypeError where it is no number, ValueError where it is out of range."""
+def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: float = math.inf) -> float:
+    """Return value as a finite float above 0; TypeError where it is no number, ValueError where it is out of range.
+
+    minimum, maximum: the range, where it is narrower.
+    """
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: expected a number above 0, got {_shown(value)}; pass a float.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     if not math.isfinite(number) or number <= 0:
         raise ValueError(f"{name}: expected a finite number above 0, got {number:g}; choose a positive value.")
+    if not minimum <= number <= maximum:
+        raise ValueError(f"{name}: expected a number from {minimum:g} to {maximum:g}, got {number:g}; choose another.")
     return number
 
 
 def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:
     """Return both as floats in ms where they are positive and different; ValueError or TypeError otherwise."""
-    slow, fast = positive_real("tau (ms)", tau), positive_real("tau_s (ms)", tau_s)
+    slow, fast = (
+        positive_real(name, value, minimum=_SHORTEST, maximum=_LONGEST)
+        for name, value in (("tau (ms)", tau), ("tau_s (ms)", tau_s))
+    )
     if slow == fast:
         raise ValueError(
             f"tau, tau_s: expected two different time constants, got {slow:g} ms for both; the usual tau_s is tau/4."

@@ -49,6 +49,7 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _SIDE = 28
 _DOWNLOAD_BYTES = 70_000 * (_SIDE * _SIDE + 1) * 1.3  # what arrives packed and is then unpacked beside it, about
 _STALL_SECONDS = 60.0
+_MOST_SAMPLES = 1_000_000
 
 
 class DataError(Exception):
@@ -86,9 +87,13 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
         return _embedded()
     raw = raw_folder(name, directory)
     where = raw.parent.parent
-    if not where.is_dir():
+    try:
+        there = where.is_dir()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         raise DataError(
-            f"dataset directory: expected an existing folder, got {str(where)!r}; correct the path or create it."
+            f"dataset directory: expected an existing folder, got {str(where)[-200:]!r}; correct the path or create it."
         )
     missing = [file for file in _FILES if not (raw / file).is_file()]
     if missing:
@@ -130,7 +135,7 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
 
 
 def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
-    """Size and moment of the last change of each file of a set; empty for the embedded one and where a file is missing."""
+    """Size and moment of the last change of each file of a set; empty where there is none or one is missing."""
     with contextlib.suppress(OSError, ValueError, DataError):
         files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
         return tuple((file.st_size, file.st_mtime_ns) for file in files)
@@ -289,6 +294,8 @@ def _checked_count(file: Path, magic: int, dimensions: int, again: str) -> int:
         raise DataError(
             f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {again}."
         )
+    if count > _MOST_SAMPLES:
+        raise DataError(f"{file.name}: expected at most {_MOST_SAMPLES:,} samples, got {count:,}; {again}.")
     return int(count)
 
 

@@ -36,7 +36,7 @@ class GaussianTuning:
     def __init__(self, n: int, m: int, x_min: torch.Tensor, x_max: torch.Tensor, beta: float = 1.5) -> None:
         self.n = positive_integer("n (features)", n)
         self.m = positive_integer("m (neurons a feature)", m, minimum=3)
-        self.beta = positive_real("beta", beta)
+        self.beta = positive_real("beta", beta, minimum=1e-3, maximum=1e3)
         self.x_min = finite_tensor("x_min", x_min, (self.n,))
         self.x_max = finite_tensor("x_max", x_max, (self.n,))
         # Times are rounded, so they are computed in float64: float32 would misplace values that lie near a half.

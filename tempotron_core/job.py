@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tempotron_core import data
+from tempotron_core.limits import misfit
 from tempotron_core.model import Model
 from tempotron_core.runs import logged
 from tempotron_core.training import Settings, Snapshot, TrainingError, out_of_memory, run
@@ -208,7 +209,9 @@ class Trainings:
         self._series: tuple[Job, ...] = ()
 
     def start(self, settings: Settings, dataset: data.Dataset | None = None, job: type[Job] = Job) -> Job:
-        """Begin a run; JobError while another one holds the machine."""
+        """Begin a run; JobError while another one holds the machine, and where the machine is too small for it."""
+        if problem := misfit(settings, dataset):
+            raise JobError(problem)
         with self._lock:
             status = self.status
             if status is not None and status.active:

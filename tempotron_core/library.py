@@ -6,6 +6,7 @@ import io
 import shutil
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,16 +19,18 @@ MOST_NAME = 80
 
 _TITLE = "title.txt"
 _FRESH_SECONDS = 60.0
+_MOST_BYTES = 2**31  # of an export, which is made in memory
 
 
 def run_title(record: RunRecord) -> str:
     """The name that somebody gave the run, or its folder's."""
-    file = record.path / _TITLE
-    try:
-        title = "" if file.is_symlink() else file.read_bytes()[: 4 * MOST_NAME].decode(errors="replace").strip()
-    except OSError:
-        title = ""
-    return " ".join(title.split())[:MOST_NAME] or record.name
+    file, title = record.path / _TITLE, ""
+    with suppress(OSError):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as text:
+                title = text.read(4 * MOST_NAME).decode(errors="replace")
+    shown = "".join(letter if letter.isprintable() else " " for letter in title)
+    return " ".join(shown.split())[:MOST_NAME] or record.name
 
 
 def name_run(record: RunRecord, title: str) -> None:
@@ -53,12 +56,19 @@ def differences(records: list[RunRecord]) -> dict[str, list[str]]:
 
 def zipped(record: RunRecord) -> bytes:
     """The run's folder as one zip, links left out; RunError where it cannot be read."""
-    file = io.BytesIO()
+    file, total = io.BytesIO(), 0
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for path in sorted(record.path.rglob("*")):
-                inside = path.resolve().is_relative_to(record.path.resolve())
-                if path.is_file() and not path.is_symlink() and inside and not path.name.endswith(".part"):
+                if path.is_symlink() or not path.is_file() or path.name.endswith(".part"):
+                    continue
+                if path.resolve().is_relative_to(record.path.resolve()):
+                    total += path.stat().st_size
+                    if total > _MOST_BYTES:
+                        raise RunError(
+                            f"export: expected at most {_MOST_BYTES:,} bytes in {record.name!r}, got more; copy the "
+                            "folder by hand."
+                        )
                     archive.write(path, Path(record.name) / path.relative_to(record.path))
     except OSError as error:
         raise RunError(

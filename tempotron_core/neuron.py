@@ -47,7 +47,7 @@ class Tempotron(nn.Module):
         self.out_features = positive_integer("out_features", out_features)
         self.T = positive_integer("T (steps of 1 ms)", T)
         self.tau, self.tau_s = check_time_constants(tau, tau_s)
-        self.v_threshold = positive_real("v_threshold", v_threshold)
+        self.v_threshold = positive_real("v_threshold", v_threshold, minimum=1e-30, maximum=1e30)
         self.fc = nn.Linear(self.in_features, self.out_features, bias=False)
 
     @property

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from tempotron_core.checks import positive_integer, positive_real
 from tempotron_core.neuron import threshold_mse
 
-__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "RECIPES", "SCHEDULES", "Recipe"]
+__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "OPTIMISER_MEMORY", "RECIPES", "SCHEDULES", "Recipe"]
 
 Loss = Callable[[torch.Tensor, float, torch.Tensor], torch.Tensor]
 """(v_max [batch, classes], v_threshold, label [batch]) -> scalar, a mean over the batch."""
@@ -83,6 +83,13 @@ OPTIMISERS: dict[str, _Optimiser] = {
 }
 """Each at a learning rate, with a weight decay of 0 where none is given."""
 
+OPTIMISER_MEMORY: dict[str, set[str]] = {
+    "sgd": set(),
+    "sgd-momentum": {"momentum_buffer"},
+    "adamw": {"step", "exp_avg", "exp_avg_sq"},
+}
+"""The names of what each keeps from step to step."""
+
 _WARM_UP = 0.2
 
 
@@ -140,17 +147,17 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in registry:
                 raise ValueError(f"{name}: expected one of {', '.join(registry)}, got {value!r}; choose one of these.")
-        positive_real("temperature", self.temperature)
-        positive_real("width of the initial weights", self.width)
+        positive_real("temperature", self.temperature, minimum=1e-6, maximum=1e6)
+        positive_real("width of the initial weights", self.width, minimum=1e-6, maximum=1e6)
         positive_integer("k (tempotrons a class)", self.k)
         for name, share, most in (
             ("drop", self.drop, 1.0),
-            ("weight decay", self.weight_decay, math.inf),
-            ("smoothing", self.smoothing, math.inf),
+            ("weight decay", self.weight_decay, 1e6),
+            ("smoothing", self.smoothing, 1e6),
         ):
             number = isinstance(share, int | float) and not isinstance(share, bool)
             if not number or not 0 <= share < most:
-                limit = "0 to below 1" if most == 1 else "0 or more, finite"
+                limit = "0 to below 1" if most == 1 else "0 to below a million"
                 raise ValueError(f"{name}: expected {limit}, got {share!r}; choose another value.")
         for name in ("clears_gradients", "revives"):
             if not isinstance(getattr(self, name), bool):

@@ -64,6 +64,8 @@ Row = TypeVar("Row", Point, EpochResult)
 
 _MOST_BYTES = 2**30  # of one file that somebody else may have written
 _TEXT_BYTES = 2**24
+_LONGEST_SHOWN, _MOST_SHOWN = 10_000, 1_000  # T and m of a network that is drawn
+_LARGEST_WEIGHT = 1e15  # sums of more would not stay finite
 
 
 class RunError(Exception):
@@ -207,7 +209,7 @@ class RunRecord:
 def runs_in(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
     """The runs in a log directory, the latest first; empty where there is no such folder."""
     with suppress(OSError, ValueError):
-        folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_dir()]
+        folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_symlink() or entry.is_dir()]
         return tuple(_described(folder) for folder in sorted(folders, key=lambda entry: entry.name, reverse=True))
     return ()
 
@@ -241,8 +243,19 @@ def load_model(path: str | os.PathLike[str], which: str = "last") -> Model:
             f"{name} of {folder.name!r}: expected weights fc.weight [outputs, {784 * settings.m}] in float32, got "
             f"{got}; choose another run."
         )
+    if settings.T > _LONGEST_SHOWN or settings.m > _MOST_SHOWN:
+        raise RunError(
+            f"settings.json of {folder.name!r}: expected T of at most {_LONGEST_SHOWN:,} ms and m of at most "
+            f"{_MOST_SHOWN:,} in a network to be shown, got {settings.T:,} and {settings.m:,}; choose another run."
+        )
     if len(weight) == 0 or not bool(weight.isfinite().all()):
         raise RunError(f"{name} of {folder.name!r}: expected finite weights, got NaN or infinity; choose another run.")
+    largest = float(weight.abs().max())
+    if largest > _LARGEST_WEIGHT:
+        raise RunError(
+            f"{name} of {folder.name!r}: expected weights of at most {_LARGEST_WEIGHT:g}, got {largest:g}; "
+            "choose another run."
+        )
     return model
 
 
@@ -260,13 +273,17 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
             f"state.safetensors of {folder.name!r}: expected the end of an epoch in epochs.csv, got none; "
             "start the run anew."
         ) from error
-    if len(epochs) != done or not {"rows", "noise", "shuffle"} <= set(state):
+    whole = len(epochs) == done and {"rows", "noise", "shuffle"} <= set(state) and state["rows"].dim() == 2
+    if not whole or not all(0 <= number < state["rows"].shape[1] for number in epochs[-1].dead):
         raise RunError(f"state.safetensors of {folder.name!r}: expected a whole state, got a part; start the run anew.")
     points = tuple(point for point in record.points if point.step <= step)
     return Snapshot(record.settings, "training", total, step, points=points, epochs=epochs, state=state)
 
 
 def _described(folder: Path) -> RunRecord:
+    if folder.is_symlink():
+        problem = f"{folder.name!r}: expected a folder of its own, got a link; put the run itself here."
+        return RunRecord(folder, problem=problem)
     try:
         return read_run(folder)
     except RunError as error:
@@ -287,7 +304,11 @@ def _text(folder: Path, name: str) -> str:
 def _opened(folder: Path, name: str) -> Path:
     """A plain file in the folder; RunError where it is missing, or a link that leads elsewhere."""
     file = folder / name
-    if not file.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a link in a circle
+        inside = False
+    if not inside:
         raise RunError(f"{name} of {folder.name!r}: expected a file of the run, got a link out of it; delete it.")
     if not file.is_file():
         raise RunError(f"{name} of {folder.name!r}: expected a file, found none; the folder is no complete run.")
@@ -298,12 +319,16 @@ def _rows(folder: Path, name: str, kind: type[Row]) -> tuple[Row, ...]:
     """A table's rows; none where the first epoch is not over."""
     if not (folder / name).exists():
         return ()
+    shares = [field.name for field in fields(kind) if field.name.endswith("accuracy")]
     convert = {field.name: _CONVERT[str(field.type)] for field in fields(kind)}
     try:
-        return tuple(
+        rows = tuple(
             kind(**{column: convert[column](value) for column, value in row.items()})
             for row in csv.DictReader(io.StringIO(_text(folder, name)), strict=True)
         )
+        if not all(0 <= getattr(row, share) <= 1 for row in rows for share in shares):
+            raise ValueError("an accuracy outside 0 to 1")
+        return rows
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise RunError(
             f"{name} of {folder.name!r}: expected columns {', '.join(convert)} of numbers, got {_short(error)}; "

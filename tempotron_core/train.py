@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from tempotron_core import data
+from tempotron_core.limits import check_fits
 from tempotron_core.parallel import ParallelError, joined
 from tempotron_core.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.runs import RunError, load_snapshot, logged
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
             settings = replace(settings, device=device)
             dataset = data.load(settings.dataset, settings.dataset_dir)
+            check_fits(settings, dataset)
             snapshots = run(settings, dataset, origin, processes)
             if not processes.writes:
                 for _ in snapshots:

@@ -15,7 +15,7 @@ from tempotron_core.checks import check_time_constants, positive_integer, positi
 from tempotron_core.model import PIXELS, Model, initial_weight, pixel_table, pooled
 from tempotron_core.neuron import Tempotron
 from tempotron_core.parallel import ALONE, Processes
-from tempotron_core.recipes import DEFAULT_RECIPE, OPTIMISERS, RECIPES, SCHEDULES, Recipe
+from tempotron_core.recipes import DEFAULT_RECIPE, OPTIMISER_MEMORY, OPTIMISERS, RECIPES, SCHEDULES, Recipe
 from tempotron_core.store import Batch, SpikeStore
 
 __all__ = [
@@ -100,19 +100,19 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         positive_integer("batch size", self.batch_size)
-        positive_real("learning rate", self.lr)
+        positive_real("learning rate", self.lr, maximum=1e30)  # it must be one in float32
         positive_integer("T (ms)", self.T)
         positive_integer("epochs", self.epochs)
         positive_integer("m (neurons a pixel)", self.m, minimum=3)
         positive_integer("seed", self.seed, minimum=0)
         positive_integer("validation samples", self.validation, minimum=0)
         check_time_constants(self.tau, self.tau_s)
-        for name in ("beta", "v_threshold"):
-            positive_real(name, getattr(self, name))
+        positive_real("beta", self.beta, minimum=1e-3, maximum=1e3)
+        positive_real("v_threshold", self.v_threshold, minimum=1e-6, maximum=1e6)
         for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
             if not isinstance(path, str) or not path.strip():
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
-        if self.recipe not in RECIPES:
+        if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
         _ = self.plan
         names = (data.EMBEDDED, *data.DATASETS)
@@ -323,10 +323,17 @@ class Trainer:
             memory = self.optimiser.state[self._rows]
             for name, value in kept.items():
                 where = "cpu" if value.dim() == 0 and self._rows.is_cpu else self._rows.device
+                if name.startswith(("gradient", "optimiser.")):
+                    fits = value.shape == self._rows.shape if value.dim() else name == "optimiser.step"
+                    if not fits or value.dtype != self._rows.dtype:
+                        raise TypeError(name)
                 if name == "gradient":
                     self._rows.grad = value.to(where, copy=True).view_as(self._rows)
                 elif name.startswith("optimiser."):
                     memory[name.removeprefix("optimiser.")] = value.to(where, copy=True)
+            if memory and set(memory) != OPTIMISER_MEMORY[self._recipe.optimiser]:
+                raise KeyError("optimiser")
+            torch.Generator().set_state(kept["shuffle"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise TrainingError(
                 f"state: expected that of {len(self._rows):,} afferents and {self._rows.shape[1]} outputs, got another "

@@ -1,7 +1,5 @@
 """Drawing, uploading and perturbing in a real Chromium."""
 
-# ruff: noqa: F811
-
 from __future__ import annotations
 
 import os

@@ -19,7 +19,7 @@ if chromium() is None:
     pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 
-def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:  # noqa: F811
+def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:
     opened(page, server, "Encoder", "sample=0&pixel=400&x=0.3&m=4&T=50&beta=4")
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     page.get_by_text("What is kept and lost").click()

@@ -19,7 +19,7 @@ if chromium() is None:
     pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 
-def told(page: Page) -> tuple[int, int]:  # noqa: F811
+def told(page: Page) -> tuple[int, int]:
     """Errors and the cycle they belong to, as the headline tells them."""
     line = page.locator(".stMain h4").first
     expect(line).to_contain_text("wrong in cycle")
@@ -28,7 +28,7 @@ def told(page: Page) -> tuple[int, int]:  # noqa: F811
     return int(found.group(1).replace(",", "")), int(found.group(2).replace(",", ""))
 
 
-def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> None:  # noqa: F811
+def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> None:
     frames: list[str] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
     opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
@@ -53,7 +53,7 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     assert told(page) == (last, ended)
 
 
-def test_a_small_problem_is_solved_before_the_eyes(page: Page, server: Server) -> None:  # noqa: F811
+def test_a_small_problem_is_solved_before_the_eyes(page: Page, server: Server) -> None:
     opened(page, server, "Laboratory", "lab_N=30&lab_alpha=1&lab_T=200")
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns right after", timeout=LONG)

@@ -18,7 +18,6 @@ if chromium() is None:
         pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
     pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
-# ruff: noqa: F811
 NUMBERS = """key => document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData
     .filter(trace => trace.type === "scatter").map(trace => Array.from(trace.y, value => value && +value.toFixed(5)))"""
 

@@ -159,52 +159,6 @@ def overwrite(start: int, new: bytes) -> Damage:
     )
 
 
-def shape(*sizes: int) -> Damage:
-    return lambda file: file.write_bytes(idx.packed(np.zeros(sizes)))
-
-
-def make_directory(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-
-
-BROKEN: list[tuple[str, str, Damage, str]] = [
-    ("truncated images", TRAIN_IMAGES, cut(1000), "truncated"),
-    ("one byte short", TEST_IMAGES, cut(16 + 20 * 784 - 1), "truncated"),
-    ("truncated labels", TRAIN_LABELS, cut(20), "truncated"),
-    ("truncated header", TEST_IMAGES, cut(7), "header"),
-    ("truncated label header", TEST_LABELS, cut(7), "header"),
-    ("empty file", TRAIN_IMAGES, cut(0), "header"),
-    ("empty label file", TEST_LABELS, cut(0), "header"),
-    ("too long", TRAIN_IMAGES, lambda file: file.write_bytes(file.read_bytes() + b"x"), "too long"),
-    ("labels too long", TEST_LABELS, lambda file: file.write_bytes(file.read_bytes() + b"x"), "too long"),
-    ("wrong magic", TRAIN_IMAGES, overwrite(0, b"\0\0\x08\x01"), "magic"),
-    ("wrong label magic", TEST_LABELS, overwrite(0, b"\0\0\x08\x03"), "magic"),
-    ("still packed", TEST_IMAGES, lambda file: file.write_bytes(gzip.compress(file.read_bytes())), "magic"),
-    ("a web page", TRAIN_LABELS, lambda file: file.write_text("<!DOCTYPE html><title>404</title>"), "magic"),
-    ("wrong height", TRAIN_IMAGES, shape(30, 32, 28), "28 x 28"),
-    ("wrong width", TEST_IMAGES, shape(20, 28, 27), "28 x 28"),
-    ("fewer labels", TRAIN_LABELS, shape(29), "30"),
-    ("more labels", TEST_LABELS, shape(21), "20"),
-    ("huge count", TRAIN_IMAGES, overwrite(4, b"\xff\xff\xff\xff"), "truncated"),
-    ("label 10", TRAIN_LABELS, overwrite(9, b"\x0a"), "0 to 9"),
-    ("label 255", TEST_LABELS, overwrite(27, b"\xff"), "0 to 9"),
-    ("no images", TRAIN_IMAGES, shape(0, 28, 28), "at least one"),
-    ("no labels", TEST_LABELS, shape(0), "at least one"),
-    ("a directory", TRAIN_IMAGES, make_directory, "no such file"),
-    ("missing images", TEST_IMAGES, Path.unlink, "no such file"),
-    ("missing labels", TRAIN_LABELS, Path.unlink, "no such file"),
-]
-
-
-@pytest.mark.parametrize(("file", "damage", "word"), [pytest.param(*row[1:], id=row[0]) for row in BROKEN])
-def test_broken_files_give_one_sentence(tmp_path: Path, file: str, damage: Damage, word: str) -> None:
-    damage(idx.write_set(tmp_path) / file)
-    with pytest.raises(data.DataError) as caught:
-        data.load("MNIST", tmp_path)
-    check_sentence(caught.value, file, word)
-
-
 def test_what_old_versions_left_beside_the_files_is_not_trusted(tmp_path: Path) -> None:
     raw = idx.write_set(tmp_path)
     (raw.parent / "processed").mkdir()

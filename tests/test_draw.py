@@ -88,7 +88,7 @@ def test_a_link_brings_the_strengths_and_garbage_leaves_the_page_working() -> No
 
 
 def test_the_curve_of_the_test_set(
-    trainings: Trainings,  # noqa: F811
+    trainings: Trainings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -76,7 +76,8 @@ def test_figures_know_no_training() -> None:
         ("events", []),
         ("runs", ["events", "model", "training", "checks"]),
         ("results", ["data", "model", "store"]),
-        ("job", ["data", "model", "runs", "training"]),
+        ("limits", ["data", "model", "training"]),
+        ("job", ["data", "limits", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("evidence", ["model"]),
         ("rule", ["checks", "model", "recipes"]),
@@ -89,7 +90,7 @@ def test_figures_know_no_training() -> None:
         ("perturb", ["data", "model"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),
-        ("train", ["data", "parallel", "recipes", "runs", "training"]),
+        ("train", ["data", "limits", "parallel", "recipes", "runs", "training"]),
     ],
 )
 def test_core_modules_import_only_those_below(module: str, known: list[str]) -> None:

@@ -205,7 +205,7 @@ def test_steps_are_taken_and_taken_back_on_a_copy() -> None:
     assert headline(test).startswith("Step 1")
 
 
-def test_the_chosen_model_is_untouched(trainings: Trainings, tmp_path: Any) -> None:  # noqa: F811
+def test_the_chosen_model_is_untouched(trainings: Trainings, tmp_path: Any) -> None:
     model = trained(trainings, tmp_path)
     kept = model.weight.clone()
     test = ran(app("rule", sample=3, rule="cross-entropy"))
@@ -244,7 +244,7 @@ def test_the_rate_and_the_rule_change_the_drawn_step() -> None:
     [({"sample": 4}, "Another sample"), ({"model": "last finished run"}, "Another model"), ({"data": "MNIST"}, "")],
 )
 def test_another_digit_or_model_begins_anew_and_says_so(
-    change: dict[str, Any], words: str, trainings: Trainings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    change: dict[str, Any], words: str, trainings: Trainings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     trained(trainings, tmp_path)
     other = replace(TINY, name="MNIST")

@@ -2,13 +2,11 @@
 
 import json
 import os
-import pickle
 import random
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import idx
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tempotron_core import Tempotron, runs, training
@@ -25,7 +23,6 @@ from tempotron_core.data import Dataset
 from tempotron_core.recipes import RECIPES
 from tempotron_core.runs import (
     BATCH_ACCURACY_EVERY,
-    RunError,
     RunLog,
     load_model,
     load_snapshot,
@@ -216,77 +213,6 @@ def test_checkpoints_of_epochs_keep_to_their_budget(
     assert len(list(log.path.glob("epochs/*"))) == 2
     assert last.weight is not None
     assert torch.equal(load_model(log.path).weight, last.weight)
-
-
-class Exploding:
-    """What must never be unpickled."""
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (Path("exploded"),)
-
-
-def weights(rows: int = 10, columns: int = 784 * 3, dtype: torch.dtype = torch.float32) -> bytes:
-    return save({"fc.weight": torch.zeros(rows, columns, dtype=dtype)})
-
-
-def linked(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/etc/passwd")
-
-
-def as_bytes(content: bytes) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        path.write_bytes(content)
-
-    return write
-
-
-DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "no settings": ("settings.json", Path.unlink),
-    "settings cut off": ("settings.json", as_bytes(b'{"m": 3')),
-    "settings of another kind": ("settings.json", as_bytes(b"[1, 2]")),
-    "settings out of range": ("settings.json", as_bytes(b'{"m": -3}')),
-    "settings unknown": ("settings.json", as_bytes(b'{"mm": 3}')),
-    "settings nested": ("settings.json", as_bytes(b"[" * 100_000)),
-    "settings no text": ("settings.json", as_bytes(b"\xff\xfe\x00")),
-    "settings linked out": ("settings.json", linked),
-    "metrics in words": ("epochs.csv", as_bytes(b"epoch,step\nx,y\n")),
-    "metrics too few": ("epochs.csv", as_bytes(b"epoch,step,loss\n1,2,3\n")),
-    "metrics too many": ("epochs.csv", as_bytes(b"epoch,step\n1,2,3,4\n")),
-    "no weights": ("last.safetensors", Path.unlink),
-    "weights linked out": ("last.safetensors", linked),
-    "empty weights": ("last.safetensors", as_bytes(b"")),
-    "a pickle": ("last.safetensors", as_bytes(pickle.dumps(Exploding()))),
-    "weights of other afferents": ("last.safetensors", as_bytes(weights(columns=9))),
-    "weights of no class": ("last.safetensors", as_bytes(weights(rows=0))),
-    "weights of another type": ("last.safetensors", as_bytes(weights(dtype=torch.int64))),
-    "weights of another name": ("last.safetensors", as_bytes(save({"x": torch.zeros(10, 2352)}))),
-    "weights not finite": ("last.safetensors", as_bytes(save({"fc.weight": torch.full((10, 2352), float("nan"))}))),
-    "no state": ("state.safetensors", Path.unlink),
-    "a state of nothing": ("state.safetensors", as_bytes(save({"rows": torch.zeros(2)}))),
-    "a state later than its metrics": (
-        "state.safetensors",
-        as_bytes(save({"rows": torch.zeros(2)}, {"epochs": "9", "total_steps": "9"})),
-    ),
-}
-
-
-@pytest.mark.parametrize(("name", "damage"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_damaged_run_is_named_with_what_is_wrong(
-    settings: Settings, few: Dataset, name: str, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(Path(settings.log_dir).parent)
-    with logged(replace(settings, epochs=1)) as log:
-        for snapshot in run(replace(settings, epochs=1), few):
-            log.write(snapshot)
-    damage(log.path / name)
-    (listed,) = runs_in(settings.log_dir)
-    assert (listed.problem is None) == name.endswith("safetensors")
-    with pytest.raises(RunError) as caught:
-        load_snapshot(log.path) if name.startswith("state") else load_model(log.path)
-    assert len(str(caught.value).splitlines()) == 1
-    assert "expected" in str(caught.value)
-    assert not Path("exploded").exists()
 
 
 def test_a_state_of_another_network_is_refused(settings: Settings, few: Dataset) -> None:

@@ -150,29 +150,6 @@ def test_download_of_a_set_already_there_is_no_work(tmp_path: Path, capsys: pyte
     assert last_line(capsys.readouterr().out)["settings"]["dataset"] == "MNIST"
 
 
-BAD = {
-    "too few neurons": (["-m", "2"], "expected an integer of at least 3, got 2"),
-    "no learning rate": (["--lr", "nan"], "got nan"),
-    "negative learning rate": (["--lr", "-1"], "got -1"),
-    "no epoch": (["--epochs", "0"], "got 0"),
-    "no time": (["-T", "0"], "got 0"),
-    "no batch": (["--batch-size", "0"], "got 0"),
-    "batch in words": (["--batch-size", "x"], "'x'"),
-    "broken batch": (["--batch-size", "1.5"], "'1.5'"),
-    "negative seed": (["--seed", "-1"], "got -1"),
-    "absent device": (["--device", "cuda:9"], "'cuda:9'"),
-    "unknown device": (["--device", "abacus"], "'abacus'"),
-    "absent directory": (["--dataset-dir", "/nope"], "/nope"),
-    "set without directory": (["--dataset", "MNIST"], "expected a folder"),
-    "unknown set": (["--dataset", "nope"], "'nope'"),
-    "unknown recipe": (["--recipe", "nope"], "'nope'"),
-    "unknown flag": (["--nope"], "--nope"),
-    "flag without value": (["--lr"], "--lr"),
-    "download without directory": (["--download"], "--dataset-dir"),
-    "equal time constants": (["--tau", "3", "--tau-s", "3"], "tau"),
-}
-
-
 def check_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         train.main(arguments)
@@ -182,14 +159,6 @@ def check_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixtur
     assert len(errors.splitlines()) == 1, errors
     assert "Traceback" not in errors
     assert words in errors
-
-
-@pytest.mark.parametrize(("arguments", "words"), BAD.values(), ids=BAD.keys())
-def test_bad_input_gets_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
-) -> None:
-    check_refused([*arguments, "--log-dir", str(tmp_path / "runs")], words, capsys)
-    assert not (tmp_path / "runs").exists()
 
 
 def test_log_directory_that_is_a_file_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

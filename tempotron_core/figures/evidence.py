@@ -179,7 +179,7 @@ def _told(info: EvidenceInfo) -> list[list[str]]:
             spiking = np.flatnonzero(info.times[pixel] >= 0)
             lines = [
                 f"<br>neuron {j + 1} at {info.times[pixel, j]:.0f} ms"
-                + "".join(f" · {n}: w {w[pixel, j]:+.3f}, K {k[pixel, j]:.3f}" for n, w, k in names)
+                + "".join(f" · {style.words(n)}: w {w[pixel, j]:+.3f}, K {k[pixel, j]:.3f}" for n, w, k in names)
                 for j in spiking[:_MOST_LINES]
             ]
             more = len(spiking) - len(lines)

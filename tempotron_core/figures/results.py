@@ -79,7 +79,7 @@ def confusion_figure(
             text=[f"{number:,}" if number else "" for number in cells[which].tolist()],
             textfont=font,
             customdata=[
-                f"{info.classes[row]} taken for {info.classes[column]}"
+                f"{style.words(info.classes[row])} taken for {style.words(info.classes[column])}"
                 for row, column in zip(rows[which], columns[which], strict=True)
             ],
             hovertemplate="%{customdata}: %{text}<extra></extra>",
@@ -100,7 +100,11 @@ def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 
     figure = style.base(
         height,
         xaxis={"title": {"text": "accuracy, %"}, "range": [low, 100.5]},
-        yaxis={"tickvals": list(range(len(classes))), "ticktext": list(classes), "range": [len(classes) - 0.5, -0.5]},
+        yaxis={
+            "tickvals": list(range(len(classes))),
+            "ticktext": [style.words(name) for name in classes],
+            "range": [len(classes) - 0.5, -0.5],
+        },
         margin={"l": 96, "r": 30},
     )
     figure.add_bar(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 # Plotly looks into a pandas that is there, even one that another thread has only begun to import.
@@ -26,6 +27,7 @@ __all__ = [
     "empty",
     "merged",
     "text",
+    "words",
 ]
 
 TRUE = "#2b7de9"
@@ -136,6 +138,11 @@ def class_colour(neuron: int, true: int | None, predicted: int) -> str:
     if neuron == true:
         return TRUE
     return PREDICTED if neuron == predicted else MUTED
+
+
+def words(name: str) -> str:
+    """A name that comes from data, for a chart's lettering, in which some markup would count."""
+    return escape(name, quote=False)
 
 
 def text(x: float, y: float, words: str, colour: str = INK, **more: Any) -> dict[str, Any]:

@@ -104,7 +104,10 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
     front = [i for i in dict.fromkeys(leaders) if i is not None]
     order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
     if info.neurons is not None and info.chosen is not None:
-        name, colour = info.classes[info.chosen], style.class_colour(info.chosen, info.true, info.predicted)
+        name, colour = (
+            style.words(info.classes[info.chosen]),
+            style.class_colour(info.chosen, info.true, info.predicted),
+        )
         for j, trace in enumerate(info.neurons, 1):
             figure.add_scatter(
                 x=t,
@@ -123,10 +126,10 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
             x=t,
             y=info.v[i],
             mode="lines",
-            name=info.classes[i],
+            name=style.words(info.classes[i]),
             line={"color": colour, "width": 4 if leading else 1.8},
             opacity=0.18 if faint else (1 if leading else 0.6),
-            hovertemplate=f"<b>{info.classes[i]}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"<b>{style.words(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
@@ -138,7 +141,7 @@ def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
 
 def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> None:
     """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
-    for fired, symbol in ((True, "diamond"), (False, "circle-open")):
+    for fired, symbol, does in ((True, "diamond", "fires"), (False, "circle-open", "peaks, silent,")):
         which = [i for i in range(len(info.v)) if bool(info.fired[i]) == fired and (info.chosen in (None, i))]
         figure.add_scatter(
             x=info.t_max[which],
@@ -151,10 +154,7 @@ def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> No
                 "color": [style.class_colour(i, info.true, info.predicted) for i in which],
                 "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},
             },
-            text=[
-                f"<b>{info.classes[i]}</b> {'fires' if fired else 'peaks, silent,'} at {info.t_max[i]:.0f} ms"
-                for i in which
-            ],
+            text=[f"<b>{style.words(info.classes[i])}</b> {does} at {info.t_max[i]:.0f} ms" for i in which],
             hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
         )
     last = info.v.shape[1] - 1
@@ -168,7 +168,7 @@ def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> No
             left = at > 0.8 * last
             place = {"xanchor": "right" if left else "left", "xshift": -14 if left else 14}
         figure.add_annotation(
-            **style.text(at, peak, f"<b>{info.classes[i]}</b> · {at:.0f} ms", colour)
+            **style.text(at, peak, f"<b>{style.words(info.classes[i])}</b> · {at:.0f} ms", colour)
             | {"font": {"size": 18, "color": colour}}
             | place
         )

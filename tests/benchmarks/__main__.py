@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-import torch  # noqa: E402
+import torch
 
 PARTS = ("engine", "formulations", "pages")
 

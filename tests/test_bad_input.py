@@ -1,0 +1,555 @@
+"""Bad input in one table: whatever is wrong is told in one sentence, of what was expected, what came and what to do.
+
+Parameters as settings, as options of the command and as arguments of the parts; data sets on disk; folders of runs, as
+models and to go on from. How the pages take the same is in test_bad_pages.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+import pickle
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import idx
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from tempotron_core import GaussianTuning, Tempotron, data, train
+from tempotron_core.job import JobError, Trainings
+from tempotron_core.runs import RunError, load_model, load_snapshot, logged, runs_in
+from tempotron_core.training import Settings, TrainingError, run
+
+NAN, INF = math.nan, math.inf
+HUGE = 10**400
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx.FILES
+Damage = Callable[[Path], object]
+
+
+class Exploding:
+    """What must never be unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path("exploded"),)
+
+
+# --- parameters -----------------------------------------------------------------------------------------------------
+
+REAL = ("lr", "beta", "tau", "tau_s", "v_threshold", "temperature", "width")
+WHOLE = ("batch_size", "T", "epochs", "m", "seed", "validation", "k")
+CHOICE = ("device", "dataset", "recipe", "loss", "optimiser", "schedule")
+OPTIONAL = ("temperature", "width", "k", "loss", "optimiser", "schedule")  # None: the recipe's own
+SETTINGS: list[tuple[str, object]] = [
+    *((name, value) for name in REAL for value in (0, -1, 0.0, 1e300, HUGE, NAN, INF, -INF, "1", "", True, [1.0])),
+    *((name, value) for name in WHOLE for value in (-1, 2**31, HUGE, NAN, 1.5, 8.0, INF, "8", "", True, (1,))),
+    *((name, 0) for name in WHOLE if name not in ("seed", "validation")),
+    *((name, value) for name in CHOICE for value in (0, -1, NAN, "", "nope", "CPU", True, {"a": 1})),
+    *((name, None) for name in (*REAL, *WHOLE, *CHOICE) if name not in OPTIONAL),
+    *((name, value) for name in ("drop", "weight_decay") for value in (-1, 1e300, HUGE, NAN, INF, "1", True)),
+    *((name, value) for name in ("clears_gradients", "revives") for value in (0, 1, "yes", NAN)),
+    *((name, value) for name in ("log_dir", "dataset_dir") for value in (7, True, b"runs", "  ")),
+    ("log_dir", ""),
+    ("log_dir", None),
+    ("m", 1),
+    ("m", 2),
+    ("drop", 1.0),
+    ("tau_s", 15.0),
+    ("device", "cuda:9"),
+    ("device", "cuda"),
+    ("dataset", "mnist"),
+]
+
+OPTIONS = ("--lr", "--beta", "--tau", "--tau-s", "--v-threshold", "-b", "-T", "-e", "-m", "--seed", "--validation")
+MAY_BE_ZERO = ("--seed", "--validation")
+COMMANDS: list[list[str]] = [
+    *([option, value] for option in OPTIONS for value in ("-1", "1" + "0" * 40, "nan", "inf", "x", "", "0x10", "1,5")),
+    *([option, "0"] for option in OPTIONS if option not in MAY_BE_ZERO),
+    *([option] for option in OPTIONS),
+    *([option, "1.5"] for option in OPTIONS[5:]),
+    *(["--device", value] for value in ("abacus", "cuda:9", "", "-1")),
+    *(["--recipe", value] for value in ("nope", "", "0")),
+    *(["--dataset", value] for value in ("nope", "mnist", "")),
+    *(["--dataset-dir", value] for value in ("/nope", "a\0b", "~nobody-of-this-name/x", "x" * 5000)),
+    *(["--resume", value] for value in ("/nope", "a\0b", ".", "x" * 5000)),
+    *(
+        [option, value]
+        for option in ("--temperature", "--weight-decay", "--drop", "--k", "--width")
+        for value in ("-1", "1" + "0" * 40, "nan", "inf", "x", "")
+    ),
+    *([option, "nope"] for option in ("--loss", "--optimiser", "--schedule", "--revives", "--clears-gradients")),
+    ["-m", "2"],
+    ["--tau", "3", "--tau-s", "3"],
+    ["--dataset", "MNIST"],
+    ["--download"],
+    ["--nope"],
+    ["-T", "100000", "-b", "4096", "-m", "2000"],
+    ["-m", "2000000"],
+    ["-e", "2147483647"],
+]
+
+CODE: dict[str, Any] = {"n": 2, "m": 6, "x_min": torch.zeros(2), "x_max": torch.ones(2), "beta": 1.5}
+NETWORK: dict[str, Any] = {"in_features": 4, "out_features": 3, "T": 20, "tau": 15.0, "tau_s": 3.75, "v_threshold": 1.0}
+PARTS: list[tuple[Any, dict[str, Any], str, object]] = [
+    *((GaussianTuning, CODE, "m", bad) for bad in (2, -3, 2**31, HUGE, 6.0, NAN, "6", True, None)),
+    *((GaussianTuning, CODE, "n", bad) for bad in (0, -1, 2**31, 2.0, "2", True, None)),
+    *((GaussianTuning, CODE, "beta", bad) for bad in (0, -1.5, 1e300, 1e-300, NAN, INF, "1.5", True, None)),
+    *((GaussianTuning, CODE, "x_min", bad) for bad in (torch.ones(2), torch.full((2,), NAN), torch.zeros(3), None)),
+    *((GaussianTuning, CODE, "x_max", bad) for bad in (torch.zeros(2), torch.full((2,), INF), torch.ones(2, 1), "1")),
+    *((Tempotron, NETWORK, name, bad) for name in ("in_features", "out_features", "T")
+      for bad in (0, -1, 2**31, HUGE, 1.5, NAN, "4", True, None)),
+    *((Tempotron, NETWORK, name, bad) for name in ("tau", "tau_s", "v_threshold")
+      for bad in (0, -1.0, 1e300, HUGE, NAN, INF, "15", True, None)),
+    (Tempotron, NETWORK, "tau_s", 15.0),
+]  # fmt: skip
+
+# --- data sets ------------------------------------------------------------------------------------------------------
+
+
+def cut(size: int) -> Damage:
+    return lambda file: file.write_bytes(file.read_bytes()[:size])
+
+
+def overwrite(start: int, new: bytes) -> Damage:
+    return lambda file: file.write_bytes((whole := file.read_bytes())[:start] + new + whole[start + len(new) :])
+
+
+def longer(more: bytes) -> Damage:
+    return lambda file: file.write_bytes(file.read_bytes() + more)
+
+
+def shape(*sizes: int) -> Damage:
+    return lambda file: file.write_bytes(idx.packed(np.zeros(sizes)))
+
+
+def content(new: bytes) -> Damage:
+    def write(file: Path) -> None:
+        file.unlink(missing_ok=True)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(new)
+
+    return write
+
+
+def sparse(header: bytes, size: int) -> Damage:
+    """A file that is huge, as far as its size tells."""
+
+    def write(file: Path) -> None:
+        file.write_bytes(header)
+        os.truncate(file, size)
+
+    return write
+
+
+def make_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def linked(target: str) -> Damage:
+    def link(file: Path) -> None:
+        file.unlink(missing_ok=True)
+        file.symlink_to(target)
+
+    return link
+
+
+def pipe(file: Path) -> None:
+    """What would keep a reader waiting for ever."""
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+
+
+def swapped(other: str) -> Damage:
+    def swap(file: Path) -> None:
+        companion, kept = file.with_name(other), file.read_bytes()
+        file.write_bytes(companion.read_bytes())
+        companion.write_bytes(kept)
+
+    return swap
+
+
+def only_packed(file: Path) -> None:
+    file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+
+
+BOMB = gzip.compress(bytes(10_000_000))  # a thousand times as large when it is unpacked
+SETS: list[tuple[str, str, Damage, str]] = [
+    ("truncated images", TRAIN_IMAGES, cut(1000), "truncated"),
+    ("one byte short", TEST_IMAGES, cut(16 + 20 * 784 - 1), "truncated"),
+    ("truncated labels", TRAIN_LABELS, cut(20), "truncated"),
+    ("truncated header", TEST_IMAGES, cut(7), "header"),
+    ("truncated label header", TEST_LABELS, cut(7), "header"),
+    ("empty file", TRAIN_IMAGES, cut(0), "header"),
+    ("empty label file", TEST_LABELS, cut(0), "header"),
+    ("too long", TRAIN_IMAGES, longer(b"x"), "too long"),
+    ("labels too long", TEST_LABELS, longer(b"x"), "too long"),
+    ("an image too many", TEST_IMAGES, longer(bytes(784)), "too long"),
+    ("wrong magic", TRAIN_IMAGES, overwrite(0, b"\0\0\x08\x01"), "magic"),
+    ("wrong label magic", TEST_LABELS, overwrite(0, b"\0\0\x08\x03"), "magic"),
+    ("of floats", TRAIN_IMAGES, overwrite(2, b"\x0d"), "magic"),
+    ("four dimensions", TRAIN_IMAGES, overwrite(3, b"\x04"), "magic"),
+    ("little-endian", TRAIN_IMAGES, overwrite(0, b"\x03\x08\0\0"), "magic"),
+    ("still packed", TEST_IMAGES, lambda file: file.write_bytes(gzip.compress(file.read_bytes())), "magic"),
+    ("a gzip bomb", TRAIN_IMAGES, content(BOMB), "magic"),
+    ("a gzip bomb of labels", TEST_LABELS, content(BOMB), "magic"),
+    ("a gzip bomb within another", TRAIN_IMAGES, content(gzip.compress(BOMB)), "magic"),
+    ("only packed files", TRAIN_IMAGES, only_packed, "no such file"),
+    ("a zip", TRAIN_LABELS, content(b"PK\x03\x04" + bytes(60)), "magic"),
+    ("a pickle", TRAIN_LABELS, content(pickle.dumps(Exploding())), "magic"),
+    ("a web page", TRAIN_LABELS, content(b"<!DOCTYPE html><title>404</title>"), "magic"),
+    ("wrong height", TRAIN_IMAGES, shape(30, 32, 28), "28 x 28"),
+    ("wrong width", TEST_IMAGES, shape(20, 28, 27), "28 x 28"),
+    ("no height", TEST_IMAGES, shape(20, 0, 28), "28 x 28"),
+    ("transposed sizes", TEST_IMAGES, shape(28, 28, 20), "28 x 28"),
+    ("huge sides", TEST_IMAGES, overwrite(8, b"\xff" * 8), "28 x 28"),
+    ("images and labels swapped", TRAIN_IMAGES, swapped(TRAIN_LABELS), "magic"),
+    ("training and test labels swapped", TRAIN_LABELS, swapped(TEST_LABELS), "30"),
+    ("training and test images swapped", TRAIN_IMAGES, swapped(TEST_IMAGES), "30"),
+    ("fewer labels", TRAIN_LABELS, shape(29), "30"),
+    ("more labels", TEST_LABELS, shape(21), "20"),
+    ("huge count", TRAIN_IMAGES, overwrite(4, b"\xff\xff\xff\xff"), "truncated"),
+    ("huge label count", TEST_LABELS, overwrite(4, b"\x7f\xff\xff\xff"), "truncated"),
+    ("count too small", TRAIN_IMAGES, overwrite(4, struct.pack(">I", 29)), "too long"),
+    (
+        "more samples than any set",
+        TRAIN_IMAGES,
+        sparse(struct.pack(">4I", 2051, 2_000_000, 28, 28), 16 + 2_000_000 * 784),
+        "at most 1,000,000",
+    ),
+    ("label 10", TRAIN_LABELS, overwrite(9, b"\x0a"), "0 to 9"),
+    ("label 255", TEST_LABELS, overwrite(27, b"\xff"), "0 to 9"),
+    ("no images", TRAIN_IMAGES, shape(0, 28, 28), "at least one"),
+    ("no labels", TEST_LABELS, shape(0), "at least one"),
+    ("a directory", TRAIN_IMAGES, make_directory, "no such file"),
+    ("a pipe", TRAIN_LABELS, pipe, "no such file"),
+    ("a link to nothing", TEST_LABELS, linked("nowhere"), "no such file"),
+    ("a link in a circle", TEST_LABELS, linked(TEST_LABELS), "no such file"),
+    ("missing images", TEST_IMAGES, Path.unlink, "no such file"),
+    ("missing labels", TRAIN_LABELS, Path.unlink, "no such file"),
+]
+
+# --- folders of runs ------------------------------------------------------------------------------------------------
+
+
+def weights(rows: int = 10, columns: int = 784 * 3, dtype: torch.dtype = torch.float32, value: float = 0) -> bytes:
+    return save({"fc.weight": torch.full((rows, columns), value).to(dtype)})
+
+
+def header(text: bytes, length: int | None = None, body: bytes = b"") -> bytes:
+    """A safetensors file with such a header."""
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+def tensor(offsets: str, shape: str = "[10,2352]", dtype: str = '"F32"') -> bytes:
+    return f'{{"fc.weight":{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}}}}}'.encode()
+
+
+def changed(**values: object) -> Damage:
+    """Settings with these values."""
+    return lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def table(**values: object) -> Damage:
+    """A table whose last row has these values."""
+
+    def write(file: Path) -> None:
+        names, *rows = (line.split(",") for line in file.read_text().splitlines())
+        for name, value in values.items():
+            rows[-1][names.index(name)] = str(value)
+        file.write_text("\n".join(",".join(row) for row in (names, *rows)) + "\n")
+
+    return write
+
+
+def state(**values: torch.Tensor | None) -> Damage:
+    """A state with these tensors, or without them."""
+
+    def write(file: Path) -> None:
+        kept = load(file.read_bytes()) | values
+        whole = {name: value for name, value in kept.items() if value is not None}
+        file.write_bytes(save(whole, {"epochs": "1", "total_steps": "4"}))
+
+    return write
+
+
+SETTINGS_FILE, EPOCHS, POINTS, LAST, STATE = (
+    "settings.json", "epochs.csv", "points.csv", "last.safetensors", "state.safetensors",
+)  # fmt: skip
+RUNS: list[tuple[str, str, Damage]] = [
+    ("no settings", SETTINGS_FILE, Path.unlink),
+    ("empty settings", SETTINGS_FILE, content(b"")),
+    ("settings cut off", SETTINGS_FILE, content(b'{"m": 3')),
+    ("settings of another kind", SETTINGS_FILE, content(b"[1, 2]")),
+    ("settings that are a number", SETTINGS_FILE, content(b"7")),
+    ("settings that are null", SETTINGS_FILE, content(b"null")),
+    ("settings out of range", SETTINGS_FILE, changed(m=-3)),
+    ("settings in words", SETTINGS_FILE, changed(T="long")),
+    ("settings not finite", SETTINGS_FILE, changed(lr=NAN)),
+    ("settings of hundreds of digits", SETTINGS_FILE, changed(seed=HUGE)),
+    ("settings of thousands of digits", SETTINGS_FILE, content(b'{"seed": ' + b"9" * 5000 + b"}")),
+    ("settings unknown", SETTINGS_FILE, changed(mm=3)),
+    ("settings with markup", SETTINGS_FILE, changed(recipe="<img src=x onerror=alert(1)>\n[x](http://a.bc)")),
+    ("settings of objects", SETTINGS_FILE, changed(recipe={"__class__": "os.system"})),
+    ("settings with dunders", SETTINGS_FILE, changed(__init__=1)),
+    ("settings nested", SETTINGS_FILE, content(b"[" * 100_000)),
+    ("settings nested in objects", SETTINGS_FILE, content(b'{"m":' * 100_000)),
+    ("settings no text", SETTINGS_FILE, content(b"\xff\xfe\x00")),
+    ("settings as a pickle", SETTINGS_FILE, content(pickle.dumps(Exploding()))),
+    ("settings linked out", SETTINGS_FILE, linked("/etc/passwd")),
+    ("settings linked in a circle", SETTINGS_FILE, linked(SETTINGS_FILE)),
+    ("settings as a folder", SETTINGS_FILE, make_directory),
+    ("settings as a pipe", SETTINGS_FILE, pipe),
+    ("settings of 20 MB", SETTINGS_FILE, sparse(b"{", 20_000_000)),
+    ("T too long to draw", SETTINGS_FILE, changed(T=1_000_000)),
+    ("another m", SETTINGS_FILE, changed(m=4)),
+    ("more tempotrons than weights", SETTINGS_FILE, changed(k=7)),
+    ("metrics in words", EPOCHS, content(b"epoch,step\nx,y\n")),
+    ("metrics too few", EPOCHS, content(b"epoch,step,loss\n1,2,3\n")),
+    ("metrics too many", EPOCHS, content(b"epoch,step\n1,2,3,4\n")),
+    ("metrics of other columns", EPOCHS, content(b"a,b\n1,2\n")),
+    ("metrics of 20 MB", EPOCHS, sparse(b"epoch", 20_000_000)),
+    ("metrics no text", EPOCHS, content(b"\xff\xfe\x00\xd8")),
+    ("metrics with NUL", EPOCHS, content(b"epoch,step\n\0,\0\n")),
+    ("a metric of a megabyte", EPOCHS, content(b"epoch\n" + b"1" * 1_000_000)),
+    ("an accuracy of 7", EPOCHS, table(test_accuracy=7)),
+    ("an accuracy that is no number", EPOCHS, table(test_accuracy="nan")),
+    ("a negative accuracy", EPOCHS, table(train_accuracy=-0.1)),
+    ("an epoch and a half", EPOCHS, table(epoch=1.5)),
+    ("a formula", EPOCHS, table(test_accuracy="=cmd|'/c calc'!A1")),
+    ("metrics as a folder", EPOCHS, make_directory),
+    ("metrics linked out", EPOCHS, linked("/etc/passwd")),
+    ("points in words", POINTS, content(b"step,loss,accuracy,batch_accuracy\nx,y,z,0\n")),
+    ("points of infinite accuracy", POINTS, table(accuracy="inf")),
+    ("points linked out", POINTS, linked("/etc/passwd")),
+    ("no weights", LAST, Path.unlink),
+    ("weights linked out", LAST, linked("/etc/passwd")),
+    ("weights as a folder", LAST, make_directory),
+    ("weights as a pipe", LAST, pipe),
+    ("empty weights", LAST, content(b"")),
+    ("weights of seven bytes", LAST, content(b"\0" * 7)),
+    ("a pickle", LAST, content(pickle.dumps(Exploding()))),
+    ("a checkpoint of torch", LAST, lambda file: torch.save({"fc.weight": torch.zeros(10, 2352)}, file)),
+    ("weights of 2 GB", LAST, sparse(weights(), 2**31)),
+    ("a header longer than the file", LAST, content(header(b"{}", 10**6))),
+    ("a header of exabytes", LAST, content(header(b"{}", 2**64 - 1))),
+    ("a header no JSON", LAST, content(header(b"[[[["))),
+    ("a nested header", LAST, content(header(b'{"a":' * 50_000))),
+    ("a header of no tensor", LAST, content(header(b"{}"))),
+    ("tensors beyond the file", LAST, content(header(tensor("[0,94080]"), body=bytes(100)))),
+    ("tensors from behind", LAST, content(header(tensor("[94080,0]"), body=bytes(94080)))),
+    ("negative offsets", LAST, content(header(tensor("[-8,94072]"), body=bytes(94080)))),
+    ("a shape that overflows", LAST, content(header(tensor("[0,0]", f"[{2**63},{2**63}]")))),
+    ("a negative shape", LAST, content(header(tensor("[0,94080]", "[-10,-2352]"), body=bytes(94080)))),
+    ("a type unknown", LAST, content(header(tensor("[0,94080]", dtype='"PICKLE"'), body=bytes(94080)))),
+    ("rubbish behind the tensors", LAST, lambda file: file.write_bytes(file.read_bytes() + b"rubbish")),
+    ("weights of other afferents", LAST, content(weights(columns=9))),
+    ("weights of no class", LAST, content(weights(rows=0))),
+    ("weights in one dimension", LAST, content(save({"fc.weight": torch.zeros(23520)}))),
+    ("weights in three dimensions", LAST, content(save({"fc.weight": torch.zeros(10, 784, 3)}))),
+    ("weights of whole numbers", LAST, content(weights(dtype=torch.int64))),
+    ("weights of half precision", LAST, content(weights(dtype=torch.float16))),
+    ("weights of double precision", LAST, content(weights(dtype=torch.float64))),
+    ("weights of truth values", LAST, content(weights(dtype=torch.bool))),
+    ("weights of another name", LAST, content(save({"x": torch.zeros(10, 2352)}))),
+    ("weights NaN", LAST, content(weights(value=NAN))),
+    ("weights infinite", LAST, content(weights(value=-INF))),
+    ("weights beyond all sums", LAST, content(weights(value=3e38))),
+]
+STATES: list[tuple[str, str, Damage]] = [
+    ("no state", STATE, Path.unlink),
+    ("a state linked out", STATE, linked("/etc/passwd")),
+    ("a state that is a pickle", STATE, content(pickle.dumps(Exploding()))),
+    ("a state of nothing", STATE, content(save({"rows": torch.zeros(2)}))),
+    ("a state later than its metrics", STATE,
+     content(save({"rows": torch.zeros(2)}, {"epochs": "9", "total_steps": "9"}))),
+    ("a state of words", STATE, content(save({"rows": torch.zeros(2)}, {"epochs": "x", "total_steps": "y"}))),
+    ("a state of epoch -1", STATE, content(save({"rows": torch.zeros(2)}, {"epochs": "-1", "total_steps": "4"}))),
+    ("rows of another network", STATE, state(rows=torch.zeros(9, 10))),
+    ("rows in one dimension", STATE, state(rows=torch.zeros(23520))),
+    ("no rows", STATE, state(rows=None)),
+    ("no noise", STATE, state(noise=None)),
+    ("noise of no generator", STATE, state(noise=torch.zeros(3, dtype=torch.uint8))),
+    ("noise in floats", STATE, state(noise=torch.zeros(5056))),
+    ("an order of no generator", STATE, state(shuffle=torch.zeros(3, dtype=torch.uint8))),
+    ("an order in floats", STATE, state(shuffle=torch.zeros(5056))),
+    ("an optimiser of another network", STATE, state(**{"optimiser.exp_avg": torch.zeros(1)})),
+    ("an optimiser in whole numbers", STATE,
+     state(**{"optimiser.exp_avg": torch.zeros(2352, 10, dtype=torch.int64)})),
+    ("half an optimiser", STATE, state(**{"optimiser.exp_avg_sq": None})),
+    ("another optimiser", STATE, state(**{"optimiser.momentum_buffer": torch.zeros(2352, 10)})),
+    ("a gradient of another network", STATE, state(gradient=torch.zeros(4))),
+    ("rows not finite", STATE, state(rows=torch.full((2352, 10), NAN))),
+    ("a dead output that is not there", EPOCHS, table(dead="3 99")),
+    ("a negative dead output", EPOCHS, table(dead="-1")),
+    ("no epochs", EPOCHS, Path.unlink),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch with another to go, whose parts are then damaged."""
+    settings = Settings(m=3, T=20, epochs=2, batch_size=32, log_dir=str(tmp_path_factory.mktemp("runs")))
+    with logged(settings) as log:
+        for snapshot in run(settings, idx.few_digits(60, 20)):
+            log.write(snapshot)
+            if snapshot.epochs:
+                break
+    return log.path
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the run to be damaged, in the working directory; nothing in it may run."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(whole, tmp_path / "logs" / "copy")
+    yield tmp_path / "logs" / "copy"
+    assert not Path("exploded").exists()
+
+
+def check_sentence(error: object) -> None:
+    """One line that says what was expected and what came, is not endless and is no traceback."""
+    text = str(error)
+    assert len(text.splitlines()) == 1
+    assert len(text) < 1000
+    assert any(word in text.lower() for word in ("expected", "truncated", "too long", "no longer finite")), text
+    assert "Traceback" not in text
+
+
+def named(rows: list[Any]) -> list[str]:
+    return [f"{row[0]} {row[1]!r:.40}" for row in rows]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS, ids=named(SETTINGS))
+def test_settings(name: str, value: object) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        replace(Settings(), **{name: value})  # type: ignore[arg-type]
+    check_sentence(caught.value)
+    assert "got" in str(caught.value)
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says on its last line before it ends with 2."""
+    with pytest.raises(SystemExit) as caught:
+        train.main(arguments)
+    assert caught.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "Traceback" not in errors
+    return errors
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda row: " ".join(row)[:50].replace("\0", "NUL"))
+def test_commands(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = refused([*arguments, "--log-dir", str(tmp_path / "runs")], capsys).splitlines()
+    assert any(word in line for word in ("expected", "invalid", "unrecognized"))
+    assert len(line) < 6000
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("part", "good", "name", "bad"), PARTS, ids=[f"{row[2]} {row[3]!r:.30}" for row in PARTS])
+def test_parts(part: Any, good: dict[str, Any], name: str, bad: object) -> None:
+    part(**good)
+    with pytest.raises((ValueError, TypeError)) as caught:
+        part(**(good | {name: bad}))
+    check_sentence(caught.value)
+
+
+@pytest.mark.parametrize(("file", "damage", "word"), [pytest.param(*row[1:], id=row[0]) for row in SETS])
+def test_sets(tmp_path: Path, file: str, damage: Damage, word: str) -> None:
+    damage(idx.write_set(tmp_path) / file)
+    with pytest.raises(data.DataError) as caught:
+        data.load("MNIST", tmp_path)
+    check_sentence(caught.value)
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("file", "damage"), [pytest.param(*row[1:], id=row[0]) for row in RUNS])
+def test_runs(copied: Path, file: str, damage: Damage) -> None:
+    load_model(copied)
+    damage(copied / file)
+    (listed,) = runs_in(copied.parent)
+    if file == LAST:
+        assert listed.problem is None
+    with pytest.raises(RunError) as caught:
+        load_model(copied)
+    check_sentence(caught.value)
+    if listed.problem:
+        check_sentence(listed.problem)
+
+
+@pytest.mark.parametrize(("file", "damage"), [pytest.param(*row[1:], id=row[0]) for row in STATES])
+def test_states(
+    copied: Path, file: str, damage: Damage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_snapshot(copied)
+    monkeypatch.setattr(data, "load", lambda *_: idx.few_digits(60, 20))
+    damage(copied / file)
+    check_sentence(refused(["--resume", str(copied)], capsys).splitlines()[-1])
+
+
+def test_a_run_that_is_a_link_is_listed_with_what_is_wrong(copied: Path) -> None:
+    (copied.parent / "elsewhere").symlink_to(copied, target_is_directory=True)
+    (copied.parent / "nowhere").symlink_to("/nonexistent")
+    by_name = {record.name: record for record in runs_in(copied.parent)}
+    assert by_name["copy"].problem is None
+    for name in ("elsewhere", "nowhere"):
+        check_sentence(by_name[name].problem)
+
+
+def test_what_lies_beside_a_run_does_no_harm(copied: Path) -> None:
+    shutil.rmtree(copied / "epochs")
+    for file, damage in (
+        ("epochs", content(b"a file")),
+        ("title.txt", pipe),
+        ("best.safetensors", content(pickle.dumps(Exploding()))),
+        ("environment.json", content(b"[" * 100_000)),
+        ("__init__.py", content(b"raise SystemExit")),
+        ("sitecustomize.pth", content(b"import os; os.abort()")),
+        ("<img src=x onerror=alert(1)>", content(b"")),
+        ("new\nline", content(b"")),
+    ):
+        damage(copied / file)
+    load_model(copied)
+    (listed,) = runs_in(copied.parent)
+    assert listed.problem is None
+    with pytest.raises(RunError):
+        load_model(copied, "epochs/0001")
+    with pytest.raises(RunError):
+        load_model(copied, "../../outside")
+
+
+def test_a_training_that_does_not_fit_is_refused_where_it_is_started(tmp_path: Path) -> None:
+    trainings = Trainings()
+    here = Settings(log_dir=str(tmp_path))
+    for settings in (
+        replace(here, T=100_000), replace(here, m=1_000_000), replace(here, epochs=2**31 - 1),
+        replace(here, T=10**8, m=10**8),
+    ):  # fmt: skip
+        with pytest.raises(JobError) as caught:
+            trainings.start(settings)
+        check_sentence(caught.value)
+        assert "an estimate of" in str(caught.value) and "fits is" in str(caught.value)
+    assert trainings.job is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_were_not_finite_from_the_start_end_the_run(tmp_path: Path) -> None:
+    settings = Settings(m=3, T=20, epochs=1, lr=1e30, batch_size=1, log_dir=str(tmp_path))
+    with pytest.raises(TrainingError) as caught:
+        list(run(settings, idx.few_digits(40, 20)))
+    check_sentence(caught.value)
+
+
+def test_the_table_is_as_long_as_the_readme_says() -> None:
+    tables: tuple[list[Any], ...] = (SETTINGS, COMMANDS, PARTS, SETS, RUNS, STATES)
+    assert sum(len(table) for table in tables) >= 600

@@ -1,0 +1,126 @@
+"""What a training is estimated to need: against what it took, and what is refused for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import idx
+import pytest
+
+from tempotron_core import limits
+from tempotron_core.limits import LONGEST_SECONDS, available_memory, check_fits, estimate, misfit
+from tempotron_core.training import Settings, TrainingError
+
+ROOT = Path(__file__).parents[1]
+MEASURE = """
+import json, resource, sys
+import torch
+import idx
+from torch.utils.tensorboard import SummaryWriter
+from tempotron_core.runs import logged
+from tempotron_core.training import Settings, run
+torch.set_num_threads(1)
+settings, few = Settings(**json.loads(sys.argv[1])), idx.few_digits(2000, 500)
+before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+with logged(settings) as log:
+    for snapshot in run(settings, few):
+        log.write(snapshot)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"T": 4000, "batch_size": 500},
+        {"m": 64, "recipe": "population", "batch_size": 500},
+        {"T": 1000, "batch_size": 2000},
+    ],
+    ids=["a long window", "many weights", "a large batch"],
+)
+def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, Any], tmp_path: Path) -> None:
+    settings = {"epochs": 1, "log_dir": str(tmp_path), **changes}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MEASURE, json.dumps(settings)]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    measured, estimated = float(told.stdout), estimate(Settings(**settings), 2000, 500).memory
+    assert measured / 2 <= estimated <= 2 * measured, (measured, estimated)
+
+
+def test_every_size_counts() -> None:
+    least = estimate(Settings(), 10_000, 2_000)
+    for larger in (
+        Settings(batch_size=4096), Settings(T=1000), Settings(m=64), Settings(k=20), Settings(drop=0.5),
+        Settings(beta=0.5),
+    ):  # fmt: skip
+        assert estimate(larger, 10_000, 2_000).memory > least.memory
+    for longer in (Settings(epochs=20), Settings(T=1000), Settings(m=64), Settings(k=20), Settings(batch_size=1)):
+        assert estimate(longer, 10_000, 2_000).seconds > least.seconds
+    assert estimate(Settings(), 60_000, 10_000).memory > least.memory
+
+
+def test_usual_settings_fit() -> None:
+    assert misfit(Settings()) is None
+    assert misfit(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
+    assert misfit(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None
+    check_fits(Settings(), idx.few_digits(20, 10))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "word"),
+    [
+        ({"batch_size": 10_000, "T": 1000}, "batch_size", "batch size"),
+        ({"T": 50_000}, "T", "T"),
+        ({"m": 20_000}, "m", "m"),
+        ({"epochs": 2**31 - 1}, "epochs", "epochs"),
+    ],
+)
+def test_the_nearest_that_fits_does_and_is_near(
+    changes: dict[str, Any], name: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "available_memory", lambda device: 1e9)
+    settings = replace(Settings(), **changes)
+    with pytest.raises(TrainingError) as caught:
+        check_fits(settings)
+    text = str(caught.value)
+    assert f"the nearest that fits is {word} " in text and "an estimate of" in text and len(text.splitlines()) == 1
+    value = int(text.rsplit(" ", 1)[1].rstrip(".").replace(",", ""))
+    changed: dict[str, Any] = {name: value}
+    assert misfit(replace(settings, **changed)) is None
+    changed = {name: round(value * 1.2) + 1}
+    assert misfit(replace(settings, **changed)) is not None
+
+
+def test_where_one_number_will_not_do_several_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = misfit(Settings(m=2**31 - 1, T=2**31 - 1))
+    assert told is not None and "what fits is T" in told and ", m " in told
+    monkeypatch.setattr(limits, "available_memory", lambda device: 0.0)
+    told = misfit(Settings())
+    assert told is not None and "nothing smaller fits either" in told
+
+
+def test_a_week_is_the_most() -> None:
+    a_day = 86400 / estimate(Settings(epochs=1), 10_000, 2_000).seconds
+    assert misfit(Settings(epochs=round(6.9 * a_day))) is None
+    told = misfit(Settings(epochs=round(7.5 * a_day)))
+    assert told is not None and "at most 7 days" in told and LONGEST_SECONDS == 7 * 86400
+
+
+def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1e8 < available_memory() < 1e14
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("300\n")
+    assert limits._group_memory(tmp_path, "") == 800
+    (tmp_path / "memory.max").write_text("max\n")
+    assert limits._group_memory(tmp_path, "") == float("inf")
+    assert limits._group_memory(tmp_path / "none", "memory") == float("inf")
+    monkeypatch.setattr(limits, "_group_memory", lambda folder, kind: 5e6)
+    assert available_memory() <= 5e6 or not Path("/proc/self/cgroup").exists()

@@ -1,0 +1,488 @@
+"""The threat model of the dashboard. Each line is a threat, what stands against it, and the test that shows it.
+
+What is to be protected: the machine's files and its time, the runs, and the browsers of those who look. Who may attack:
+a viewer with any browser or script; somebody who makes links; somebody who makes data sets or folders of runs. Whoever
+starts the server, sets its environment and writes its files is trusted, and so are the packages it is installed with.
+
+| threat | what stands against it | test |
+|---|---|---|
+| strangers reach the server over a network | it listens on localhost by default | test_it_listens_on_localhost |
+| another site acts through a viewer's browser | XSRF protection and CORS are on | test_other_sites_are_kept_out |
+| uploads and messages fill the memory | both are limited to megabytes | test_sizes_are_limited |
+| errors tell of the inside | no traceback and no source is sent | test_errors_tell_nothing_of_the_inside |
+| viewers start, hold or stop trainings | one setting: buttons are off and actions refuse | test_viewers_cannot_train |
+| viewers rename, delete or export runs | the same | test_viewers_cannot_change_runs |
+| viewers download data sets or save figures | the same | test_viewers_cannot_save |
+| a typed path reads or writes elsewhere | folders lie inside the configured ones | test_typed_folders_stay_inside |
+| a link in the file system leads elsewhere | links are followed before the check | test_linked_folders_stay_inside |
+| an address leads elsewhere | runs are chosen by name among those listed | test_addresses_open_no_folder |
+| a run's files lead elsewhere | links in a run, and runs that are links, are refused | test_runs_lead_nowhere |
+| a run's files run code | JSON, CSV and safetensors only; nothing unpickles | test_nothing_is_unpickled |
+| the source forgets this | it is searched for whatever evaluates or unpickles | test_no_source_evaluates_or_unpickles |
+| a file or a name carries HTML | Streamlit's Markdown escapes it; ours is built from numbers | test_no_unsafe_html |
+| names carry markup into pictures | plates and charts escape them | test_names_are_only_words_in_pictures |
+| names and errors carry links or layout | they are shown as plain text | test_names_are_only_words_on_pages |
+| a download is replaced by a bomb | its checksum is compared before it is unpacked | test_a_bomb_is_not_unpacked |
+| settings take all memory or time | estimated before, refused with what fits | test_what_does_not_fit_is_refused |
+| a file is endless, or a pipe | sizes are looked at first; pipes are not opened | test_endless_files_are_refused |
+| two viewers train at once | one training at a time, the second is told | test_one_training_at_a_time |
+| a dependency has a known fault | what is installed is as new as its fixes | test_dependencies_are_fixed |
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import json
+import os
+import pickle
+import re
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import idx
+import numpy as np
+import pytest
+import torch
+from packaging.version import Version
+from streamlit.testing.v1 import AppTest
+from test_bad_input import BOMB, RUNS, STATES, copied, whole  # noqa: F401
+from test_data import packed_set, served, use_mirrors  # noqa: F401
+from test_pages import NAMES, TINY, alone, app, button, ran, trained, trainings  # noqa: F401
+
+from pages import access, common
+from tempotron_core import data, figures
+from tempotron_core.job import JobError, Trainings
+from tempotron_core.library import name_run, run_title, zipped
+from tempotron_core.model import decide
+from tempotron_core.runs import RunError, load_model, load_snapshot, read_run, runs_in
+from tempotron_core.training import Settings, untrained
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "tempotron_core").rglob("*.py"))]
+HOSTILE = (
+    '<img src=x onerror=alert(1)>[tap](javascript:alert(2)) **b** `c` $x$ http://a.bc www.d.ef <a href="//g">h</a>'
+)
+
+
+def configured() -> dict[str, Any]:
+    return tomllib.loads((ROOT / ".streamlit/config.toml").read_text())
+
+
+def test_every_line_of_the_threat_model_names_a_test() -> None:
+    named = re.findall(r"\| (test_\w+) \|$", __doc__ or "", re.MULTILINE)
+    assert len(named) == len(set(named)) >= 20
+    assert all(callable(globals()[name]) for name in named)
+    assert {name for name in globals() if name.startswith("test_")} - set(named) == {
+        "test_every_line_of_the_threat_model_names_a_test"
+    }
+
+
+def test_it_listens_on_localhost() -> None:
+    assert configured()["server"]["address"] == "localhost"
+
+
+def test_other_sites_are_kept_out() -> None:
+    server = configured()["server"]
+    assert server["enableXsrfProtection"] is True
+    assert server["enableCORS"] is True
+
+
+def test_sizes_are_limited() -> None:
+    server = configured()["server"]
+    assert server["maxUploadSize"] <= 10
+    assert server["maxMessageSize"] <= 50
+    assert server["enableStaticServing"] is False
+
+
+def test_errors_tell_nothing_of_the_inside() -> None:
+    client = configured()["client"]
+    assert client["showErrorDetails"] == "none"
+    assert client["toolbarMode"] == "minimal"
+
+
+# --- viewers who only look ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def only_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
+
+
+def pressed(monkeypatch: pytest.MonkeyPatch, page: str, *labels: str, **state: Any) -> None:
+    """These buttons are off for those who only look; what presses them nevertheless gets nowhere."""
+    fresh = ran(app(page, **state))
+    for label in labels:
+        assert button(fresh, label).disabled, label
+        monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "0")
+        test = ran(app(page, **state))
+        monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
+        button(test, label).click()
+        ran(test)
+
+
+@pytest.mark.usefixtures("only_looking")
+def test_viewers_cannot_train(
+    trainings: Trainings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    test = ran(app("training"))
+    assert any(access.ONLY_LOOKING in element.value for element in test.caption)
+    monkeypatch.setattr("tempotron_core.baselines.linear_accuracy", lambda *_: pytest.fail("trained"))
+    pressed(monkeypatch, "training", "Start")
+    pressed(monkeypatch, "published", "Train all four", "Train the linear classifiers on the chosen data")
+    assert trainings.job is None
+    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    pressed(monkeypatch, "training", "Pause", "Stop")
+    assert job.status.state == "running"
+    job.pause()
+    pressed(monkeypatch, "training", "Resume")
+    assert job.status.state == "paused"
+    calls: list[int] = []
+    access.owned(calls.append)(1)
+    assert calls == []
+    trainings.shutdown(10)
+    for name in NAMES:
+        ran(app(name))
+    Trainings().start_first(Settings(epochs=1, m=3, T=10, log_dir=str(tmp_path)))  # the server's own first one
+
+
+@pytest.mark.usefixtures("only_looking")
+def test_viewers_cannot_change_runs(
+    trainings: Trainings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained(trainings, tmp_path / "runs")
+    (folder,) = (tmp_path / "runs").iterdir()
+    test = ran(app("runs"))
+    assert test.text_input(key=f"title_{folder.name}").disabled
+    monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "0")
+    owner = ran(app("runs", sure=folder.name))
+    owner.text_input(key=f"title_{folder.name}").set_value("another name")
+    button(owner, "Yes, delete it for good").click()
+    monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
+    ran(owner)
+    pressed(monkeypatch, "runs", "Delete", "Prepare export")
+    assert "Yes, delete it for good" not in [element.label for element in test.button]
+    assert not test.get("download_button")
+    assert run_title(read_run(folder)) == folder.name
+    page = ran(app("runs", sure=folder.name, export=folder.name))  # as if it had been asked for before
+    assert "Yes, delete it for good" not in [element.label for element in page.button]
+    assert not page.get("download_button")
+    button(page, "Use as model").click()  # that changes what he himself sees, and nothing else
+    assert ran(page).session_state["run"] == folder.name
+
+
+@pytest.mark.usefixtures("only_looking")
+def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "download", lambda *_: pytest.fail("downloaded"))
+    pressed(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
+    script = (
+        "from pages import common, share\ncommon.shown()['a'] = 1\nimport streamlit as st\nshare._ways('Overview', '')"
+    )
+    page = ran(AppTest.from_string(script))
+    assert access.ONLY_LOOKING in page.markdown[0].value
+    assert not page.get("download_button")
+    for off in ("", "0", "false", "no", " "):
+        monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", off)
+        assert access.may_change()
+    for on in ("1", "true", "yes", "on", "anything"):
+        monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", on)
+        assert not access.may_change()
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+
+OUTSIDE = ("/etc", "/", "..", "../..", "sub/../../x", "~", "~root", "a\0b", "/proc/self/root/etc", "//etc", "/dev/null")
+ODD = ("~nobody-of-this-name", "x" * 5000, "file:///etc", "~/../../etc/../x", "C:\\Windows")
+
+
+@pytest.mark.parametrize("folder", OUTSIDE + ODD, ids=lambda text: text[:12].replace("\0", "NUL"))
+def test_typed_folders_stay_inside(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    idx.write_set(tmp_path)
+    monkeypatch.chdir(inside)
+    for what, variable in (("dataset directory", access.DATA), ("log directory", access.RUNS)):
+        if folder in OUTSIDE:
+            with pytest.raises(access.PlaceError, match=variable) as caught:
+                access.confined(what, folder, variable)
+            assert len(str(caught.value).splitlines()) == 1
+    test = ran(app("training", data="MNIST", dir=folder, train_log_dir=folder))
+    assert any("expected" in element.value for element in test.sidebar.warning)
+    if folder in OUTSIDE:
+        assert any("log directory: expected a folder inside" in element.value for element in test.warning)
+        assert button(test, "Start").disabled
+        assert app_directory(folder) == "runs"
+    monkeypatch.setenv(access.DATA, os.pathsep.join(("/nonexistent", str(tmp_path))))
+    assert access.confined("dataset directory", str(tmp_path), access.DATA) == str(tmp_path)
+    with pytest.raises(access.PlaceError):
+        access.confined("dataset directory", str(tmp_path.parent), access.DATA)
+
+
+def app_directory(folder: str) -> str:
+    """Where the pages look for runs when that folder is typed."""
+    script = "import streamlit as st\nfrom pages import common\nst.markdown(common.runs_directory())"
+    test = AppTest.from_string(script)
+    test.session_state["train_log_dir"] = folder
+    return str(ran(test).markdown[0].value)
+
+
+def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    idx.write_set(outside)
+    monkeypatch.chdir(inside)
+    (inside / "link").symlink_to(outside, target_is_directory=True)
+    (inside / "circle").symlink_to("circle")
+    for folder in ("link", "link/MNIST", "circle"):
+        with pytest.raises(access.PlaceError):
+            access.confined("dataset directory", folder, access.DATA)
+    test = ran(app(data="MNIST", dir="link"))
+    assert "expected a folder inside" in test.sidebar.warning[0].value
+    idx.write_set(inside / "own")
+    assert not ran(app(data="MNIST", dir="own")).sidebar.warning
+
+
+@pytest.mark.usefixtures("trainings")
+def test_addresses_open_no_folder(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(common, "_read_model", lambda folder, _: opened.append(folder))
+    monkeypatch.setattr(common, "_run_names", lambda: [])
+    for value in ("../outside", str(whole), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
+        test = app("overview")
+        for key in ("run", "dir", "data", "train_log_dir", "log", "folder"):
+            test.query_params[key] = value
+        test.query_params["model"] = common.SAVED
+        ran(test)
+        assert test.session_state["model"] == common.SAVED
+    assert opened == []
+
+
+def test_runs_lead_nowhere(copied: Path) -> None:
+    secret = copied.parent.parent / "secret"
+    secret.write_text("secret")
+    (copied / "notes.txt").symlink_to(secret)
+    (copied / "circle").symlink_to("circle")
+    (copied / "title.txt").symlink_to(secret)
+    assert run_title(read_run(copied)) == copied.name
+    assert b"secret" not in zipped(read_run(copied))
+    for name in ("settings.json", "last.safetensors"):
+        kept = (copied / name).read_bytes()
+        (copied / name).unlink()
+        (copied / name).symlink_to(secret)
+        with pytest.raises(RunError, match="a link out of it"):
+            load_model(copied)
+        (copied / name).unlink()
+        (copied / name).write_bytes(kept)
+    (copied.parent / "alias").symlink_to(copied, target_is_directory=True)
+    assert [record.problem is None for record in runs_in(copied.parent)] == [True, False]
+    assert common._run_names.__module__ == "pages.common"
+
+
+def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied: Path) -> None:
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("unpickled")
+
+    for module, names in ((pickle, ("load", "loads", "Unpickler")), (torch, ("load",))):
+        for name in names:
+            monkeypatch.setattr(module, name, never)
+    for kind, file, damage in (*RUNS, *STATES):
+        if "pickle" in kind:
+            kept = (copied / file).read_bytes()
+            damage(copied / file)
+            with pytest.raises(RunError):
+                (load_snapshot if file == "state.safetensors" else load_model)(copied)
+            (copied / file).write_bytes(kept)
+    load_model(copied)
+
+
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "system", "popen", "loads", "load", "Unpickler", "check_output"}
+ALLOWED = {("json", "loads"), ("re", "compile"), ("data", "load"), ("np", "load")}
+
+
+def test_no_source_evaluates_or_unpickles() -> None:
+    seen = 0
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"pickle", "marshal", "shelve", "dill", "joblib", "yaml", "cloudpickle"}, file
+            if not isinstance(node, ast.Call):
+                continue
+            seen += 1
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            owner = called.value.id if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) else ""
+            assert name not in FORBIDDEN or (owner, name) in ALLOWED, f"{file.name}:{node.lineno} {owner}.{name}"
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if (owner, name) == ("np", "load"):
+                assert given.get("allow_pickle") == "False", file
+            assert given.get("shell", "False") == "False", file
+    assert seen > 500
+
+
+def test_no_unsafe_html() -> None:
+    for file in SOURCES:
+        text = file.read_text()
+        assert "unsafe_allow_html" not in text and "components.v1" not in text and "st.iframe" not in text, file
+        if "st.html(" in text or ".html(" in text:
+            assert file.name in ("common.py", "presenter.py"), f"{file}: markup goes through common.plate"
+    for script in sorted((ROOT / "pages").glob("*.js")):
+        text = script.read_text()
+        assert not re.search(r"\beval\(|new Function|document\.write|insertAdjacentHTML|outerHTML\s*=", text), script
+        for line in text.splitlines():
+            assert not re.search(r"innerHTML\s*\+?=", line), f"{script}: {line}"
+
+
+def strings(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in strings(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in strings(part)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_names_are_only_words_in_pictures() -> None:
+    classes = tuple(f"{HOSTILE}{i}" for i in range(10))
+    image = TINY.test.images[0]
+    decision = decide(untrained(Settings()), image)
+    arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
+    info = figures.VoltageInfo(*arrays, decision.v_threshold, classes, 3, 3, decision.v[:2].numpy())
+    results = figures.ResultsInfo(np.full((10, 10), 3), classes, 0.1, (0.0, 0.2))
+    curve = (np.array([0.5, 0.6]),)
+    rival = decision.times.numpy()
+    found = figures.EvidenceInfo(
+        HOSTILE, rival, rival, rival, 1.0, 5, image.numpy(), HOSTILE, rival, rival, 0.5, 4
+    )  # fmt: skip
+    charts = (
+        figures.traces_figure(info), figures.confusion_figure(results), figures.class_figure(np.full(10, 0.5), classes),
+        figures.comparison_figure(figures.ComparisonInfo((HOSTILE,), curve, curve)), figures.evidence_figure(found),
+        figures.neurons_figure(found),
+    )  # fmt: skip
+    for chart in charts:
+        told = [text for text in strings(chart.to_plotly_json()) if "src=x" in text]
+        assert all("<img" not in text and "<a " not in text for text in told)
+    plates = (
+        figures.peaks_plate(info), figures.digit_plate(image.numpy(), HOSTILE),
+        figures.weights_plate(np.zeros((10, 28, 28)), classes, HOSTILE), figures.plate_page("", HOSTILE),
+    )  # fmt: skip
+    for plate in plates:
+        assert "src=x" in plate and "<img src=x" not in plate and "<a href" not in plate
+        assert "onerror" not in re.sub(r'"[^"]*"', "", re.sub(r">[^<]*<", "><", plate))
+
+
+def test_names_are_only_words_on_pages(trainings: Trainings, tmp_path: Path) -> None:
+    shown = access.plain(f"# {HOSTILE}\n\n- item")
+    assert "\n" not in shown
+    for live in ("<img", "[tap]", "**b**", "`c`", "$x$", "http://a", "www.d", "<a "):
+        assert live not in re.sub(r"\\.", "", shown), live
+    assert access.plain("x_min, m_2: expected 28 x 28.") == "x_min, m_2: expected 28 x 28."
+    trained(trainings, tmp_path / "runs")
+    trained(trainings, tmp_path / "runs", seed=2)
+    first, second = sorted((tmp_path / "runs").iterdir())
+    name_run(read_run(second), HOSTILE[:80])
+    (first / "title.txt").write_text(f"\x1b[31m{HOSTILE}\u202e")
+    (first / "settings.json").write_text('{"recipe": "[tap](http://a.bc) <img src=x onerror=alert(1)>"}')
+    test = ran(app("runs"))
+    test.multiselect(key="compared").set_value([second.name])
+    ran(test)
+    overview = ran(app("overview", model=common.SAVED, run=first.name))
+    told = [element.value for kind in (test, overview) for element in (*kind.markdown, *kind.caption, *kind.warning)]
+    assert any("onerror" in text for text in told)
+    for text in told:
+        bare = re.sub(r"\\.", "", text)
+        assert "<img" not in bare and "](http" not in bare and "](javascript" not in bare and "http://a" not in bare
+    drawn = strings([json.loads(element.proto.spec) for element in test.get("plotly_chart")])
+    assert any("onerror" in text for text in drawn) and not any("<img" in text for text in drawn)
+
+
+# --- size and time --------------------------------------------------------------------------------------------------
+
+
+def test_a_bomb_is_not_unpacked(
+    packed_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gzip, "open", lambda *_: pytest.fail("unpacked"))
+    (packed_set / f"{idx.FILES[0]}.gz").write_bytes(BOMB)
+    with served(packed_set) as address:
+        use_mirrors(monkeypatch, address)
+        with pytest.raises(data.DataError, match="could not be downloaded"):
+            data.download("KMNIST", tmp_path / "target")
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    logs = str(tmp_path)
+    for settings in (
+        Settings(T=100_000, batch_size=4096, m=2000, log_dir=logs),
+        Settings(epochs=2**31 - 1, log_dir=logs),
+    ):
+        with pytest.raises(JobError, match=r"an estimate of .* the nearest that fits is"):
+            Trainings().start(settings)
+
+
+def test_endless_files_are_refused(copied: Path) -> None:
+    large: list[Callable[[], object]] = []
+    for kind, file, damage in RUNS:
+        if "GB" in kind or "MB" in kind or "pipe" in kind:
+            kept = (copied / file).read_bytes()
+            damage(copied / file)
+            large.append(damage)  # type: ignore[arg-type]
+            with pytest.raises(RunError):
+                load_model(copied)
+            (copied / file).unlink()
+            (copied / file).write_bytes(kept)
+    assert len(large) >= 5
+    os.truncate(copied / "environment.json", 2**32)
+    with pytest.raises(RunError, match="export: expected at most"):
+        zipped(read_run(copied))
+
+
+def test_one_training_at_a_time(trainings: Trainings, tmp_path: Path) -> None:
+    settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))
+    trainings.start(settings, TINY)
+    with pytest.raises(JobError, match="Expected no training in progress"):
+        trainings.start(settings, TINY)
+
+
+FIXED = {
+    "streamlit": "1.37.0",  # CVE-2024-42474, paths of static files on Windows
+    "torch": "2.6.0",  # CVE-2025-32434, torch.load; not called here
+    "pillow": "11.3.0",  # CVE-2025-48379, writing DDS; CVE-2024-28219
+    "tornado": "6.5.0",  # CVE-2025-47287, multipart forms
+    "protobuf": "5.29.5",  # CVE-2025-4565, nested messages
+    "requests": "2.32.4",  # CVE-2024-47081, netrc
+    "urllib3": "2.5.0",  # CVE-2025-50181, redirects
+    "jinja2": "3.1.6",  # CVE-2025-27516, sandbox
+    "numpy": "1.22.0",  # CVE-2021-41496
+    "markdown": "3.0",
+    "werkzeug": "3.0.6",  # CVE-2024-49767, in TensorBoard
+    "setuptools": "78.1.1",  # CVE-2025-47273
+    "gitpython": "3.1.41",  # CVE-2024-22190
+    "certifi": "2024.7.4",  # CVE-2024-39689
+    "idna": "3.7",  # CVE-2024-3651
+    "tqdm": "4.66.3",  # CVE-2024-34062
+    "fonttools": "4.43.0",  # CVE-2023-45139
+    "pyarrow": "14.0.1",  # CVE-2023-47248
+}
+
+
+def test_dependencies_are_fixed() -> None:
+    """From the installed metadata; pip-audit says more where its database can be reached."""
+    old = {}
+    for name, least in FIXED.items():
+        try:
+            found = version(name)
+        except ModuleNotFoundError:
+            continue
+        if Version(found) < Version(least):
+            old[name] = f"{found}, fixed in {least}"
+    assert old == {}
