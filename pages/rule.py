@@ -49,6 +49,13 @@ def buttons(view: common.View, taken: Walk, lesson: Lesson, moves: bool) -> None
 def learning() -> None:
     view = common.view()
     classes, k = view.dataset.classes, view.model.k
+    outputs = view.model.weight.shape[0] // k
+    if outputs != len(classes):
+        st.warning(
+            f"Expected a model of {len(classes)} classes, got one of {outputs}; choose another model or data set.",
+            icon=":material/error:",
+        )
+        return
     taken, words = walks.present(view)
     place = st.empty()
     with st.container(horizontal=True):

@@ -333,3 +333,9 @@ def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> 
     button(test, "Step again").click()
     ran(test)
     assert headline(test).startswith("Step 2")
+
+
+def test_a_model_of_other_classes_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, Model(initial_weight(3, 7, 0), m=3))
+    test = ran(app("rule"))
+    assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
