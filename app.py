@@ -17,6 +17,7 @@ PAGES = {
     },
     "Learn": {
         "training": ("Training", "school"),
+        "replay": ("Replay", "history"),
     },
     "Judge": {
         "results": ("Results", "target"),

@@ -23,6 +23,7 @@ PAGES = {
     "Voltages": "voltages",
     "Evidence": "evidence",
     "Training": "training",
+    "Replay": "replay",
     "Results": "results",
     "Runs": "runs",
     "Published curve": "published",

@@ -78,6 +78,7 @@ def test_figures_know_no_training() -> None:
         ("job", ["data", "model", "runs", "training"]),
         ("library", ["runs"]),
         ("evidence", ["model"]),
+        ("replay", ["evidence", "model", "runs", "training"]),
         ("sharing", ["training"]),
         ("baselines", ["data", "model", "recipes"]),
         ("published", ["data", "baselines", "training"]),

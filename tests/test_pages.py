@@ -23,7 +23,7 @@ from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "evidence", "results", "training", "runs", "published")
+NAMES = ("overview", "encoder", "voltages", "evidence", "results", "training", "replay", "runs", "published")
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,

@@ -25,6 +25,7 @@ from tempotron_core.figures.plates import (
 )
 from tempotron_core.figures.published import REGIMES, PublishedInfo
 from tempotron_core.figures.raster import RasterInfo, raster_info
+from tempotron_core.figures.replay import ReplayInfo, replay_figure
 from tempotron_core.figures.results import (
     ResultsInfo,
     cell_of_selection,
@@ -45,6 +46,7 @@ __all__ = [
     "EvidenceInfo",
     "PublishedInfo",
     "RasterInfo",
+    "ReplayInfo",
     "ResultsInfo",
     "TuningInfo",
     "VoltageInfo",
@@ -72,6 +74,7 @@ __all__ = [
     "plate_page",
     "raster_info",
     "raster_plate",
+    "replay_figure",
     "trace_range",
     "traces_figure",
     "tuning_figure",

@@ -87,10 +87,13 @@ class EvidenceInfo:
         return f"The {np.count_nonzero(self.parts):,} parts sum to {whole}, {self.total:.4f}, within {self.gap:.0e}."
 
 
-def evidence_figure(info: EvidenceInfo, height: int = 400) -> go.Figure:
-    """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values."""
+def evidence_figure(info: EvidenceInfo, height: int = 400, limit: float | None = None) -> go.Figure:
+    """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values.
+
+    limit: where the colours end, the map's own largest value where None.
+    """
     maps = info.by_pixel
-    limit = float(np.abs(maps).max()) or 1.0
+    limit = limit or float(np.abs(maps).max()) or 1.0
     figure = style.base(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
