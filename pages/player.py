@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 PACE = 0.8
 """Seconds between two epochs."""
@@ -17,54 +18,70 @@ def playing() -> bool:
     return bool(st.session_state.get("replay_playing", False))
 
 
-def _to(epoch: str) -> None:
-    """Show that epoch and stay there."""
-    st.session_state.update(epoch=epoch, replay_playing=False)
-
-
-def _stop() -> None:
-    st.session_state["replay_playing"] = False
-
-
-def _toggle(epochs: list[str], place: int) -> None:
-    """Play, from the beginning where the end is shown, or pause."""
-    begins = not playing()
-    if begins and place == len(epochs) - 1:
-        st.session_state["epoch"] = epochs[0]
-    st.session_state.update(replay_playing=begins, replay_moved=time.monotonic())
-
-
-def _advance(folder: Path, epochs: list[str]) -> None:
-    """Take the next step where it plays; stay with the last epoch where it was shown and another has come."""
-    state, newest = st.session_state, epochs[-1]
-    before, state["replay_newest"] = state.get("replay_newest"), (folder, newest)
-    if state.get("epoch") not in epochs:
-        return
-    if playing():
-        if time.monotonic() - state["replay_moved"] > 0.7 * PACE:
-            place = min(len(epochs) - 1, epochs.index(state["epoch"]) + -(-len(epochs) // MOST_STEPS))
-            state.update(epoch=epochs[place], replay_moved=time.monotonic(), replay_playing=epochs[place] != newest)
-    elif before == (folder, state["epoch"]) and state["epoch"] != newest:
-        state["epoch"] = newest
-
-
-def player(folder: Path, epochs: list[str], first_right: int | None) -> int:
-    """The buttons and the slider over a run's epochs; the place of the one shown, a step on where they play."""
-    _advance(folder, epochs)
-    buttons, last = st.container(horizontal=True), len(epochs) - 1
-    epoch = st.select_slider(
-        "Epoch (0: before training)", epochs, epochs[-1], key="epoch", bind="query-params", on_change=_stop
-    )
-    place, active = epochs.index(epoch), playing()
+def player(folder: Path, epochs: list[str], first_right: int | None, where: DeltaGenerator) -> int:
+    """The buttons, drawn there, and the slider over a run's epochs; the place of the epoch shown."""
+    place, last = _place(folder, epochs), len(epochs) - 1
+    # Not bound to the address: a bound slider leaves out its default, and here that is the last epoch there is so far.
+    if st.query_params.get("epoch") != epochs[place]:
+        st.query_params["epoch"] = epochs[place]
+    active, slider = playing(), st.empty()
+    if active:
+        slider.progress(place / last, f"Epoch {epochs[place]} of {epochs[-1]}")
+    else:
+        key = _key()
+        if st.session_state.get(key) != epochs[place]:
+            st.session_state[key] = epochs[place]
+        slider.select_slider("Epoch (0: before training)", epochs, key=key, on_change=_dragged, args=(key,))
+    buttons = where.container(horizontal=True)
     for label, key, icon, to_place, there in (
         ("Back", "J", "skip_previous", max(place - 1, 0), place > 0),
         ("Pause" if active else "Play", "K", "pause" if active else "play_arrow", None, True),
-        ("Forward", "L", "skip_next", min(place + 1, last), place < last),
+        ("Next", "L", "skip_next", min(place + 1, last), place < last),
         ("First right", "F", "flag", epochs.index(str(first_right or 0)), first_right is not None),
     ):
-        action, what = (_toggle, (epochs, place)) if to_place is None else (_to, (epochs[to_place],))
+        action, what = (_toggle, (epochs, place)) if to_place is None else (_move, (epochs[to_place], False))
         buttons.button(
             label, key=f"replay_{key}", icon=f":material/{icon}:", shortcut=key, on_click=action, args=what,
             disabled=not there, type="primary" if to_place is None else "secondary",
         )  # fmt: skip
     return place
+
+
+def _place(folder: Path, epochs: list[str]) -> int:
+    """Where it is: a step on where it plays; at the newest epoch where that was shown and another has come."""
+    state, last = st.session_state, len(epochs) - 1
+    at = state.get("replay_at", st.query_params.get("epoch"))
+    place = epochs.index(at) if at in epochs else last
+    if playing() and time.monotonic() - state["replay_moved"] > 0.7 * PACE:
+        place = min(last, place - (-len(epochs) // MOST_STEPS))
+        _move(epochs[place], place < last)
+    elif not playing() and place < last and state.get("replay_newest") == (folder, at):
+        place = last
+        _move(epochs[place], False)
+    state.update(replay_at=epochs[place], replay_newest=(folder, epochs[-1]))
+    return place
+
+
+def _key() -> str:
+    """The slider's key, another one after every move that was not its own.
+
+    A browser that lags behind sends back where its slider was, which would undo the moves since.
+    """
+    return f"epoch_{st.session_state.get('replay_moves', 0)}"
+
+
+def _move(epoch: str, plays: bool) -> None:
+    state = st.session_state
+    state.update(replay_at=epoch, replay_playing=plays, replay_moved=time.monotonic())
+    state["replay_moves"] = state.get("replay_moves", 0) + 1
+
+
+def _toggle(epochs: list[str], place: int) -> None:
+    """Play, from the beginning where the end is shown, or pause."""
+    again = not playing() and place == len(epochs) - 1
+    _move(epochs[0 if again else place], not playing())
+
+
+def _dragged(key: str) -> None:
+    if key == _key():
+        st.session_state["replay_at"] = st.session_state[key]

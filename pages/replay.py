@@ -84,15 +84,19 @@ def draw(view: common.View, found: Replay, place: int, output: int | None, limit
         np.array(found.epochs), found.margin.numpy(), found.predicted.numpy(), classes, view.label, epoch
     )
     st.markdown(f"#### {history.takeaway}")
-    common.chart(figures.replay_figure(history), "replay", history.takeaway)
+    common.chart(figures.replay_figure(history, 190), "replay", history.takeaway)
     span = figures.trace_range(replace(voltages, v=found.v.flatten(0, 1).numpy()))
-    left, right = st.columns([1.5, 1])
+    left, right = st.columns([1.4, 1])
     with left:
-        st.markdown(f"**Potentials**: {voltages.firing}")
-        common.chart(figures.traces_figure(voltages, 400, span), "traces", voltages.verdict)
+        st.markdown(f"**Potentials**: {voltages.fired.sum()} of {len(classes)} reach the threshold")
+        common.chart(
+            figures.traces_figure(voltages, 360, span),
+            "traces",
+            voltages.verdict,
+        )
     with right:
-        st.markdown(f"**Evidence**: {info.takeaway}")
-        common.chart(figures.evidence_figure(info, 400, float(found.extents.max())), "evidence", info.takeaway)
+        st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
+        common.chart(figures.evidence_figure(info, 360, float(found.extents.max())), "evidence", info.takeaway)
     st.markdown(
         "**Weights** of each class, summed over a pixel's neurons; colours and axes are the same at every epoch"
     )
@@ -107,12 +111,14 @@ def page() -> bool:
     """All of it; whether the run is still being written."""
     view = common.view()
     classes = view.dataset.classes
-    headline, controls = st.empty(), st.columns([2, 1])
+    title, headline = st.empty(), st.empty()
+    controls = st.columns([3.3, 1.3, 1], vertical_alignment="bottom")
     names = run_names()
-    picked = controls[0].selectbox("Run", (FOLLOW, *names), key="replay_run", bind="query-params")
-    of = controls[1].selectbox("Evidence of", (TRUE, WINNER, *classes), key="replay_of", bind="query-params")
+    picked = controls[1].selectbox("Run", (FOLLOW, *names), key="replay_run", bind="query-params")
+    of = controls[2].selectbox("Evidence of", (TRUE, WINNER, *classes), key="replay_of", bind="query-params")
     folder = folder_of(picked or FOLLOW, names)
     if folder is None:
+        title.title("Replay")
         headline.info(
             f"No run in {common.runs_directory()!r} has finished an epoch yet. Train one on the Training page, then "
             "see here how it learned a digit."
@@ -124,15 +130,18 @@ def page() -> bool:
         settings = record.settings or Settings()
         found = replayed(str(folder), saved, view.pixels.tobytes(), output, view)
         epochs = [str(epoch) for epoch in found.epochs]
-        place = player.player(folder, epochs, found.first_right)
+        place = player.player(folder, epochs, found.first_right, controls[0])
         model = checkpoints().model(folder, settings, len(classes), found.epochs[place])
         limit = map_limit(str(folder), saved, found.epochs, len(classes), settings)
     except RunError as error:
+        title.title("Replay")
         headline.warning(str(error), icon=":material/error:")
         return False
     shown = common.kept(replace(view, model=model, settings=settings, note=None))
-    when = f"Epoch {epochs[place]}" if place else "Before training"
-    headline.markdown(f"## {when} · {common.verdict(shown.voltages()[1]).removeprefix('## ')}")
+    title.title(f"Replay · {f'epoch {epochs[place]}' if found.epochs[place] else 'before training'}", anchor=False)
+    headline.markdown(
+        f"#{common.verdict(shown.voltages()[1])}"
+    )  # smaller, so that it stays one line through all epochs
     common.note(found.problem)
     draw(shown, found, place, output, limit)
     remark = f"The run is {run_title(record)}: {settings.recipe} on {settings.dataset}."
@@ -151,6 +160,5 @@ def follow(was: tuple[bool, bool]) -> None:
         st.rerun()
 
 
-st.title("Replay")
 now = player.playing(), st.session_state.get("replay_live", False)
 st.fragment(follow, run_every=player.PACE if now[0] else common.FOLLOW_SECONDS if now[1] else None)(now)

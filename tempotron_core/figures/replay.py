@@ -41,20 +41,25 @@ class ReplayInfo:
     @property
     def takeaway(self) -> str:
         """When it was learned, in one sentence."""
-        right, first, last = self.right, _number(self.margin[0]), _number(self.margin[-1])
+        right, last = self.right, _number(self.margin[-1])
         if not right.any():
             closest = int(self.margin.argmax())
             if self.margin[closest] == 0:
                 return f"Never right; at best a tie, {self._when(closest)}."
-            return f"Never right; closest {self._when(closest)}, {_number(-self.margin[closest])} short of the highest."
+            return f"Never right; closest {self._when(closest)}, {_number(-self.margin[closest])} short."
         began = int(right.argmax())
         wrong = np.flatnonzero(~right[began:]) + began
+        if not len(wrong) and began == len(right) - 1:
+            return f"Right only {self._when(began)}, the last one, by a margin of {last}."
         if not len(wrong):
-            if began == len(right) - 1:
-                return f"Right only {self._when(began)}, the last one, by a margin of {last}."
-            since = "Right already before training" if self.epochs[began] == 0 else f"Right from {self._name(began)}"
+            since = (
+                f"from epoch {self.epochs[began]} on" if self.epochs[began] else "already before training, and since"
+            )
+            before = _number(self.margin[began])
+            if before == last:
+                return f"Right {since}; its margin is the same at the end, {last}."
             grew = "grew" if self.margin[-1] > self.margin[began] else "shrank"
-            return f"{since} on; its margin {grew} from {_number(self.margin[began]) if began else first} to {last}."
+            return f"Right {since}; its margin {grew} from {before} to {last}."
         words = f"First right {self._when(began)}, lost again at {self._name(int(wrong[0]))}"
         if right[-1]:
             return f"{words}, right from {self._name(int(wrong[-1]) + 1)} on, with a margin of {last} at the end."
@@ -62,7 +67,7 @@ class ReplayInfo:
             words += f", right at {int(right.sum())} of {len(right)}"
         else:
             words += " and not right since"
-        return f"{words}; it ends {_number(-self.margin[-1])} short of the highest."
+        return f"{words}; it ends {_number(-self.margin[-1])} short."
 
     def _name(self, index: int) -> str:
         return f"epoch {self.epochs[index]}" if self.epochs[index] else "the start"
@@ -89,7 +94,17 @@ def replay_figure(info: ReplayInfo, height: int = 240) -> go.Figure:
         },
     )
     figure.add_hline(y=0, line={"color": style.INK, "width": 2.5, "dash": "dash"})
-    figure.add_vline(x=info.at, line={"color": style.CHOSEN, "width": 3})
+    at = info.epochs == info.at
+    for margin in info.margin[at]:  # from below, so that the name above the mark stays clear
+        figure.add_shape(
+            type="line",
+            x0=info.at,
+            x1=info.at,
+            y0=low - 0.2 * span,
+            y1=float(margin),
+            line={"color": style.CHOSEN, "width": 4},
+            layer="below",
+        )
     figure.add_scatter(
         x=info.epochs, y=info.margin, mode="lines", line={"color": style.MUTED, "width": 2.5}, hoverinfo="skip"
     )
@@ -101,9 +116,13 @@ def replay_figure(info: ReplayInfo, height: int = 240) -> go.Figure:
             mode="markers+text" if named else "markers",
             marker={
                 "symbol": symbol,
-                "size": [18 if info.epochs[i] == info.at else 12 for i in which],
+                "size": [20 if at[i] else 12 for i in which],
                 "color": colour,
-                "line": {"width": 1.5, "color": "white"},
+                "opacity": 1,
+                "line": {
+                    "width": [3 if at[i] else 1.5 for i in which],
+                    "color": [style.CHOSEN if at[i] else "white" for i in which],
+                },
             },
             text=[info.read[i] for i in which],
             textposition="top center",
@@ -111,7 +130,13 @@ def replay_figure(info: ReplayInfo, height: int = 240) -> go.Figure:
             cliponaxis=False,
             hovertemplate="epoch %{x}: reads %{text}, margin %{y:+.3f}<extra></extra>",
         )
-    figure.add_annotation(**style.text(0.004, 0, "right above", xref="paper", xanchor="left", yanchor="bottom"))
+    ends_right = bool(info.right[-1])
+    figure.add_annotation(
+        **style.text(
+            1, 0, "wrong below" if ends_right else "right above", xref="paper", xanchor="right",
+            yanchor="top" if ends_right else "bottom",
+        )
+    )  # fmt: skip
     return figure.figure()
 
 
