@@ -18,6 +18,11 @@ def playing() -> bool:
     return bool(st.session_state.get("replay_playing", False))
 
 
+def stop() -> None:
+    """Stay where it is."""
+    st.session_state["replay_playing"] = False
+
+
 def player(folder: Path, epochs: list[str], first_right: int | None, where: DeltaGenerator) -> int:
     """The buttons, drawn there, and the slider over a run's epochs; the place of the epoch shown."""
     place, last = _place(folder, epochs), len(epochs) - 1
@@ -71,6 +76,7 @@ def _key() -> str:
 
 
 def _move(epoch: str, plays: bool) -> None:
+    """Show that epoch, and stay there or go on from it."""
     state = st.session_state
     state.update(replay_at=epoch, replay_playing=plays, replay_moved=time.monotonic())
     state["replay_moves"] = state.get("replay_moves", 0) + 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages import common, player
 from tempotron_core import figures
@@ -65,21 +66,21 @@ def folder_of(name: str, names: list[str]) -> Path | None:
     return directory / names[0] if names else None
 
 
-def draw(view: common.View, found: Replay, place: int, output: int | None, limit: float) -> None:
+def draw(
+    view: common.View, found: Replay, epoch: int, output: int | None, limit: float, headline: DeltaGenerator
+) -> None:
     """The epoch shown: verdict, potentials, evidence, weights; and its place in the history of this digit."""
-    classes, epoch = view.dataset.classes, found.epochs[place]
+    classes = view.dataset.classes
     decision, voltages = view.voltages()
+    # A size smaller than elsewhere: the verdicts of a play must not differ in their number of lines.
+    headline.markdown(f"#{common.verdict(voltages)}")
+    common.note(found.problem)
     shown = voltages.predicted if output is None else output
     told = evidence(view.model, decision, shown)
     info = figures.EvidenceInfo(
-        classes[shown],
-        told.weight.numpy(),
-        told.kernel.numpy(),
-        told.times.numpy(),
-        told.v_max,
-        told.t_max,
+        classes[shown], told.weight.numpy(), told.kernel.numpy(), told.times.numpy(), told.v_max, told.t_max,
         view.pixels,
-    )
+    )  # fmt: skip
     history = figures.ReplayInfo(
         np.array(found.epochs), found.margin.numpy(), found.predicted.numpy(), classes, view.label, epoch
     )
@@ -89,11 +90,7 @@ def draw(view: common.View, found: Replay, place: int, output: int | None, limit
     left, right = st.columns([1.4, 1])
     with left:
         st.markdown(f"**Potentials**: {voltages.fired.sum()} of {len(classes)} reach the threshold")
-        common.chart(
-            figures.traces_figure(voltages, 360, span),
-            "traces",
-            voltages.verdict,
-        )
+        common.chart(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
     with right:
         st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
         common.chart(figures.evidence_figure(info, 360, float(found.extents.max())), "evidence", info.takeaway)
@@ -118,6 +115,7 @@ def page() -> bool:
     of = controls[2].selectbox("Evidence of", (TRUE, WINNER, *classes), key="replay_of", bind="query-params")
     folder = folder_of(picked or FOLLOW, names)
     if folder is None:
+        player.stop()
         title.title("Replay")
         headline.info(
             f"No run in {common.runs_directory()!r} has finished an epoch yet. Train one on the Training page, then "
@@ -134,19 +132,21 @@ def page() -> bool:
         model = checkpoints().model(folder, settings, len(classes), found.epochs[place])
         limit = map_limit(str(folder), saved, found.epochs, len(classes), settings)
     except RunError as error:
+        player.stop()
         title.title("Replay")
         headline.warning(str(error), icon=":material/error:")
         return False
     shown = common.kept(replace(view, model=model, settings=settings, note=None))
     title.title(f"Replay · {f'epoch {epochs[place]}' if found.epochs[place] else 'before training'}", anchor=False)
-    headline.markdown(
-        f"#{common.verdict(shown.voltages()[1])}"
-    )  # smaller, so that it stays one line through all epochs
-    common.note(found.problem)
-    draw(shown, found, place, output, limit)
+    draw(shown, found, found.epochs[place], output, limit, headline)
     remark = f"The run is {run_title(record)}: {settings.recipe} on {settings.dataset}."
     if settings.dataset != view.dataset.name:
         remark += f" It learned from another data set than the digit's, {view.dataset.name}."
+    if model.k > 1:
+        remark += (
+            f" Each class pools {model.k} tempotrons: the evidence is that of its strongest one, a map of weights is "
+            "their mean."
+        )
     st.caption(remark)
     return still_written(record)
 

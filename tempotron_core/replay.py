@@ -175,6 +175,7 @@ def _left_out(saved: tuple[int, ...], done: int, damaged: dict[int, str]) -> str
     words = [f"The weights of epoch{'' if one else 's'} {spans} were not kept."] if gaps else []
     if damaged:
         epoch, why = next(iter(damaged.items()))
-        more = f" ({len(damaged) - 1} more are damaged.)" if len(damaged) > 1 else ""
+        rest = ", ".join(map(str, list(damaged)[1:]))
+        more = f" So {'is epoch' if len(damaged) == 2 else 'are epochs'} {rest}." if rest else ""
         words.append(f"Epoch {epoch} is left out: {why}{more}")
     return " ".join(words) or None

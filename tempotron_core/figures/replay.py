@@ -60,17 +60,14 @@ class ReplayInfo:
                 return f"Right {since}; its margin is the same at the end, {last}."
             grew = "grew" if self.margin[-1] > self.margin[began] else "shrank"
             return f"Right {since}; its margin {grew} from {before} to {last}."
-        words = f"First right {self._when(began)}, lost again at {self._name(int(wrong[0]))}"
+        words = f"First right {self._when(began)}, lost again at epoch {self.epochs[wrong[0]]}"
         if right[-1]:
-            return f"{words}, right from {self._name(int(wrong[-1]) + 1)} on, with a margin of {last} at the end."
+            return f"{words}, right from epoch {self.epochs[wrong[-1] + 1]} on, with a margin of {last} at the end."
         if right[wrong[0] :].any():
             words += f", right at {int(right.sum())} of {len(right)}"
         else:
-            words += " and not right since"
-        return f"{words}; it ends {_number(-self.margin[-1])} short."
-
-    def _name(self, index: int) -> str:
-        return f"epoch {self.epochs[index]}" if self.epochs[index] else "the start"
+            words += ", not right since"
+        return f"{words}; ends {_number(-self.margin[-1])} short."
 
     def _when(self, index: int) -> str:
         return f"at epoch {self.epochs[index]}" if self.epochs[index] else "before training"
