@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from pages import common, player
@@ -27,8 +28,9 @@ def checkpoints() -> Checkpoints:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Reading the digit again, epoch by epoch")
-def replayed(folder: str, saved: dict[int, int], image: bytes, output: int | None, _view: common.View) -> Replay:
-    return replay(folder, _view.image, _view.label, len(_view.dataset.classes), checkpoints(), output)
+def replayed(folder: str, saved: dict[int, int], image: bytes, label: int, classes: int, output: int | None) -> Replay:
+    pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(28, 28)
+    return replay(folder, pixels, label, classes, checkpoints(), output)
 
 
 def maps(model: Model) -> np.ndarray:
@@ -126,7 +128,7 @@ def page() -> bool:
     try:
         record, saved = read_run(folder), saved_epochs(folder)
         settings = record.settings or Settings()
-        found = replayed(str(folder), saved, view.pixels.tobytes(), output, view)
+        found = replayed(str(folder), saved, view.pixels.tobytes(), view.label, len(classes), output)
         epochs = [str(epoch) for epoch in found.epochs]
         place = player.player(folder, epochs, found.first_right, controls[0])
         model = checkpoints().model(folder, settings, len(classes), found.epochs[place])

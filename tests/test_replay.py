@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import idx
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from test_pages import app, figure, headline, ran, trainings  # noqa: F401
 
-from pages import common
+from pages import common, player
 from tempotron_core import figures, training
 from tempotron_core.data import Dataset
 from tempotron_core.evidence import evidence
@@ -161,7 +163,7 @@ def test_the_figure_marks_right_and_wrong_and_the_epoch_shown() -> None:
     assert right.marker.size[0] > right.marker.size[1]
     assert [shape.x0 for shape in drawn.layout.shapes if shape.x0 == shape.x1] == [1]
     assert "margin of 7" in drawn.layout.yaxis.title.text
-    nothing = figures.replay_figure(figures.ReplayInfo(*(np.zeros(0) for _ in range(3)), ("7", "1"), 0, 0))
+    nothing = figures.replay_figure(figures.ReplayInfo(np.zeros(0), np.zeros(0), np.zeros(0), ("7", "1"), 0, 0))
     assert nothing.layout.annotations[0].text
 
 
@@ -213,7 +215,8 @@ def test_damaged_and_missing_epochs_are_left_out_with_a_sentence(run: Path, tmp_
 
 
 def test_a_run_in_progress_grows(tmp_path: Path) -> None:
-    settings, lengths, checkpoints = Settings(m=3, T=20, epochs=3, log_dir=str(tmp_path)), [], Checkpoints()
+    settings, checkpoints = Settings(m=3, T=20, epochs=3, log_dir=str(tmp_path)), Checkpoints()
+    lengths: list[int] = []
     with logged(settings) as log:
         for snapshot in training.run(settings, FEW):
             log.write(snapshot)
@@ -275,11 +278,11 @@ def test_the_page_shows_the_epoch_asked_for(run: Path) -> None:
     test = ran(app("replay", sample=8, train_log_dir=str(run.parent)))
     assert headline(test) == verdict_at(run, 4, 8)
     ranges = set()
-    for epoch in ("0", "2", "4"):
-        test.select_slider[0].set_value(epoch)
+    for epoch in (0, 2, 4):
+        test.select_slider[0].set_value(str(epoch))
         ran(test)
-        assert headline(test) == verdict_at(run, int(epoch), 8)
-        assert test.query_params["epoch"] in (epoch, [epoch])
+        assert headline(test) == verdict_at(run, epoch, 8)
+        assert test.query_params["epoch"] in (str(epoch), [str(epoch)])
         heat = figure(test, "evidence")["data"][0]
         ranges.add((*figure(test, "traces")["layout"]["yaxis"]["range"], heat["zmin"], heat["zmax"]))
     assert len(ranges) == 1
@@ -298,10 +301,8 @@ def test_steps_and_the_first_right_epoch(run: Path) -> None:
 
 
 def test_it_plays_to_the_end_and_stops(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pages import player
-
     now = [100.0]
-    monkeypatch.setattr(player.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("pages.player.time", SimpleNamespace(monotonic=lambda: now[0]))
     test = ran(app("replay", train_log_dir=str(run.parent)))
     press(test, "Play")
     titles = [test.title[0].value]
@@ -355,3 +356,22 @@ def test_no_run_and_damaged_runs_get_a_sentence(run: Path, tmp_path: Path) -> No
     (copy / "settings.json").write_text("{")
     test = ran(app("replay", train_log_dir=str(copy.parent)))
     assert "settings.json" in test.warning[0].value
+
+
+def test_a_tie_and_classes_with_long_names_are_shown(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = damaged(run, tmp_path / "logs")
+    save_file({"fc.weight": torch.zeros(10, 784 * 4)}, copy / "epochs" / "0002.safetensors")
+    clothes = replace(test_pages.TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
+    monkeypatch.setattr(common, "_loaded", lambda *_: clothes)
+    test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="the winner")
+    test.query_params["epoch"] = "2"
+    ran(test)
+    assert headline(test).startswith("A tie: 10 outputs")
+    assert any("another data set than the digit's, FashionMNIST" in caption.value for caption in test.caption)
+    wrong = figure(test, "replay")["data"][2]
+    assert "a tie" in wrong["text"] and wrong["mode"] == "markers"
+    monkeypatch.setattr(common, "_loaded", lambda *_: replace(clothes, classes=clothes.classes[:7]))
+    ran(test)
+    assert "expected weights of 7 classes, got 10" in test.warning[0].value
