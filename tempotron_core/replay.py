@@ -106,7 +106,7 @@ class Checkpoints:
 
     def model(self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int) -> Model:
         """The network of a run with these settings after an epoch, 0 being before the first; RunError if damaged."""
-        key = (settings, classes) if epoch == 0 else (str(path), settings, epoch, _written(path, epoch))
+        key = (settings, classes) if epoch == 0 else (str(path), settings, classes, epoch, _written(path, epoch))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
