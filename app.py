@@ -19,6 +19,7 @@ PAGES = {
     "Learn": {
         "training": ("Training", "school"),
         "rule": ("Learning rule", "biotech"),
+        "replay": ("Replay", "history"),
         "laboratory": ("Laboratory", "science"),
     },
     "Judge": {

@@ -151,7 +151,11 @@ def view() -> View:
     """The present choices, resolved."""
     chosen, _ = dataset()
     model, settings, note = _model(choice("model"))
-    now = View(chosen, min(int(choice("sample")), len(chosen.test) - 1), model, note, settings)
+    return kept(View(chosen, min(int(choice("sample")), len(chosen.test) - 1), model, note, settings))
+
+
+def kept(now: View) -> View:
+    """Make this the view that whatever is drawn next belongs to."""
     st.session_state["_view"] = now
     return now
 

@@ -227,10 +227,13 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     return RunRecord(folder, settings, points, epochs)
 
 
-def load_model(path: str | os.PathLike[str], which: str = "last") -> Model:
-    """The network of a run: its last or best weights, or those after an epoch ("epochs/0003"); RunError if damaged."""
+def load_model(path: str | os.PathLike[str], which: str = "last", settings: Settings | None = None) -> Model:
+    """The network of a run: its last or best weights, or those after an epoch ("epochs/0003"); RunError if damaged.
+
+    settings: those of the run, where they have been read already.
+    """
     folder = Path(path)
-    settings = read_run(folder).settings
+    settings = settings or read_run(folder).settings
     assert settings is not None
     name = f"{which}.safetensors"
     tensors, _ = _tensors(folder, name)

@@ -25,6 +25,7 @@ PAGES = {
     "Draw and perturb": "draw",
     "Training": "training",
     "Learning rule": "rule",
+    "Replay": "replay",
     "Laboratory": "laboratory",
     "Results": "results",
     "Runs": "runs",

@@ -85,6 +85,7 @@ def test_figures_know_no_training() -> None:
         ("advice", ["inspection"]),
         ("laboratory", ["checks", "engine"]),
         ("capacity", ["laboratory", "results"]),
+        ("replay", ["evidence", "model", "runs", "training"]),
         ("sharing", ["training"]),
         ("drawing", []),
         ("perturb", ["data", "model"]),

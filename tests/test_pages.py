@@ -23,7 +23,11 @@ from tempotron_core.results import assess
 from tempotron_core.training import Settings, Snapshot, untrained
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("overview", "encoder", "voltages", "evidence", "results", "training", "rule", "runs", "published")
+NAMES = (
+    *("overview", "encoder", "voltages", "evidence", "draw"),
+    *("training", "rule", "replay", "laboratory"),
+    *("results", "runs", "published"),
+)
 EMBEDDED = data.load()
 TINY = replace(
     EMBEDDED,
@@ -455,7 +459,7 @@ def test_results_open_a_sample_on_the_voltages(trainings: Trainings, tmp_path: P
 
 
 def test_results_of_another_number_of_classes_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "_model", lambda _: (untrained(Settings(m=3), 7), None))
+    monkeypatch.setattr(common, "_model", lambda _: (untrained(Settings(m=3), 7), Settings(), None))
     test = ran(app("results"))
     assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
 

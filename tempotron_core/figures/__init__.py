@@ -19,6 +19,7 @@ from tempotron_core.figures.laboratory import (
     pattern_figure,
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
+from tempotron_core.figures.lines import lines_plate
 from tempotron_core.figures.perturb import (
     MovedInfo,
     PerturbedInfo,
@@ -39,6 +40,7 @@ from tempotron_core.figures.plates import (
 )
 from tempotron_core.figures.published import REGIMES, PublishedInfo
 from tempotron_core.figures.raster import RasterInfo, raster_info
+from tempotron_core.figures.replay import ReplayInfo, replay_figure
 from tempotron_core.figures.results import (
     ResultsInfo,
     cell_of_selection,
@@ -68,6 +70,7 @@ __all__ = [
     "PerturbedInfo",
     "PublishedInfo",
     "RasterInfo",
+    "ReplayInfo",
     "ResultsInfo",
     "RobustnessInfo",
     "Share",
@@ -96,6 +99,7 @@ __all__ = [
     "histogram_plate",
     "kept_figure",
     "kernel_figure",
+    "lines_plate",
     "loss_figure",
     "moved_info",
     "moved_plate",
@@ -109,6 +113,7 @@ __all__ = [
     "plate_page",
     "raster_info",
     "raster_plate",
+    "replay_figure",
     "robustness_figure",
     "states_plate",
     "step_figure",

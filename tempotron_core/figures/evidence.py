@@ -87,16 +87,24 @@ class EvidenceInfo:
         return f"The {np.count_nonzero(self.parts):,} parts sum to {whole}, {self.total:.4f}, within {self.gap:.0e}."
 
 
-def evidence_figure(info: EvidenceInfo, height: int = 400) -> go.Figure:
-    """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values."""
-    return pixel_map(info.by_pixel, _told(info), info.image, height)
+def evidence_figure(info: EvidenceInfo, height: int = 400, limit: float | None = None) -> go.Figure:
+    """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values.
+
+    limit: where the colours end, the map's own largest value where None.
+    """
+    return pixel_map(info.by_pixel, _told(info), info.image, height, limit=limit)
 
 
 def pixel_map(
-    values: np.ndarray, told: list[list[str]], image: np.ndarray, height: int, quantity: str = ""
+    values: np.ndarray,
+    told: list[list[str]],
+    image: np.ndarray,
+    height: int,
+    quantity: str = "",
+    limit: float | None = None,
 ) -> go.Figure:
     """Values [28, 28] in diverging colours under the outline of the image; told: what a pixel says beside its value."""
-    limit = float(np.abs(values).max()) or 1.0
+    limit = limit or float(np.abs(values).max()) or 1.0
     figure = style.base(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},

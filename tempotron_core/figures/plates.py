@@ -134,9 +134,12 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
     return f'<div role="img" aria-label="{alt}" {hook} style="{grid}">{head}{"".join(rows)}{foot}</div>'
 
 
-def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str) -> str:
-    """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites."""
-    limit = float(np.abs(maps).max(initial=0)) or 1.0
+def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
+    """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites.
+
+    limit: where the scale ends, at least the maps' own largest value; that value where None.
+    """
+    limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
     palette = _between(_DIVERGING, 255).tobytes()
     shades = (np.round(maps / limit * 127) + 127).astype(np.uint8)
     look = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"

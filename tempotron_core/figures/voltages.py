@@ -87,15 +87,18 @@ def trace_range(info: VoltageInfo) -> tuple[float, float]:
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
-def traces_figure(info: VoltageInfo, height: int = 470) -> go.Figure:
-    """All traces, the true and the predicted class standing out, t_max and the output spike marked."""
+def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float] | None = None) -> go.Figure:
+    """All traces, the true and the predicted class standing out, t_max and the output spike marked.
+
+    span: the potentials at the lower and the upper end, those of trace_range where None.
+    """
     T = info.v.shape[1]
     figure = style.base(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
             "title": {"text": "membrane potential V"},
-            "range": list(trace_range(info)),
+            "range": list(span or trace_range(info)),
         },
         hovermode="closest",
     )

@@ -1,0 +1,81 @@
+"""The Replay page in a real Chromium: the slider, the keys, a play to its end, and silence after it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import Server, chromium, settle
+from playwright.sync_api import Browser, Page, expect
+from test_browser import chrome, opened, page, server, slide, trained  # noqa: F401
+
+if chromium() is None:
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
+    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+
+HIGHEST = "Math.max(...document.querySelector('.st-key-traces .js-plotly-plot')._fullData.flatMap(d => [...d.y]))"
+
+
+def title(page: Page) -> str:
+    return page.locator(".stMain h1").inner_text()
+
+
+def verdict(page: Page) -> str:
+    return page.locator(".stMain h3").first.inner_text()
+
+
+def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
+    page: Page,
+    server: Server,
+    chrome: Browser,
+) -> None:
+    trained(page, server)
+    opened(page, server, "Replay", "sample=3")
+    assert title(page) == "Replay · epoch 2"
+    verdicts, peaks = {verdict(page)}, {page.evaluate(HIGHEST)}
+    spans = {str(page.evaluate("document.querySelector('.st-key-traces .js-plotly-plot')._fullLayout.yaxis.range"))}
+    for epoch in (1, 0):
+        slide(page, "Epoch", -1)
+        expect(page).to_have_url(re.compile(f"epoch={epoch}"))
+        settle(page)
+        verdicts.add(verdict(page))
+        peaks.add(page.evaluate(HIGHEST))
+        spans.add(
+            str(page.evaluate("document.querySelector('.st-key-traces .js-plotly-plot')._fullLayout.yaxis.range"))
+        )
+    assert title(page) == "Replay · before training"
+    assert len(verdicts) == len(peaks) == 3
+    assert len(spans) == 1
+    page.locator(".stMain h1").click()  # keys belong to the slider while it has the focus
+    page.keyboard.press("l")
+    expect(page.locator(".stMain h1")).to_have_text("Replay · epoch 1")
+    settle(page)
+    other = chrome.new_page()
+    other.goto(page.url)
+    settle(other)
+    assert title(other) == "Replay · epoch 1"
+    assert verdict(other) == verdict(page)
+    other.close()
+
+
+def test_a_play_ends_at_the_last_epoch_and_is_silent_then(page: Page, server: Server) -> None:
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
+    trained(page, server)
+    opened(page, server, "Replay", "sample=3")
+    page.get_by_role("button", name="Play").click()
+    for words in ("before training", "epoch 1", "epoch 2"):
+        expect(page.locator(".stMain h1")).to_have_text(f"Replay · {words}")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.locator("[data-testid=stSlider]").first).to_be_visible()
+    settle(page)
+    page.wait_for_timeout(1500)
+    frames.clear()
+    page.wait_for_timeout(2500)
+    assert frames == []
+    assert title(page) == "Replay · epoch 2"
