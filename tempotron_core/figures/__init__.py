@@ -24,6 +24,7 @@ from tempotron_core.figures.laboratory import (
     pattern_figure,
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
+from tempotron_core.figures.lines import lines_plate
 from tempotron_core.figures.plates import (
     digit_plate,
     histogram_plate,
@@ -79,6 +80,7 @@ __all__ = [
     "figure_table",
     "histogram_figure",
     "histogram_plate",
+    "lines_plate",
     "loss_figure",
     "neurons_figure",
     "pattern_figure",
