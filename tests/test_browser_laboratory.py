@@ -34,6 +34,8 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
     page.get_by_role("button", name="Start", exact=True).click()
     first, began = told(page)
+    expect(page.locator("[data-plate=errors] polyline")).to_be_visible()
+    expect(page.locator("[data-plate=target_pattern] polyline")).not_to_have_count(0)
     page.wait_for_function(
         "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
         " return n && Number(n[1].replace(',', '')) > began + 60; }",
@@ -45,7 +47,8 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     settle(page)
     last, ended = told(page)
     assert last < first and ended > began + 60
-    expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+    expect(page.locator("[data-plate]")).to_have_count(0)
+    expect(page.locator(".st-key-errors .scatterlayer .trace").first).to_be_visible()
     page.wait_for_timeout(1000)
     frames.clear()
     page.wait_for_timeout(2500)

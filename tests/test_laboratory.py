@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,20 @@ def test_errors_words_and_figure() -> None:
     assert (list(line.x), list(line.y), end.x[0], end.y[0]) == ([1, 2, 3], [9, 4, 6], 3, 6)
     assert len(figures.errors_figure(info(*range(4000, 0, -1))).to_json()) < 50_000
     assert "will appear" in figures.errors_figure(info()).layout.annotations[0].text
+
+
+def test_the_plate_has_every_line_and_mark_of_its_figure() -> None:
+    figure = figures.pattern_figure(pattern(FIRES, True), 5)
+    markup = figures.lines_plate(figure, "a <b>")
+    assert 'aria-label="a &lt;b&gt;"' in markup
+    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', markup)
+    assert [colour for _, colour in lines] == [trace.line.color for trace in figure.data if trace.mode == "lines"]
+    low, high = figure.layout.yaxis.range
+    points = [tuple(map(float, point.split(","))) for point in lines[1][0].split()]
+    assert [x for x, _ in points] == [500, 750, 1000]
+    assert [high - (high - low) * y / 1000 for _, y in points] == pytest.approx(FIRES[2:], abs=2e-3)
+    assert "threshold" in markup and "rotate:45deg" in markup and "unshunted" in markup
+    assert "None among" in figures.lines_plate(figures.pattern_figure(None, 5), "")
 
 
 def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.Share:

@@ -159,7 +159,7 @@ def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
     figure = style.base(
         height,
         xaxis={"title": {"text": "cycle"}, "range": [0, max(20, 1.03 * len(info.errors))]},
-        yaxis={"title": {"text": f"wrong, of {info.patterns:,}"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": f"wrong, of {info.patterns:,}"}, "range": [0, 1.06 * (info.errors.max() or 1)]},
         hovermode="x",
     )
     figure.add_scatter(

@@ -1,0 +1,119 @@
+"""A line chart as plain markup, to stand in for the chart itself while it changes.
+
+The browser takes a chart down and builds it up again for every new state, which shows as a blink; markup it only
+redraws.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+__all__ = ["lines_plate"]
+
+_GRID = "rgba(127,135,144,0.25)"
+_DASH = {"dot": "2 5", "dash": "9 7"}
+_MOST_TICKS = 6
+
+
+def lines_plate(figure: go.Figure, alt: str) -> str:
+    """The lines, markers, level lines and labels of a figure whose axes have ranges, where the chart has them."""
+    layout = figure.layout
+    if layout.xaxis.visible is False:
+        words = escape(layout.annotations[0].text)
+        look = f"height:{layout.height}px;display:grid;place-items:center;font-size:1.125rem;opacity:0.7"
+        return f'<div role="img" aria-label="{escape(alt)}" style="{look}">{words}</div>'
+    (left, right), (low, high) = layout.xaxis.range, layout.yaxis.range
+
+    def across(x: float) -> float:
+        return float((x - left) / (right - left))
+
+    def down(y: float) -> float:
+        return float((high - y) / (high - low))
+
+    parts = []
+    for tick in _ticks(low, high):
+        parts.append(
+            f'<div style="position:absolute;inset:{down(tick):.2%} 0 auto;border-top:1px solid {_GRID}"></div>'
+        )
+        parts.append(_label(-0.0, down(tick), f"{tick:,g}", "translate(calc(-100% - 8px),-50%)"))
+    parts += [_label(across(tick), 1, f"{tick:,g}", "translate(-50%,8px)") for tick in _ticks(left, right)]
+    parts += [_level(down(line.y0), f"{line.line.width}px dashed {line.line.color}") for line in layout.shapes]
+    parts.append(
+        '<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" '
+        'style="position:absolute;inset:0;width:100%;height:100%;overflow:visible">'
+    )
+    for trace in figure.data:
+        if trace.mode == "lines":
+            points = " ".join(
+                f"{1000 * across(x):.1f},{1000 * down(y):.1f}" for x, y in zip(trace.x, trace.y, strict=True)
+            )
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{trace.line.color}" '
+                f'stroke-width="{trace.line.width or 2}" stroke-dasharray="{_DASH.get(trace.line.dash or "", "none")}" '
+                f'vector-effect="non-scaling-stroke"></polyline>'
+            )
+    parts.append("</svg>")
+    for trace in figure.data:
+        if trace.mode == "markers":
+            parts += [_marker(across(x), down(y), trace.marker) for x, y in zip(trace.x, trace.y, strict=True)]
+    parts += [
+        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", words.font.color)
+        for words in layout.annotations
+    ]
+    margin = layout.margin
+    frame = f"position:absolute;inset:{margin.t}px {margin.r}px {margin.b}px {margin.l}px"
+    title = "position:absolute;font-size:1.0625rem;text-align:center"
+    return (
+        f'<div role="img" aria-label="{escape(alt)}" '
+        f'style="position:relative;height:{layout.height}px;font-size:0.9375rem;line-height:1.2">'
+        f'<div style="position:absolute;left:{margin.l}px;top:8px">{_legend(figure)}</div>'
+        f'<div style="{frame}">{"".join(parts)}</div>'
+        f'<div style="{title};inset:auto {margin.r}px 4px {margin.l}px">{escape(layout.xaxis.title.text)}</div>'
+        f'<div style="{title};inset:{margin.t}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
+        f'transform:rotate(180deg)">{escape(layout.yaxis.title.text)}</div></div>'
+    )
+
+
+def _level(y: float, line: str) -> str:
+    return f'<div style="position:absolute;inset:{y:.2%} 0 auto;border-top:{line}"></div>'
+
+
+def _label(x: float, y: float, words: str, move: str, colour: str = "currentColor") -> str:
+    place = f"position:absolute;left:{x:.2%};top:{y:.2%};transform:{move};white-space:nowrap;color:{colour}"
+    return f'<span style="{place}">{words}</span>'
+
+
+def _marker(x: float, y: float, look: Any) -> str:
+    size, shape = look.size, "border-radius:50%"
+    if look.symbol == "diamond":
+        size, shape = 0.72 * size, "rotate:45deg"
+    fill = "transparent" if look.symbol == "circle-open" else look.color
+    place = f"position:absolute;left:{x:.2%};top:{y:.2%};transform-origin:center;margin:{-size / 2:.1f}px"
+    return (
+        f'<div style="{place};width:{size:.1f}px;height:{size:.1f}px;box-sizing:border-box;{shape};background:{fill};'
+        f'border:2.5px solid {look.color}"></div>'
+    )
+
+
+def _legend(figure: go.Figure) -> str:
+    if not figure.layout.showlegend:
+        return ""
+    return "".join(
+        f'<span style="display:inline-block;width:26px;margin-right:8px;vertical-align:middle;border-top:'
+        f'{trace.line.width}px {"dotted" if trace.line.dash == "dot" else "solid"} {trace.line.color}"></span>'
+        f'<span style="margin-right:18px">{escape(trace.name)}</span>'
+        for trace in figure.data
+        if trace.mode == "lines"
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers within a range, a few of them."""
+    rough = (high - low) / _MOST_TICKS
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
+    return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
