@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -373,7 +374,8 @@ def test_the_plate_has_every_line_and_mark_of_its_figure() -> None:
     figure = figures.pattern_figure(pattern(FIRES, True), 5)
     markup = figures.lines_plate(figure, "a <b>")
     assert 'aria-label="a &lt;b&gt;"' in markup
-    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', markup)
+    picture = base64.b64decode(markup.split("base64,")[1].split('"')[0]).decode()
+    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', picture)
     assert [colour for _, colour in lines] == [trace.line.color for trace in figure.data if trace.mode == "lines"]
     low, high = figure.layout.yaxis.range
     points = [tuple(map(float, point.split(","))) for point in lines[1][0].split()]
