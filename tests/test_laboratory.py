@@ -513,6 +513,14 @@ def test_a_link_with_anything_in_it_leaves_the_page_working(query: dict[str, str
         press(test, "Start")
 
 
+def test_a_link_brings_its_choices() -> None:
+    test = page(alpha="1.5", N="40", seed="7", tau="10", tau_s="2", shunts="false", within="4000")
+    problem = test.session_state["lab_course"].problem
+    assert (problem.alpha, problem.afferents, problem.seed, problem.tau, problem.tau_s) == (1.5, 40, 7, 10, 2)
+    assert not test.toggle(key="lab_shunts").value
+    assert any("within 4,000 cycles" in line.value for line in test.markdown)
+
+
 def test_a_snapshot_of_a_solved_problem_says_so() -> None:
     nothing = torch.zeros(1)
     assert Snapshot(1, 0, nothing, nothing).solved and not Snapshot(1, 2, nothing, nothing).solved
