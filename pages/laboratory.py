@@ -119,7 +119,12 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
     record, course = recorded(), kept(problem)
     place, controls = st.container(), st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     within = controls[0].segmented_control(
-        "Solved within, cycles", WITHIN, default=1000, format_func="{:,}".format, key="lab_within", required=True
+        "Solved within, cycles",
+        WITHIN,
+        default=1000,
+        key="lab_within",
+        required=True,
+        bind="query-params",
     )
     controls[1].number_input("alpha to try", 0.05, 4.0, 2.25, 0.25, key="lab_try")
     controls[2].button(

@@ -34,8 +34,9 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
     page.get_by_role("button", name="Start", exact=True).click()
     first, began = told(page)
-    expect(page.locator("[data-plate=errors] polyline")).to_be_visible()
-    expect(page.locator("[data-plate=target_pattern] polyline")).not_to_have_count(0)
+    for figure in ("target_pattern", "null_pattern", "errors"):
+        expect(page.locator(f"[data-plate={figure}] img")).to_be_visible()
+        assert page.locator(f"[data-plate={figure}] img").evaluate("picture => picture.decode().then(() => true)")
     page.wait_for_function(
         "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
         " return n && Number(n[1].replace(',', '')) > began + 60; }",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -373,7 +374,8 @@ def test_the_plate_has_every_line_and_mark_of_its_figure() -> None:
     figure = figures.pattern_figure(pattern(FIRES, True), 5)
     markup = figures.lines_plate(figure, "a <b>")
     assert 'aria-label="a &lt;b&gt;"' in markup
-    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', markup)
+    picture = base64.b64decode(markup.split("base64,")[1].split('"')[0]).decode()
+    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', picture)
     assert [colour for _, colour in lines] == [trace.line.color for trace in figure.data if trace.mode == "lines"]
     low, high = figure.layout.yaxis.range
     points = [tuple(map(float, point.split(","))) for point in lines[1][0].split()]
@@ -509,6 +511,14 @@ def test_a_link_with_anything_in_it_leaves_the_page_working(query: dict[str, str
     assert len(test.warning) <= 1
     if not test.warning:
         press(test, "Start")
+
+
+def test_a_link_brings_its_choices() -> None:
+    test = page(alpha="1.5", N="40", seed="7", tau="10", tau_s="2", shunts="false", within="4000")
+    problem = test.session_state["lab_course"].problem
+    assert (problem.alpha, problem.afferents, problem.seed, problem.tau, problem.tau_s) == (1.5, 40, 7, 10, 2)
+    assert not test.toggle(key="lab_shunts").value
+    assert any("within 4,000 cycles" in line.value for line in test.markdown)
 
 
 def test_a_snapshot_of_a_solved_problem_says_so() -> None:

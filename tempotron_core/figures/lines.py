@@ -6,7 +6,9 @@ redraws.
 
 from __future__ import annotations
 
+import base64
 import math
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -42,21 +44,7 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
         parts.append(_label(-0.0, down(tick), f"{tick:,g}", "translate(calc(-100% - 8px),-50%)"))
     parts += [_label(across(tick), 1, f"{tick:,g}", "translate(-50%,8px)") for tick in _ticks(left, right)]
     parts += [_level(down(line.y0), f"{line.line.width}px dashed {line.line.color}") for line in layout.shapes]
-    parts.append(
-        '<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" '
-        'style="position:absolute;inset:0;width:100%;height:100%;overflow:visible">'
-    )
-    for trace in figure.data:
-        if trace.mode == "lines":
-            points = " ".join(
-                f"{1000 * across(x):.1f},{1000 * down(y):.1f}" for x, y in zip(trace.x, trace.y, strict=True)
-            )
-            parts.append(
-                f'<polyline points="{points}" fill="none" stroke="{trace.line.color}" '
-                f'stroke-width="{trace.line.width or 2}" stroke-dasharray="{_DASH.get(trace.line.dash or "", "none")}" '
-                f'vector-effect="non-scaling-stroke"></polyline>'
-            )
-    parts.append("</svg>")
+    parts.append(_picture([_line(trace, across, down) for trace in figure.data if trace.mode == "lines"]))
     for trace in figure.data:
         if trace.mode == "markers":
             parts += [_marker(across(x), down(y), trace.marker) for x, y in zip(trace.x, trace.y, strict=True)]
@@ -76,6 +64,25 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
         f'<div style="{title};inset:{margin.t}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
         f'transform:rotate(180deg)">{escape(layout.yaxis.title.text)}</div></div>'
     )
+
+
+def _line(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> str:
+    points = " ".join(f"{1000 * across(x):.1f},{1000 * down(y):.1f}" for x, y in zip(trace.x, trace.y, strict=True))
+    return (
+        f'<polyline points="{points}" fill="none" stroke="{trace.line.color}" '
+        f'stroke-width="{trace.line.width or 2}" stroke-dasharray="{_DASH.get(trace.line.dash or "", "none")}" '
+        f'vector-effect="non-scaling-stroke"/>'
+    )
+
+
+def _picture(lines: list[str]) -> str:
+    """Lines in a square of 1000 that is stretched over the frame; an image, because pages strip drawings of markup."""
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="100%" viewBox="0 0 1000 1000" '
+        f'preserveAspectRatio="none">{"".join(lines)}</svg>'
+    )
+    source = "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode()
+    return f'<img src="{source}" alt="" style="position:absolute;inset:0;width:100%;height:100%">'
 
 
 def _level(y: float, line: str) -> str:
