@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import common
+from pages import access, common
 from tempotron_core import figures
 from tempotron_core.capacity import Point, Series, Trials, recorded, tally
 from tempotron_core.laboratory import MOST_MOMENTUM, Course, Problem, trace
@@ -43,7 +43,7 @@ def chosen() -> Problem | None:
             seed=int(seed), most_cycles=recorded().problem.most_cycles,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
-        problem.warning(str(error), icon=":material/error:")
+        problem.warning(access.plain(error), icon=":material/error:")
         return None
 
 
@@ -127,9 +127,13 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
         bind="query-params",
     )
     controls[1].number_input("alpha to try", 0.05, 4.0, 2.25, 0.25, key="lab_try")
+
+    def more() -> None:
+        trials.add(round(float(st.session_state["lab_try"]), 2), int(within or 1000), MORE)
+
     controls[2].button(
-        f"Try {MORE} more", icon=":material/add:", width="stretch", disabled=trials.active,
-        on_click=lambda: trials.add(round(float(st.session_state["lab_try"]), 2), int(within or 1000), MORE),
+        f"Try {MORE} more", icon=":material/add:", width="stretch", disabled=trials.active or not access.may_change(),
+        on_click=access.owned(more),
     )  # fmt: skip
     controls[3].button(
         "Stop trying", icon=":material/stop:", width="stretch", disabled=not trials.active, on_click=trials.stop
@@ -167,8 +171,9 @@ buttons = st.columns(4, vertical_alignment="center")
 course = kept(now) if now else None
 active = bool(course and course.active)
 buttons[0].button(
-    "Start", type="primary", icon=":material/play_arrow:", width="stretch", on_click=course.start if course else None,
-    disabled=course is None or active or course.over,
+    "Start", type="primary", icon=":material/play_arrow:", width="stretch",
+    on_click=access.owned(course.start) if course else None,
+    disabled=course is None or active or course.over or not access.may_change(),
 )  # fmt: skip
 buttons[1].button(
     "Stop", icon=":material/stop:", width="stretch", on_click=course.stop if course else None, disabled=not active

@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages import common, player
+from pages import access, common, player
 from tempotron_core import figures
 from tempotron_core.evidence import evidence
 from tempotron_core.library import run_title, still_written
@@ -49,7 +49,8 @@ def run_names() -> list[str]:
     """Runs of which epochs were kept, the latest first."""
     folders = Path(common.runs_directory()).expanduser()
     try:
-        return sorted((entry.name for entry in folders.iterdir() if saved_epochs(entry)), reverse=True)
+        own = (entry for entry in folders.iterdir() if not entry.is_symlink())
+        return sorted((entry.name for entry in own if saved_epochs(entry)), reverse=True)
     except (OSError, ValueError):
         return []
 
@@ -120,8 +121,8 @@ def page() -> bool:
         player.stop()
         title.title("Replay")
         headline.info(
-            f"No run in {common.runs_directory()!r} has finished an epoch yet. Train one on the Training page, then "
-            "see here how it learned a digit."
+            f"No run in {access.plain(repr(common.runs_directory()))} has finished an epoch yet. Train one on the "
+            "Training page, then see here how it learned a digit."
         )
         return False
     output = view.label if of == TRUE else classes.index(of) if of in classes else None
@@ -136,7 +137,7 @@ def page() -> bool:
     except RunError as error:
         player.stop()
         title.title("Replay")
-        headline.warning(str(error), icon=":material/error:")
+        headline.warning(access.plain(error), icon=":material/error:")
         return False
     shown = common.kept(replace(view, model=model, settings=settings, note=None))
     title.title(f"Replay · {f'epoch {epochs[place]}' if found.epochs[place] else 'before training'}", anchor=False)

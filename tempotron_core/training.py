@@ -100,7 +100,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         positive_integer("batch size", self.batch_size)
-        positive_real("learning rate", self.lr, maximum=1e30)  # it must be one in float32
+        positive_real("learning rate", self.lr, maximum=1e38)  # it must be one in float32
         positive_integer("T (ms)", self.T)
         positive_integer("epochs", self.epochs)
         positive_integer("m (neurons a pixel)", self.m, minimum=3)

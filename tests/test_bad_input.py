@@ -54,7 +54,11 @@ SETTINGS: list[tuple[str, object]] = [
     *((name, 0) for name in WHOLE if name not in ("seed", "validation")),
     *((name, value) for name in CHOICE for value in (0, -1, NAN, "", "nope", "CPU", True, {"a": 1})),
     *((name, None) for name in (*REAL, *WHOLE, *CHOICE) if name not in OPTIONAL),
-    *((name, value) for name in ("drop", "weight_decay") for value in (-1, 1e300, HUGE, NAN, INF, "1", True)),
+    *(
+        (name, value)
+        for name in ("drop", "weight_decay", "smoothing")
+        for value in (-1, 1e300, HUGE, NAN, INF, "1", True)
+    ),
     *((name, value) for name in ("clears_gradients", "revives") for value in (0, 1, "yes", NAN)),
     *((name, value) for name in ("log_dir", "dataset_dir") for value in (7, True, b"runs", "  ")),
     ("log_dir", ""),
@@ -82,7 +86,7 @@ COMMANDS: list[list[str]] = [
     *(["--resume", value] for value in ("/nope", "a\0b", ".", "x" * 5000)),
     *(
         [option, value]
-        for option in ("--temperature", "--weight-decay", "--drop", "--k", "--width")
+        for option in ("--temperature", "--weight-decay", "--smoothing", "--drop", "--k", "--width")
         for value in ("-1", "1" + "0" * 40, "nan", "inf", "x", "")
     ),
     *([option, "nope"] for option in ("--loss", "--optimiser", "--schedule", "--revives", "--clears-gradients")),
