@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 """What breaks under a training: one sentence each, nothing lost but the epoch in progress, and the next start clean."""
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def test_a_worker_that_hangs_is_told_of_and_given_up(
     trainings: Trainings,
     settings: Settings,
     few: Dataset,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release, hangs = threading.Event(), threading.Event()
 
@@ -276,7 +277,7 @@ def test_a_run_folder_deleted_under_the_run(
     whole_epoch: bool,
     trainings: Trainings,
     settings: Settings,
-    few: Dataset,  # noqa: F811
+    few: Dataset,
 ) -> None:
     worker = held_after(few, settings, trainings, 2)
     held, folder = epochs(worker), Path(worker.status.log or "")
@@ -370,7 +371,7 @@ def test_a_thread_that_cannot_start_is_told_of(
     trainings: Trainings,
     settings: Settings,
     few: Dataset,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     page = ran(app("training"))
     with monkeypatch.context() as patch:

@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 """The states of a training: every sequence of what viewers press and what the worker does, alone and all at once."""
 
 import queue
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -156,7 +158,7 @@ def do(puppet: Puppet, action: str, settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settings) -> None:  # noqa: F811
+def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settings) -> None:
     for sequence in product(("start", *BUTTONS, "step", "finish", "raise"), repeat=5):
         puppet = Puppet()
         puppet.start(settings)
@@ -167,7 +169,7 @@ def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settin
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_long_sequences_in_any_order(settings: Settings) -> None:  # noqa: F811
+def test_long_sequences_in_any_order(settings: Settings) -> None:
     class Machine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
@@ -208,8 +210,8 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:  # noqa: F811
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_everybody_presses_everything_at_once(settings: Settings) -> None:  # noqa: F811
-    made: list[Noted] = []
+def test_everybody_presses_everything_at_once(settings: Settings) -> None:
+    made: list[Any] = []
 
     class Noted(with_train(endless)):  # type: ignore[misc]
         def __init__(self, *arguments: object) -> None:
@@ -267,7 +269,7 @@ def test_the_picture_marks_the_present_state_and_names_every_event() -> None:
     assert "&lt;b&gt;" in figures.states_plate({"<b>": {"running": "paused"}}, None)
 
 
-def test_silence_is_told_only_of_a_run_that_should_go_on(settings: Settings) -> None:  # noqa: F811
+def test_silence_is_told_only_of_a_run_that_should_go_on(settings: Settings) -> None:
     quiet = Status("running", settings, since=time.monotonic() - 45)
     assert quiet.silence is not None
     assert "No step for 45 s" in quiet.silence
