@@ -1,4 +1,4 @@
-"""Several viewers, dropped connections, edits and a killed server: real sessions on a real server, without a browser."""
+"""Several viewers, dropped connections, edits and a killed server: sessions on a real server, without a browser."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> N
 
 
 def test_a_training_outlives_its_viewers(server: Server) -> None:
-    """A reload, a closed tab, a connection that drops and comes back, a cleared cache: it goes on and is found again."""
+    """A reload, a closed tab, a connection that drops and comes back, a cleared cache: it goes on, and is found."""
 
     async def story() -> None:
         first = await opened(server, "training")

@@ -204,7 +204,7 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:
         def teardown(self) -> None:
             self.puppet.end()
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine, settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
     )
 

@@ -26,9 +26,9 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import numpy as np
-from browser import PAGES, Server
-from viewer import Viewer
+import numpy as np  # noqa: E402
+from browser import PAGES, Server  # noqa: E402
+from viewer import Viewer  # noqa: E402
 
 STAY = ("", "encoder", "voltages", "evidence", "training")
 SAMPLES = 2000
@@ -38,7 +38,7 @@ SAMPLE_SECONDS = 5.0
 
 @dataclass
 class Record:
-    """What was seen: repaints as (page, seconds, when), complaints, lost connections, wrong selections, jobs by name."""
+    """What was seen: repaints (page, seconds, when), complaints, lost connections, wrong selections, jobs by name."""
 
     repaints: list[tuple[str, float, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
