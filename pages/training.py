@@ -229,6 +229,6 @@ with st.expander("What the buttons do"):
     common.plate(figures.states_plate(MOVES, now.state if now else None))
     st.caption(
         "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
-        "its state changes nothing. It belongs to the server: a reload, a closed page, a sleeping laptop leave it be. "
+        "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it. "
         f"Where it does not answer to Stop within {GIVE_UP_SECONDS:.0f} s it is given up, so that another can start."
     )

@@ -135,7 +135,7 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
 
 
 def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
-    """Size and moment of the last change of each file of a set; empty where there is none or one is missing."""
+    """Size and moment of the last change of each file of a set; empty for the embedded one, or where one is missing."""
     with contextlib.suppress(OSError, ValueError, DataError):
         files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
         return tuple((file.st_size, file.st_mtime_ns) for file in files)

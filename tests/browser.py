@@ -49,14 +49,14 @@ def chromium() -> str | None:
 
 
 class Server:
-    """A running dashboard, or another script: its address, its process, what it has logged."""
+    """A running dashboard, or another script: its address, its folder, its process, what it has logged."""
 
     def __init__(self, folder: Path, script: Path = ROOT / "app.py") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
-        self._log = folder / "server.log"
+        self.folder, self._log = folder, folder / "server.log"
         command = [sys.executable, "-m", "streamlit", "run", str(script)]
         command += ["--server.port", str(port), "--server.headless", "true"]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

@@ -331,8 +331,8 @@ def test_a_data_set_that_changes_while_it_is_read(
         for file in idx.FILES:
             shutil.copyfile(other / file, raw / file)
         shutil.rmtree(on_disk.parent / "other")
-        kept: torch.Tensor = read(path)
-        return kept
+        pixels: torch.Tensor = read(path)
+        return pixels
 
     registry = Trainings()
     mine = replace(settings, dataset="MNIST", dataset_dir=str(on_disk))

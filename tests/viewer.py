@@ -40,7 +40,7 @@ class Viewer:
         self._states: dict[str, WidgetState] = {}
         self._hashes: dict[str, str] = {}
         self._hash, self._fragments = "", frozenset[str]()
-        self._drawn: dict[str, int] = {}  # fragment, or none for the whole page -> the latest run that drew it
+        self._begun: dict[str, int] = {}  # fragment, or none for the whole page -> the latest run that draws it
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Condition()
         self._socket: ClientConnection | None = None
@@ -107,8 +107,9 @@ class Viewer:
         await self.rerun(found.fragment)
 
         def drawn() -> bool:
-            latest = max(self._drawn.get("", 0), self._drawn.get(found.fragment, 0))
-            return latest > before and (until is None or self.says(until) is not None)
+            # The end of a run may go unsaid where the next one has begun; a later end then stands for it.
+            latest = max(self._begun.get("", 0), self._begun.get(found.fragment, 0))
+            return before < latest <= self.finished and (until is None or self.says(until) is not None)
 
         async with asyncio.timeout(timeout), self._news:
             await self._news.wait_for(lambda: self.lost or drawn())
@@ -163,6 +164,7 @@ class Viewer:
                 self.session = new.initialize.session_id or self.session
                 self._hash, self._fragments = new.page_script_hash, frozenset(message.metadata.run.fragment_ids)
                 self.runs += 1
+                self._begun |= dict.fromkeys(self._fragments or [""], self.runs)
                 if not self._fragments:
                     self._silence(*self._timers)
             case "navigation":
@@ -200,7 +202,6 @@ class Viewer:
                 if element.run == self.runs or (self._fragments and element.fragment not in self._fragments)
             }
             self.finished = self.runs
-            self._drawn |= dict.fromkeys(self._fragments or [""], self.runs)
 
     def _silence(self, *fragments: str) -> None:
         for fragment in fragments:

@@ -38,7 +38,7 @@ SAMPLE_SECONDS = 5.0
 
 @dataclass
 class Record:
-    """What was seen: repaints as (page, seconds, when), complaints, lost connections, wrong selections, jobs."""
+    """What was seen: repaints (page, seconds, when), complaints, lost connections, wrong selections, jobs by name."""
 
     repaints: list[tuple[str, float, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)

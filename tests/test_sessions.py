@@ -1,0 +1,203 @@
+"""Several viewers, dropped connections, edits and a killed server: sessions on a real server, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
+
+from browser import ROOT, Server
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from viewer import Viewer
+
+from tempotron_core.runs import load_model, load_snapshot, runs_in
+
+LONG = 90.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("sessions"))
+    yield running
+    running.interrupt()
+    assert not re.search(r"Traceback|Uncaught", running.log), running.log
+
+
+async def opened(server: Server, page: str = "training", query: str = "") -> Viewer:
+    viewer = Viewer(server.url, page, query)
+    await viewer.open()
+    await viewer.settled(LONG)
+    return viewer
+
+
+async def until(condition: Callable[[], object], seconds: float = LONG) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def idle(viewer: Viewer) -> None:
+    """Wait until nothing trains; stop what does."""
+    await until(lambda: viewer.job is not None)
+    while re.match("Preparing|Running|Paused|Stopping", viewer.job or ""):
+        if any(button.proto.label == "Stop" for button in viewer.all("button")):
+            await viewer.move("button", "Stop", True)
+        await asyncio.sleep(0.2)
+
+
+async def long_run(viewer: Viewer) -> None:
+    """Start a run that does not end by itself soon."""
+    await idle(viewer)
+    await until(lambda: any(button.proto.label == "Start" for button in viewer.all("button")))
+    await viewer.move("number_input", "Epochs", 1000)
+    await viewer.move("number_input", "m, neurons", 4)
+    await viewer.move("button", "Start", True)
+    await until(lambda: viewer.says(r"Running: .* epoch \d+ of 1000"))
+
+
+def epoch(viewer: Viewer) -> int:
+    found = re.search(r"epoch (\d+) of 1000", viewer.job or "")
+    return int(found[1]) if found else 0
+
+
+def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> None:
+    async def story() -> None:
+        pair = [await opened(server), await opened(server)]
+        for viewer in pair:
+            await idle(viewer)
+        # The second sees the end of what the first has stopped, if it has.
+        for viewer in pair:
+            await viewer.rerun()
+            await until(lambda viewer=viewer: any(b.proto.label == "Start" for b in viewer.all("button")))  # type: ignore[misc]
+            await viewer.move("number_input", "Epochs", 1000)
+        before = set(os.listdir(server.folder / "runs"))
+        await asyncio.gather(*(viewer.move("button", "Start", True) for viewer in pair))
+        told = [viewer.says("Expected no training in progress") for viewer in pair]
+        assert sum(words is not None for words in told) == 1
+        for viewer in pair:
+            await until(lambda viewer=viewer: viewer.says(r"Running: cross-entropy on embedded, epoch \d+ of 1000"))  # type: ignore[misc]
+        assert len(set(os.listdir(server.folder / "runs")) - before) == 1
+        # Whoever presses, both see it; what is pressed twice is done once.
+        await asyncio.gather(*(viewer.move("button", "Pause", True) for viewer in pair))
+        for viewer in pair:
+            await until(lambda viewer=viewer: (viewer.job or "").startswith("Paused"))  # type: ignore[misc]
+        await asyncio.gather(pair[0].move("button", "Resume", True), pair[1].move("button", "Stop", True))
+        for viewer in pair:
+            await until(lambda viewer=viewer: (viewer.job or "").startswith("Stopped"))  # type: ignore[misc]
+            assert viewer.complaints == []
+            await viewer.close()
+
+    asyncio.run(story())
+
+
+def test_a_training_outlives_its_viewers(server: Server) -> None:
+    """A reload, a closed tab, a connection that drops and comes back, a cleared cache: it goes on, and is found."""
+
+    async def story() -> None:
+        first = await opened(server, "training")
+        await long_run(first)
+        seen = epoch(first)
+        other = await opened(server, "", "sample=33")
+        await until(lambda: epoch(other) >= seen)
+        await other.move("number_input", "Test sample", 77, "test sample 77[^0-9,]")
+        # The laptop sleeps: the connection is gone, and comes back for the same session.
+        session = other.session
+        await other.close()
+        await asyncio.sleep(1)
+        await other.open()
+        await until(lambda: other.says("test sample 77[^0-9,]"))
+        assert other.session == session
+        # A reload, and a link opened after longer than the server waits, are new sessions with the same address.
+        again = await opened(server, "", "sample=77")
+        assert again.session != session
+        assert again.says("test sample 77[^0-9,]")
+        # Who clears the caches does not lose the job.
+        clear = BackMsg(clear_cache=True)
+        assert again._socket is not None
+        await again._socket.send(clear.SerializeToString())
+        await again.move("number_input", "Test sample", 5, "test sample 5[^0-9,]")
+        for viewer in (first, other, again):
+            assert viewer.complaints == []
+            await viewer.close()
+        late = await opened(server, "training")
+        await until(lambda: epoch(late) > seen)
+        await idle(late)
+        assert (late.job or "").startswith("Stopped")
+        await late.close()
+
+    asyncio.run(story())
+
+
+def test_a_training_outlives_edits_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMLIT_SERVER_FILE_WATCHER_TYPE", "poll")
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".*cache", ".venv*", "tests", "runs"))
+    server = Server(tmp_path, copy / "app.py")
+
+    async def story() -> None:
+        viewer = await opened(server)
+        await long_run(viewer)
+        for name in ("tempotron_core/job.py", "tempotron_core/training.py", "pages/common.py"):
+            seen, runs = epoch(viewer), viewer.runs
+            file = copy / name
+            file.write_text(file.read_text().replace("-> Trainings:", "->  Trainings:") + "\nEDITED = True\n")
+            await asyncio.sleep(1.5)
+            await viewer.rerun()
+            await until(lambda runs=runs, seen=seen: viewer.finished > runs and epoch(viewer) > seen)  # type: ignore[misc]
+        await viewer.move("button", "Pause", True)
+        await until(lambda: (viewer.job or "").startswith("Paused"))
+        await viewer.move("button", "Stop", True)
+        await until(lambda: (viewer.job or "").startswith("Stopped"))
+        await viewer.move("number_input", "Epochs", 1)
+        await viewer.move("button", "Start", True)
+        await until(lambda: (viewer.job or "").startswith("Trained"))
+        assert viewer.complaints == []
+        await viewer.close()
+
+    try:
+        asyncio.run(story())
+        assert not re.search(r"Traceback|Uncaught", server.log), server.log
+    finally:
+        server.interrupt()
+
+
+def test_a_killed_server_loses_no_more_than_the_epoch(tmp_path: Path) -> None:
+    server, seen = Server(tmp_path), 0
+
+    async def story() -> None:
+        nonlocal seen
+        viewer = await opened(server)
+        await long_run(viewer)
+        await until(lambda: epoch(viewer) > 4)
+        seen = epoch(viewer)
+        server.process.kill()
+        server.process.wait()
+        await until(lambda: viewer.lost)
+        await viewer.close()
+
+    asyncio.run(story())
+    killed = next(record for record in runs_in(tmp_path / "runs") if record.settings and record.settings.epochs == 1000)
+    assert killed.problem is None
+    assert len(load_snapshot(killed.path).epochs) >= seen - 2
+    assert load_model(killed.path).weight.isfinite().all()
+
+    async def afterwards() -> None:
+        viewer = await opened(again, "", f"model=saved+run&run={killed.name}")
+        assert viewer.says("test sample")
+        await until(lambda: (viewer.job or "").startswith("Trained"))
+        assert viewer.complaints == []
+        await viewer.close()
+
+    again = Server(tmp_path)
+    try:
+        asyncio.run(afterwards())
+        assert not re.search(r"Traceback|Uncaught", again.log), again.log
+    finally:
+        again.interrupt()
