@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import time
 import zipfile
@@ -21,13 +22,28 @@ _FRESH_SECONDS = 60.0
 
 
 def run_title(record: RunRecord) -> str:
-    """The name that somebody gave the run, or its folder's."""
+    """The name that somebody gave the run; else what it is and when it began, as its folder has it."""
     file = record.path / _TITLE
     try:
         title = "" if file.is_symlink() else file.read_bytes()[: 4 * MOST_NAME].decode(errors="replace").strip()
     except OSError:
         title = ""
-    return " ".join(title.split())[:MOST_NAME] or record.name
+    return " ".join(title.split())[:MOST_NAME] or _own_title(record)
+
+
+def _own_title(record: RunRecord) -> str:
+    """Recipe, data, m, seed and when it began, with what tells runs of one second apart; else the folder's name."""
+    began = re.match(r"(\d{8}-\d{6})-", record.name)
+    if record.settings is None or not began:
+        return record.name
+    s = record.settings
+    try:
+        when = time.strptime(began[1], "%Y%m%d-%H%M%S")
+    except ValueError:
+        return record.name
+    number = re.search(r"-seed\d+-(\d+)$", record.name)
+    told = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
+    return f"{told} ({number[1]})" if number else told
 
 
 def name_run(record: RunRecord, title: str) -> None:

@@ -14,7 +14,13 @@ from tempotron_core.figures.export import (
     figure_table,
     plate_page,
 )
-from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
+from tempotron_core.figures.learning import (
+    CurvesInfo,
+    accuracy_figure,
+    loss_figure,
+    weight_maps,
+    weights_takeaway,
+)
 from tempotron_core.figures.plates import (
     digit_plate,
     histogram_plate,
@@ -29,15 +35,19 @@ from tempotron_core.figures.results import (
     ResultsInfo,
     cell_of_selection,
     class_figure,
+    class_takeaway,
     confusion_figure,
     histogram_figure,
+    split_takeaway,
 )
-from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
+from tempotron_core.figures.style import CHOSEN, MARGINS, ON_DARK, SPIKE, class_colour, letters
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
 
 __all__ = [
+    "CHOSEN",
     "MARGINS",
+    "ON_DARK",
     "REGIMES",
     "SPIKE",
     "ComparisonInfo",
@@ -52,6 +62,7 @@ __all__ = [
     "cell_of_selection",
     "class_colour",
     "class_figure",
+    "class_takeaway",
     "columns_table",
     "comparison_figure",
     "confusion_figure",
@@ -64,6 +75,7 @@ __all__ = [
     "figure_table",
     "histogram_figure",
     "histogram_plate",
+    "letters",
     "loss_figure",
     "neurons_figure",
     "peaks_plate",
@@ -72,9 +84,11 @@ __all__ = [
     "plate_page",
     "raster_info",
     "raster_plate",
+    "split_takeaway",
     "trace_range",
     "traces_figure",
     "tuning_figure",
     "weight_maps",
     "weights_plate",
+    "weights_takeaway",
 ]
