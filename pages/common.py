@@ -20,7 +20,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
-from tempotron_core.library import run_title
+from tempotron_core.library import distinct, run_title
 from tempotron_core.model import Decision, Model, decide
 from tempotron_core.runs import RunError, load_model, read_run
 from tempotron_core.training import Settings, devices, untrained
@@ -234,7 +234,8 @@ def _saved_run() -> None:
     asked = st.query_params.get("run")
     if st.session_state.get("run") not in names:
         st.session_state["run"] = asked if asked in names else names[0]
-    st.selectbox("Run", names, format_func=_run_title, key="run", persist_state="session")
+    titles = distinct({name: _run_title(name) for name in names})
+    st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
     if asked != choice("run"):
         st.query_params["run"] = choice("run")
 

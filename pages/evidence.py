@@ -65,9 +65,8 @@ def why() -> None:
         common.chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.exactness} {lead.exactness}")
     st.markdown(
-        f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, "
-        f"on the right for {lead.rival}. Rest on a pixel to see its spikes, their weights w and what the kernel K leaves "
-        "of them at t_max."
+        f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "
+        f"{lead.rival}. Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them."
     )
     if k > 1:
         st.caption(

@@ -22,6 +22,9 @@ _LOOK = f"""<style>
 [data-testid=stCaptionContainer] {{ opacity: 0.82; }}
 [data-testid=stBaseButton-primary], [data-testid=stBaseButton-primary] p, .stMultiSelect [data-baseweb=tag] * {{
   color: light-dark(#fff, #14101f); }}
+.stMain:focus-visible, [data-testid=stDataFrame] :focus-visible {{
+  outline: 2px solid light-dark(#7048e8, #8f6cf5); outline-offset: -2px; }}
+.stSlider [data-rac]:has(> [data-testid=stSliderThumbValue])::after {{ content: ""; position: absolute; inset: -5px; }}
 </style>"""
 _mount = st.components.v2.component(
     "tempotron_legible",

@@ -132,14 +132,14 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
     )
 
 
-def health(snapshot: Snapshot, error: str | None) -> None:
+def health(snapshot: Snapshot | None, error: str | None) -> None:
     """What ails the run, if anything, as of its last epoch."""
     found = re.search(r"no longer finite after step (\d+)", error or "")
     finite = (
         "Non-finite values", f"stopped at step {found[1]}" if found else "none",
         "NaN or infinity in loss or weights: nothing can be learned from there on, so the run stops itself.",
     )  # fmt: skip
-    if not snapshot.epochs:
+    if snapshot is None or not snapshot.epochs:
         if found:
             metrics((finite,))
         return
@@ -191,6 +191,7 @@ def live(seen: str) -> None:
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
+        health(snapshot, status.error)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"

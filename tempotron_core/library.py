@@ -7,12 +7,13 @@ import re
 import shutil
 import time
 import zipfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from tempotron_core.runs import ENDED, RunError, RunRecord, replace_file
 
-__all__ = ["MOST_NAME", "delete_run", "differences", "name_run", "run_title", "still_written", "zipped"]
+__all__ = ["MOST_NAME", "delete_run", "differences", "distinct", "name_run", "run_title", "still_written", "zipped"]
 
 MOST_NAME = 80
 """Characters of a run's own name."""
@@ -44,6 +45,12 @@ def _own_title(record: RunRecord) -> str:
     number = re.search(r"-seed\d+-(\d+)$", record.name)
     told = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
     return f"{told} ({number[1]})" if number else told
+
+
+def distinct(titles: dict[str, str]) -> dict[str, str]:
+    """Titles by folder, the folder added to those that several have."""
+    common = [title for title, times in Counter(titles.values()).items() if times > 1]
+    return {name: f"{title} ({name})" if title in common else title for name, title in titles.items()}
 
 
 def name_run(record: RunRecord, title: str) -> None:

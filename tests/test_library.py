@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tempotron_core import figures
-from tempotron_core.library import delete_run, differences, name_run, run_title, still_written, zipped
+from tempotron_core.library import delete_run, differences, distinct, name_run, run_title, still_written, zipped
 from tempotron_core.runs import RunError, RunRecord, load_model, logged, read_run, runs_in
 from tempotron_core.training import Settings, run
 
@@ -72,6 +72,10 @@ def test_a_name_that_somebody_else_wrote_is_short_and_of_one_line(record: RunRec
     (record.path / "title.txt").unlink()
     (record.path / "title.txt").symlink_to("/etc/passwd")
     assert "root" not in run_title(record)
+
+
+def test_runs_of_the_same_name_are_told_apart_by_their_folders() -> None:
+    assert distinct({"a": "mine", "b": "mine", "c": "other"}) == {"a": "mine (a)", "b": "mine (b)", "c": "other"}
 
 
 def test_differences_are_those_settings_that_differ(record: RunRecord) -> None:

@@ -11,7 +11,7 @@ from tempotron_core.figures import style
 
 __all__ = ["ComparisonInfo", "comparison_figure"]
 
-_COLOURS = (style.HISTORY, style.PREDICTED, style.TRUE, style.SPIKE, style.CHOSEN, "#8a6a00", "#4c6ef5", style.INK)
+_COLOURS = (style.HISTORY, style.PREDICTED, style.TRUE, style.SPIKE, style.CHOSEN, "#4c6ef5", style.INK, "#8a6a00")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 

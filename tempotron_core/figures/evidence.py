@@ -98,7 +98,7 @@ def _place(parts: np.ndarray, at: int) -> str:
     return f"neuron {at + 1}, {float(parts[at]):+.2f}"
 
 
-def evidence_figure(info: EvidenceInfo, height: int = 370) -> go.Figure:
+def evidence_figure(info: EvidenceInfo, height: int = 350) -> go.Figure:
     """The map by pixel, bright for the class, dark against it; a pixel tells its spikes, weights and kernel values."""
     maps = info.by_pixel
     limit = float(np.abs(maps).max()) or 1.0
@@ -113,7 +113,7 @@ def evidence_figure(info: EvidenceInfo, height: int = 370) -> go.Figure:
             "constrain": "domain",
             "constraintoward": "top",
         },
-        margin={"l": 0, "r": 84, "t": 4, "b": 4},
+        margin={"l": 0, "r": 76, "t": 4, "b": 4},
     )
     figure.add_heatmap(
         z=np.round(maps, 5),

@@ -169,7 +169,8 @@ def histogram_figure(
     )
     centres = (edges[1:] + edges[:-1]) / 2
     # Hatched: the two are told apart without their hue, too.
-    hatched = {"color": style.PREDICTED, "pattern": {"shape": "/", "fgcolor": "white", "size": 6, "solidity": 0.25}}
+    lines = {"shape": "/", "bgcolor": style.PREDICTED, "fgcolor": "white", "size": 6, "solidity": 0.25}
+    hatched = {"color": style.PREDICTED, "pattern": lines}
     for group, name, marker in ((split, names[0], {"color": style.TRUE}), (~split, names[1], hatched)):
         figure.add_bar(
             x=centres,
