@@ -1,4 +1,4 @@
-"""What a browser can tell of a page's accessibility: axe-core's findings, and measures of its own where axe looks away."""
+"""What a browser can tell of a page's accessibility: axe-core's findings, and measures where axe looks away."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ CONTROLS = ", ".join(
 )
 
 _HELPERS = """
-const seen = (e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && e.getClientRects().length;
+const seen = (e) =>
+  e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && e.getClientRects().length;
 const rgba = (words) => {
   const canvas = document.createElement("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
   canvas.width = canvas.height = 1;
@@ -31,7 +32,8 @@ const rgba = (words) => {
   return [r, g, b, a / 255];
 };
 const light = (c) => {
-  const [r, g, b] = c.map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = c.map((part) => linear(part / 255));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
 const contrast = (a, b) => {
@@ -103,9 +105,9 @@ def pictures(page: Page) -> list[str]:
           const named = [e, ...e.querySelectorAll("[role=img], [aria-label], [aria-describedby]")];
           return named.map((n) => n.getAttribute("aria-label")).find(Boolean) || "";
         });
-        const plates = [...document.querySelectorAll(".stHtml [role=img]")].map((e) => e.getAttribute("aria-label") || "");
-        const images = [...document.querySelectorAll(".stHtml img")].filter((e) => !e.closest("[role=img]")).map((e) => e.alt);
-        return [...charts, ...plates, ...images];
+        const plates = [...document.querySelectorAll(".stHtml [role=img]")];
+        const images = [...document.querySelectorAll(".stHtml img")].filter((e) => !e.closest("[role=img]"));
+        return [...charts, ...plates.map((e) => e.getAttribute("aria-label") || ""), ...images.map((e) => e.alt)];
         """,
     )
     return found
@@ -122,11 +124,13 @@ def targets(page: Page) -> list[str]:
         const boxes = all.map((e) => {{
           const thumb = e.type === "range" && e.closest("[data-testid=stSlider]");
           const whole = thumb ? e.parentElement.parentElement : e.closest("label, .react-aria-ComboBox") || e;
-          const after = getComputedStyle(whole, "::after"), grown = after.content === "none" ? 0 : -(parseFloat(after.top) || 0);
-          const r = whole.getBoundingClientRect();
-          return {{ whole, name: label(e), x: r.left - grown, y: r.top - grown, w: r.width + 2 * grown, h: r.height + 2 * grown }};
+          const after = getComputedStyle(whole, "::after"), r = whole.getBoundingClientRect();
+          const grown = after.content === "none" ? 0 : Math.max(0, -parseFloat(after.top) || 0);
+          const [x, y, w, h] = [r.left - grown, r.top - grown, r.width + 2 * grown, r.height + 2 * grown];
+          return {{ whole, name: label(e), x, y, w, h }};
         }}).filter((b) => b.w > 1 && b.h > 1);
-        const told = boxes.filter((b) => Math.min(b.w, b.h) < 23.5).map((b) => `${{b.name}}: ${{b.w.toFixed(0)}} x ${{b.h.toFixed(0)}} px`);
+        const small = boxes.filter((b) => Math.min(b.w, b.h) < 23.5);
+        const told = small.map((b) => `${{b.name}}: ${{b.w.toFixed(0)}} x ${{b.h.toFixed(0)}} px`);
         boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {{
           if (a.whole.contains(b.whole) || b.whole.contains(a.whole)) return;
           const across = Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x);

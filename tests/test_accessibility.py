@@ -107,7 +107,7 @@ def stops(page: Page) -> tuple[list[str], list[str]]:
           return near.filter(Boolean).map(style).join();
         }};
         const still = document.createElement("style");
-        still.textContent = "* {transition: none !important; }";
+        still.textContent = "* {{ transition: none !important; }}";
         document.head.append(still);
         window.look = look;
         window.before = new Map(window.wanted.map((e) => [e, look(e)]));
@@ -129,8 +129,10 @@ def stops(page: Page) -> tuple[list[str], list[str]]:
                 if (e === document.body) return null;
                 const again = window.reached.has(e);
                 window.reached.add(e);
-                const ring = getComputedStyle(e).outlineStyle !== "none" && parseFloat(getComputedStyle(e).outlineWidth);
-                if (!ring && window.before.has(e) && window.look(e) === window.before.get(e)) window.blind.push(window.called(e));
+                const style = getComputedStyle(e);
+                const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth);
+                const same = window.before.has(e) && window.look(e) === window.before.get(e);
+                if (!ring && same) window.blind.push(window.called(e));
                 return again ? null : window.called(e);
             }"""
         )
@@ -140,7 +142,7 @@ def stops(page: Page) -> tuple[list[str], list[str]]:
     else:
         pytest.fail(f"the keyboard never comes round; it ended at {last}")
     # One stop for a group of buttons; the arrows go on inside it.
-    groups = "[data-testid=stButtonGroup] [role], [data-testid=stPills]"
+    groups = "[role=radiogroup], [role=toolbar], [data-testid=stButtonGroup]"
     page.evaluate("window.unreached = () => window.wanted.filter((e) => e.isConnected && !window.reached.has(e))")
     while page.evaluate(
         f"""() => {{
