@@ -20,7 +20,7 @@ def _chart_words() -> str:
 _LOOK = f"""<style>
 {_chart_words()}
 [data-testid=stCaptionContainer] {{ opacity: 0.82; }}
-[data-testid=stBaseButton-primary], [data-testid=stBaseButton-primary] p, .stMultiSelect [data-baseweb=tag] * {{
+[data-testid=stBaseButton-primary]:enabled, [data-testid=stBaseButton-primary]:enabled p, .stMultiSelect [data-tag] * {{
   color: light-dark(#fff, #14101f); }}
 .stMain:focus-visible, [data-testid=stDataFrame] :focus-visible {{
   outline: 2px solid light-dark(#7048e8, #8f6cf5); outline-offset: -2px; }}

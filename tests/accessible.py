@@ -43,7 +43,7 @@ const contrast = (a, b) => {
 const paper = () => rgba(getComputedStyle(document.querySelector(".stApp")).backgroundColor).slice(0, 3);
 const faded = (e, root) => {
   let opacity = 1;
-  for (let node = e; node && node !== root; node = node.parentElement) opacity *= Number(getComputedStyle(node).opacity);
+  for (let n = e; n && n !== root; n = n.parentElement) opacity *= Number(getComputedStyle(n).opacity);
   return opacity;
 };
 const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(0, 40) || e.outerHTML.slice(0, 90);
