@@ -23,6 +23,7 @@ from pages import access
 from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
+from tempotron_core.library import distinct, run_title
 from tempotron_core.model import Decision, Model, decide
 from tempotron_core.runs import RunError, load_model, read_run
 from tempotron_core.training import Settings, devices, untrained
@@ -206,6 +207,18 @@ def _run_names() -> list[str]:
     return []
 
 
+def _run_title(name: str) -> str:
+    folder = Path(runs_directory()).expanduser() / name
+    with contextlib.suppress(RunError, OSError):
+        return _read_title(str(folder), folder.stat().st_mtime_ns)
+    return name
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _read_title(folder: str, changed: int) -> str:
+    return run_title(read_run(folder))
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _read_model(folder: str, changed: int) -> tuple[Model, Settings]:
     return load_model(folder), read_run(folder).settings or Settings()
@@ -250,14 +263,26 @@ def sidebar() -> None:
             _sample(chosen)
         st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
         with st.container():
-            if choice("model") == SAVED and (names := _run_names()):
-                if st.session_state.get("run") not in names:
-                    st.session_state["run"] = names[0]
-                st.selectbox("Run", names, key="run", bind="query-params", persist_state="session")
+            _saved_run()
         access.remark()
         status = trainings().status
         active = status is not None and status.active
         st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)
+
+
+def _saved_run() -> None:
+    """The run that is the model. The link names its folder, not its title, which may change."""
+    names = _run_names() if choice("model") == SAVED else []
+    if not names:
+        st.query_params.pop("run", None)
+        return
+    asked = st.query_params.get("run")
+    if st.session_state.get("run") not in names:
+        st.session_state["run"] = asked if asked in names else names[0]
+    titles = distinct({name: _run_title(name) for name in names})
+    st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
+    if asked != choice("run"):
+        st.query_params["run"] = choice("run")
 
 
 def _data_set() -> data.Dataset:

@@ -22,7 +22,7 @@ export default function ({ data, parentElement }) {
     button.textContent = name;
     button.title = `peaks at ${data.t_max[i]} ms`;
     button.setAttribute("aria-label", `to the peak of ${name}, ${data.t_max[i]} ms`);
-    button.style.color = data.colours[i];
+    button.style.color = data.letters[i];
     button.onclick = () => { stop(); move(data.t_max[i]); };
     return button;
   }));

@@ -27,7 +27,7 @@ _CSS = """
   border: 1px solid var(--st-border-color, #8888); padding: 4px 12px; cursor: pointer; min-width: 44px; }
 .cursor button:disabled { opacity: 0.35; cursor: default; }
 .cursor button:hover:enabled, .cursor button:focus-visible { border-color: var(--st-primary-color, currentColor); }
-.cursor [data-part=play] { background: var(--st-primary-color, #7048e8); color: #fff; }
+.cursor [data-part=play] { background: var(--st-primary-color, #7048e8); color: light-dark(#fff, #14101f); }
 .cursor input { width: 100%; accent-color: var(--st-primary-color, #7048e8); height: 28px; }
 .cursor .below { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; }
 .cursor [data-part=words] { flex: 1 1 420px; font-size:1.1875rem; min-height: 1.5em; }
@@ -67,6 +67,7 @@ def time_cursor(view: common.View, decision: Decision, info: figures.VoltageInfo
             "t_max": [int(value) for value in info.t_max],
             "classes": list(info.classes),
             "colours": colours,
+            "letters": [figures.letters(colour) for colour in colours],
             "drawn": list(range(len(info.classes))) if info.chosen is None else [info.chosen],
             "image": _encoded(view.pixels),
             "times": {str(value): [int(t) for t in table[value] if t >= 0] for value in present},

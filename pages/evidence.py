@@ -57,16 +57,16 @@ def why() -> None:
         st.markdown(f"#### Why {alone.name}?")
         st.markdown(alone.takeaway)
         common.chart(figures.evidence_figure(alone), "evidence", alone.takeaway)
-        common.chart(figures.neurons_figure(alone), "evidence_neurons", f"{alone.takeaway} By tuning neuron.")
+        common.chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
         st.markdown(lead.takeaway)
         common.chart(figures.evidence_figure(lead), "lead", lead.takeaway)
-        common.chart(figures.neurons_figure(lead), "lead_neurons", f"{lead.takeaway} By tuning neuron.")
+        common.chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.exactness} {lead.exactness}")
     st.markdown(
-        f":green[**Green**] speaks for {alone.name}, :violet[**purple**] against it, on the right for {lead.rival}. "
-        "Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them at t_max."
+        f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "
+        f"{lead.rival}. Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them."
     )
     if k > 1:
         st.caption(

@@ -83,7 +83,7 @@ st.markdown(
     "Here are the same network and data with gradients never cleared, cleared, a recipe that generalises, and "
     "over-fitting for real. Thick lines: test; thin dotted ones: training."
 )
-controls = st.columns([1, 1, 2])
+controls = st.columns([1, 1, 2], vertical_alignment="bottom")
 epochs = int(controls[0].number_input("Epochs each", 2, 100, 6, key="published_epochs", persist_state="session"))
 busy = common.trainings().status
 controls[1].button(

@@ -72,24 +72,21 @@ def page() -> None:
     with right:
         worst = int(found.per_class.argmin())
         st.markdown(f"**Worst class {classes[worst]}**, right in {found.per_class[worst]:.1%}")
-        common.chart(figures.class_figure(found.per_class, classes), "classes", f"Worst class {classes[worst]}")
+        words = figures.class_takeaway(found.per_class, classes)
+        common.chart(figures.class_figure(found.per_class, classes), "classes", words)
     gallery(view, found, (cell[0], cell[1]))
     names = ("right", "wrong")
-    one, two, three = st.columns(3)
-    rows = range(len(found.labels))
-    with one:
-        st.markdown("**Margin of the true class**")
-        common.chart(figures.histogram_figure(found.margin, found.right, "margin", names, 0.0), "margins", "Margins")
-    with two:
-        st.markdown("**Highest peak**, against the threshold")
-        peaks = found.v_max.max(axis=1)
-        common.chart(
-            figures.histogram_figure(peaks, found.right, "peak potential", names, found.v_threshold), "peaks", "Peaks"
-        )
-    with three:
-        st.markdown("**When the winner peaks**")
-        when = found.t_max[rows, found.predicted]
-        common.chart(figures.histogram_figure(when, found.right, "t_max, ms", names), "times", "Times of the peaks")
+    columns, peaks = st.columns(3), found.v_max.max(axis=1)
+    when = found.t_max[range(len(found.labels)), found.predicted]
+    for column, key, title, quantity, axis, values, mark in (
+        (0, "margins", "Margin of the true class", "margin", "margin", found.margin, 0.0),
+        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, found.v_threshold),
+        (2, "times", "When the winner peaks", "t_max in ms", "t_max, ms", when, None),
+    ):
+        words = figures.split_takeaway(values, found.right, quantity, names)
+        with columns[column]:
+            st.markdown(f"**{title}**\n\n{words}")
+            common.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
     none, one_only = (found.fired == 0).mean(), (found.fired == 1).mean()
     st.markdown(
         f"Exactly one output fires for {one_only:.1%} of the samples, none for {none:.1%}, {found.fired.mean():.2f} on "

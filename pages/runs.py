@@ -12,6 +12,7 @@ from tempotron_core.library import (
     MOST_NAME,
     delete_run,
     differences,
+    distinct,
     name_run,
     run_title,
     still_written,
@@ -137,10 +138,11 @@ def page(was_live: bool) -> None:
     st.dataframe(table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
     by_name = {record.name: record for record in records}
     whole = [record.name for record in records if record.problem is None]
+    titles = distinct({name: run_title(by_name[name]) for name in whole})
     if any(name not in whole for name in st.session_state.get("compared", [])):
         st.session_state["compared"] = [name for name in st.session_state["compared"] if name in whole]
     names = st.multiselect(
-        "Runs to look at", whole, whole[:1], format_func=lambda name: run_title(by_name[name]), key="compared",
+        "Runs to look at", whole, whole[:1], format_func=lambda name: titles.get(name, name), key="compared",
         max_selections=8,
     )  # fmt: skip
     chosen = [by_name[name] for name in names]

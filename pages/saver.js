@@ -26,14 +26,16 @@ async function picture(data) {
 
 function paper(element) {
   const style = getComputedStyle(document.querySelector(".stApp"));
-  return { background: style.backgroundColor, colour: style.color, font: getComputedStyle(element).fontFamily };
+  return { background: style.backgroundColor, colour: style.color, scheme: style.colorScheme, font: getComputedStyle(element).fontFamily };
 }
 
 // A chart is several drawings on top of each other.
 function drawing(plot) {
   const { width, height } = plot.getBoundingClientRect();
   const layers = [...plot.querySelectorAll("svg.main-svg")].map((layer) => {
-    const copy = layer.cloneNode(true);
+    const copy = layer.cloneNode(true), words = copy.querySelectorAll("text");
+    // The page's style gives words their colour; in the file they must carry it themselves.
+    layer.querySelectorAll("text").forEach((text, i) => { words[i].style.fill = getComputedStyle(text).fill; });
     copy.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
     return copy.innerHTML;
   });
@@ -48,7 +50,7 @@ function markup(plate) {
   const look = paper(plate);
   const box = document.createElement("div");
   box.setAttribute("xmlns", "http://www.w3.org/1999/xhtml");
-  Object.assign(box.style, { color: look.colour, fontFamily: look.font, width: `${width}px` });
+  Object.assign(box.style, { color: look.colour, colorScheme: look.scheme, fontFamily: look.font, width: `${width}px` });
   box.append(copy);
   const inside = new XMLSerializer().serializeToString(box);
   return framed(`<foreignObject width="${width}" height="${height}">${inside}</foreignObject>`, width, height, look);

@@ -1,5 +1,6 @@
 """Train, watch it learn, and see the weights form."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def start(settings: Settings) -> None:
     trainings = common.trainings()
     try:
         trainings.start(settings)
+        st.session_state["settings_open"] = False  # the curves come up to where the settings were
     except trainings.refusal as error:
         st.session_state["refused"] = str(error)
 
@@ -141,8 +143,17 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
     )
 
 
-def health(snapshot: Snapshot) -> None:
+def health(snapshot: Snapshot | None, error: str | None) -> None:
     """What ails the run, if anything, as of its last epoch."""
+    found = re.search(r"no longer finite after step (\d+)", error or "")
+    finite = (
+        "Non-finite values", f"stopped at step {found[1]}" if found else "none",
+        "NaN or infinity in loss or weights: nothing can be learned from there on, so the run stops itself.",
+    )  # fmt: skip
+    if snapshot is None or not snapshot.epochs:
+        if found:
+            metrics((finite,))
+        return
     last = snapshot.epochs[-1]
     T = snapshot.settings.T
     dead = ", ".join(str(number) for number in last.dead) or "none"
@@ -153,22 +164,29 @@ def health(snapshot: Snapshot) -> None:
         (f"t_max at {T - 1} ms", f"{last.pinned_last:.1%}", "Still rising at the end: T cuts their peaks off."),
         ("Weight norm", f"{last.weight_norm:.3g}", "Length of all weights; a runaway grows without end."),
         ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 nothing is learned any more."),
+        finite,
     )
     st.markdown("**Health**, after the last epoch")
-    for row in (shown[:3], shown[3:]):
-        for column, (name, value, meaning) in zip(st.columns(3), row, strict=True):
-            column.metric(name, value)
-            column.caption(meaning)
+    metrics(shown)
     trouble = [
         words
         for ails, words in (
             (bool(last.dead), f"{len(last.dead)} outputs are dead."),
             (last.pinned_first > 0.5, "More than half of the peaks lie at rest: lower the rate or widen the weights."),
             (last.pinned_last > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
+            (found is not None, "The run met values that are not finite: lower the rate."),
         )
         if ails
     ]
     st.caption(" ".join(trouble) or "Nothing ails this run: no dead output, no value that is not finite.")
+
+
+def metrics(shown: tuple[tuple[str, str, str], ...]) -> None:
+    """Figures, each with a sentence on what it means."""
+    for row in range(0, len(shown), 4):
+        for column, (name, value, meaning) in zip(st.columns(4), shown[row : row + 4], strict=False):
+            column.metric(name, value)
+            column.caption(meaning)
 
 
 def live(seen: str) -> None:
@@ -186,6 +204,7 @@ def live(seen: str) -> None:
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
+        health(snapshot, status.error)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
@@ -197,9 +216,8 @@ def live(seen: str) -> None:
     with accuracy:
         common.chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
-        common.chart(figures.loss_figure(info), "loss", f"Loss, latest {info.loss[-1]:.4g}")
-    if snapshot.epochs:
-        health(snapshot)
+        common.chart(figures.loss_figure(info), "loss", info.loss_takeaway)
+    health(snapshot, status.error)
     model = snapshot.model
     if model is not None:
         summed = "summed over a pixel's neurons"
@@ -208,7 +226,7 @@ def live(seen: str) -> None:
         neuron = None if picked in (None, summed) else names.index(picked) - 1
         pooled = model.weight.view(-1, model.k, model.weight.shape[1]).mean(dim=1)
         maps = figures.weight_maps(pooled.numpy(), model.m, neuron)
-        alt = "Weight maps, one a class: green excites, purple inhibits"
+        alt = figures.weights_takeaway(maps, snapshot.classes)
         common.plate(
             figures.weights_plate(maps, snapshot.classes, alt), "weights", alt,
             lambda: figures.columns_table(
@@ -221,8 +239,10 @@ def live(seen: str) -> None:
 
 
 st.title("Training")
-form = settings_form()
 now = common.trainings().status
+st.session_state.setdefault("settings_open", not (now and now.active))
+with st.expander("Settings", key="settings_open", on_change="rerun"):
+    form = settings_form()
 controls(form, now)
 st.fragment(live, run_every=common.TICK_SECONDS if now and now.active else None)(now.state if now else "idle")
 with st.expander("What the buttons do"):

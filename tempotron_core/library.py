@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import time
 import zipfile
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from tempotron_core.runs import ENDED, RunError, RunRecord, replace_file
 
-__all__ = ["MOST_NAME", "delete_run", "differences", "name_run", "run_title", "still_written", "zipped"]
+__all__ = ["MOST_NAME", "delete_run", "differences", "distinct", "name_run", "run_title", "still_written", "zipped"]
 
 MOST_NAME = 80
 """Characters of a run's own name."""
@@ -23,14 +25,35 @@ _MOST_BYTES = 2**31  # of an export, which is made in memory
 
 
 def run_title(record: RunRecord) -> str:
-    """The name that somebody gave the run, or its folder's."""
+    """The name that somebody gave the run; else what it is and when it began, as its folder has it."""
     file, title = record.path / _TITLE, ""
     with suppress(OSError):
         if file.is_file() and not file.is_symlink():
             with file.open("rb") as text:
                 title = text.read(4 * MOST_NAME).decode(errors="replace")
     shown = "".join(letter if letter.isprintable() else " " for letter in title)
-    return " ".join(shown.split())[:MOST_NAME] or record.name
+    return " ".join(shown.split())[:MOST_NAME] or _own_title(record)
+
+
+def _own_title(record: RunRecord) -> str:
+    """Recipe, data, m, seed and when it began, with what tells runs of one second apart; else the folder's name."""
+    began = re.match(r"(\d{8}-\d{6})-", record.name)
+    if record.settings is None or not began:
+        return record.name
+    s = record.settings
+    try:
+        when = time.strptime(began[1], "%Y%m%d-%H%M%S")
+    except ValueError:
+        return record.name
+    number = re.search(r"-seed\d+-(\d+)$", record.name)
+    told = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
+    return f"{told} ({number[1]})" if number else told
+
+
+def distinct(titles: dict[str, str]) -> dict[str, str]:
+    """Titles by folder, the folder added to those that several have."""
+    common = [title for title, times in Counter(titles.values()).items() if times > 1]
+    return {name: f"{title} ({name})" if title in common else title for name, title in titles.items()}
 
 
 def name_run(record: RunRecord, title: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tempotron_core import figures
-from tempotron_core.library import delete_run, differences, name_run, run_title, still_written, zipped
+from tempotron_core.library import delete_run, differences, distinct, name_run, run_title, still_written, zipped
 from tempotron_core.runs import RunError, RunRecord, load_model, logged, read_run, runs_in
 from tempotron_core.training import Settings, run
 
@@ -27,18 +27,42 @@ def record(tmp_path: Path) -> RunRecord:
 
 
 def test_a_run_gets_a_name(record: RunRecord) -> None:
-    assert run_title(record) == record.name
+    own = run_title(record)
     name_run(record, "  a better\tname ")
     assert run_title(record) == "a better name"
     name_run(record, "")
-    assert run_title(record) == record.name
+    assert run_title(record) == own
+
+
+def test_a_run_without_a_name_says_what_it_is(record: RunRecord) -> None:
+    def titled(name: str) -> str:
+        return run_title(replace(record, path=record.path.with_name(name)))
+
+    assert titled("20261125-091754-embedded-cross-entropy-seed0") == (
+        "cross-entropy on embedded, m 3, seed 0 · 25 Nov 09:17:54"
+    )
+    assert titled("20260103-235959-embedded-cross-entropy-seed0-12").endswith("seed 0 · 3 Jan 23:59:59 (12)")
+    for name in ("my runs", "20261345-091754-embedded", "20261125-0917540", "-"):
+        assert titled(name) == name
+    assert run_title(RunRecord(record.path)) == record.name
+
+
+def test_runs_of_one_second_have_titles_of_their_own(record: RunRecord) -> None:
+    assert record.settings is not None
+    copies = [logged(record.settings) for _ in range(5)]
+    paths = []
+    for copy in copies:
+        with copy as log:
+            paths.append(log.path)
+    titles = [run_title(read_run(path)) for path in [record.path, *paths]]
+    assert len(set(titles)) == 6
 
 
 @pytest.mark.parametrize("title", ["x" * 81, "a\0b", "a\u202eb"])
 def test_names_that_cannot_be(record: RunRecord, title: str) -> None:
     with pytest.raises(RunError, match="expected at most 80 printable"):
         name_run(record, title)
-    assert run_title(record) == record.name
+    assert not (record.path / "title.txt").exists()
 
 
 def test_a_name_that_somebody_else_wrote_is_short_and_of_one_line(record: RunRecord) -> None:
@@ -47,7 +71,11 @@ def test_a_name_that_somebody_else_wrote_is_short_and_of_one_line(record: RunRec
     assert len(run_title(record)) <= 80
     (record.path / "title.txt").unlink()
     (record.path / "title.txt").symlink_to("/etc/passwd")
-    assert run_title(record) == record.name
+    assert "root" not in run_title(record)
+
+
+def test_runs_of_the_same_name_are_told_apart_by_their_folders() -> None:
+    assert distinct({"a": "mine", "b": "mine", "c": "other"}) == {"a": "mine (a)", "b": "mine (b)", "c": "other"}
 
 
 def test_differences_are_those_settings_that_differ(record: RunRecord) -> None:

@@ -555,3 +555,43 @@ def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_pa
     time.sleep(0.2)
     assert [status.state for status in trainings.series] == ["stopped"]
     assert trainings.job is job
+
+
+def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trainings, tmp_path: Path) -> None:
+    for epochs, lr, shown in ((1, 0.01, "none"), (50, 1e35, "stopped at step ")):
+        settings = Settings(recipe="as-published", epochs=epochs, lr=lr, m=4, T=20, log_dir=str(tmp_path))
+        assert trainings.start(settings, TINY).join(60)
+        test = ran(app("training"))
+        (metric,) = [metric for metric in test.metric if metric.label == "Non-finite values"]
+        assert metric.value.startswith(shown), test.error
+        assert any("NaN or infinity" in caption.value for caption in test.caption)
+
+
+def test_the_settings_make_room_for_the_curves_at_the_start(trainings: Trainings, tmp_path: Path) -> None:
+    test = ran(app("training"))
+    assert test.session_state["settings_open"]
+    test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
+    test.number_input(key="train_epochs").set_value(1)
+    button(test, "Start").click()
+    ran(test)
+    assert not test.session_state["settings_open"]
+    assert trainings.job is not None and trainings.job.join(60)
+    assert not ran(test).session_state["settings_open"]
+
+
+def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Trainings, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        trained(trainings, tmp_path / "logs", seed=seed)
+    first, latest = sorted(folder.name for folder in (tmp_path / "logs").iterdir())
+    for asked, found in ((first, first), (latest, latest), ("../../etc", latest)):
+        test = app("overview", train_log_dir=str(tmp_path / "logs"), model="saved run")
+        test.query_params["run"] = asked
+        ran(test)
+        box = test.sidebar.selectbox(key="run")
+        assert box.value == found
+        assert test.query_params["run"] in (found, [found])
+        assert sorted(re.sub(" ·.*", "", option) for option in box.options) == [
+            f"cross-entropy on embedded, m 4, seed {seed}" for seed in (1, 2)
+        ]
+    test.sidebar.radio(key="model").set_value("untrained")
+    assert "run" not in ran(test).query_params

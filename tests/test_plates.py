@@ -206,7 +206,7 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
     maps[2, 4, 5] = sign * 12.5
     markup = weights_plate(maps, ("<shirt>", "b", "c"), "three maps")
     drawn = maps_in(markup)
-    assert tuple(drawn[2][4, 5]) == (tuple(bytes.fromhex("1b7837")) if sign > 0 else tuple(bytes.fromhex("762a83")))
+    assert tuple(drawn[2][4, 5]) == tuple(bytes.fromhex(style.DIVERGING[-1 if sign > 0 else 0][1][1:]))
     for cells, shades in zip(maps, drawn, strict=True):
         red, green = shades[..., 0].astype(int), shades[..., 1].astype(int)
         assert (green >= red)[cells > 0.2].all() and (red >= green)[cells < -0.2].all()
@@ -216,6 +216,6 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
     assert len(weights_plate(np.random.default_rng(5).normal(size=(10, 28, 28)), ("x",) * 10, "")) < 30_000
 
 
-def test_weights_that_are_all_zero_are_white() -> None:
+def test_weights_that_are_all_zero_are_neither_bright_nor_dark() -> None:
     (drawn,) = maps_in(weights_plate(np.zeros((1, 28, 28)), ("0",), "one map"))
-    assert (drawn == 0xF7).all()
+    assert (drawn == bytes.fromhex(style.DIVERGING[2][1][1:])[0]).all()

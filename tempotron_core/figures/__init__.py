@@ -18,7 +18,7 @@ from tempotron_core.figures.laboratory import (
     errors_figure,
     pattern_figure,
 )
-from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps
+from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_takeaway
 from tempotron_core.figures.lines import lines_plate
 from tempotron_core.figures.perturb import (
     MovedInfo,
@@ -45,17 +45,21 @@ from tempotron_core.figures.results import (
     ResultsInfo,
     cell_of_selection,
     class_figure,
+    class_takeaway,
     confusion_figure,
     histogram_figure,
+    split_takeaway,
 )
 from tempotron_core.figures.rule import StepInfo, path_figure, step_figure
 from tempotron_core.figures.states import states_plate
-from tempotron_core.figures.style import MARGINS, SPIKE, class_colour
+from tempotron_core.figures.style import CHOSEN, MARGINS, ON_DARK, SPIKE, class_colour, letters
 from tempotron_core.figures.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
 
 __all__ = [
+    "CHOSEN",
     "MARGINS",
+    "ON_DARK",
     "REGIMES",
     "SPIKE",
     "CapacityInfo",
@@ -83,6 +87,7 @@ __all__ = [
     "change_figure",
     "class_colour",
     "class_figure",
+    "class_takeaway",
     "columns_table",
     "comparison_figure",
     "confusion_figure",
@@ -99,6 +104,7 @@ __all__ = [
     "histogram_plate",
     "kept_figure",
     "kernel_figure",
+    "letters",
     "lines_plate",
     "loss_figure",
     "moved_info",
@@ -115,6 +121,7 @@ __all__ = [
     "raster_plate",
     "replay_figure",
     "robustness_figure",
+    "split_takeaway",
     "states_plate",
     "step_figure",
     "times_figure",
@@ -125,4 +132,5 @@ __all__ = [
     "waiting_figure",
     "weight_maps",
     "weights_plate",
+    "weights_takeaway",
 ]

@@ -11,8 +11,9 @@ from tempotron_core.figures import style
 
 __all__ = ["ComparisonInfo", "comparison_figure"]
 
-_COLOURS = ("#8250df", "#e8590c", "#2b7de9", "#0f9d8f", "#d6336c", "#b08900", "#5c7cfa", "#7f8790")
+_COLOURS = (style.HISTORY, style.PREDICTED, style.TRUE, style.SPIKE, style.CHOSEN, "#4c6ef5", style.INK, "#8a6a00")
 _DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,9 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             x=epochs,
             y=100 * test,
             mode="lines+markers",
-            name=style.words(name),
+            name=style.words(name).replace(" · ", "<br>"),  # two short lines fit a narrow page
             line={"color": colour, "width": 4, "dash": _DASHES[i % len(_DASHES)]},
-            marker={"size": 9},
+            marker={"size": 10, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
             hovertemplate="test %{y:.2f} %",
         )
         figure.add_scatter(
@@ -67,7 +68,6 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             name=f"{style.words(name)}, training",
             showlegend=False,
             line={"color": colour, "width": 1.6, "dash": "dot"},
-            opacity=0.7,
             hovertemplate="training %{y:.2f} %",
         )
     return figure.figure()

@@ -86,9 +86,20 @@ class EvidenceInfo:
         whole = f"{self.name}'s peak" if self.rival is None else f"the lead of {self.name} over {self.rival}"
         return f"The {np.count_nonzero(self.parts):,} parts sum to {whole}, {self.total:.4f}, within {self.gap:.0e}."
 
+    @property
+    def neurons_takeaway(self) -> str:
+        """Which tuning neurons add most and least, in one sentence."""
+        sums = self.by_neuron
+        most, least = int(sums.argmax()), int(sums.argmin())
+        return f"By tuning neuron, most comes from {_place(sums, most)}, least from {_place(sums, least)}."
 
-def evidence_figure(info: EvidenceInfo, height: int = 400, limit: float | None = None) -> go.Figure:
-    """The map by pixel, green for the class, purple against it; a pixel tells its spikes, weights and kernel values.
+
+def _place(parts: np.ndarray, at: int) -> str:
+    return f"neuron {at + 1}, {float(parts[at]):+.2f}"
+
+
+def evidence_figure(info: EvidenceInfo, height: int = 350, limit: float | None = None) -> go.Figure:
+    """The map by pixel, bright for the class, dark against it; a pixel tells its spikes, weights and kernel values.
 
     limit: where the colours end, the map's own largest value where None.
     """
@@ -108,8 +119,15 @@ def pixel_map(
     figure = style.base(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
-        yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
-        margin={"l": 0, "r": 84, "t": 4, "b": 4},
+        yaxis={
+            "visible": False,
+            "range": [_SIDE - 0.5, -0.5],
+            "scaleanchor": "x",
+            "fixedrange": True,
+            "constrain": "domain",
+            "constraintoward": "top",
+        },
+        margin={"l": 0, "r": 76, "t": 4, "b": 4},
     )
     figure.add_heatmap(
         z=np.round(values, 5),
@@ -121,7 +139,9 @@ def pixel_map(
         colorbar={
             "thickness": 16,
             "tickfont": {"size": 15},
-            "len": 0.9,
+            "len": 1,
+            "y": 1,
+            "yanchor": "top",
             "nticks": 5,
             "outlinewidth": 0,
             "title": {"text": quantity, "font": {"size": 16}},
@@ -129,7 +149,7 @@ def pixel_map(
     )
     across, down = outline(image)
     figure.add_scatter(
-        x=across, y=down, mode="lines", line={"color": style.INK, "width": 2}, hoverinfo="skip", cliponaxis=False
+        x=across, y=down, mode="lines", line={"color": style.OUTLINE, "width": 2}, hoverinfo="skip", cliponaxis=False
     )
     return figure.figure()
 

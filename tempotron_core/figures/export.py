@@ -23,6 +23,8 @@ def enlarged(figure: go.Figure, factor: float) -> go.Figure:
         if trace.type == "heatmap":
             for font in (trace.textfont, trace.colorbar.tickfont):
                 font.size = (font.size or 12) * factor
+        elif "textfont" in trace and trace.textfont.size:
+            trace.textfont.size *= factor
     return large
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps"]
+__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weights_takeaway"]
 
 _MOST_POINTS = 400
 _SIDE = 28
@@ -42,6 +42,15 @@ class CurvesInfo:
         elif len(self.test) > 1:
             words += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
         return words + "."
+
+    @property
+    def loss_takeaway(self) -> str:
+        """Where the loss came from and where it is, in one sentence."""
+        if not len(self.loss):
+            return "No loss so far."
+        first, last = float(self.loss[0]), float(self.loss[-1])
+        verb = "fell" if last < first else "rose" if last > first else "stayed"
+        return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
 
 
 def thinned(count: int) -> np.ndarray:
@@ -112,3 +121,12 @@ def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.nda
     by_pixel = weight.reshape(len(weight), _SIDE * _SIDE, m)
     maps = by_pixel.sum(axis=2) if neuron is None else by_pixel[:, :, neuron]
     return maps.reshape(len(weight), _SIDE, _SIDE)
+
+
+def weights_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
+    """Which way maps [C, 28, 28] go and where they go furthest, in one sentence."""
+    name = classes[int(np.abs(maps).max(axis=(1, 2)).argmax())]
+    return (
+        f"Weight maps, one a class, from {float(maps.min()):+.2g} (dark, inhibits) to {float(maps.max()):+.2g} "
+        f"(bright, excites); the strongest weight is {name}'s."
+    )

@@ -107,20 +107,19 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
     zero, threshold = -low / span, (info.v_threshold - low) / span
     rows, inside = [], "position:relative;align-self:stretch"
     for i, peak in enumerate(info.v_max.tolist()):
-        leading = i in (info.true, info.predicted)
         colour = style.class_colour(i, info.true, info.predicted)
         weight = 700 if i == info.predicted else 400
         start, width = min(zero, (peak - low) / span), abs(peak) / span
-        bar = f"left:{start:.2%};width:{width:.2%};background:{colour};opacity:{1 if leading else 0.6}"
+        bar = f"left:{start:.2%};width:{width:.2%};background:{colour}"
         rows.append(
             f'<div style="font-weight:{weight};text-align:right;white-space:nowrap">{escape(info.classes[i])}</div>'
             f'<div style="{inside}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
             f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;border-left:2.5px dashed {style.INK}">'
             f'</div></div><div data-number="{i}" '
-            f'style="font-weight:{weight};color:{colour};text-align:right">{peak:.2f}</div>'
+            f'style="font-weight:{weight};color:{style.letters(colour)};text-align:right">{peak:.2f}</div>'
         )
     head = (
-        f'<div></div><div style="{inside};color:{style.INK}"><span style="position:absolute;bottom:0;'
+        f'<div></div><div style="{inside};color:{style.letters(style.INK)}"><span style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
     axis = "text-align:center;font-size:1.0625rem;padding-top:8px"

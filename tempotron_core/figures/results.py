@@ -9,7 +9,18 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["ResultsInfo", "cell_of_selection", "class_figure", "confusion_figure", "histogram_figure"]
+__all__ = [
+    "ResultsInfo",
+    "cell_of_selection",
+    "class_figure",
+    "class_takeaway",
+    "confusion_figure",
+    "histogram_figure",
+    "split_takeaway",
+]
+
+_INK = "#31333f"
+"""Numbers on a white page; the page's own colour takes its place there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,7 @@ def confusion_figure(
         z=np.minimum(mistakes / limit, 1),
         zmin=0,
         zmax=1,
-        colorscale=[[0, "rgba(232,89,12,0)"], [1, "rgba(232,89,12,0.6)"]],
+        colorscale=[[0, "rgba(232,89,12,0)"], [1, "rgba(232,89,12,0.5)"]],
         showscale=False,
         hoverinfo="skip",
         xgap=2,
@@ -67,7 +78,7 @@ def confusion_figure(
     )
     rows, columns = np.divmod(np.arange(count * count), count)
     cells, diagonal = info.confusion.reshape(-1), rows == columns
-    for which, font in ((~diagonal, {"size": 16}), (diagonal, {"size": 16, "color": style.TRUE})):
+    for which, font in ((~diagonal, {"size": 16, "color": _INK}), (diagonal, {"size": 16, "color": style.TRUE})):
         figure.add_scatter(
             x=columns[which],
             y=rows[which],
@@ -75,7 +86,7 @@ def confusion_figure(
             # A heatmap reports no selections, so unseen marks over its cells do.
             marker={"size": height / count * 0.7, "symbol": "square", "opacity": 0},
             selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}, "textfont": {"color": font.get("color", style.INK)}},
+            unselected={"marker": {"opacity": 0}, "textfont": {"color": font["color"]}},
             text=[f"{number:,}" if number else "" for number in cells[which].tolist()],
             textfont=font,
             customdata=[
@@ -105,7 +116,7 @@ def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 
             "ticktext": [style.words(name) for name in classes],
             "range": [len(classes) - 0.5, -0.5],
         },
-        margin={"l": 96, "r": 30},
+        margin={"l": 96, "r": 58},
     )
     figure.add_bar(
         x=shown,
@@ -113,12 +124,29 @@ def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 
         orientation="h",
         marker={"color": [style.PREDICTED if i == worst else style.MUTED for i in range(len(classes))]},
         text=[f"{value:.1f}" for value in shown],
-        textposition="inside",
-        insidetextanchor="end",
-        textfont={"size": 16},
+        textposition="outside",
+        cliponaxis=False,
+        textfont={"size": 16, "color": _INK},
         hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
     )
     return figure.figure()
+
+
+def class_takeaway(per_class: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The classes read best and worst, in one sentence."""
+    shown = np.nan_to_num(per_class)
+    worst, best = int(shown.argmin()), int(shown.argmax())
+    return (
+        f"{classes[worst]} is read right least often, in {shown[worst]:.1%} of its samples, "
+        f"{classes[best]} most often, in {shown[best]:.1%}."
+    )
+
+
+def split_takeaway(values: np.ndarray, split: np.ndarray, quantity: str, names: tuple[str, str]) -> str:
+    """The middle of a quantity where split holds and where not, in one sentence."""
+    groups = [(values[group], name) for group, name in ((split, names[0]), (~split, names[1]))]
+    told = [f"{np.median(group):.3g} where {name} ({len(group):,})" for group, name in groups if len(group)]
+    return f"Median {quantity} {', '.join(told)}." if told else "Nothing to count."
 
 
 def histogram_figure(
@@ -144,12 +172,15 @@ def histogram_figure(
         margin={"t": 36},
     )
     centres = (edges[1:] + edges[:-1]) / 2
-    for group, name, colour in ((split, names[0], style.TRUE), (~split, names[1], style.PREDICTED)):
+    # Hatched: the two are told apart without their hue, too.
+    lines = {"shape": "/", "bgcolor": style.PREDICTED, "fgcolor": "white", "size": 6, "solidity": 0.25}
+    hatched = {"color": style.PREDICTED, "pattern": lines}
+    for group, name, marker in ((split, names[0], {"color": style.TRUE}), (~split, names[1], hatched)):
         figure.add_bar(
             x=centres,
             y=np.histogram(values[group], edges)[0],
             name=name,
-            marker={"color": colour},
+            marker=marker,
             hovertemplate=f"{name}: %{{y}} at %{{x:.2f}}<extra></extra>",
         )
     if mark is not None:

@@ -1,4 +1,9 @@
-"""One look for all figures: what each colour means, sizes that carry to the last row, empty figures."""
+"""One look for all figures: what each colour means, sizes that carry to the last row, empty figures.
+
+Every colour but MUTED has 4.5:1 against a white page, so that words can have it, and every one has 3:1 against a dark
+one, enough for lines and marks; words on a dark page take the lighter colour in ON_DARK. Where two colours come near
+each other without hue, a second cue tells them apart: a width, a dash, a symbol, a pattern, or a name beside it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,8 @@ __all__ = [
     "INK",
     "MARGINS",
     "MUTED",
+    "ON_DARK",
+    "OUTLINE",
     "PREDICTED",
     "SPIKE",
     "TRUE",
@@ -25,33 +32,47 @@ __all__ = [
     "base",
     "class_colour",
     "empty",
+    "letters",
     "merged",
     "text",
     "words",
 ]
 
-TRUE = "#2b7de9"
+TRUE = "#1f6fd6"
 """The true class."""
-PREDICTED = "#e8590c"
+PREDICTED = "#d1450e"
 """The predicted class where it is not the true one."""
-MUTED = "#9aa0a6"
+MUTED = "#8f959b"
 """Everything that is context: other outputs, background spikes, silent curves."""
-SPIKE = "#0f9d8f"
+SPIKE = "#0b7f73"
 """Spikes of the chosen image or pixel."""
 CHOSEN = "#d6336c"
 """The chosen pixel and its value."""
-INK = "#7f8790"
-"""Lines of reference that are text as well: the threshold, the present value. Readable on light and dark."""
+INK = "#6b7280"
+"""Lines of reference that are text as well: the threshold, the present value."""
 HISTORY = "#8250df"
 """What a run measures of itself: its loss and its test accuracy."""
 FOR = "#1b7837"
 """What excites, or speaks for a class."""
-AGAINST = "#762a83"
+AGAINST = "#a044b4"
 """What inhibits, or speaks against it."""
+ON_DARK = {
+    TRUE: "#5aa0ff",
+    PREDICTED: "#ff8a4c",
+    SPIKE: "#2bb5a5",
+    CHOSEN: "#ff6b9d",
+    INK: "#a3abb6",
+    HISTORY: "#b794f6",
+    FOR: "#5fd07f",
+    AGAINST: "#d58be6",
+}
+"""Each meaning's colour for words on a dark page."""
 MARGINS = (74, 12, 12, 58)
 """Left, right, top and bottom of a figure's plot, in pixels."""
-DIVERGING = ((0.0, AGAINST), (0.25, "#c2a5cf"), (0.5, "#f7f7f7"), (0.75, "#7fbf7b"), (1.0, FOR))
-"""From against to for, with nothing in the middle."""
+OUTLINE = "#15181c"
+"""The border of a digit over a map."""
+DIVERGING = ((0.0, "#4d0a66"), (0.25, "#8f63a3"), (0.5, "#b4b4b4"), (0.75, "#9be09a"), (1.0, "#7dfb87"))
+"""From against to for, with nothing in the middle; brighter all the way, so that the sign is seen without hue too."""
 
 
 class Sketch:
@@ -143,6 +164,11 @@ def class_colour(neuron: int, true: int | None, predicted: int) -> str:
 def words(name: str) -> str:
     """A name that comes from data, for a chart's lettering, in which some markup would count."""
     return escape(name, quote=False)
+
+
+def letters(colour: str) -> str:
+    """A colour for words in markup: it follows the page's theme, and what is muted is written in the page's own."""
+    return f"light-dark({colour},{ON_DARK[colour]})" if colour in ON_DARK else "inherit"
 
 
 def text(x: float, y: float, words: str, colour: str = INK, **more: Any) -> dict[str, Any]:

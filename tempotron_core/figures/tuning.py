@@ -82,8 +82,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             y=g,
             customdata=number,
             mode="lines",
-            line={"color": style.SPIKE if shown else style.MUTED, "width": 3.5 if shown else 1.5},
-            opacity=1.0 if shown else 0.55,
+            line={"color": style.SPIKE if shown else style.MUTED, "width": 3.5 if shown else 1.3},
             name="spiking curves" if shown else "silent curves",
             hovertemplate="curve %{customdata}<br>x %{x:.3f}, g %{y:.3f}<extra></extra>",
         )

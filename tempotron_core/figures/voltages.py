@@ -118,7 +118,7 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
                 mode="lines",
                 name=f"{name}, tempotron {j}",
                 line={"color": colour, "width": 1.4},
-                opacity=0.5,
+                opacity=0.6,
                 hovertemplate=f"tempotron {j}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
     for i in order:
@@ -130,8 +130,8 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
             y=info.v[i],
             mode="lines",
             name=style.words(info.classes[i]),
-            line={"color": colour, "width": 4 if leading else 1.8},
-            opacity=0.18 if faint else (1 if leading else 0.6),
+            line={"color": colour, "width": 4 if leading else 1.6, "dash": _dash(colour)},
+            opacity=0.18 if faint else 1,
             hovertemplate=f"<b>{style.words(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=info.v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
@@ -140,6 +140,11 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
     )
     _mark_peaks(figure, info, front)
     return figure.figure()
+
+
+def _dash(colour: str) -> str:
+    """The wrong class that leads differs from the true one without its hue, too."""
+    return "longdash" if colour == style.PREDICTED else "solid"
 
 
 def _mark_peaks(figure: style.Sketch, info: VoltageInfo, front: list[int]) -> None:

@@ -1,0 +1,27 @@
+// What Streamlit's own markup lacks: the navigation's lists hold groups, not items, which no screen reader counts right.
+// Each group gets its heading's name; the lists around and inside it are nothing but layout.
+
+let observer = null;
+
+export default function () {
+  const sidebar = document.querySelector("[data-testid=stSidebar]");
+  observer?.disconnect();
+  if (!sidebar) return;
+  observer = new MutationObserver(name);
+  observer.observe(sidebar, { childList: true, subtree: true });
+  name();
+  return () => observer.disconnect();
+}
+
+function name() {
+  document.querySelectorAll("[data-testid=stSidebarNavItems]").forEach((list) => {
+    list.setAttribute("role", "none");
+    list.querySelectorAll("li").forEach((item) => item.setAttribute("role", "none"));
+    for (const group of list.children) {
+      const heading = group.querySelector("header, [data-testid=stNavSectionHeader]");
+      if (!heading) continue;
+      group.setAttribute("role", "group");
+      group.setAttribute("aria-label", heading.textContent.trim());
+    }
+  });
+}
