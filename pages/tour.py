@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages import common
+from tempotron_core.capacity import recorded
 from tempotron_core.evidence import evidence
 from tempotron_core.figures import VoltageInfo, raster_info
 from tempotron_core.model import PIXELS, Decision
@@ -66,6 +67,38 @@ def _why(view: common.View, decision: Decision, info: VoltageInfo) -> str:
     )
 
 
+def _shaken(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return (
+        f"The margin, {info.margin:.2f}, is what this digit can afford to lose. Jitter, lose or delay its spikes, blur "
+        "or shift the image, and watch the verdict tip over; or draw a digit of your own."
+    )
+
+
+def _rule(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    wanted = [i == view.label for i in range(len(info.classes))]
+    wrong = [name for name, fires, should in zip(info.classes, info.fired, wanted, strict=True) if fires != should]
+    state = f"On this digit {len(wrong)} of {len(wanted)} outputs are wrong" if wrong else "On this digit none is wrong"
+    return (
+        f"{state}: only the true class should fire. Each one that errs moves its weights by as much as every spike "
+        "still counts when the potential peaks. Step again, and see it yield."
+    )
+
+
+def _replay(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    return (
+        "The weights of every epoch were kept, those from before learning, too. Press play: the same digit, read by "
+        "the network as it was, and the epoch from which on it was right."
+    )
+
+
+def _laboratory(view: common.View, decision: Decision, info: VoltageInfo) -> str:
+    problem = recorded().problem
+    return (
+        f"One tempotron, {problem.afferents} afferents, random patterns with random labels: how many does it tell apart? "
+        "Press Start and see it learn; below stands the share of problems solved against their size."
+    )
+
+
 def _training(view: common.View, decision: Decision, info: VoltageInfo) -> str:
     status = common.trainings().status
     if status is None or status.snapshot is None or not status.snapshot.epochs:
@@ -98,7 +131,11 @@ STEPS = (
     Step("pages/voltages.py", "Potentials rise and fade", _arrival, 1.0),
     Step("pages/voltages.py", "The highest peak decides", _verdict),
     Step("pages/evidence.py", "Why this class", _why),
+    Step("pages/draw.py", "What would tip it over", _shaken),
     Step("pages/training.py", "A training takes seconds", _training),
+    Step("pages/rule.py", "One step of learning", _rule),
+    Step("pages/replay.py", "How it came to know this digit", _replay),
+    Step("pages/laboratory.py", "How much one tempotron learns", _laboratory),
     Step("pages/results.py", "What it gets wrong", _results),
     Step("pages/published.py", "The published curve", _published),
 )
