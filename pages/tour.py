@@ -94,7 +94,7 @@ def _replay(view: common.View, decision: Decision, info: VoltageInfo) -> str:
 def _laboratory(view: common.View, decision: Decision, info: VoltageInfo) -> str:
     problem = recorded().problem
     return (
-        f"One tempotron, {problem.afferents} afferents, random patterns with random labels: how many does it tell apart? "
+        f"One tempotron, {problem.afferents} afferents, random patterns and labels: how many does it tell apart? "
         "Press Start and see it learn; below stands the share of problems solved against their size."
     )
 
