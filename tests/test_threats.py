@@ -7,6 +7,7 @@ starts the server, sets its environment and writes its files is trusted, and so 
 | threat | what stands against it | test |
 |---|---|---|
 | strangers reach the server over a network | it listens on localhost by default | test_it_listens_on_localhost |
+| strangers are not asked who they are | a configured log-in comes before all else | test_log_in_comes_first |
 | another site acts through a viewer's browser | XSRF protection and CORS are on | test_other_sites_are_kept_out |
 | uploads and messages fill the memory | both are limited to megabytes | test_sizes_are_limited |
 | errors tell of the inside | no traceback and no source is sent | test_errors_tell_nothing_of_the_inside |
@@ -83,6 +84,16 @@ def test_every_line_of_the_threat_model_names_a_test() -> None:
 
 def test_it_listens_on_localhost() -> None:
     assert configured()["server"]["address"] == "localhost"
+
+
+def test_log_in_comes_first(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamlit.user", {"is_logged_in": False})
+    test = ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    assert [element.label for element in test.button] == ["Log in"]
+    assert not test.sidebar.children
+    assert trainings.job is None
+    monkeypatch.setattr("streamlit.user", {"is_logged_in": True})
+    assert ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)).sidebar.children
 
 
 def test_other_sites_are_kept_out() -> None:
