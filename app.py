@@ -4,8 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import common, legible, presenter, share, tour
-from pages import access, common, presenter, share, tour
+from pages import access, common, legible, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
