@@ -4,7 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import common, legible, presenter, share, tour
+from pages import access, common, legible, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
@@ -38,6 +38,7 @@ page = st.navigation(
     },
     expanded=True,
 )
+access.gate()
 address = page.url_path
 common.spare_collections(len(sys.modules))
 common.first_training()

@@ -35,6 +35,15 @@ class PlaceError(ValueError):
     """A folder outside those that the server was given, in one sentence."""
 
 
+def gate() -> None:
+    """Ask for a log-in before anything is drawn, where the server's secrets configure one."""
+    if st.user.get("is_logged_in", True):
+        return
+    st.title("Tempotron Explorer")
+    st.button("Log in", type="primary", icon=":material/login:", on_click=st.login)
+    st.stop()
+
+
 def may_change() -> bool:
     """Whether the viewers of this server may do more than look."""
     return os.environ.get("TEMPOTRON_VIEW_ONLY", "").strip().lower() in ("", "0", "false", "no")

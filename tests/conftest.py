@@ -7,7 +7,8 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the shell sets, folders are those below the working directory, and viewers may do all."""
-    for name in ("TEMPOTRON_VIEW_ONLY", "TEMPOTRON_DATA", "TEMPOTRON_RUNS"):
-        monkeypatch.delenv(name, raising=False)
+def settings_of_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever the shell sets, folders are those of the tests, and viewers may do all."""
+    monkeypatch.delenv("TEMPOTRON_VIEW_ONLY", raising=False)
+    for name in ("TEMPOTRON_DATA", "TEMPOTRON_RUNS"):
+        monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp()))

@@ -111,7 +111,9 @@ def _shown(content: bytes) -> None:
 def _confined(content: bytes) -> None:
     text = content.decode(errors="replace")
     kept = access.confined("log directory", text, access.RUNS)
-    assert Path(kept).expanduser().resolve().is_relative_to(Path.cwd())
+    assert (
+        Path(kept).expanduser().resolve().is_relative_to(Path(access.first_folder(access.RUNS, os.getcwd())).resolve())
+    )
 
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {

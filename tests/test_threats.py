@@ -7,6 +7,7 @@ starts the server, sets its environment and writes its files is trusted, and so 
 | threat | what stands against it | test |
 |---|---|---|
 | strangers reach the server over a network | it listens on localhost by default | test_it_listens_on_localhost |
+| strangers are not asked who they are | a configured log-in comes before all else | test_log_in_comes_first |
 | another site acts through a viewer's browser | XSRF protection and CORS are on | test_other_sites_are_kept_out |
 | uploads and messages fill the memory | both are limited to megabytes | test_sizes_are_limited |
 | errors tell of the inside | no traceback and no source is sent | test_errors_tell_nothing_of_the_inside |
@@ -68,6 +69,12 @@ HOSTILE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def folders_of_a_fresh_server(settings_of_the_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (access.DATA, access.RUNS):
+        monkeypatch.delenv(name)
+
+
 def configured() -> dict[str, Any]:
     return tomllib.loads((ROOT / ".streamlit/config.toml").read_text())
 
@@ -83,6 +90,16 @@ def test_every_line_of_the_threat_model_names_a_test() -> None:
 
 def test_it_listens_on_localhost() -> None:
     assert configured()["server"]["address"] == "localhost"
+
+
+def test_log_in_comes_first(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamlit.user", {"is_logged_in": False})
+    test = ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    assert [element.label for element in test.button] == ["Log in"]
+    assert not test.sidebar.children
+    assert trainings.job is None
+    monkeypatch.setattr("streamlit.user", {"is_logged_in": True})
+    assert ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)).sidebar.children
 
 
 def test_other_sites_are_kept_out() -> None:
@@ -171,7 +188,7 @@ def test_viewers_cannot_change_runs(
     pressed(monkeypatch, "runs", "Delete", "Prepare export")
     assert "Yes, delete it for good" not in [element.label for element in test.button]
     assert not test.get("download_button")
-    assert run_title(read_run(folder)) == folder.name
+    assert run_title(read_run(folder)) != "another name" and not (folder / "title.txt").exists()
     page = ran(app("runs", sure=folder.name, export=folder.name))  # as if it had been asked for before
     assert "Yes, delete it for good" not in [element.label for element in page.button]
     assert not page.get("download_button")
@@ -333,7 +350,7 @@ def test_no_unsafe_html() -> None:
         text = file.read_text()
         assert "unsafe_allow_html" not in text and "components.v1" not in text and "st.iframe" not in text, file
         if "st.html(" in text or ".html(" in text:
-            assert file.name in ("common.py", "presenter.py"), f"{file}: markup goes through common.plate"
+            assert file.name in ("common.py", "legible.py", "presenter.py"), f"{file}: markup goes through common.plate"
     for script in sorted((ROOT / "pages").glob("*.js")):
         text = script.read_text()
         assert not re.search(r"\beval\(|new Function|document\.write|insertAdjacentHTML|outerHTML\s*=", text), script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def figure_table(figure: go.Figure) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trace", "x", "y", "value"])
     for number, trace in enumerate(figure.data, 1):
-        name = trace.name or f"{trace.type} {number}"
+        name = unescape(trace.name or "") or f"{trace.type} {number}"
         if trace.type == "heatmap":
             cells = np.asarray(trace.z)
             across = np.arange(cells.shape[1]) if trace.x is None else np.asarray(trace.x)
