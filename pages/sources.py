@@ -5,7 +5,7 @@ import binascii
 import numpy as np
 import streamlit as st
 
-from pages import common
+from pages import access, common
 from tempotron_core.drawing import FORMATS, DrawingError, normalise, read_picture
 
 TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
@@ -67,7 +67,7 @@ def chosen(view: common.View) -> tuple[np.ndarray | None, int | None, str]:
             image = canvas() if source == DRAW else uploaded()
         except DrawingError as error:
             image = None
-            st.warning(str(error), icon=":material/broken_image:")
+            st.warning(access.plain(error), icon=":material/broken_image:")
     classes = view.dataset.classes
     meant = st.selectbox("It is meant to be", (UNKNOWN, *classes), key="meant")
     words = "Draw a digit, and the network reads it" if source == DRAW else "Upload a picture, and the network reads it"

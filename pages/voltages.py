@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages import common, cursor
+from pages import access, common, cursor
 from tempotron_core import figures
 
 ALL = "all"
@@ -27,7 +27,7 @@ def voltages() -> None:
         model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
         decision, info = view.voltages(model, None if only == ALL else classes.index(only))
     except ValueError as error:
-        headline.warning(str(error), icon=":material/error:")
+        headline.warning(access.plain(error), icon=":material/error:")
         return
     traces, peaks = figures.traces_figure(info, height=480), figures.peaks_plate(info, height=480)
     headline.markdown(common.verdict(info))
