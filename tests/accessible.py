@@ -50,6 +50,22 @@ const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(
 """
 
 
+def ready(page: Page) -> None:
+    """Wait until the script has rested for a moment and every chart is drawn."""
+    page.wait_for_function(
+        """() => {
+            const app = document.querySelector("[data-testid=stApp]");
+            const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
+            const calm = app?.dataset.testScriptState === "notRunning" && document.querySelector(".stMain h1") &&
+                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                charts.every((chart) => chart.querySelector("svg.main-svg"));
+            window.calmSince = calm ? window.calmSince ?? performance.now() : undefined;
+            return calm && performance.now() - window.calmSince > 250;
+        }""",
+        timeout=60_000,
+    )
+
+
 def findings(page: Page) -> list[str]:
     """axe-core's violations of serious or critical impact, a line an element."""
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
@@ -70,8 +86,11 @@ def measured(page: Page, script: str) -> Any:
 def open_all(page: Page) -> None:
     """Open everything that can be opened."""
     while (closed := page.locator(".stMain details:not([open]) > summary")).count():
+        left = closed.count()
         closed.first.click()
-        page.wait_for_timeout(150)
+        page.wait_for_function(
+            "left => document.querySelectorAll('.stMain details:not([open]) > summary').length < left", arg=left
+        )
 
 
 def words_in_pictures(page: Page) -> list[dict[str, Any]]:
