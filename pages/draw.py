@@ -78,7 +78,9 @@ def page() -> None:
         headline.markdown(f"## :{info.colour}[{info.headline}]")
         with seen:
             shown, title = harmed[0].numpy(), "The digit as the network sees it"
-            alt = f"{title}: {words and 'drawn or uploaded' or common.image_name(view)}, {now.told or 'not perturbed'}."
+            alt = (
+                f"{title}: {'drawn or uploaded' if words else common.image_name(view)}, {now.told or 'not perturbed'}."
+            )
             st.markdown(f"**{title}**")
             digit = figures.digit_plate(shown, alt, 200 if words else 260)
             common.plate(digit, "digit", alt, lambda: common.pixel_numbers(shown))

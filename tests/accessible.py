@@ -41,6 +41,13 @@ const contrast = (a, b) => {
   return (high + 0.05) / (low + 0.05);
 };
 const paper = () => rgba(getComputedStyle(document.querySelector(".stApp")).backgroundColor).slice(0, 3);
+const ground = (e, page) => {
+  for (let n = e; n && n.getAttribute("role") !== "img"; n = n.parentElement) {
+    const colour = rgba(getComputedStyle(n).backgroundColor);
+    if (colour[3] > 0.99) return colour.slice(0, 3);
+  }
+  return page;
+};
 const faded = (e, root) => {
   let opacity = 1;
   for (let n = e; n && n !== root; n = n.parentElement) opacity *= Number(getComputedStyle(n).opacity);
@@ -56,7 +63,8 @@ def ready(page: Page) -> None:
         """() => {
             const app = document.querySelector("[data-testid=stApp]");
             const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
-            const calm = app?.dataset.testScriptState === "notRunning" && document.querySelector(".stMain h1") &&
+            const calm = app?.dataset.testScriptState === "notRunning" &&
+                document.querySelector(".stMain :is(h1, h2)") &&
                 !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
             window.calmSince = calm ? window.calmSince ?? performance.now() : undefined;
@@ -106,8 +114,9 @@ def words_in_pictures(page: Page) -> list[dict[str, Any]]:
           if (!seen(e) || !e.textContent.trim()) continue;
           const style = getComputedStyle(e), colour = rgba(e.closest("svg") ? style.fill : style.color);
           const share = colour[3] * faded(e, document.querySelector(".stApp"));
-          const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * page[i]);
-          told.push({ words: e.textContent.trim(), contrast: contrast(mixed, page), size: parseFloat(style.fontSize) });
+          const under = e.closest("svg") ? page : ground(e, page);
+          const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * under[i]);
+          told.push({ words: e.textContent.trim(), contrast: contrast(mixed, under), size: parseFloat(style.fontSize) });
         }
         return told;
         """,

@@ -14,6 +14,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from tempotron_core.figures import style
+
 __all__ = ["lines_plate"]
 
 _GRID = "rgba(127,135,144,0.25)"
@@ -49,7 +51,7 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
         if trace.mode == "markers":
             parts += [_marker(across(x), down(y), trace.marker) for x, y in zip(trace.x, trace.y, strict=True)]
     parts += [
-        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", words.font.color)
+        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", style.letters(words.font.color))
         for words in layout.annotations
     ]
     margin = layout.margin
@@ -58,7 +60,7 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
     return (
         f'<div role="img" aria-label="{escape(alt)}" '
         f'style="position:relative;height:{layout.height}px;font-size:0.9375rem;line-height:1.2">'
-        f'<div style="position:absolute;left:{margin.l}px;top:8px">{_legend(figure)}</div>'
+        f'<div style="position:absolute;left:0;top:8px">{_legend(figure)}</div>'
         f'<div style="{frame}">{"".join(parts)}</div>'
         f'<div style="{title};inset:auto {margin.r}px 4px {margin.l}px">{escape(layout.xaxis.title.text)}</div>'
         f'<div style="{title};inset:{margin.t}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
