@@ -116,7 +116,8 @@ def words_in_pictures(page: Page) -> list[dict[str, Any]]:
           const share = colour[3] * faded(e, document.querySelector(".stApp"));
           const under = e.closest("svg") ? page : ground(e, page);
           const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * under[i]);
-          told.push({ words: e.textContent.trim(), contrast: contrast(mixed, under), size: parseFloat(style.fontSize) });
+          const read = contrast(mixed, under);
+          told.push({ words: e.textContent.trim(), contrast: read, size: parseFloat(style.fontSize) });
         }
         return told;
         """,

@@ -109,6 +109,7 @@ def visits(page: Page, server: Server) -> Iterator[str]:
         opened(page, server, name, query)
         if (name, query) in ACTIONS:
             ACTIONS[name, query](page)
+            ready(page)
         yield f"{name}?{query}"
 
 
