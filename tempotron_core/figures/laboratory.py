@@ -21,15 +21,7 @@ __all__ = [
 ]
 
 _STEP = 0.5
-# Across the whole figure, so that three names stand in one line on a phone.
-_LEGEND = {
-    "orientation": "h",
-    "y": 1.02,
-    "yanchor": "bottom",
-    "x": 0,
-    "xref": "container",
-    "font": {"size": 15},
-}
+_LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +80,7 @@ def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Fi
         },
         showlegend=True,
         legend=_LEGEND,
-        margin={"t": 36},
+        margin={"t": 52},
     )
     t = np.arange(len(info.v))
     colour = style.TRUE if info.right else style.PREDICTED

@@ -60,7 +60,7 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
     return (
         f'<div role="img" aria-label="{escape(alt)}" '
         f'style="position:relative;height:{layout.height}px;font-size:0.9375rem;line-height:1.2">'
-        f'<div style="position:absolute;left:0;top:8px">{_legend(figure)}</div>'
+        f'<div style="position:absolute;left:{margin.l}px;top:8px">{_legend(figure)}</div>'
         f'<div style="{frame}">{"".join(parts)}</div>'
         f'<div style="{title};inset:auto {margin.r}px 4px {margin.l}px">{escape(layout.xaxis.title.text)}</div>'
         f'<div style="{title};inset:{margin.t}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
