@@ -112,9 +112,10 @@ def _legend(figure: go.Figure) -> str:
     if not figure.layout.showlegend:
         return ""
     return "".join(
-        f'<span style="display:inline-block;width:26px;margin-right:8px;vertical-align:middle;border-top:'
+        f'<span style="display:inline-block;white-space:nowrap;margin-right:10px">'
+        f'<span style="display:inline-block;width:22px;margin-right:6px;vertical-align:middle;border-top:'
         f'{trace.line.width}px {"dotted" if trace.line.dash == "dot" else "solid"} {trace.line.color}"></span>'
-        f'<span style="margin-right:18px">{escape(trace.name)}</span>'
+        f"{escape(trace.name)}</span>"
         for trace in figure.data
         if trace.mode == "lines"
     )
