@@ -77,8 +77,11 @@ def page() -> None:
         info = figures.PerturbedInfo(told(clean, view, true), told(decision, view, true), now.told)
         headline.markdown(f"## :{info.colour}[{info.headline}]")
         with seen:
-            shown, alt = harmed[0].numpy(), "The digit as the network sees it"
-            st.markdown(f"**{alt}**")
+            shown, title = harmed[0].numpy(), "The digit as the network sees it"
+            alt = (
+                f"{title}: {'drawn or uploaded' if words else common.image_name(view)}, {now.told or 'not perturbed'}."
+            )
+            st.markdown(f"**{title}**")
             digit = figures.digit_plate(shown, alt, 200 if words else 260)
             common.plate(digit, "digit", alt, lambda: common.pixel_numbers(shown))
         with traces:

@@ -24,6 +24,8 @@ _LOOK = f"""<style>
   color: light-dark(#fff, #14101f); }}
 .stMain:focus-visible, [data-testid=stDataFrame] :focus-visible {{
   outline: 2px solid light-dark(#7048e8, #8f6cf5); outline-offset: -2px; }}
+[data-testid=stButtonGroup] :is([data-selected=true], [aria-checked=true]) p {{ color: light-dark(#5f3dc4, #b9a3ff); }}
+.stCheckbox label {{ min-height: 1.5rem; }}
 .stSlider [data-rac]:has(> [data-testid=stSliderThumbValue])::after {{ content: ""; position: absolute; inset: -7px; }}
 </style>"""
 _mount = st.components.v2.component(

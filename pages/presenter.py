@@ -8,7 +8,7 @@ _LARGE = f"""<style>
 html {{ font-size: {16 * common.PRESENT_SCALE:g}px; }}
 [data-testid=stSidebar], [data-testid=stHeader], .st-key-share {{ display: none; }}
 .stMainBlockContainer {{ max-width: 100%; padding: 1.2rem 3vw 5rem; }}
-.stMain h1 {{ font-size: 1.5rem; padding: 0; }}
+.stMain h1 {{ font-size: 1.5rem; padding: 0 0 0.4rem; }}
 .st-key-presenter {{ position: fixed; right: 1rem; bottom: 0.6rem; z-index: 99; width: auto; opacity: 0.9;
   background: var(--st-background-color, Canvas); border-radius: 10px; padding: 2px 6px; }}
 </style>"""

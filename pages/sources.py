@@ -23,7 +23,7 @@ def canvas() -> np.ndarray | None:
     """What has been drawn, also before the viewer was elsewhere meanwhile; None for nothing yet."""
     from streamlit_drawable_canvas import st_canvas  # only where it is wanted, so that the page opens without it
 
-    st.caption("Draw in the black square.")
+    st.caption("Draw in the black square with a mouse, a pen or a finger; without one, upload a picture.")
     key = f"canvas_{st.session_state.get('canvas', 0)}"
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")

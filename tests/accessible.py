@@ -41,6 +41,13 @@ const contrast = (a, b) => {
   return (high + 0.05) / (low + 0.05);
 };
 const paper = () => rgba(getComputedStyle(document.querySelector(".stApp")).backgroundColor).slice(0, 3);
+const ground = (e, page) => {
+  for (let n = e; n && n.getAttribute("role") !== "img"; n = n.parentElement) {
+    const colour = rgba(getComputedStyle(n).backgroundColor);
+    if (colour[3] > 0.99) return colour.slice(0, 3);
+  }
+  return page;
+};
 const faded = (e, root) => {
   let opacity = 1;
   for (let n = e; n && n !== root; n = n.parentElement) opacity *= Number(getComputedStyle(n).opacity);
@@ -48,6 +55,23 @@ const faded = (e, root) => {
 };
 const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(0, 40) || e.outerHTML.slice(0, 90);
 """
+
+
+def ready(page: Page) -> None:
+    """Wait until the script has rested for a moment and every chart is drawn."""
+    page.wait_for_function(
+        """() => {
+            const app = document.querySelector("[data-testid=stApp]");
+            const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
+            const calm = app?.dataset.testScriptState === "notRunning" &&
+                document.querySelector(".stMain :is(h1, h2)") &&
+                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                charts.every((chart) => chart.querySelector("svg.main-svg"));
+            window.calmSince = calm ? window.calmSince ?? performance.now() : undefined;
+            return calm && performance.now() - window.calmSince > 250;
+        }""",
+        timeout=60_000,
+    )
 
 
 def findings(page: Page) -> list[str]:
@@ -70,8 +94,11 @@ def measured(page: Page, script: str) -> Any:
 def open_all(page: Page) -> None:
     """Open everything that can be opened."""
     while (closed := page.locator(".stMain details:not([open]) > summary")).count():
+        left = closed.count()
         closed.first.click()
-        page.wait_for_timeout(150)
+        page.wait_for_function(
+            "left => document.querySelectorAll('.stMain details:not([open]) > summary').length < left", arg=left
+        )
 
 
 def words_in_pictures(page: Page) -> list[dict[str, Any]]:
@@ -87,8 +114,10 @@ def words_in_pictures(page: Page) -> list[dict[str, Any]]:
           if (!seen(e) || !e.textContent.trim()) continue;
           const style = getComputedStyle(e), colour = rgba(e.closest("svg") ? style.fill : style.color);
           const share = colour[3] * faded(e, document.querySelector(".stApp"));
-          const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * page[i]);
-          told.push({ words: e.textContent.trim(), contrast: contrast(mixed, page), size: parseFloat(style.fontSize) });
+          const under = e.closest("svg") ? page : ground(e, page);
+          const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * under[i]);
+          const read = contrast(mixed, under);
+          told.push({ words: e.textContent.trim(), contrast: read, size: parseFloat(style.fontSize) });
         }
         return told;
         """,

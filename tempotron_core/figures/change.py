@@ -111,7 +111,7 @@ def kernel_figure(info: ChangeInfo, height: int = 300) -> go.Figure:
         xaxis={"title": {"text": "spike time t<sub>i</sub>, ms"}, "range": [0, max(float(info.grid[-1]), 1.0)]},
         yaxis={"title": {"text": unit}, "zeroline": True, "zerolinecolor": style.INK, "rangemode": "tozero"},
         hovermode="closest",
-        margin={"t": 44},
+        margin={"t": 56},
     )
     colour = style.FOR if info.error > 0 else style.AGAINST
     # Without an error, what one of +1 would do.
@@ -140,7 +140,7 @@ def kernel_figure(info: ChangeInfo, height: int = 300) -> go.Figure:
     right = info.t_max > 0.5 * float(info.grid[-1])
     figure.add_annotation(
         **style.text(info.t_max, 1, f"t_max = {info.t_max} ms", yref="paper", yanchor="bottom", font={"size": 16})
-        | {"xanchor": "right" if right else "left", "yshift": 10}
+        | {"xanchor": "right" if right else "left", "yshift": 20}
     )
     return figure.figure()
 

@@ -21,7 +21,7 @@ def enlarged(figure: go.Figure, factor: float) -> go.Figure:
     large = go.Figure(figure).update_layout(layout, overwrite=True)
     for trace in large.data:
         if trace.type == "heatmap":
-            for font in (trace.textfont, trace.colorbar.tickfont):
+            for font in (trace.textfont, trace.colorbar.tickfont, trace.colorbar.title.font):
                 font.size = (font.size or 12) * factor
         elif "textfont" in trace and trace.textfont.size:
             trace.textfont.size *= factor

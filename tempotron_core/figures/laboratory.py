@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _STEP = 0.5
-_LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}}
+_LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Fi
         },
         showlegend=True,
         legend=_LEGEND,
-        margin={"t": 36},
+        margin={"t": 52},
     )
     t = np.arange(len(info.v))
     colour = style.TRUE if info.right else style.PREDICTED
@@ -246,7 +246,7 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
         yaxis={"title": {"text": "problems solved, %"}, "range": [-3, 103]},
         showlegend=True,
         legend=_LEGEND,
-        margin={"t": 84},
+        margin={"t": 100},
     )
     looks = (
         {"line": {"color": style.HISTORY, "width": 4}, "marker": {"size": 11}},
@@ -255,14 +255,14 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     )
     for i, each in enumerate(info.recorded):
         _points(figure, each, {"mode": "lines+markers", **looks[min(i, len(looks) - 1)]})
-    figure.add_vline(x=info.alpha, line={"color": style.CHOSEN, "width": 2.5, "dash": "dash"})
-    # Where the curves leave room: below them on their way down, above them at their end.
-    left, above = info.alpha > 0.3 * furthest, info.alpha > 0.7 * furthest
-    figure.add_annotation(
-        **style.text(
-            info.alpha, 80 if above else 30, f"<b>this problem</b><br>{info.outcome}", style.CHOSEN, align="left"
-        )
-        | {"xanchor": "right" if left else "left", "xshift": -8 if left else 8}
+    # Named in the legend: no place beside it is free of curves at every alpha.
+    figure.add_scatter(
+        x=[info.alpha, info.alpha],
+        y=[-3, 103],
+        mode="lines",
+        name=f"<b>this problem</b>: {info.outcome}",
+        line={"color": style.CHOSEN, "width": 2.5, "dash": "dash"},
+        hoverinfo="skip",
     )
     diamond = {"symbol": "diamond-open", "size": 17, "color": style.CHOSEN, "line": {"width": 3}}
     _points(figure, info.live, {"mode": "markers", "marker": diamond})

@@ -14,6 +14,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from tempotron_core.figures import style
+
 __all__ = ["lines_plate"]
 
 _GRID = "rgba(127,135,144,0.25)"
@@ -49,7 +51,7 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
         if trace.mode == "markers":
             parts += [_marker(across(x), down(y), trace.marker) for x, y in zip(trace.x, trace.y, strict=True)]
     parts += [
-        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", words.font.color)
+        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", style.letters(words.font.color))
         for words in layout.annotations
     ]
     margin = layout.margin
@@ -110,9 +112,10 @@ def _legend(figure: go.Figure) -> str:
     if not figure.layout.showlegend:
         return ""
     return "".join(
-        f'<span style="display:inline-block;width:26px;margin-right:8px;vertical-align:middle;border-top:'
+        f'<span style="display:inline-block;white-space:nowrap;margin-right:10px">'
+        f'<span style="display:inline-block;width:22px;margin-right:6px;vertical-align:middle;border-top:'
         f'{trace.line.width}px {"dotted" if trace.line.dash == "dot" else "solid"} {trace.line.color}"></span>'
-        f'<span style="margin-right:18px">{escape(trace.name)}</span>'
+        f"{escape(trace.name)}</span>"
         for trace in figure.data
         if trace.mode == "lines"
     )

@@ -128,10 +128,12 @@ def replay_figure(info: ReplayInfo, height: int = 240) -> go.Figure:
             hovertemplate="epoch %{x}: reads %{text}, margin %{y:+.3f}<extra></extra>",
         )
     ends_right = bool(info.right[-1])
+    # At the right end, or left of the mark that stands there.
+    late = info.at > 0.6 * last
     figure.add_annotation(
         **style.text(
-            1, 0, "wrong below" if ends_right else "right above", xref="paper", xanchor="right",
-            yanchor="top" if ends_right else "bottom",
+            info.at if late else 1, 0, "wrong below" if ends_right else "right above", xref="x" if late else "paper",
+            xanchor="right", xshift=-8 if late else 0, yanchor="top" if ends_right else "bottom",
         )
     )  # fmt: skip
     return figure.figure()

@@ -179,6 +179,6 @@ def text(x: float, y: float, words: str, colour: str = INK, **more: Any) -> dict
 
 def empty(height: int, words: str) -> go.Figure:
     """A blank figure that says what will be seen there."""
-    blank = base(height, xaxis={"visible": False}, yaxis={"visible": False})
-    blank.add_annotation(**text(0.5, 0.5, words, xref="paper", yref="paper", font={"size": 18, "color": INK}))
+    blank = base(height, xaxis={"visible": False}, yaxis={"visible": False}, margin={"l": 12})
+    blank.add_annotation(**text(0.5, 0.5, words, xref="paper", yref="paper", font={"size": 16, "color": INK}))
     return blank.figure()
