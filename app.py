@@ -4,7 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import common, legible, presenter, share, tour
+from pages import common, legible, pace, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
@@ -50,6 +50,6 @@ tour.offer()
 presenter.stage()
 tour.banner(here)
 legible.mend()
-tour.banner(f"pages/{address or 'overview'}.py")
 page.run()
 share.share(page.title, address)
+pace.heard()
