@@ -85,7 +85,7 @@ class Viewer:
             if state.WhichOneof("value") == "trigger_value":
                 del self._states[key]
 
-    async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 20.0) -> float:
+    async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 60.0) -> float:
         """Give a control a value; the seconds until the run that it asked for has been drawn, and shows until."""
         began = time.monotonic()
         found = await self._awaited(kind, label, timeout)
