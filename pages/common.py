@@ -365,7 +365,12 @@ def describe(status: Status) -> str:
     if status.state == "failed":
         return f"Training failed ({name})"
     if snapshot is None or snapshot.phase == "preparing":
-        return f"Preparing {name}: {snapshot.prepared if snapshot else 0:.0%} encoded"
+        encoded = f"{snapshot.prepared if snapshot else 0:.0%} encoded"
+        return (
+            f"Preparing {name}: {encoded}"
+            if status.state == "running"
+            else f"{status.state.capitalize()}: {name}, {encoded}"
+        )
     accuracy = f", test {snapshot.epochs[-1].test_accuracy:.1%}" if snapshot.epochs else ""
     if status.state == "finished":
         return f"Trained {name}{accuracy}"

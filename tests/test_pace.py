@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from pages import pace
+from pages import common, pace
+from tempotron_core.job import Status
+from tempotron_core.training import Settings
 
 
 @pytest.fixture
@@ -59,3 +61,9 @@ def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytes
     server.join()
     loop.close()
     pace.heard()  # of a server that is ending nobody waits
+
+
+def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
+    stopped = common.describe(Status("stopped", Settings()))
+    assert stopped == "Stopped: cross-entropy on embedded, 0% encoded"
+    assert common.describe(Status("running", Settings())).startswith("Preparing")

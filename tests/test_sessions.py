@@ -19,7 +19,7 @@ from viewer import Viewer
 
 from tempotron_core.runs import load_model, load_snapshot, runs_in
 
-LONG = 90.0
+LONG = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,12 @@ async def until(condition: Callable[[], object], seconds: float = LONG) -> None:
 
 async def idle(viewer: Viewer) -> None:
     """Wait until nothing trains; stop what does."""
-    await until(lambda: viewer.job is not None)
-    while re.match("Preparing|Running|Paused|Stopping", viewer.job or ""):
-        if any(button.proto.label == "Stop" for button in viewer.all("button")):
-            await viewer.move("button", "Stop", True)
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(LONG):
+        while viewer.job is None or re.match("Preparing|Running|Paused|Stopping", viewer.job):
+            assert not viewer.lost
+            if any(button.proto.label == "Stop" for button in viewer.all("button")):
+                await viewer.move("button", "Stop", True)
+            await asyncio.sleep(0.2)
 
 
 async def long_run(viewer: Viewer) -> None:

@@ -91,6 +91,8 @@ class Viewer:
         found = await self._awaited(kind, label, timeout)
         state = WidgetState(id=found.proto.id)
         match kind:
+            case "slider" if isinstance(value, str):
+                state.string_array_value.data.append(value)
             case "slider":
                 state.double_array_value.data.append(value)
             case "number_input":

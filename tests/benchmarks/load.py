@@ -90,7 +90,8 @@ async def act(viewer: Viewer, draw: random.Random, record: Record) -> None:
     if sliders and draw.random() < 0.5:
         slider = draw.choice(sliders).proto
         steps = max(1, round((slider.max - slider.min) / slider.step))
-        value = slider.min + draw.randint(steps // 4, 3 * steps // 4) * slider.step
+        place = slider.min + draw.randint(steps // 4, 3 * steps // 4) * slider.step
+        value = slider.options[int(place)] if slider.options else place
         record.repaints.append((page, await viewer.move("slider", slider.label, value), time.monotonic()))
         return
     sample = draw.randrange(SAMPLES)
