@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -16,7 +17,7 @@ from tempotron_core.training import Settings
 def others(monkeypatch: pytest.MonkeyPatch) -> dict[object, float]:
     seen: dict[object, float] = {}
     monkeypatch.setattr(pace, "_last_runs", lambda: seen)
-    monkeypatch.setattr(pace.st, "session_state", {})
+    monkeypatch.setattr("streamlit.session_state", {})
     return seen
 
 
@@ -45,12 +46,11 @@ def test_a_viewer_counts_once_and_not_for_ever(others: dict[object, float]) -> N
 
 
 def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
-    loop, taken = asyncio.new_event_loop(), []
+    loop = asyncio.new_event_loop()
+    taken: list[str] = []
     runtime = type("Runtime", (), {"_get_async_objs": lambda self: type("Objects", (), {"eventloop": loop})})
-    monkeypatch.setattr(pace.runtime, "exists", lambda: True)
-    monkeypatch.setattr(pace.runtime, "get_instance", runtime)
+    monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
+    monkeypatch.setattr("streamlit.runtime.get_instance", runtime)
     loop.call_soon(time.sleep, 0.1)
     loop.call_soon(taken.append, "said before")
     server = threading.Thread(target=loop.run_forever)

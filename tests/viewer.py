@@ -139,6 +139,13 @@ class Viewer:
         async with asyncio.timeout(timeout), self._news:
             await self._news.wait_for(lambda: self.lost or (self.finished > 0 and self.finished == self.runs))
 
+    async def visit(self, page: str, timeout: float = 60.0) -> None:
+        """Go to another page and wait until it has been drawn."""
+        before = self.runs
+        await self.rerun(page=page)
+        async with asyncio.timeout(timeout), self._news:
+            await self._news.wait_for(lambda: self.lost or before < self._begun.get("", 0) <= self.finished)
+
     def find(self, kind: str, label: str = "") -> Shown | None:
         """The first element of a kind whose label begins so."""
         return next((e for e in self.elements.values() if e.kind == kind and e.proto.label.startswith(label)), None)

@@ -4,9 +4,10 @@
     python tests/benchmarks/load.py --viewers 10 --minutes 30 --soak
 
 A viewer speaks the protocol of the pages over a WebSocket of its own; a repaint runs from the moment a control is moved
-to the end of the run that draws its effect. Threads, open files and memory of the server are read every few seconds;
-slopes are least-squares lines through what follows the first minute. With --soak, viewers also change pages, reload,
-leave, drop their connection and come back, and trainings are started, paused, resumed and stopped.
+to the end of the run that draws its effect. Threads, open files and memory of the server are read every second; slopes
+are least-squares lines through what follows the first minute, or the first five of a soak. With --soak, viewers also
+change pages, reload, leave, drop their connection and come back, and trainings are started, paused, resumed and
+stopped.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from viewer import Viewer
 
 STAY = ("", "encoder", "voltages", "evidence", "training")
 SAMPLES = 2000
-WARM_UP = 60.0
+WARM_UP, WARM_UP_SOAK = 60.0, 300.0
+"""Seconds; in a soak all pages are opened first, and the server keeps the sessions of those who leave for 120 s."""
+
 SAMPLE_SECONDS = 1.0
 
 
@@ -107,13 +110,12 @@ async def act(viewer: Viewer, draw: random.Random, record: Record) -> None:
 async def disturb(viewer: Viewer, draw: random.Random) -> None:
     """Another page; or the connection drops and comes back, as a laptop wakes up."""
     if draw.random() < 0.6:
-        await viewer.rerun(page=draw.choice(list(PAGES.values())))
-        await asyncio.sleep(0.5)
+        await viewer.visit(draw.choice(list(PAGES.values())))
     else:
         await viewer.close()
         await asyncio.sleep(draw.uniform(0, 5))
         await viewer.open()
-    await viewer.settled()
+        await viewer.settled()
 
 
 async def conduct(url: str, record: Record, until: float, soak: bool) -> None:
@@ -163,9 +165,9 @@ def disagreement(jobs: list[set[str]]) -> float:
     return longest * SAMPLE_SECONDS
 
 
-def slope(samples: list[dict[str, float]], name: str) -> float | None:
-    """Growth a minute after the first one; None where there is too little."""
-    late = [sample for sample in samples if sample["seconds"] > WARM_UP]
+def slope(samples: list[dict[str, float]], name: str, warm_up: float) -> float | None:
+    """Growth a minute after the warm-up; None where there is too little."""
+    late = [sample for sample in samples if sample["seconds"] > warm_up]
     if len(late) < 6:
         return None
     minutes = np.array([sample["seconds"] for sample in late]) / 60
@@ -198,7 +200,10 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
         "wrong_selections": record.wrong_selections,
         "seconds_with_one_job": sum(len(names) == 1 for names in record.jobs) * SAMPLE_SECONDS,
         "longest_disagreement_s": disagreement(record.jobs),
-        "slopes_per_minute": {name: slope(record.server, name) for name in ("rss_mb", "threads", "files")},
+        "slopes_per_minute": {
+            name: slope(record.server, name, WARM_UP_SOAK if soak else WARM_UP)
+            for name in ("rss_mb", "threads", "files")
+        },
         "server": record.server,
         "every_repaint": [(round(when - began, 2), page, round(taken, 3)) for page, taken, when in record.repaints],
     }
