@@ -4,7 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import access, common, legible, presenter, share, tour
+from pages import access, common, legible, pace, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
@@ -53,3 +53,4 @@ legible.mend()
 tour.banner(here)
 page.run()
 share.share(page.title, address)
+pace.heard()

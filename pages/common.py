@@ -19,7 +19,7 @@ import streamlit as st
 import torch
 from streamlit.errors import StreamlitPageNotFoundError
 
-from pages import access
+from pages import access, pace
 from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Status, Trainings
@@ -267,7 +267,7 @@ def sidebar() -> None:
         access.remark()
         status = trainings().status
         active = status is not None and status.active
-        st.fragment(_job_line, run_every=TICK_SECONDS if active else None)(active)
+        st.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
 
 
 def _saved_run() -> None:
@@ -349,6 +349,7 @@ def _offer_download(name: str) -> None:
 
 
 def _job_line(was_active: bool) -> None:
+    pace.viewers()  # who only watches is still there
     status = trainings().status
     if status is None:
         return
@@ -364,7 +365,12 @@ def describe(status: Status) -> str:
     if status.state == "failed":
         return f"Training failed ({name})"
     if snapshot is None or snapshot.phase == "preparing":
-        return f"Preparing {name}: {snapshot.prepared if snapshot else 0:.0%} encoded"
+        encoded = f"{snapshot.prepared if snapshot else 0:.0%} encoded"
+        return (
+            f"Preparing {name}: {encoded}"
+            if status.state == "running"
+            else f"{status.state.capitalize()}: {name}, {encoded}"
+        )
     accuracy = f", test {snapshot.epochs[-1].test_accuracy:.1%}" if snapshot.epochs else ""
     if status.state == "finished":
         return f"Trained {name}{accuracy}"

@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from pages import common, robustness, sources
+from pages import common, pace, robustness, sources
 from tempotron_core import figures
 from tempotron_core.model import Decision, decide, decide_times, pixel_times
 from tempotron_core.perturb import Perturbation, image_under, times_under
@@ -99,4 +99,4 @@ def page() -> None:
 
 
 st.title("Draw and perturb")
-st.fragment(page, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

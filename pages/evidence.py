@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages import common
+from pages import common, pace
 from tempotron_core import figures
 from tempotron_core.evidence import Evidence, evidence
 
@@ -76,7 +76,7 @@ def why() -> None:
 
 
 st.title("Evidence")
-st.fragment(why, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+st.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equation"):
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
     st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")

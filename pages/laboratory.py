@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import access, common
+from pages import access, common, pace
 from tempotron_core import figures
 from tempotron_core.capacity import Point, Series, Trials, recorded, tally
 from tempotron_core.laboratory import MOST_MOMENTUM, Course, Problem, trace
@@ -181,10 +181,10 @@ buttons[1].button(
 buttons[2].button("Reset", icon=":material/restart_alt:", width="stretch", on_click=reset, disabled=course is None)
 shunts = buttons[3].toggle("Shunting after the spike", True, key="lab_shunts", bind="query-params")
 if now and course:
-    st.fragment(learning, run_every=TICK if active else None)(course, shunts, active)
+    st.fragment(learning, run_every=pace.tick(TICK, active))(course, shunts, active)
     st.subheader("How much can one tempotron learn?")
     trials = st.session_state.setdefault("lab_trials", Trials(recorded()))
-    st.fragment(capacity, run_every=TICK if trials.active else None)(now, trials, trials.active)
+    st.fragment(capacity, run_every=pace.tick(TICK, trials.active))(now, trials, trials.active)
     shared = recorded()
     st.caption(
         f"Recorded by `python -m tempotron_core.capacity`: N {shared.problem.afferents}, T {shared.problem.T} ms, tau "

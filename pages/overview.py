@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common, cursor
+from pages import common, cursor, pace
 from tempotron_core import figures
 
 
@@ -35,4 +35,4 @@ def path() -> None:
         common.plate(peaks, "peaks", voltages.verdict, lambda: common.decision_numbers(voltages))
 
 
-st.fragment(path, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+st.fragment(path, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages import access, common
+from pages import access, common, pace
 from tempotron_core import data, figures
 from tempotron_core.baselines import FEATURES, linear_accuracy
 from tempotron_core.job import Status
@@ -94,7 +94,7 @@ series = common.trainings().series
 growing = bool(series) and (
     series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
 )
-st.fragment(live, run_every=common.TICK_SECONDS if growing else None)(growing)
+st.fragment(live, run_every=pace.tick(common.TICK_SECONDS, growing))(growing)
 st.subheader("On all of MNIST, as recorded")
 record = recorded()
 tests = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}

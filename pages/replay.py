@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages import access, common, player
+from pages import access, common, pace, player
 from tempotron_core import figures
 from tempotron_core.evidence import evidence
 from tempotron_core.library import run_title, still_written
@@ -164,4 +164,4 @@ def follow(was: tuple[bool, bool]) -> None:
 
 
 now = player.playing(), st.session_state.get("replay_live", False)
-st.fragment(follow, run_every=player.PACE if now[0] else common.FOLLOW_SECONDS if now[1] else None)(now)
+st.fragment(follow, run_every=player.PACE if now[0] else pace.tick(common.FOLLOW_SECONDS, now[1]))(now)

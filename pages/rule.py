@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common, walks
+from pages import common, pace, walks
 from tempotron_core import figures
 from tempotron_core.rule import MOST_STEPS, Lesson, Walk, step, walk
 
@@ -100,7 +100,7 @@ def learning() -> None:
 
 
 st.title("Learning rule")
-st.fragment(learning, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+st.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equations"):
     st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(

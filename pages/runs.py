@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages import access, common
+from pages import access, common, pace
 from tempotron_core import figures
 from tempotron_core.library import (
     MOST_NAME,
@@ -160,4 +160,4 @@ def page(was_live: bool) -> None:
 
 st.title("Runs")
 live = bool(st.session_state.get("runs_live", False))
-st.fragment(page, run_every=common.FOLLOW_SECONDS if live else None)(live)
+st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, live))(live)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages import common
+from pages import common, pace
 from tempotron_core.capacity import recorded
 from tempotron_core.evidence import evidence
 from tempotron_core.figures import VoltageInfo, raster_info
@@ -168,7 +168,7 @@ def banner(here: str) -> None:
     step = STEPS[number]
     with st.container(border=True, key="tour_step"):
         if here == step.page:
-            st.fragment(_told, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)(number, step)
+            st.fragment(_told, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))(number, step)
         else:
             st.markdown(f"The tour waits at step {number + 1}, {step.title}.")
         with st.container(horizontal=True):

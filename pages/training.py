@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages import access, common
+from pages import access, common, pace
 from tempotron_core import figures
 from tempotron_core.job import GIVE_UP_SECONDS, MOVES, Status
 from tempotron_core.limits import misfit
@@ -244,7 +244,7 @@ st.session_state.setdefault("settings_open", not (now and now.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):
     form = settings_form()
 controls(form, now)
-st.fragment(live, run_every=common.TICK_SECONDS if now and now.active else None)(now.state if now else "idle")
+st.fragment(live, run_every=pace.tick(common.TICK_SECONDS, bool(now and now.active)))(now.state if now else "idle")
 with st.expander("What the buttons do"):
     common.plate(figures.states_plate(MOVES, now.state if now else None))
     st.caption(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages import access, common, cursor
+from pages import access, common, cursor, pace
 from tempotron_core import figures
 
 ALL = "all"
@@ -60,7 +60,7 @@ def voltages() -> None:
 
 
 st.title("Voltages")
-st.fragment(voltages, run_every=common.FOLLOW_SECONDS if common.follows_live_run() else None)()
+st.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equations"):
     st.latex(
         r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"

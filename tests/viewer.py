@@ -87,11 +87,12 @@ class Viewer:
 
     async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 60.0) -> float:
         """Give a control a value; the seconds until the run that it asked for has been drawn, and shows until."""
-        found = self.find(kind, label)
-        if found is None:
-            raise LookupError(f"no {kind} {label!r} on page {self.page!r}")
+        began = time.monotonic()
+        found = await self._awaited(kind, label, timeout)
         state = WidgetState(id=found.proto.id)
         match kind:
+            case "slider" if isinstance(value, str):
+                state.string_array_value.data.append(value)
             case "slider":
                 state.double_array_value.data.append(value)
             case "number_input":
@@ -103,7 +104,7 @@ class Viewer:
         self._states[found.proto.id] = state
         if key := getattr(found.proto, "query_param_key", ""):
             self._query[key] = str(value)
-        began, before = time.monotonic(), self.runs
+        before = self.runs
         await self.rerun(found.fragment)
 
         def drawn() -> bool:
@@ -111,14 +112,39 @@ class Viewer:
             latest = max(self._begun.get("", 0), self._begun.get(found.fragment, 0))
             return before < latest <= self.finished and (until is None or self.says(until) is not None)
 
-        async with asyncio.timeout(timeout), self._news:
-            await self._news.wait_for(lambda: self.lost or drawn())
+        try:
+            async with asyncio.timeout(timeout), self._news:
+                await self._news.wait_for(lambda: self.lost or drawn())
+        except TimeoutError:
+            raise TimeoutError(
+                f"no {label!r} {value} after {timeout:.0f} s: asked of {found.fragment or 'the page'} after run "
+                f"{before}, then begun {self._begun}, finished {self.finished} of {self.runs}"
+            ) from None
         return time.monotonic() - began
+
+    async def _awaited(self, kind: str, label: str, timeout: float) -> Shown:
+        """A control; between two runs of a page it may be gone for a moment."""
+        try:
+            async with asyncio.timeout(timeout), self._news:
+                await self._news.wait_for(lambda: self.lost or self.find(kind, label))
+        except TimeoutError:
+            pass
+        found = self.find(kind, label)
+        if found is None:
+            raise LookupError(f"no {kind} {label!r} on page {self.page!r}")
+        return found
 
     async def settled(self, timeout: float = 60.0) -> None:
         """Wait until the first run has been drawn."""
         async with asyncio.timeout(timeout), self._news:
             await self._news.wait_for(lambda: self.lost or (self.finished > 0 and self.finished == self.runs))
+
+    async def visit(self, page: str, timeout: float = 60.0) -> None:
+        """Go to another page and wait until it has been drawn."""
+        before = self.runs
+        await self.rerun(page=page)
+        async with asyncio.timeout(timeout), self._news:
+            await self._news.wait_for(lambda: self.lost or before < self._begun.get("", 0) <= self.finished)
 
     def find(self, kind: str, label: str = "") -> Shown | None:
         """The first element of a kind whose label begins so."""

@@ -197,17 +197,18 @@ def _step(m: int) -> int:
 
 def _told(info: EvidenceInfo) -> list[list[str]]:
     """Every pixel's spikes, one a line."""
-    names = [(info.name, info.weight, info.kernel)]
+    names = [(style.words(info.name), info.weight.tolist(), info.kernel.tolist())]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
-        names.append((info.rival, info.rival_weight, info.rival_kernel))
+        names.append((style.words(info.rival), info.rival_weight.tolist(), info.rival_kernel.tolist()))
+    times = info.times.tolist()
     rows: list[list[str]] = []
     for row in range(_SIDE):
         cells = []
         for pixel in range(row * _SIDE, (row + 1) * _SIDE):
-            spiking = np.flatnonzero(info.times[pixel] >= 0)
+            spiking = [j for j, time in enumerate(times[pixel]) if time >= 0]
             lines = [
-                f"<br>neuron {j + 1} at {info.times[pixel, j]:.0f} ms"
-                + "".join(f" · {style.words(n)}: w {w[pixel, j]:+.3f}, K {k[pixel, j]:.3f}" for n, w, k in names)
+                f"<br>neuron {j + 1} at {times[pixel][j]:.0f} ms"
+                + "".join(f" · {name}: w {w[pixel][j]:+.3f}, K {k[pixel][j]:.3f}" for name, w, k in names)
                 for j in spiking[:_MOST_LINES]
             ]
             more = len(spiking) - len(lines)

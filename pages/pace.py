@@ -1,0 +1,55 @@
+"""How often a page runs by itself: as asked for a few viewers, more seldom the more of them share the server."""
+
+import asyncio
+import contextlib
+import threading
+import time
+
+import streamlit as st
+from streamlit import runtime
+
+FEW = 6
+"""So many viewers are served at full pace."""
+
+WINDOW_SECONDS = 30.0
+"""So long a viewer counts after his last run."""
+
+
+def tick(seconds: float, moves: bool) -> float | None:
+    """Seconds between two runs of a fragment; None where nothing moves, so that an idle page is silent.
+
+    All runs of a server share one interpreter: beyond a few viewers they take turns, so that the runs that nobody asked
+    for stay as many a second as those of the few.
+    """
+    crowd = max(1.0, viewers() / FEW)
+    return seconds * crowd if moves else None
+
+
+def viewers() -> int:
+    """How many sessions have run lately; this one is among them from now on."""
+    seen, now = _last_runs(), time.monotonic()
+    seen[st.session_state.setdefault("_viewer", object())] = now
+    for viewer, when in list(seen.items()):
+        if now - when > WINDOW_SECONDS:
+            seen.pop(viewer, None)
+    return len(seen)
+
+
+def heard() -> None:
+    """Wait until the server has taken up what this run has drawn; the last thing that a run does.
+
+    A fragment that runs by itself makes Streamlit drop what an ended run has said and the server has not yet taken up,
+    which many viewers keep busy: a page would go on showing what was chosen before.
+    """
+    if not runtime.exists():
+        return
+    with contextlib.suppress(AttributeError, RuntimeError):  # another Streamlit, or one that is ending
+        loop, taken = runtime.get_instance()._get_async_objs().eventloop, threading.Event()
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            loop.call_soon_threadsafe(taken.set)
+            taken.wait(1)
+
+
+@st.cache_resource(show_spinner=False)
+def _last_runs() -> dict[object, float]:
+    return {}

@@ -1,0 +1,69 @@
+"""The pace of what runs by itself: that of a few viewers, shared among many."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from pages import common, pace
+from tempotron_core.job import Status
+from tempotron_core.training import Settings
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> dict[object, float]:
+    seen: dict[object, float] = {}
+    monkeypatch.setattr(pace, "_last_runs", lambda: seen)
+    monkeypatch.setattr("streamlit.session_state", {})
+    return seen
+
+
+def test_one_viewer_and_a_few_are_served_at_full_pace(others: dict[object, float]) -> None:
+    assert pace.tick(1.2, True) == 1.2
+    others.update({number: time.monotonic() for number in range(pace.FEW - 1)})
+    assert pace.tick(1.2, True) == 1.2
+
+
+def test_many_viewers_ask_for_no_more_runs_a_second_than_a_few(others: dict[object, float]) -> None:
+    others.update({number: time.monotonic() for number in range(24)})
+    seconds = pace.tick(1.2, True)
+    assert seconds is not None
+    assert 25 / seconds == pytest.approx(pace.FEW / 1.2)
+
+
+def test_an_idle_page_is_silent_however_many_look(others: dict[object, float]) -> None:
+    others.update({number: time.monotonic() for number in range(24)})
+    assert pace.tick(1.2, False) is None
+
+
+def test_a_viewer_counts_once_and_not_for_ever(others: dict[object, float]) -> None:
+    others.update({number: time.monotonic() - 2 * pace.WINDOW_SECONDS for number in range(24)})
+    assert [pace.viewers(), pace.viewers()] == [1, 1]
+    assert len(others) == 1
+
+
+def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.new_event_loop()
+    taken: list[str] = []
+    runtime = type("Runtime", (), {"_get_async_objs": lambda self: type("Objects", (), {"eventloop": loop})})
+    monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
+    monkeypatch.setattr("streamlit.runtime.get_instance", runtime)
+    loop.call_soon(time.sleep, 0.1)
+    loop.call_soon(taken.append, "said before")
+    server = threading.Thread(target=loop.run_forever)
+    server.start()
+    pace.heard()
+    assert taken == ["said before"]
+    loop.call_soon_threadsafe(loop.stop)
+    server.join()
+    loop.close()
+    pace.heard()  # of a server that is ending nobody waits
+
+
+def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
+    stopped = common.describe(Status("stopped", Settings()))
+    assert stopped == "Stopped: cross-entropy on embedded, 0% encoded"
+    assert common.describe(Status("running", Settings())).startswith("Preparing")
