@@ -27,6 +27,7 @@ from browser import PAGES, ROOT, Server, browser, settle
 from playwright.sync_api import Browser, Page, TimeoutError
 
 from tempotron_core import data, figures
+from tempotron_core.evidence import evidence
 from tempotron_core.model import Model, decide, initial_weight, pixel_tuning
 
 WIDTH, HEIGHT = 1280, 800
@@ -60,7 +61,8 @@ def constants():
     sets = json.loads(Path(__file__).with_name("figures.json").read_text())
     return {name: [plotly.io.from_json(text) for text in texts] for name, texts in sets.items()}
 
-drawn = constants()[st.query_params.get("set", "Encoder")]
+sets = constants()
+drawn = sets.get(st.query_params.get("set"), sets["Voltages"])
 st.title("Bare")
 value = st.slider("value", 0, len(drawn) - 1, 0)
 st.plotly_chart(drawn[value], width="stretch", key="chart", config={"displayModeBar": False})
@@ -123,6 +125,10 @@ CONTROLS = (
     Control("Voltages", "threshold", slider("threshold"), press(slider("threshold"))),
     Control("Voltages", "tau", slider("tau, membrane"), press(slider("tau, membrane"))),
     Control("Overview", "next sample", "[data-testid=stNumberInputStepUp]", step),
+    Control("Evidence", "next sample", "[data-testid=stNumberInputStepUp]", step),
+    Control("Draw and perturb", "jitter", slider("Jitter"), press(slider("Jitter"))),
+    Control("Learning rule", "rate", slider("Learning rate"), press(slider("Learning rate"))),
+    Control("Replay", "next sample", "[data-testid=stNumberInputStepUp]", step),
 )
 BARE_CONTROL = press("[data-testid=stSlider] input[type=range]")
 
@@ -133,7 +139,7 @@ def constants() -> dict[str, list[str]]:
     model = Model(initial_weight(16, 10, 0) * 8)
     tuning, grid = pixel_tuning(16), torch.linspace(0, 1, 201).view(1, 1, -1)
     shapes = tuning.response(grid)[0, 0].numpy().astype(np.float32)
-    encoder, potentials = [], []
+    encoder, potentials, parts = [], [], []
     for i in range(10):
         x = torch.tensor([[[0.3 + i / 100]]])
         time_of, response = tuning.encode(x, 100)[0, 0, 0].numpy(), tuning.response(x)[0, 0, 0].numpy()
@@ -144,7 +150,11 @@ def constants() -> dict[str, list[str]]:
         v, v_max, t_max = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
         voltages = figures.VoltageInfo(v, v_max, t_max, 1.0, names, int(digits.labels[i]), None)
         potentials.append(figures.traces_figure(voltages, height=480).to_json())
-    return {"Encoder": encoder, "Voltages": potentials, "Overview": potentials, "Training": potentials}
+        found = evidence(model, decision, 0)
+        arrays = found.weight.numpy(), found.kernel.numpy(), found.times.numpy()
+        mine = figures.EvidenceInfo("0", *arrays, found.v_max, found.t_max, digits.images[i].numpy())
+        parts.append(figures.evidence_figure(mine).to_json())
+    return {"Encoder": encoder, "Voltages": potentials, "Evidence": parts}
 
 
 @contextmanager
@@ -155,6 +165,9 @@ def servers() -> Iterator[tuple[Server, Server, Path]]:
         here.mkdir()
         there.mkdir()
         shutil.copytree(ROOT / ".streamlit", there / ".streamlit")
+        # All but one setting are shared: Streamlit's own collection of garbage after every run is what a bare script has.
+        config = there / ".streamlit" / "config.toml"
+        config.write_text(config.read_text().replace("postScriptGC = false", "postScriptGC = true"))
         (there / "bare.py").write_text(BARE)
         (there / "figures.json").write_text(json.dumps(constants()))
         pair = Server(here), Server(there, there / "bare.py")
