@@ -165,7 +165,7 @@ def servers() -> Iterator[tuple[Server, Server, Path]]:
         here.mkdir()
         there.mkdir()
         shutil.copytree(ROOT / ".streamlit", there / ".streamlit")
-        # All but one setting are shared: Streamlit's own collection of garbage after every run is what a bare script has.
+        # All settings are shared but one: a bare script has Streamlit's own collection of garbage after every run.
         config = there / ".streamlit" / "config.toml"
         config.write_text(config.read_text().replace("postScriptGC = false", "postScriptGC = true"))
         (there / "bare.py").write_text(BARE)
