@@ -57,12 +57,12 @@ def why() -> None:
         st.markdown(f"#### Why {alone.name}?")
         st.markdown(alone.takeaway)
         common.chart(figures.evidence_figure(alone), "evidence", alone.takeaway)
-        common.chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
+        common.sketch(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
         st.markdown(lead.takeaway)
         common.chart(figures.evidence_figure(lead), "lead", lead.takeaway)
-        common.chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
+        common.sketch(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.exactness} {lead.exactness}")
     st.markdown(
         f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "

@@ -76,7 +76,7 @@ def drawn(figure: Any, key: str, alt: str, changing: bool) -> None:
     """The figure; while it changes, its markup, which does not blink."""
     with st.empty():
         if changing:
-            common.plate(figures.lines_plate(figure, alt), key, alt, lambda: figures.figure_table(figure))
+            common.sketch(figure, key, alt)
         else:
             common.chart(figure, key, alt)
 

@@ -84,7 +84,7 @@ def learning() -> None:
         st.markdown(f"#### {one.takeaway}")
         common.chart(figures.change_figure(one), "change", one.takeaway)
         st.markdown(f"#### {info.progress}")
-        common.chart(figures.path_figure(info), "path", info.progress)
+        common.sketch(figures.path_figure(info), "path", info.progress)
     st.markdown(
         f":blue[**Blue: {classes[lesson.target]}, what it should be**]"
         + ("" if info.predicted == lesson.target else f", :orange[**orange: {classes[info.predicted]}, predicted**]")

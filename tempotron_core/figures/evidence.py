@@ -157,7 +157,8 @@ def pixel_map(
 def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
     """What every tuning neuron adds, from the one for the darkest values to the one for the brightest."""
     sums = info.by_neuron
-    m = len(sums)
+    m, low, high = len(sums), min(0.0, float(sums.min())), max(0.0, float(sums.max()))
+    spare = 0.05 * (high - low) or 1.0
     figure = style.base(
         height,
         xaxis={
@@ -166,7 +167,12 @@ def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
             "tick0": 1,
             "dtick": _step(m),
         },
-        yaxis={"title": {"text": "added"}, "zeroline": True, "zerolinecolor": style.INK},
+        yaxis={
+            "title": {"text": "added"},
+            "range": [low - spare, high + spare],
+            "zeroline": True,
+            "zerolinecolor": style.INK,
+        },
     )
     figure.add_bar(
         x=np.arange(1, m + 1),

@@ -1,7 +1,7 @@
-"""A line chart as plain markup, to stand in for the chart itself while it changes.
+"""A chart of lines or bars as plain markup.
 
-The browser takes a chart down and builds it up again for every new state, which shows as a blink; markup it only
-redraws.
+The browser takes a chart down and builds it up again for every new state, which shows as a blink while it learns, and
+takes a while where several stand on a page; markup it only redraws.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -24,7 +24,7 @@ _MOST_TICKS = 6
 
 
 def lines_plate(figure: go.Figure, alt: str) -> str:
-    """The lines, markers, level lines and labels of a figure whose axes have ranges, where the chart has them."""
+    """The lines, markers, bars, level lines and labels of a figure whose axes have ranges, where the chart has them."""
     layout = figure.layout
     if layout.xaxis.visible is False:
         words = escape(layout.annotations[0].text)
@@ -44,16 +44,22 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
             f'<div style="position:absolute;inset:{down(tick):.2%} 0 auto;border-top:1px solid {_GRID}"></div>'
         )
         parts.append(_label(-0.0, down(tick), f"{tick:,g}", "translate(calc(-100% - 8px),-50%)"))
-    parts += [_label(across(tick), 1, f"{tick:,g}", "translate(-50%,8px)") for tick in _ticks(left, right)]
-    parts += [_level(down(line.y0), f"{line.line.width}px dashed {line.line.color}") for line in layout.shapes]
-    parts.append(_picture([_line(trace, across, down) for trace in figure.data if trace.mode == "lines"]))
+    along = _ticks(left, right, layout.xaxis.dtick)
+    parts += [_label(across(tick), 1, f"{tick:,g}", "translate(-50%,8px)") for tick in along]
     for trace in figure.data:
-        if trace.mode == "markers":
-            parts += [_marker(across(x), down(y), trace.marker) for x, y in zip(trace.x, trace.y, strict=True)]
-    parts += [
-        _label(0, down(words.y), escape(words.text), "translate(4px,-100%)", style.letters(words.font.color))
-        for words in layout.annotations
-    ]
+        if trace.type == "bar":
+            parts += _bars(trace, across, down)
+    parts += [_level(down(line.y0), f"{line.line.width}px dashed {line.line.color}") for line in layout.shapes]
+    parts.append(_picture([_line(trace, across, down) for trace in figure.data if "lines" in _mode(trace)]))
+    for trace in figure.data:
+        if "markers" in _mode(trace):
+            parts += [
+                _marker(across(x), down(y), trace.marker, trace.line.color)
+                for x, y in zip(trace.x, trace.y, strict=True)
+            ]
+    for words in layout.annotations:
+        left_edge = words.x if words.xref == "paper" else across(words.x)
+        parts.append(_named(words, left_edge, down(words.y)))
     margin = layout.margin
     frame = f"position:absolute;inset:{margin.t}px {margin.r}px {margin.b}px {margin.l}px"
     title = "position:absolute;font-size:1.0625rem;text-align:center"
@@ -68,12 +74,37 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
     )
 
 
+def _mode(trace: Any) -> str:
+    return str(trace.mode) if trace.type == "scatter" else ""
+
+
+def _bars(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> list[str]:
+    """Four fifths of a unit wide, from 0; the number at the pointer."""
+    colours = trace.marker.color
+    width = 0.8 * (across(1) - across(0))
+    return [
+        f'<div title="{x:g}: {y:+.4g}" style="position:absolute;left:{across(x) - width / 2:.2%};width:{width:.2%};'
+        f'top:{down(max(y, 0)):.2%};height:{down(min(y, 0)) - down(max(y, 0)):.2%};background:{colour}"></div>'
+        for x, y, colour in zip(trace.x, trace.y, colours, strict=True)
+    ] + [_level(down(0), f"1.5px solid {style.INK}")]
+
+
+def _named(words: Any, x: float, y: float) -> str:
+    """A label of the figure, bold where it is there."""
+    to_left = {"center": "-50%", "right": "-100%"}.get(words.xanchor or "center", "0%")
+    to_top = {"bottom": "-100%", "top": "0%"}.get(words.yanchor or "middle", "-50%")
+    told = words.text.removeprefix("<b>").removesuffix("</b>")
+    text = escape(unescape(told))
+    shift = f"translate(calc({to_left} + {words.xshift or 4:g}px),{to_top})"
+    return _label(x, y, text if told == words.text else f"<b>{text}</b>", shift, style.letters(words.font.color))
+
+
 def _line(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> str:
     points = " ".join(f"{1000 * across(x):.1f},{1000 * down(y):.1f}" for x, y in zip(trace.x, trace.y, strict=True))
     return (
         f'<polyline points="{points}" fill="none" stroke="{trace.line.color}" '
         f'stroke-width="{trace.line.width or 2}" stroke-dasharray="{_DASH.get(trace.line.dash or "", "none")}" '
-        f'vector-effect="non-scaling-stroke"/>'
+        f'vector-effect="non-scaling-stroke" opacity="{1 if trace.opacity is None else trace.opacity}"/>'
     )
 
 
@@ -96,15 +127,16 @@ def _label(x: float, y: float, words: str, move: str, colour: str = "currentColo
     return f'<span style="{place}">{words}</span>'
 
 
-def _marker(x: float, y: float, look: Any) -> str:
+def _marker(x: float, y: float, look: Any, line_colour: str | None = None) -> str:
     size, shape = look.size, "border-radius:50%"
     if look.symbol == "diamond":
         size, shape = 0.72 * size, "rotate:45deg"
-    fill = "transparent" if look.symbol == "circle-open" else look.color
+    colour = look.color or line_colour
+    fill = "transparent" if look.symbol == "circle-open" else colour
     place = f"position:absolute;left:{x:.2%};top:{y:.2%};transform-origin:center;margin:{-size / 2:.1f}px"
     return (
         f'<div style="{place};width:{size:.1f}px;height:{size:.1f}px;box-sizing:border-box;{shape};background:{fill};'
-        f'border:2.5px solid {look.color}"></div>'
+        f'border:2.5px solid {colour}"></div>'
     )
 
 
@@ -121,9 +153,10 @@ def _legend(figure: go.Figure) -> str:
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers within a range, a few of them."""
-    rough = (high - low) / _MOST_TICKS
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
+def _ticks(low: float, high: float, step: float | None = None) -> list[float]:
+    """Round numbers within a range, a few of them, or multiples of a step."""
+    if not step:
+        rough = (high - low) / _MOST_TICKS
+        power = 10 ** math.floor(math.log10(rough))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
     return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

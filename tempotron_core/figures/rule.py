@@ -226,10 +226,12 @@ def _name(info: StepInfo, i: int, x: float, y: float, above: bool = False) -> di
 def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
     """The peaks over the steps, the last of which is this one."""
     path = info.path
+    low, high = min(float(path.min()), info.v_threshold), max(float(path.max()), info.v_threshold)
+    spare = 0.06 * (high - low) or 1.0
     figure = style.base(
         height,
-        xaxis={"title": {"text": "steps"}, "range": [0, len(path) - 1], "dtick": max(1, len(path) // 6)},
-        yaxis={"title": {"text": "peak v_max"}},
+        xaxis={"title": {"text": "steps"}, "range": [0, max(len(path) - 1, 1)], "dtick": max(1, len(path) // 6)},
+        yaxis={"title": {"text": "peak v_max"}, "range": [low - spare, high + spare]},
         hovermode="closest",
         margin={"r": 44},
     )
