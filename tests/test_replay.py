@@ -37,12 +37,6 @@ def run_of(folder: Path, epochs: int = 4, dataset: Dataset = FEW, **changes: obj
     return log.path
 
 
-@pytest.fixture(autouse=True)
-def runs_of_all_tests(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The server's runs may lie wherever these tests make theirs."""
-    monkeypatch.setenv("TEMPOTRON_RUNS", str(tmp_path_factory.getbasetemp()))
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_of(tmp_path_factory.mktemp("runs"))
