@@ -38,6 +38,7 @@ page = st.navigation(
     },
     expanded=True,
 )
+access.entrance()
 access.gate()
 address = page.url_path
 common.spare_collections(len(sys.modules))

@@ -465,6 +465,12 @@ def pixel_numbers(image: np.ndarray) -> str:
     return figures.columns_table({"pixel": range(len(values)), "value": values})
 
 
+def title(text: str) -> None:
+    """Begin a page."""
+    access.by_the_entrance()
+    st.title(text)
+
+
 def link(page: str, label: str, icon: str) -> None:
     """A way to another page; its label alone where this page runs by itself."""
     try:

@@ -93,7 +93,7 @@ def encoder(chosen: str) -> None:
             one_pixel(view, m, beta, T)
 
 
-st.title("Encoder")
+common.title("Encoder")
 chosen = st.segmented_control(
     "View",
     (ONE_PIXEL, KEPT),

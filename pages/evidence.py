@@ -75,7 +75,7 @@ def why() -> None:
         )
 
 
-st.title("Evidence")
+common.title("Evidence")
 st.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equation"):
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")

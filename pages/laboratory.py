@@ -161,7 +161,7 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
         st.rerun()
 
 
-st.title("Laboratory")
+common.title("Laboratory")
 st.markdown(
     "One tempotron, N afferents that each spike once at a random time, and alpha · N such patterns with random labels: "
     "it should fire for every target and for no null pattern."

@@ -77,7 +77,7 @@ def live(was_active: bool) -> None:
         st.rerun()
 
 
-st.title("The published curve")
+common.title("The published curve")
 st.markdown(
     "A test accuracy that falls while the network trains was published for this recipe, and read as over-fitting. "
     "Here are the same network and data with gradients never cleared, cleared, a recipe that generalises, and "

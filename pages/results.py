@@ -94,5 +94,5 @@ def page() -> None:
     )
 
 
-st.title("Results")
+common.title("Results")
 st.fragment(page)()

@@ -238,7 +238,7 @@ def live(seen: str) -> None:
         st.caption(f"TensorBoard log: {log}. Look with tensorboard --logdir {folder}")
 
 
-st.title("Training")
+common.title("Training")
 now = common.trainings().status
 st.session_state.setdefault("settings_open", not (now and now.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):

@@ -59,7 +59,7 @@ def voltages() -> None:
     common.note(view.note)
 
 
-st.title("Voltages")
+common.title("Voltages")
 st.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equations"):
     st.latex(
