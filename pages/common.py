@@ -267,7 +267,7 @@ def sidebar() -> None:
         access.remark()
         status = trainings().status
         active = status is not None and status.active
-        st.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
+        pace.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
 
 
 def _saved_run() -> None:

@@ -99,4 +99,4 @@ def page() -> None:
 
 
 common.title("Draw and perturb")
-st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+pace.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

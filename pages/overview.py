@@ -36,4 +36,4 @@ def path() -> None:
 
 
 access.by_the_entrance()
-st.fragment(path, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+pace.fragment(path, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

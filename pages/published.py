@@ -94,7 +94,7 @@ series = common.trainings().series
 growing = bool(series) and (
     series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
 )
-st.fragment(live, run_every=pace.tick(common.TICK_SECONDS, growing))(growing)
+pace.fragment(live, run_every=pace.tick(common.TICK_SECONDS, growing))(growing)
 st.subheader("On all of MNIST, as recorded")
 record = recorded()
 tests = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}

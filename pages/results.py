@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common
+from pages import common, pace
 from tempotron_core import figures
 from tempotron_core.data import Dataset
 from tempotron_core.model import Model
@@ -95,4 +95,4 @@ def page() -> None:
 
 
 common.title("Results")
-st.fragment(page)()
+pace.fragment(page)()

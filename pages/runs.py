@@ -160,4 +160,4 @@ def page(was_live: bool) -> None:
 
 common.title("Runs")
 live = bool(st.session_state.get("runs_live", False))
-st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, live))(live)
+pace.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, live))(live)

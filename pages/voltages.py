@@ -60,7 +60,7 @@ def voltages() -> None:
 
 
 common.title("Voltages")
-st.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+pace.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equations"):
     st.latex(
         r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"

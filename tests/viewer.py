@@ -89,7 +89,7 @@ class Viewer:
                 del self._states[key]
 
     async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 60.0) -> float:
-        """Give a control a value; the seconds until the run that it asked for has been drawn and shows until, or a refusal."""
+        """Give a control a value; the seconds until the run it asked for is drawn and shows until, or refuses."""
         began = time.monotonic()
         found = await self._awaited(kind, label, timeout)
         state = WidgetState(id=found.proto.id)
@@ -113,7 +113,7 @@ class Viewer:
         def drawn() -> bool:
             # The end of a run may go unsaid where the next one has begun; a later end then stands for it.
             latest = max(self._begun.get("", 0), self._begun.get(found.fragment, 0))
-            return before < latest <= self.finished and (until is None or self.says(until) or self.refuses())
+            return before < latest <= self.finished and (until is None or bool(self.says(until)) or self.refuses())
 
         try:
             async with asyncio.timeout(timeout), self._news:
