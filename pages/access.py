@@ -49,7 +49,8 @@ def by_the_entrance() -> None:
     navigation once. On a new server a link that leads straight to a page would so miss the log-in, the sidebar and the
     link's choices, for as many viewers as come in the same instant.
     """
-    if exists() and isinstance(get_instance(), Runtime) and "_entered" not in st.session_state:
+    # A page tested by itself has a stand-in for the runtime, and no entrance.
+    if exists() and type(get_instance()) is Runtime and "_entered" not in st.session_state:
         PagesManager.uses_pages_directory = False
         st.rerun()
 
