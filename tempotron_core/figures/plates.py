@@ -37,7 +37,7 @@ _DIVERGING = tuple(colour for _, colour in style.DIVERGING)
 def digit_plate(image: np.ndarray, alt: str, height: int = 230, chosen: int | None = None) -> str:
     """An image, uint8 [28, 28], white on black; chosen: a pixel, row by row, that is framed."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
-    frame = f"position:relative;height:{height}px;max-width:100%;aspect-ratio:1;margin:auto"
+    frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
     look = "width:100%;height:100%;image-rendering:pixelated;display:block"
     mark = "" if chosen is None else _frame(*divmod(chosen, _SIDE))
     return (
