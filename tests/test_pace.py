@@ -67,3 +67,19 @@ def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
     stopped = common.describe(Status("stopped", Settings()))
     assert stopped == "Stopped: cross-entropy on embedded, 0% encoded"
     assert common.describe(Status("running", Settings())).startswith("Preparing")
+
+
+def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_once(
+    monkeypatch: pytest.MonkeyPatch, others: dict[object, float]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("streamlit.fragment", lambda draw, run_every: draw)
+    monkeypatch.setattr(pace, "heard", lambda: told.append("heard"))
+    part = pace.fragment(told.append, 1.2)
+    pace.begin()
+    part("drawn")
+    part("drawn")
+    pace.end()
+    assert told == ["drawn", "drawn", "heard"]
+    part("drawn again")
+    assert told[3:] == ["drawn again", "heard"]
