@@ -24,8 +24,10 @@ from dataclasses import dataclass, field, replace
 from tempotron_core import data
 from tempotron_core.limits import misfit
 from tempotron_core.model import Model
-from tempotron_core.runs import logged
-from tempotron_core.training import Settings, Snapshot, TrainingError, out_of_memory, run
+from tempotron_core.runlog import logged
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.training import out_of_memory, run
 
 __all__ = ["ACTIVE", "ENDS", "MOVES", "Job", "JobError", "Status", "Trainings"]
 
@@ -56,8 +58,8 @@ class JobError(Exception):
 class Status:
     """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
 
-    note: what went wrong and was mended, as one sentence. since: when the state or the snapshot last changed, on the
-    monotonic clock.
+    note: what went wrong and was mended, as one sentence. failed_step: the step after which loss or weights were no
+    longer finite, None where they were. since: when the state or the snapshot last changed, on the monotonic clock.
     """
 
     state: str
@@ -66,6 +68,7 @@ class Status:
     log: str | None = None
     error: str | None = None
     note: str | None = None
+    failed_step: int | None = None
     since: float = field(default_factory=time.monotonic, compare=False)
 
     @property
@@ -134,13 +137,14 @@ class Job:
             self._thread.join(left)
         return True
 
-    def _move(self, event: str, error: str | None = None) -> bool:
+    def _move(self, event: str, error: str | None = None, failed_step: int | None = None) -> bool:
         """Whether the event has changed the state."""
         with self._condition:
             state = MOVES[event].get(self._status.state)
             if state is None:
                 return False
-            self._status = replace(self._status, state=state, error=error, since=time.monotonic())
+            changes = {"state": state, "error": error, "failed_step": failed_step, "since": time.monotonic()}
+            self._status = replace(self._status, **changes)  # type: ignore[arg-type]
             self._condition.notify_all()
             return True
 
@@ -167,7 +171,7 @@ class Job:
             return self._status.state == "running"
 
     def _work(self) -> None:
-        event, error = "worker ended", None
+        event, error, failed_step = "worker ended", None, None
         try:
             with logged(self._status.settings) as log:
                 self._publish(log=str(log.path))
@@ -182,7 +186,7 @@ class Job:
                     if finished or not self._may_go_on():
                         break
         except (data.DataError, TrainingError) as problem:
-            event, error = "error", str(problem)
+            event, error, failed_step = "error", str(problem), getattr(problem, "failed_step", None)
         except BaseException as problem:  # whatever it is, the page must learn of it
             reason = " ".join(str(problem).split())[:200] or "no message"
             event = "error"
@@ -190,7 +194,7 @@ class Job:
                 f"The training ended by a {type(problem).__name__} ({reason}); its results so far are kept; "
                 "start it again or choose smaller settings."
             )
-        self._move(event, error=error)
+        self._move(event, error, failed_step)
 
 
 class Trainings:

@@ -20,7 +20,8 @@ from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Job, Trainings
 from tempotron_core.model import Model, decide, pixel_tuning
 from tempotron_core.results import assess
-from tempotron_core.training import Settings, Snapshot, untrained
+from tempotron_core.settings import Settings, untrained
+from tempotron_core.snapshots import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
