@@ -137,14 +137,13 @@ class Job:
             self._thread.join(left)
         return True
 
-    def _move(self, event: str, error: str | None = None, failed_step: int | None = None) -> bool:
+    def _move(self, event: str, error: str | None = None) -> bool:
         """Whether the event has changed the state."""
         with self._condition:
             state = MOVES[event].get(self._status.state)
             if state is None:
                 return False
-            changes = {"state": state, "error": error, "failed_step": failed_step, "since": time.monotonic()}
-            self._status = replace(self._status, **changes)  # type: ignore[arg-type]
+            self._status = replace(self._status, state=state, error=error, since=time.monotonic())
             self._condition.notify_all()
             return True
 
@@ -171,7 +170,7 @@ class Job:
             return self._status.state == "running"
 
     def _work(self) -> None:
-        event, error, failed_step = "worker ended", None, None
+        event, error = "worker ended", None
         try:
             with logged(self._status.settings) as log:
                 self._publish(log=str(log.path))
@@ -186,7 +185,8 @@ class Job:
                     if finished or not self._may_go_on():
                         break
         except (data.DataError, TrainingError) as problem:
-            event, error, failed_step = "error", str(problem), getattr(problem, "failed_step", None)
+            event, error = "error", str(problem)
+            self._publish(failed_step=getattr(problem, "failed_step", None))
         except BaseException as problem:  # whatever it is, the page must learn of it
             reason = " ".join(str(problem).split())[:200] or "no message"
             event = "error"
@@ -194,7 +194,7 @@ class Job:
                 f"The training ended by a {type(problem).__name__} ({reason}); its results so far are kept; "
                 "start it again or choose smaller settings."
             )
-        self._move(event, error, failed_step)
+        self._move(event, error=error)
 
 
 class Trainings:

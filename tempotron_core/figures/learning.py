@@ -53,16 +53,23 @@ class CurvesInfo:
         return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
 
 
-def thinned(count: int) -> np.ndarray:
-    """Positions of at most _MOST_POINTS of count points, first and last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int)) if count else np.arange(0)
+def thinned(values: np.ndarray) -> np.ndarray:
+    """Positions of at most _MOST_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
+    n = len(values)
+    if n <= _MOST_POINTS:
+        return np.arange(n)
+    stretch = -(-n // (_MOST_POINTS // 2 - 1))
+    starts = np.arange(0, n, stretch)
+    rows = np.pad(values, (0, len(starts) * stretch - n), mode="edge").reshape(len(starts), stretch)
+    extremes = (starts + rows.argmin(axis=1), starts + rows.argmax(axis=1))
+    return np.unique(np.concatenate([[0], *extremes, [n - 1]]).clip(max=n - 1))
 
 
 def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Training and test accuracy against epochs."""
     if not len(info.loss):
         return style.empty(height, "Accuracy will appear here")
-    keep = thinned(len(info.train))
+    keep, tests = thinned(info.train), thinned(info.test)
     figure = _by_epoch(info, height, "accuracy, %")
     figure.add_scatter(
         x=info.epochs[keep],
@@ -73,8 +80,8 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         hovertemplate="training %{y:.1f} %<extra></extra>",
     )
     figure.add_scatter(
-        x=info.test_epochs,
-        y=100 * info.test,
+        x=info.test_epochs[tests],
+        y=100 * info.test[tests],
         mode="lines+markers",
         name="test",
         line={"color": style.HISTORY, "width": 4},
@@ -94,7 +101,7 @@ def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Loss against epochs."""
     if not len(info.loss):
         return style.empty(height, "The loss will appear here")
-    keep = thinned(len(info.loss))
+    keep = thinned(info.loss)
     figure = _by_epoch(info, height, "loss")
     figure.add_scatter(
         x=info.epochs[keep],
