@@ -107,10 +107,10 @@ class Points(History[Point]):
     _width = len(fields(Point))
 
     @classmethod
-    def of(cls, *columns: Sequence[float]) -> Points:
-        """Points of these columns, in the order of a point's quantities."""
+    def of(cls, *columns: np.ndarray) -> Points:
+        """Points of these columns [n], in the order of a point's quantities."""
         points = cls()
-        points._shared.extend(chain.from_iterable(zip(*columns, strict=True)))
+        points._shared.frombytes(np.column_stack(columns).astype(np.float64).tobytes())
         points._length = len(columns[0])
         return points
 

@@ -178,7 +178,8 @@ class Job:
                     if self._given_up:
                         break
                     log.write(snapshot)
-                    self._publish(snapshot=snapshot, note=log.note)
+                    # What only the folder needs would be kept for as long as the job is.
+                    self._publish(snapshot=replace(snapshot, state=None), note=log.note)
                     finished = snapshot.phase == "finished"
                     if finished:
                         event = "last epoch over"

@@ -14,6 +14,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from tempotron_core.checks import in_short
 from tempotron_core.folders import RunError, read_text, replace_file
 from tempotron_core.history import EpochResult, Point, Points
@@ -66,39 +68,57 @@ def _lines(rows: Iterable[Sequence[object]]) -> bytes:
 
 def read_points(folder: Path) -> Points:
     """What points.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
-    columns = _read(folder, "points.csv", Point)
-    return Points.of(*(columns[field.name] for field in fields(Point))) if columns else Points()
+    names, rows = _whole_lines(folder, "points.csv", Point)
+    if not rows.strip():
+        return Points()
+    try:
+        numbers = np.loadtxt(io.StringIO(rows), delimiter=",", comments=None, ndmin=2)
+        columns = dict(zip(names, numbers.T, strict=True))
+        if (columns["step"] % 1 != 0).any():
+            raise ValueError("a step that is no whole number")
+        _check_shares(np.array([column for name, column in columns.items() if name.endswith("accuracy")]))
+        return Points.of(*(columns[field.name] for field in fields(Point)))
+    except ValueError as error:
+        raise _damaged(folder, "points.csv", Point, error) from error
 
 
 def read_epochs(folder: Path) -> tuple[EpochResult, ...]:
     """What epochs.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
-    columns = _read(folder, "epochs.csv", EpochResult)
-    rows = zip(*columns.values(), strict=True)
-    return tuple(EpochResult(**dict(zip(columns, row, strict=True))) for row in rows)
-
-
-def _read(folder: Path, name: str, kind: type[Row]) -> dict[str, list[Any]]:
-    """The columns of a table by name; none where it has no row."""
-    if not (folder / name).exists():
-        return {}
-    text = read_text(folder, name)
-    known = {field.name: field for field in fields(kind)}
-    needed = {name for name, field in known.items() if field.default is MISSING}
+    names, rows = _whole_lines(folder, "epochs.csv", EpochResult)
+    convert = {field.name: _CONVERT[str(field.type)] for field in fields(EpochResult)}
     try:
-        names, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]), strict=True)
-        if not needed <= set(names) <= set(known):
-            raise ValueError(f"columns {', '.join(names)}")
-        cells = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
-        columns = {name: list(map(_CONVERT[str(known[name].type)], column)) for name, column in cells.items()}
-        shares = [share for name, column in columns.items() if name.endswith("accuracy") for share in column]
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("an accuracy outside 0 to 1")
-        return columns
+        cells = [zip(names, row, strict=True) for row in csv.reader(io.StringIO(rows), strict=True)]
+        found = tuple(EpochResult(**{name: convert[name](cell) for name, cell in row}) for row in cells)
+        shares = [name for name in names if name.endswith("accuracy")]
+        _check_shares(np.array([[getattr(result, name) for name in shares] for result in found]))
+        return found
     except (ValueError, csv.Error) as error:
-        raise RunError(
-            f"{name} of {folder.name!r}: expected columns {', '.join(known)} of numbers, got {in_short(error)}; "
-            "restore or delete it."
-        ) from error
+        raise _damaged(folder, "epochs.csv", EpochResult, error) from error
+
+
+def _whole_lines(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str]:
+    """The names of a table's columns, and its lines without one that was torn."""
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    if not (folder / name).exists():
+        return list(known), ""
+    text = read_text(folder, name)
+    header, _, rows = text[: text.rfind("\n") + 1].partition("\n")
+    names = header.rstrip("\r").split(",")
+    if not {name for name, needed in known.items() if needed} <= set(names) <= set(known):
+        raise _damaged(folder, name, kind, ValueError(header))
+    return names, rows
+
+
+def _check_shares(values: np.ndarray) -> None:
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("an accuracy outside 0 to 1")
+
+
+def _damaged(folder: Path, name: str, kind: type[Row], error: Exception) -> RunError:
+    columns = ", ".join(field.name for field in fields(kind))
+    return RunError(
+        f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {in_short(error)}; restore or delete it."
+    )
 
 
 _CONVERT: dict[str, Callable[[str], Any]] = {

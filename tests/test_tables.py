@@ -26,6 +26,10 @@ def test_rows_are_read_back_exactly_however_they_came(tmp_path: Path) -> None:
         epochs.update(EPOCHS[:length])
         assert read_points(tmp_path) == POINTS[:length]
         assert read_epochs(tmp_path) == tuple(EPOCHS[:length])
+    text = (tmp_path / "points.csv").read_bytes()
+    (tmp_path / "points.csv").write_bytes(text.replace(b"\n", b"\r\n"))  # through somebody's editor
+    assert read_points(tmp_path) == POINTS
+    (tmp_path / "points.csv").write_bytes(text)
     (tmp_path / "whole").mkdir()
     Table(tmp_path / "whole" / "points.csv", Point).update(POINTS)
     assert (tmp_path / "whole" / "points.csv").read_bytes() == (tmp_path / "points.csv").read_bytes()
@@ -48,12 +52,12 @@ def test_a_table_cut_off_anywhere_opens_without_the_torn_line(tmp_path: Path, na
     Table(tmp_path / "points.csv", Point).update(POINTS)
     Table(tmp_path / "epochs.csv", EpochResult).update(EPOCHS)
     whole = (tmp_path / name).read_bytes()
-    rows = {"points.csv": POINTS, "epochs.csv": EPOCHS}[name]
+    rows: list[Point] | list[EpochResult] = POINTS if name == "points.csv" else EPOCHS
     for length in range(whole.index(b"\n") + 1, len(whole) + 1):
         (tmp_path / name).write_bytes(whole[:length])
         lines = whole[:length].count(b"\n") - 1
         read = read_points(tmp_path) if name == "points.csv" else read_epochs(tmp_path)
-        assert tuple(read) == tuple(rows[:lines])  # type: ignore[arg-type]
+        assert tuple(read) == tuple(rows[:lines])
     (tmp_path / name).write_bytes(whole[:7])
     with pytest.raises(RunError, match="expected columns"):
         _ = read_points(tmp_path), read_epochs(tmp_path)
