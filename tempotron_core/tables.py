@@ -36,9 +36,10 @@ class Table(Generic[Row]):
     def update(self, rows: Sequence[Row]) -> None:
         """Bring the file up to these rows, the first of which are those it was given before. Raises OSError.
 
-        The first time, and where somebody has cut or deleted it, it is written whole.
+        The first time, and where somebody has cut, deleted or replaced it, it is written whole.
         """
-        size = self._path.stat().st_size if self._path.is_file() else 0
+        plain = self._path.is_file() and not self._path.is_symlink()
+        size = self._path.stat().st_size if plain else 0
         if self._bytes == 0 or size < self._bytes:
             content = _lines(([field.name for field in fields(self._kind)],)) + self._written(rows)
             replace_file(self._path, content)
@@ -117,7 +118,8 @@ def _check_shares(values: np.ndarray) -> None:
 def _damaged(folder: Path, name: str, kind: type[Row], error: Exception) -> RunError:
     columns = ", ".join(field.name for field in fields(kind))
     return RunError(
-        f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {in_short(error)}; restore or delete it."
+        f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {in_short(error)}; "
+        "restore or delete it."
     )
 
 

@@ -80,15 +80,19 @@ def test_what_an_append_that_failed_has_left_is_written_over(tmp_path: Path, mon
     assert read_points(tmp_path) == POINTS
 
 
-@pytest.mark.parametrize("harm", ["deleted", "cut"])
+@pytest.mark.parametrize("harm", ["deleted", "cut", "linked"])
 def test_a_table_that_somebody_has_harmed_is_written_whole(tmp_path: Path, harm: str) -> None:
     table, file = Table(tmp_path / "points.csv", Point), tmp_path / "points.csv"
     table.update(POINTS[:3])
     if harm == "deleted":
         file.unlink()
-    else:
+    elif harm == "cut":
         file.write_bytes(file.read_bytes()[:60])
+    else:
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
     table.update(POINTS[:4])
+    assert not file.is_symlink()
     assert read_points(tmp_path) == POINTS[:4]
     table.update(POINTS)
     assert read_points(tmp_path) == POINTS
