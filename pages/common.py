@@ -25,7 +25,7 @@ from tempotron_core.job import Status, Trainings
 from tempotron_core.library import distinct, run_title
 from tempotron_core.model import Decision, Model, decide
 from tempotron_core.runs import RunError, load_model, read_run
-from tempotron_core.training import Settings, devices, untrained
+from tempotron_core.settings import Settings, devices, untrained
 
 SAVED = "saved run"
 MODELS = ("last finished run", "live run", "untrained", SAVED)

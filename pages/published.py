@@ -10,7 +10,7 @@ from tempotron_core import data, figures
 from tempotron_core.baselines import FEATURES, linear_accuracy
 from tempotron_core.job import Status
 from tempotron_core.published import recorded, regimes
-from tempotron_core.training import devices
+from tempotron_core.settings import devices
 
 NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
 

@@ -15,7 +15,7 @@ from tempotron_core.library import run_title, still_written
 from tempotron_core.model import Model
 from tempotron_core.replay import Checkpoints, Replay, replay, saved_epochs
 from tempotron_core.runs import RunError, read_run
-from tempotron_core.training import Settings
+from tempotron_core.settings import Settings
 
 FOLLOW = "the model's run"
 TRUE, WINNER = "the true class", "the winner"

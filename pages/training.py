@@ -1,6 +1,5 @@
 """Train, watch it learn, and see the weights form."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ from tempotron_core import figures
 from tempotron_core.job import GIVE_UP_SECONDS, MOVES, Status
 from tempotron_core.limits import misfit
 from tempotron_core.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.training import RECIPE_CHOICES, Settings, Snapshot, devices
+from tempotron_core.settings import RECIPE_CHOICES, Settings, devices
+from tempotron_core.snapshots import Snapshot
 
 
 def kept(key: str) -> dict[str, Any]:
@@ -134,24 +134,23 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
     per_epoch = snapshot.total_steps / snapshot.settings.epochs
     points, epochs = snapshot.points, snapshot.epochs
     return figures.CurvesInfo(
-        np.array([point.step / per_epoch for point in points]),
-        np.array([point.loss for point in points]),
-        np.array([point.accuracy for point in points]),
+        points.column("step") / per_epoch,
+        points.column("loss"),
+        points.column("accuracy"),
         np.array([result.epoch for result in epochs]),
         np.array([result.test_accuracy for result in epochs]),
         snapshot.settings.epochs,
     )
 
 
-def health(snapshot: Snapshot | None, error: str | None) -> None:
+def health(snapshot: Snapshot | None, failed_step: int | None) -> None:
     """What ails the run, if anything, as of its last epoch."""
-    found = re.search(r"no longer finite after step (\d+)", error or "")
     finite = (
-        "Non-finite values", f"stopped at step {found[1]}" if found else "none",
+        "Non-finite values", "none" if failed_step is None else f"stopped at step {failed_step}",
         "NaN or infinity in loss or weights: nothing can be learned from there on, so the run stops itself.",
     )  # fmt: skip
     if snapshot is None or not snapshot.epochs:
-        if found:
+        if failed_step is not None:
             metrics((finite,))
         return
     last = snapshot.epochs[-1]
@@ -174,7 +173,7 @@ def health(snapshot: Snapshot | None, error: str | None) -> None:
             (bool(last.dead), f"{len(last.dead)} outputs are dead."),
             (last.pinned_first > 0.5, "More than half of the peaks lie at rest: lower the rate or widen the weights."),
             (last.pinned_last > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
-            (found is not None, "The run met values that are not finite: lower the rate."),
+            (failed_step is not None, "The run met values that are not finite: lower the rate."),
         )
         if ails
     ]
@@ -204,7 +203,7 @@ def live(seen: str) -> None:
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
-        health(snapshot, status.error)
+        health(snapshot, status.failed_step)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
@@ -217,7 +216,7 @@ def live(seen: str) -> None:
         common.chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
         common.chart(figures.loss_figure(info), "loss", info.loss_takeaway)
-    health(snapshot, status.error)
+    health(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
         summed = "summed over a pixel's neurons"

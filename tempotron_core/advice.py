@@ -51,7 +51,13 @@ class Trial:
 
 def trial(m: int, T: int, beta: float, rise: float, histogram: np.ndarray) -> Trial:
     """Try a code, see Code for the arguments."""
-    return _trial(m, T, round(beta, 3), rise, histogram.tobytes())
+    return _trial(m, T, round(beta, 3), rise, _one(histogram.tobytes()))
+
+
+@lru_cache(maxsize=8)
+def _one(histogram: bytes) -> bytes:
+    """The same object for equal histograms: thousands of remembered trials would hold one each."""
+    return histogram
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,7 @@ import numbers
 
 import torch
 
-__all__ = ["check_time_constants", "finite_tensor", "positive_integer", "positive_real"]
+__all__ = ["check_time_constants", "finite_tensor", "in_short", "positive_integer", "positive_real"]
 
 _LARGEST = 2**31 - 1  # spikes, bins and afferents are counted in int32
 _SHORTEST, _LONGEST = 1e-3, 1e6  # ms; outside them the exponentials of the kernel lose all their digits
@@ -88,3 +88,8 @@ def finite_tensor(name: str, value: object, shape: tuple[int | str, ...]) -> tor
 def _shown(value: object) -> str:
     text = repr(value).replace("\n", " ")
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def in_short(error: BaseException) -> str:
+    """What an error says, as at most 120 characters of one line."""
+    return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:120]

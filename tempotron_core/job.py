@@ -24,8 +24,10 @@ from dataclasses import dataclass, field, replace
 from tempotron_core import data
 from tempotron_core.limits import misfit
 from tempotron_core.model import Model
-from tempotron_core.runs import logged
-from tempotron_core.training import Settings, Snapshot, TrainingError, out_of_memory, run
+from tempotron_core.runlog import logged
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.training import out_of_memory, run
 
 __all__ = ["ACTIVE", "ENDS", "MOVES", "Job", "JobError", "Status", "Trainings"]
 
@@ -56,8 +58,8 @@ class JobError(Exception):
 class Status:
     """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
 
-    note: what went wrong and was mended, as one sentence. since: when the state or the snapshot last changed, on the
-    monotonic clock.
+    note: what went wrong and was mended, as one sentence. failed_step: the step after which loss or weights were no
+    longer finite, None where they were. since: when the state or the snapshot last changed, on the monotonic clock.
     """
 
     state: str
@@ -66,6 +68,7 @@ class Status:
     log: str | None = None
     error: str | None = None
     note: str | None = None
+    failed_step: int | None = None
     since: float = field(default_factory=time.monotonic, compare=False)
 
     @property
@@ -175,7 +178,8 @@ class Job:
                     if self._given_up:
                         break
                     log.write(snapshot)
-                    self._publish(snapshot=snapshot, note=log.note)
+                    # What only the folder needs would be kept for as long as the job is.
+                    self._publish(snapshot=replace(snapshot, state=None), note=log.note)
                     finished = snapshot.phase == "finished"
                     if finished:
                         event = "last epoch over"
@@ -183,6 +187,7 @@ class Job:
                         break
         except (data.DataError, TrainingError) as problem:
             event, error = "error", str(problem)
+            self._publish(failed_step=getattr(problem, "failed_step", None))
         except BaseException as problem:  # whatever it is, the page must learn of it
             reason = " ".join(str(problem).split())[:200] or "no message"
             event = "error"

@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from tempotron_core.runs import ENDED, RunError, RunRecord, replace_file
+from tempotron_core.folders import ENDED, replace_file
+from tempotron_core.runs import RunError, RunRecord
 
 __all__ = ["MOST_NAME", "delete_run", "differences", "distinct", "name_run", "run_title", "still_written", "zipped"]
 

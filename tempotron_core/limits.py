@@ -24,7 +24,7 @@ import torch
 
 from tempotron_core import data
 from tempotron_core.model import PIXELS
-from tempotron_core.training import Settings, TrainingError
+from tempotron_core.settings import Settings, TrainingError
 
 __all__ = ["LONGEST_SECONDS", "Estimate", "available_memory", "check_fits", "estimate", "misfit"]
 

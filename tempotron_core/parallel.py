@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
+from tempotron_core.checks import in_short
 from tempotron_core.data import Dataset, Split
 
 __all__ = ["ALONE", "ParallelError", "Processes", "joined"]
@@ -71,7 +72,7 @@ class Processes:
                 distributed.all_reduce(values, operation)
             except RuntimeError as error:
                 raise ParallelError(
-                    f"Process {self.rank} of {self.size} has lost the others ({_short(error)}); "
+                    f"Process {self.rank} of {self.size} has lost the others ({in_short(error)}); "
                     "resume the run from its folder."
                 ) from error
         return values
@@ -104,7 +105,7 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         distributed.init_process_group(backend)
     except (RuntimeError, ValueError) as error:
         raise ParallelError(
-            f"processes: expected {processes.size} that find each other, got none ({_short(error)}); start them with "
+            f"processes: expected {processes.size} that find each other, got none ({in_short(error)}); start them with "
             "torchrun."
         ) from error
     try:
@@ -112,7 +113,3 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         processes.sum(torch.zeros(1, device=device))  # nobody leaves while another still speaks to him
     finally:
         distributed.destroy_process_group()
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -14,7 +14,8 @@ import torch
 
 from tempotron_core import data
 from tempotron_core.baselines import FEATURES, linear_accuracy
-from tempotron_core.training import Settings, run
+from tempotron_core.settings import Settings
+from tempotron_core.training import run
 
 __all__ = ["RECORD", "main", "recorded", "regimes"]
 

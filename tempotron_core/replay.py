@@ -19,7 +19,7 @@ import torch
 from tempotron_core.evidence import evidence
 from tempotron_core.model import Model, decide
 from tempotron_core.runs import RunError, load_model, read_run
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
 
 __all__ = ["MOST_BYTES", "Checkpoints", "Replay", "replay", "saved_epochs"]
 

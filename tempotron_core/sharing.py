@@ -14,18 +14,13 @@ from dataclasses import asdict
 from urllib.parse import urlencode
 
 import torch
-from safetensors.torch import save
 
-from tempotron_core.training import Settings
+from tempotron_core.folders import checkpoint
+from tempotron_core.settings import Settings
 
-__all__ = ["bundle", "checkpoint"]
+__all__ = ["bundle"]
 
 _MIDNIGHT = (2000, 1, 1, 0, 0, 0)  # the same view gives the same bytes
-
-
-def checkpoint(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
-    """Weights [outputs, afferents] as a safetensors file, as runs keep them."""
-    return save({"fc.weight": weight.contiguous()}, {"classes": json.dumps(classes)})
 
 
 def bundle(

@@ -21,8 +21,11 @@ from tempotron_core import data
 from tempotron_core.limits import check_fits
 from tempotron_core.parallel import ParallelError, joined
 from tempotron_core.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.runs import RunError, load_snapshot, logged
-from tempotron_core.training import Settings, Snapshot, TrainingError, devices, run
+from tempotron_core.runlog import logged
+from tempotron_core.runs import RunError, load_snapshot
+from tempotron_core.settings import Settings, TrainingError, devices
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.training import run
 
 __all__ = ["main"]
 
@@ -190,8 +193,9 @@ class _ProgressBar:
         if self._bar.total is None:
             self._bar.reset(total=snapshot.total_steps * size)
         self._bar.set_description(f"epoch {snapshot.epoch}/{self._settings.epochs}", refresh=False)
-        point = snapshot.points[-1]
-        self._bar.set_postfix(loss=f"{point.loss:.3f}", train=f"{point.accuracy:.1%}", refresh=False)
+        if snapshot.points:
+            point = snapshot.points[-1]
+            self._bar.set_postfix(loss=f"{point.loss:.3f}", train=f"{point.accuracy:.1%}", refresh=False)
         self._bar.update(snapshot.step * size - self._bar.n)
         for result in snapshot.epochs[self._epochs :]:
             self._bar.write(
@@ -204,7 +208,7 @@ class _ProgressBar:
 
 
 def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: bool) -> dict[str, object]:
-    epochs = last.epochs if last else ()
+    epochs = last.epochs[:] if last else ()
     return {
         "settings": asdict(settings),
         "interrupted": interrupted,

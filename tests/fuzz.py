@@ -27,10 +27,13 @@ import torch
 from safetensors.torch import save
 
 from pages import access
-from tempotron_core import data, runs
+from tempotron_core import data, folders, runs, tables
 from tempotron_core.library import run_title
 from tempotron_core.runs import RunError
-from tempotron_core.training import Settings, Snapshot, Trainer, TrainingError, run
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.trainer import Trainer
+from tempotron_core.training import run
 
 SETTINGS = Settings(m=3, T=20, epochs=2, batch_size=16)
 EPOCHS = b"epoch,step,loss,train_accuracy,test_accuracy,seconds,samples_per_second,dead\n1,2,0.5,0.1,0.2,1.0,9.0,0 3\n"
@@ -147,7 +150,7 @@ def main(name: str, seconds: int) -> None:
     """Fuzz one reader that long, in this process; libFuzzer reports the number of inputs on its last line."""
     import atheris
 
-    for module in (runs, data, access):
+    for module in (folders, tables, runs, data, access):
         for function in [value for value in vars(module).values() if isinstance(value, FunctionType)]:
             if function.__module__ == module.__name__:
                 setattr(module, function.__name__, atheris.instrument_func(function))

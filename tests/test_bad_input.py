@@ -26,8 +26,10 @@ from safetensors.torch import load, save
 
 from tempotron_core import GaussianTuning, Tempotron, data, train
 from tempotron_core.job import JobError, Trainings
-from tempotron_core.runs import RunError, load_model, load_snapshot, logged, runs_in
-from tempotron_core.training import Settings, TrainingError, run
+from tempotron_core.runlog import logged
+from tempotron_core.runs import RunError, load_model, load_snapshot, runs_in
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.training import run
 
 NAN, INF = math.nan, math.inf
 HUGE = 10**400

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tempotron_core import data
 from tempotron_core.model import decide
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
 
 if chromium() is None:
     if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):

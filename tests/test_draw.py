@@ -18,7 +18,7 @@ from pages import common, robustness
 from tempotron_core.job import Trainings
 from tempotron_core.model import Model, decide_times, pixel_times
 from tempotron_core.perturb import Perturbation, drawn, hits, image_under, times_under
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
 
 UNTRAINED = untrained(Settings())
 

@@ -21,7 +21,8 @@ from tempotron_core import data
 from tempotron_core.drawing import LONGEST, MOST_PIXELS, DrawingError, normalise, read_picture
 from tempotron_core.model import Model
 from tempotron_core.results import assess
-from tempotron_core.training import Settings, run
+from tempotron_core.settings import Settings
+from tempotron_core.training import run
 
 TEST = data.Split(*(values[::4] for values in (data.load().test.images, data.load().test.labels)))
 DIGITS = TEST.images.numpy()

@@ -20,11 +20,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_pages import app, button, ran, trainings  # noqa: F401
 
 from pages import common
-from tempotron_core import data, events, job, runs, train, training
+from tempotron_core import data, events, job, train
 from tempotron_core.data import Dataset
 from tempotron_core.job import Job, Trainings
+from tempotron_core.runlog import logged
 from tempotron_core.runs import load_model, load_snapshot, read_run, runs_in
-from tempotron_core.training import Settings, Snapshot, TrainingError, run
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.trainer import Trainer
+from tempotron_core.training import run
 
 
 @pytest.fixture
@@ -125,7 +129,7 @@ def test_a_step_that_raises(
 ) -> None:
     registry = Trainings()
     with monkeypatch.context() as patch:
-        fails_after(patch, training.Trainer, "step", 2 * STEPS + 5, problem)
+        fails_after(patch, Trainer, "step", 2 * STEPS + 5, problem)
         worker = registry.start(settings, few)
         check_sentence(worker, words)
     check_kept(worker.status.log, 2, settings, few)
@@ -136,7 +140,7 @@ def test_out_of_memory_without_the_dashboard(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few: Dataset
 ) -> None:
     monkeypatch.setattr(data, "load", lambda *_: few)
-    fails_after(monkeypatch, training.Trainer, "step", 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    fails_after(monkeypatch, Trainer, "step", 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
     with pytest.raises(SystemExit) as end:
         train.main(["-m", "3", "-T", "20", "--log-dir", settings.log_dir])
     assert end.value.code == 2
@@ -303,7 +307,7 @@ def test_a_run_folder_deleted_under_the_run(
 def test_a_run_stopped_before_it_learned_anything_leaves_a_deleted_folder_alone(
     settings: Settings, few: Dataset
 ) -> None:
-    with runs.logged(settings) as log:
+    with logged(settings) as log:
         log.write(next(run(settings, few)))
         shutil.rmtree(log.path)
     assert not log.path.exists()

@@ -385,17 +385,21 @@ def test_no_points_make_an_empty_figure_that_says_so() -> None:
         assert text in words(figure)[0] and words(figure)[0].endswith("will appear here")
 
 
-@pytest.mark.parametrize("count", [1, 2, 399, 400, 401, 12_345])
-def test_long_curves_are_thinned_to_400_points(count: int) -> None:
-    kept = thinned(count)
-    assert len(kept) == min(count, 400) and kept[0] == 0 and kept[-1] == count - 1
-    assert np.all(np.diff(kept) > 0)
-    info = learned(count)
-    for drawn, whole in ((accuracy_figure(info).data[0], 100 * info.train), (loss_figure(info).data[0], info.loss)):
-        assert len(drawn.x) == len(drawn.y) <= 400
-        assert (drawn.x[0], drawn.x[-1]) == (info.epochs[0], info.epochs[-1])
-        assert same(drawn.y, whole[kept])
-    assert len(thinned(0)) == 0
+@pytest.mark.parametrize("count", [1, 2, 399, 400, 401, 599, 12_345])
+def test_long_curves_are_thinned_to_400_points_their_extremes_among_them(count: int) -> None:
+    info = learned(count, tuple(np.random.default_rng(count).uniform(size=count)))
+    whole = {0: (info.epochs, info.train), 1: (info.test_epochs, info.test), 2: (info.epochs, info.loss)}
+    traces = (*accuracy_figure(info).data, *loss_figure(info).data)
+    for place, (epochs, values) in whole.items():
+        kept, drawn = thinned(values), traces[place]
+        assert min(count, 200) <= len(kept) <= min(count, 400) and kept[0] == 0 and kept[-1] == count - 1
+        assert np.all(np.diff(kept) > 0)
+        assert same(drawn.x, epochs[kept]) and same(drawn.y, values[kept] * (1 if place == 2 else 100))
+        stretch = -(-count // 199) if count > 400 else 1
+        for start in range(0, count, stretch):
+            part = values[start : start + stretch]
+            assert {float(part.min()), float(part.max())} <= set(values[kept].tolist())
+    assert len(thinned(np.zeros(0))) == 0
 
 
 @pytest.mark.parametrize(

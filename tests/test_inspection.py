@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -395,3 +396,13 @@ def test_a_kernel_slower_than_the_window_leaves_every_spike_late() -> None:
     )  # fmt: skip
     assert "every spike comes too late" in info.times_takeaway
     assert not figures.times_figure(info).layout.shapes
+
+
+def test_remembered_trials_share_what_they_were_tried_on() -> None:
+    trial(3, 10, 1.25, RISE, MANY.histogram)
+    tracemalloc.start()
+    for i in range(1, 40):
+        trial(3, 10 + i, 1.25, RISE, MANY.histogram.copy())
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 39 * MANY.histogram.nbytes / 2

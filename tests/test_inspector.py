@@ -13,7 +13,7 @@ from tempotron_core import data
 from tempotron_core.advice import advise
 from tempotron_core.inspection import Code, census
 from tempotron_core.model import Model, initial_weight
-from tempotron_core.training import Settings
+from tempotron_core.settings import Settings
 
 KEPT = "What is kept and lost"
 FIGURES = ("values", "spike_times", "curve_information", "pixel_information")

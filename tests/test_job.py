@@ -15,7 +15,9 @@ import torch
 
 from tempotron_core import data, job
 from tempotron_core.job import Job, JobError, Trainings
-from tempotron_core.training import Settings, Snapshot, TrainingError, run
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.training import run
 
 Train = Callable[[Settings, data.Dataset | None], Iterator[Snapshot]]
 ACTIONS = ("start", "pause", "resume", "stop")

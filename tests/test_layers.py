@@ -54,7 +54,7 @@ def test_the_core_does_not_know_the_pages() -> None:
 
 
 def test_figures_know_no_training() -> None:
-    above = [f"tempotron_core.{name}" for name in ("training", "job", "runs", "train")]
+    above = [f"tempotron_core.{name}" for name in ("training", "trainer", "job", "runs", "runlog", "train")]
     figures = sorted((CORE / "figures").rglob("*.py"))
     assert figures
     assert named([file for file in figures if imports_from(file, *above)]) == []
@@ -71,27 +71,34 @@ def test_figures_know_no_training() -> None:
         ("model", ["encoding", "neuron", "checks", "engine"]),
         ("data", ["checks"]),
         ("recipes", ["checks", "neuron"]),
-        ("parallel", ["data"]),
-        ("training", ["data", "checks", "encoding", "model", "neuron", "parallel", "recipes", "store"]),
+        ("parallel", ["data", "checks"]),
+        ("settings", ["data", "checks", "model", "recipes"]),
+        ("history", []),
+        ("snapshots", ["history", "model", "settings"]),
+        ("trainer", ["model", "neuron", "parallel", "recipes", "settings", "store"]),
+        ("training", ["data", "history", "model", "parallel", "settings", "snapshots", "store", "trainer"]),
         ("events", []),
-        ("runs", ["events", "model", "training", "checks"]),
+        ("folders", ["checks"]),
+        ("tables", ["checks", "folders", "history"]),
+        ("runs", ["checks", "folders", "history", "model", "settings", "snapshots", "tables"]),
+        ("runlog", ["events", "folders", "history", "settings", "snapshots", "tables"]),
         ("results", ["data", "model", "store"]),
-        ("limits", ["data", "model", "training"]),
-        ("job", ["data", "limits", "model", "runs", "training"]),
-        ("library", ["runs"]),
+        ("limits", ["data", "model", "settings"]),
+        ("job", ["data", "limits", "model", "runlog", "settings", "snapshots", "training"]),
+        ("library", ["folders", "runs"]),
         ("evidence", ["model"]),
         ("rule", ["checks", "model", "recipes"]),
         ("inspection", ["data", "model"]),
         ("advice", ["inspection"]),
         ("laboratory", ["checks", "engine"]),
         ("capacity", ["laboratory", "results"]),
-        ("replay", ["evidence", "model", "runs", "training"]),
-        ("sharing", ["training"]),
+        ("replay", ["evidence", "model", "runs", "settings"]),
+        ("sharing", ["folders", "settings"]),
         ("drawing", []),
         ("perturb", ["data", "model"]),
         ("baselines", ["data", "model", "recipes"]),
-        ("published", ["data", "baselines", "training"]),
-        ("train", ["data", "limits", "parallel", "recipes", "runs", "training"]),
+        ("published", ["data", "baselines", "settings", "training"]),
+        ("train", ["data", "limits", "parallel", "recipes", "runlog", "runs", "settings", "snapshots", "training"]),
     ],
 )
 def test_core_modules_import_only_those_below(module: str, known: list[str]) -> None:

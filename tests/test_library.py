@@ -13,8 +13,10 @@ import pytest
 
 from tempotron_core import figures
 from tempotron_core.library import delete_run, differences, distinct, name_run, run_title, still_written, zipped
-from tempotron_core.runs import RunError, RunRecord, load_model, logged, read_run, runs_in
-from tempotron_core.training import Settings, run
+from tempotron_core.runlog import logged
+from tempotron_core.runs import RunError, RunRecord, load_model, read_run, runs_in
+from tempotron_core.settings import Settings
+from tempotron_core.training import run
 
 
 @pytest.fixture

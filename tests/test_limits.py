@@ -15,7 +15,7 @@ import pytest
 
 from tempotron_core import limits
 from tempotron_core.limits import LONGEST_SECONDS, available_memory, check_fits, estimate, misfit
-from tempotron_core.training import Settings, TrainingError
+from tempotron_core.settings import Settings, TrainingError
 
 ROOT = Path(__file__).parents[1]
 MEASURE = """
@@ -23,8 +23,9 @@ import json, resource, sys
 import torch
 import idx
 from torch.utils.tensorboard import SummaryWriter
-from tempotron_core.runs import logged
-from tempotron_core.training import Settings, run
+from tempotron_core.runlog import logged
+from tempotron_core.settings import Settings
+from tempotron_core.training import run
 torch.set_num_threads(1)
 settings, few = Settings(**json.loads(sys.argv[1])), idx.few_digits(2000, 500)
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()

@@ -10,7 +10,7 @@ import pytest
 
 from pages import common, pace
 from tempotron_core.job import Status
-from tempotron_core.training import Settings
+from tempotron_core.settings import Settings
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tempotron_core.figures import VoltageInfo
 from tempotron_core.job import Job, Trainings
 from tempotron_core.model import Model, decide, pixel_tuning
 from tempotron_core.results import assess
-from tempotron_core.training import Settings, Snapshot, untrained
+from tempotron_core.settings import Settings, untrained
+from tempotron_core.snapshots import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
@@ -557,12 +558,17 @@ def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_pa
 
 
 def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trainings, tmp_path: Path) -> None:
-    for epochs, lr, shown in ((1, 0.01, "none"), (50, 1e35, "stopped at step ")):
+    for epochs, lr in ((1, 0.01), (50, 1e35)):
         settings = Settings(recipe="as-published", epochs=epochs, lr=lr, m=4, T=20, log_dir=str(tmp_path))
         assert trainings.start(settings, TINY).join(60)
         test = ran(app("training"))
         (metric,) = [metric for metric in test.metric if metric.label == "Non-finite values"]
-        assert metric.value.startswith(shown), test.error
+        status = trainings.status
+        assert status is not None
+        step = status.failed_step
+        assert (step is None) == (epochs == 1)
+        assert metric.value == ("none" if step is None else f"stopped at step {step}"), test.error
+        assert step is None or f"after step {step}:" in (status.error or "")
         assert any("NaN or infinity" in caption.value for caption in test.caption)
 
 

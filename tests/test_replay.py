@@ -22,8 +22,9 @@ from tempotron_core.evidence import evidence
 from tempotron_core.job import Trainings
 from tempotron_core.model import decide
 from tempotron_core.replay import Checkpoints, Replay, replay, saved_epochs
-from tempotron_core.runs import RunError, load_model, logged, read_run
-from tempotron_core.training import Settings, untrained
+from tempotron_core.runlog import logged
+from tempotron_core.runs import RunError, load_model, read_run
+from tempotron_core.settings import Settings, model_of, untrained
 
 FEW = idx.few_digits(300, 60)
 
@@ -225,7 +226,7 @@ def test_a_run_in_progress_grows(tmp_path: Path) -> None:
                 lengths.append(len(found.epochs))
                 weight = snapshot.weight
                 assert weight is not None
-                model = training.model_of(settings, weight)
+                model = model_of(settings, weight)
                 assert torch.equal(found.v[-1], decide(model, FEW.test.images[0]).v)
     assert lengths == [2, 3, 4]
 

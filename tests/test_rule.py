@@ -17,8 +17,9 @@ from tempotron_core import data
 from tempotron_core.model import PIXELS, Model, decide, initial_weight, pixel_table, pixel_times
 from tempotron_core.recipes import LOSSES, RECIPES
 from tempotron_core.rule import MOST_STEPS, RULES, Lesson, lessons_of, step, walk, written
+from tempotron_core.settings import Settings, untrained
 from tempotron_core.store import SpikeStore
-from tempotron_core.training import Settings, Trainer, untrained
+from tempotron_core.trainer import Trainer
 
 DIGITS = data.load().test
 SLOW = settings(deadline=None, max_examples=25)

@@ -18,7 +18,7 @@ from tempotron_core.evidence import kernel_at_peak
 from tempotron_core.job import Trainings
 from tempotron_core.model import Model, decide, initial_weight
 from tempotron_core.rule import Lesson, Walk, step, walk
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
 
 
 def view_of(model: Model, sample: int = 3, dataset: data.Dataset = EMBEDDED) -> common.View:

@@ -18,19 +18,16 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tempotron_core import Tempotron, runs, training
+from tempotron_core import Tempotron, runlog
 from tempotron_core.data import Dataset
+from tempotron_core.history import EpochResult, History, Point, Points
 from tempotron_core.recipes import RECIPES
-from tempotron_core.runs import (
-    BATCH_ACCURACY_EVERY,
-    RunLog,
-    load_model,
-    load_snapshot,
-    logged,
-    read_run,
-    runs_in,
-)
-from tempotron_core.training import EpochResult, Point, Settings, Snapshot, TrainingError, run
+from tempotron_core.runlog import BATCH_ACCURACY_EVERY, RunLog, logged
+from tempotron_core.runs import load_model, load_snapshot, read_run, runs_in
+from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.trainer import Trainer
+from tempotron_core.training import RECORD_EVERY, run
 
 ROOT = Path(__file__).parents[1]
 Series = list[tuple[int, float]]
@@ -81,8 +78,8 @@ def test_every_scalar_is_written_once(settings: Settings) -> None:
     with logged(settings) as log:
         for count in (0, 1, 1, 30, 31, 40, len(points), len(points)):
             done = epochs[: count * 16 // 520]
-            log.write(Snapshot(settings, "training", 1040, points=points[:count], epochs=done))
-            log.write(Snapshot(settings, "training", 1040, points=points[:count], epochs=done))
+            log.write(Snapshot(settings, "training", 1040, points=Points(points[:count]), epochs=History(done)))
+            log.write(Snapshot(settings, "training", 1040, points=Points(points[:count]), epochs=History(done)))
     scalars = read_back(log.path)
     assert flat(scalars["train_accuracy"]) == approximately([(s, s / 2000) for s in (256, 512, 768, 1024)])
     assert flat(scalars["train_loss"]) == approximately([(point.step, point.loss) for point in points])
@@ -98,7 +95,7 @@ def test_settings_are_kept(settings: Settings) -> None:
 
 
 def test_a_run_that_breaks_keeps_its_scalars(settings: Settings) -> None:
-    snapshot = Snapshot(settings, "training", 10, points=(Point(16, 0.25, 0.5, 0.5),))
+    snapshot = Snapshot(settings, "training", 10, points=Points([Point(16, 0.25, 0.5, 0.5)]))
     folders = []
 
     def break_off() -> None:
@@ -193,7 +190,7 @@ def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -
     assert environment["torch"] == torch.__version__
     assert environment["seed"] == 0
     record = read_run(log.path)
-    assert (record.settings, record.points, record.epochs) == (settings, last.points, last.epochs)
+    assert (record.settings, record.points, record.epochs) == (settings, last.points, last.epochs[:])
     best = int(table["test_accuracy"].to_numpy()[::-1].argmax())
     assert torch.equal(load_model(log.path, "best").weight, load_model(log.path, f"epochs/{3 - best:04}").weight)
     net = Tempotron(784 * 3, 10, 20)
@@ -206,7 +203,7 @@ def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -
 def test_checkpoints_of_epochs_keep_to_their_budget(
     settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "CHECKPOINT_BUDGET", 200_000)
+    monkeypatch.setattr(runlog, "CHECKPOINT_BUDGET", 200_000)
     with logged(settings) as log:
         for last in run(settings, few):
             log.write(last)
@@ -216,7 +213,7 @@ def test_checkpoints_of_epochs_keep_to_their_budget(
 
 
 def test_a_state_of_another_network_is_refused(settings: Settings, few: Dataset) -> None:
-    state = training.Trainer(replace(settings, m=4), 10).state()
+    state = Trainer(replace(settings, m=4), 10).state()
     state["shuffle"] = torch.Generator().get_state()
     with pytest.raises(TrainingError, match="expected that of 2,352 afferents"):
         list(run(settings, few, Snapshot(settings, "training", 10, state=state)))
@@ -230,7 +227,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(
 
     *_, last = run(settings, few)
     with logged(settings) as log:
-        monkeypatch.setattr(runs, "replace_file", full)
+        monkeypatch.setattr(runlog, "replace_file", full)
         with pytest.raises(TrainingError, match="No space left on device"):
             log.write(last)
 
@@ -274,17 +271,17 @@ def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
 def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
     settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, learn = 0, training.Trainer.step
+    steps, learn = 0, Trainer.step
 
-    def poisoned(trainer: training.Trainer, *batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def poisoned(trainer: Trainer, *batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
-        if steps == 2 * training.RECORD_EVERY + 3:
+        if steps == 2 * RECORD_EVERY + 3:
             with torch.no_grad():
                 trainer.net.fc.weight[3, 7] = float("nan")
         return learn(trainer, *batch)
 
-    monkeypatch.setattr(training.Trainer, "step", poisoned)
+    monkeypatch.setattr(Trainer, "step", poisoned)
     kept: list[Snapshot] = []
 
     def write(log: RunLog) -> None:
@@ -297,5 +294,5 @@ def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
     weight = kept[-1].weight
     assert weight is not None
     assert weight.isfinite().all()
-    assert kept[-1].step == 2 * training.RECORD_EVERY
+    assert kept[-1].step == 2 * RECORD_EVERY
     assert torch.equal(load_model(log.path).weight, weight)

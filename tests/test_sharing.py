@@ -17,10 +17,11 @@ import torch
 
 from tempotron_core import data, figures
 from tempotron_core.figures import VoltageInfo
+from tempotron_core.folders import checkpoint
 from tempotron_core.model import decide
 from tempotron_core.runs import load_model, read_run
-from tempotron_core.sharing import bundle, checkpoint
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
+from tempotron_core.sharing import bundle
 
 CLASSES = tuple("0123456789")
 SETTINGS = Settings(m=4, T=20, seed=7, recipe="reference")

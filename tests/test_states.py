@@ -17,7 +17,8 @@ from test_job import endless, settings, snapshot, unlogged, with_train, workers 
 
 from tempotron_core import data, figures, job
 from tempotron_core.job import ACTIVE, ENDS, MOVES, Job, JobError, Status, Trainings
-from tempotron_core.training import Settings, Snapshot
+from tempotron_core.settings import Settings
+from tempotron_core.snapshots import Snapshot
 
 BUTTONS = ("pause", "resume", "stop")
 

@@ -60,7 +60,7 @@ from tempotron_core.job import JobError, Trainings
 from tempotron_core.library import name_run, run_title, zipped
 from tempotron_core.model import decide
 from tempotron_core.runs import RunError, load_model, load_snapshot, read_run, runs_in
-from tempotron_core.training import Settings, untrained
+from tempotron_core.settings import Settings, untrained
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "tempotron_core").rglob("*.py"))]

@@ -16,7 +16,9 @@ import pytest
 import torchvision.datasets
 
 from tempotron_core import data, train
-from tempotron_core.training import Settings, Snapshot, run
+from tempotron_core.settings import Settings
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.training import run
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]

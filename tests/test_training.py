@@ -11,11 +11,14 @@ import oracle
 import pytest
 import torch
 
-from tempotron_core import store, training
+from tempotron_core import settings, store, trainer, training
 from tempotron_core.data import DataError, Dataset, Split, held_out
 from tempotron_core.model import PIXELS, pixel_table, pixel_times
 from tempotron_core.recipes import LOSSES, RECIPES
-from tempotron_core.training import RECORD_EVERY, Settings, Snapshot, TrainingError, devices, run, untrained
+from tempotron_core.settings import Settings, TrainingError, devices, untrained
+from tempotron_core.snapshots import Snapshot
+from tempotron_core.trainer import Trainer
+from tempotron_core.training import RECORD_EVERY, run
 
 TINY = Settings(m=3, T=20, epochs=2, batch_size=8)
 
@@ -54,9 +57,9 @@ def test_data_that_does_not_fit_is_streamed_to_the_same_weights(few: Dataset, mo
 
 def test_seed_orders_the_samples_too(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = untrained(TINY).weight
-    monkeypatch.setattr(training, "initial_weight", lambda *_: weight.clone())
-    settings = replace(TINY, epochs=1)
-    assert not torch.equal(learnt(settings, few), learnt(replace(settings, seed=1), few))
+    monkeypatch.setattr(settings, "initial_weight", lambda *_: weight.clone())
+    short = replace(TINY, epochs=1)
+    assert not torch.equal(learnt(short, few), learnt(replace(short, seed=1), few))
 
 
 def test_snapshots_never_change(few: Dataset) -> None:
@@ -115,7 +118,7 @@ def test_phases_and_progress(snapshots: list[Snapshot]) -> None:
     assert {snapshot.total_steps for snapshot in snapshots} == {2 * 25}
     assert [snapshot.progress for snapshot in snapshots] == [step / 50 for step in steps]
     for snapshot in snapshots[:first_training]:
-        assert (snapshot.step, snapshot.points, snapshot.epochs, snapshot.weight) == (0, (), (), None)
+        assert (snapshot.step, snapshot.points[:], snapshot.epochs[:], snapshot.weight) == (0, (), (), None)
         assert snapshot.model is None
         assert snapshot.seconds_left is None
     for snapshot in snapshots[first_training:]:
@@ -188,7 +191,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collects the learning rate that the optimiser has at every step."""
     found: list[float] = []
 
-    class Watched(training.Trainer):
+    class Watched(Trainer):
         def step(self, *arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
             result = super().step(*arguments)
             found.extend(group["lr"] for group in self.optimiser.param_groups)
@@ -306,7 +309,7 @@ def test_held_out_samples_take_the_place_of_the_test_set(few: Dataset) -> None:
 
 def test_a_step_without_some_afferents_leaves_their_weights_alone(few: Dataset, monkeypatch: Any) -> None:
     monkeypatch.setitem(RECIPES, "reference", replace(RECIPES["reference"], drop=0.5))
-    trainer = training.Trainer(replace(TINY, recipe="reference", lr=0.1), 10)
+    trainer = Trainer(replace(TINY, recipe="reference", lr=0.1), 10)
     before = trainer.net.fc.weight.detach().clone()
     kept = trainer._kept()
     assert kept is not None
@@ -332,7 +335,8 @@ def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
     def initial(m: int, outputs: int, seed: int, width: float) -> torch.Tensor:
         return weight.clone() if seed == TINY.seed else weight.abs()
 
-    monkeypatch.setattr(training, "initial_weight", initial)
+    for module in (settings, trainer):
+        monkeypatch.setattr(module, "initial_weight", initial)
     monkeypatch.setitem(RECIPES, "cross-entropy", replace(RECIPES["cross-entropy"], revives=revives))
     *_, last = run(TINY, few)
     assert last.epochs[0].dead == (4,)
@@ -432,7 +436,7 @@ def test_changes_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
 
 
 def test_smoothing_moves_weights_to_those_of_their_neighbours(few: Dataset) -> None:
-    trainer = training.Trainer(replace(TINY, recipe="reference", lr=0.1, smoothing=0.5), 10)
+    trainer = Trainer(replace(TINY, recipe="reference", lr=0.1, smoothing=0.5), 10)
     kept = trainer.net.fc.weight.detach().clone()
     trainer._smooth()
     wanted = kept.double().view(10, 28, 28, 3)

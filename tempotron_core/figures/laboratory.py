@@ -155,7 +155,7 @@ def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
     """Errors against cycles."""
     if not len(info.errors):
         return style.empty(height, "The errors of every cycle will appear here")
-    keep = thinned(len(info.errors))
+    keep = thinned(info.errors)
     figure = style.base(
         height,
         xaxis={"title": {"text": "cycle"}, "range": [0, max(20, 1.03 * len(info.errors))]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -53,35 +54,32 @@ class CurvesInfo:
         return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
 
 
-def thinned(count: int) -> np.ndarray:
-    """Positions of at most _MOST_POINTS of count points, first and last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int)) if count else np.arange(0)
+def thinned(values: np.ndarray) -> np.ndarray:
+    """Positions of at most _MOST_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
+    n = len(values)
+    if n <= _MOST_POINTS:
+        return np.arange(n)
+    stretch = -(-n // (_MOST_POINTS // 2 - 1))
+    starts = np.arange(0, n, stretch)
+    rows = np.pad(values, (0, len(starts) * stretch - n), mode="edge").reshape(len(starts), stretch)
+    extremes = (starts + rows.argmin(axis=1), starts + rows.argmax(axis=1))
+    return np.unique(np.concatenate([[0], *extremes, [n - 1]]).clip(max=n - 1))
 
 
 def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Training and test accuracy against epochs."""
     if not len(info.loss):
         return style.empty(height, "Accuracy will appear here")
-    keep = thinned(len(info.train))
     figure = _by_epoch(info, height, "accuracy, %")
-    figure.add_scatter(
-        x=info.epochs[keep],
-        y=100 * info.train[keep],
-        mode="lines",
-        name="training",
-        line={"color": style.MUTED, "width": 2.5},
-        hovertemplate="training %{y:.1f} %<extra></extra>",
-    )
-    figure.add_scatter(
-        x=info.test_epochs,
-        y=100 * info.test,
-        mode="lines+markers",
-        name="test",
-        line={"color": style.HISTORY, "width": 4},
-        marker={"size": 10},
+    _curve(
+        figure, info.epochs, 100 * info.train, "training %{y:.1f} %",
+        mode="lines", name="training", line={"color": style.MUTED, "width": 2.5},
+    )  # fmt: skip
+    _curve(
+        figure, info.test_epochs, 100 * info.test, "test %{y:.2f} %",
+        mode="lines+markers", name="test", line={"color": style.HISTORY, "width": 4}, marker={"size": 10},
         cliponaxis=False,
-        hovertemplate="test %{y:.2f} %<extra></extra>",
-    )
+    )  # fmt: skip
     figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}},
@@ -94,15 +92,9 @@ def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Loss against epochs."""
     if not len(info.loss):
         return style.empty(height, "The loss will appear here")
-    keep = thinned(len(info.loss))
     figure = _by_epoch(info, height, "loss")
-    figure.add_scatter(
-        x=info.epochs[keep],
-        y=info.loss[keep],
-        mode="lines",
-        line={"color": style.HISTORY, "width": 3},
-        hovertemplate="loss %{y:.4g}<extra></extra>",
-    )
+    line = {"color": style.HISTORY, "width": 3}
+    _curve(figure, info.epochs, info.loss, "loss %{y:.4g}", mode="lines", line=line)
     figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"t": 34})
     return figure.figure()
 
@@ -114,6 +106,11 @@ def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> style.Sketch:
         yaxis={"title": {"text": quantity}},
         hovermode="x",
     )
+
+
+def _curve(figure: style.Sketch, x: np.ndarray, y: np.ndarray, hover: str, **look: Any) -> None:
+    keep = thinned(y)
+    figure.add_scatter(x=x[keep], y=y[keep], hovertemplate=f"{hover}<extra></extra>", **look)
 
 
 def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.ndarray:

@@ -21,8 +21,9 @@ from tempotron_core import engine, store
 from tempotron_core.engine import Kernel
 from tempotron_core.model import PIXELS, pixel_table
 from tempotron_core.neuron import threshold_mse
+from tempotron_core.settings import Settings
 from tempotron_core.store import SpikeStore
-from tempotron_core.training import Settings, Trainer, evaluate
+from tempotron_core.trainer import Trainer, evaluate
 
 KERNEL = Kernel(15.0, 15.0 / 4, 1.0)
 

@@ -1,0 +1,127 @@
+"""Rows of a run that only grow in number: each instant's are the beginning of one list that all instants share."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any, ClassVar, Self, TypeVar, overload
+
+import numpy as np
+
+__all__ = ["EpochResult", "History", "Point", "Points"]
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The steps since the last point: step counts steps done; loss and accuracy are means, batch_accuracy the last."""
+
+    step: int
+    loss: float
+    accuracy: float
+    batch_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone.
+
+    dead: the outputs whose potential is above 0 for no test sample. Of all outputs on all test samples: wrong_state,
+    the share that fires and should not, or the other way; pinned_first and pinned_last, the shares with t_max = 0 and
+    T - 1. weight_norm, gradient_norm: Euclidean, the latter of the epoch's last step.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+    samples_per_second: float
+    dead: tuple[int, ...] = ()
+    wrong_state: float = 0.0
+    pinned_first: float = 0.0
+    pinned_last: float = 0.0
+    weight_norm: float = 0.0
+    gradient_norm: float = 0.0
+
+
+class History(Sequence[Row]):
+    """Rows up to one instant. It never changes, and one row more costs no more than that row.
+
+    Equal to whatever sequence has the same rows.
+    """
+
+    __slots__ = ("_length", "_shared")
+    _width: ClassVar[int] = 1  # entries of the shared list that make a row
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._shared = self._packed(rows)
+        self._length = len(self._shared) // self._width
+
+    def plus(self, row: Row) -> Self:
+        """These and one more."""
+        longer, end = type(self)(), self._length * self._width
+        # Where others have gone on from here already, this is another branch.
+        longer._shared = self._shared if len(self._shared) == end else self._shared[:end]
+        longer._shared.extend(self._packed((row,)))
+        longer._length = self._length + 1
+        return longer
+
+    def _packed(self, rows: Iterable[Row]) -> Any:
+        return list(rows)
+
+    def _row(self, entries: Any) -> Row:
+        row: Row = entries[0]
+        return row
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
+        found = range(self._length)[place]
+        if isinstance(found, range):
+            return tuple(self[i] for i in found)
+        return self._row(self._shared[found * self._width : (found + 1) * self._width])
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+class Points(History[Point]):
+    """Points as bare numbers: a long run has a hundred thousand."""
+
+    __slots__ = ()
+    _width = len(fields(Point))
+
+    @classmethod
+    def of(cls, *columns: np.ndarray) -> Points:
+        """Points of these columns [n], in the order of a point's quantities."""
+        points = cls()
+        points._shared.frombytes(np.column_stack(columns).astype(np.float64).tobytes())
+        points._length = len(columns[0])
+        return points
+
+    def column(self, name: str) -> np.ndarray:
+        """One quantity of all points, float64 [n]."""
+        first = [field.name for field in fields(Point)].index(name)
+        return np.array(self._shared[first : self._length * self._width : self._width])
+
+    def _packed(self, rows: Iterable[Point]) -> array[float]:
+        return array("d", chain.from_iterable((row.step, row.loss, row.accuracy, row.batch_accuracy) for row in rows))
+
+    def _row(self, entries: array[float]) -> Point:
+        step, *others = entries
+        return Point(int(step), *others)
