@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
-from browser import Server, chromium, settle
+from browser import Server, headline, opened, settle, slide, trained
 from PIL import Image
 from playwright.sync_api import Page, expect
-
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
-
-from test_browser import chrome, headline, opened, page, server, slide, trained  # noqa: F401
 
 from tempotron_core import data
 

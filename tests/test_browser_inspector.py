@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
-from browser import Server, chromium, settle
+from browser import Server, headline, opened, settle, slide
 from playwright.sync_api import Page, expect
-from test_browser import chrome, headline, opened, page, server, slide  # noqa: F401
-
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 
 def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:

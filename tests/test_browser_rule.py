@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
-from browser import Server, chromium, settle
+from browser import Server, headline, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
-from test_browser import chrome, headline, opened, page, server, slide, trained  # noqa: F401
-
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 NUMBERS = """key => document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData
     .filter(trace => trace.type === "scatter").map(trace => Array.from(trace.y, value => value && +value.toFixed(5)))"""
