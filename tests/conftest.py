@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the servers and commands that tests start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the tests, their order stays as it is: what takes longest begins first."""
+    if config.pluginmanager.hasplugin("xdist"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests with a server come first and stay in one process, so that one Chromium runs at a time; others by file."""
+    if config.pluginmanager.hasplugin("xdist"):
+        served = {item.path for item in items if hasattr(getattr(item, "module", None), "Server")}
+        items.sort(key=lambda item: item.path not in served)
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group("served" if item.path in served else item.path.stem))
 
 
 @pytest.fixture(autouse=True)
