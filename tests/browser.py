@@ -147,12 +147,24 @@ def is_complaint(message: ConsoleMessage) -> bool:
 
 
 def settle(page: Page) -> None:
-    """Wait until every chart is drawn and the script has been at rest for longer than a control waits with its news."""
+    """Wait until what was asked is answered, every chart drawn and the script at rest, for longer than a control waits.
+
+    A page does not say that it waits for the server; so from its first rest on, what it sends is watched.
+    """
     page.wait_for_function(
         """() => {
+            if (window.waiting === undefined) {
+                window.waiting = 0;
+                const send = WebSocket.prototype.send;
+                WebSocket.prototype.send = function (...what) {
+                    window.waiting += 1;
+                    this.addEventListener("message", () => { window.waiting = 0; }, { once: true });
+                    return send.apply(this, what);
+                };
+            }
             const app = document.querySelector("[data-testid=stApp]");
             const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
-            const calm = app?.dataset.testScriptState === "notRunning" &&
+            const calm = window.waiting === 0 && app?.dataset.testScriptState === "notRunning" &&
                 document.querySelector(".stMain :is(h1, h2)") &&
                 !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
