@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -15,24 +16,29 @@ if TYPE_CHECKING:
     from browser import Server
     from playwright.sync_api import Browser, Page
 
+BROWSER = "test_browser"
+
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the servers and commands that tests start
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Where several processes share the tests, their order stays as it is: what takes longest begins first."""
-    if config.pluginmanager.hasplugin("xdist"):
-        config.option.loadscopereorder = False
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Of several processes each takes whole files, and one of them takes all that drive a browser, on one server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            name = Path(nodeid.split("::")[0]).name
+            return BROWSER if name.startswith(BROWSER) else name
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests with a server come first and stay in one process, so that one Chromium runs at a time; others by file."""
-    if config.pluginmanager.hasplugin("xdist"):
-        served = {item.path for item in items if hasattr(getattr(item, "module", None), "Server")}
-        items.sort(key=lambda item: item.path not in served)
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group("served" if item.path in served else item.path.stem))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: not item.path.name.startswith(BROWSER))
 
 
 @pytest.fixture(scope="session", autouse=True)

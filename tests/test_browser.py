@@ -50,6 +50,7 @@ def test_every_page_opens_with_its_figures(page: Page, server: Server, width: in
 
 def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> None:
     trained(page, server)
+    opened(page, server, "Overview")
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
     assert re.match(r"(Right|Wrong): \d ", headline(page))
@@ -104,7 +105,7 @@ def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> No
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("sent")))
     trained(page, server)
-    settle(page)
+    opened(page, server, "Overview")
     sent.clear()
     page.evaluate(
         """() => {
@@ -189,6 +190,7 @@ def test_voltages_follow_the_hand(page: Page, server: Server) -> None:
 
 def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
     trained(page, server)
+    opened(page, server, "Overview")
     page.locator("[data-testid=stSidebar]").get_by_role("radio", name="7", exact=True).or_(
         page.locator("[data-testid=stSidebar] button", has_text=re.compile("^7$"))
     ).first.click()
