@@ -77,7 +77,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
         self.folder, self._log = folder, folder / "server.log"
-        self.trained = False
+        self.trained, self._read = False, 0
         command = [sys.executable, "-m", "streamlit", "run", str(script)]
         command += ["--server.port", str(port), "--server.headless", "true"]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -100,6 +100,12 @@ class Server:
     def log(self) -> str:
         """Everything the server has printed."""
         return self._log.read_text()
+
+    def news(self) -> str:
+        """What the server has printed since this was asked last."""
+        whole, read = self.log, self._read
+        self._read = len(whole)
+        return whole[read:]
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the process has ended."""
@@ -125,9 +131,8 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def watched(chrome: Browser, server: Server) -> Iterator[Page]:
-    """A fresh page; whatever its console or the server complains about meanwhile is an error."""
+    """A fresh page; whatever its console or the server has complained about by its end is an error."""
     complaints: list[str] = []
-    before = len(server.log)
     page = chrome.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(LONG)
     page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
@@ -138,7 +143,8 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
     finally:
         page.close()
     assert complaints == []
-    assert not re.search(r"Traceback|Error|WARNING", server.log[before:]), server.log
+    news = server.news()
+    assert not re.search(r"Traceback|Error|WARNING", news), news
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
