@@ -27,7 +27,7 @@ def missing(what: str) -> NoReturn:
 
 
 try:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 except ModuleNotFoundError:
     missing("the playwright package is not installed: pip install playwright")
 
@@ -159,7 +159,7 @@ def settle(page: Page) -> None:
     A page does not say that it waits for the server; so from its first rest on, what it sends is watched.
     """
     page.wait_for_function(
-        """() => {
+        """asked => {
             if (window.waiting === undefined) {
                 window.waiting = 0;
                 const send = WebSocket.prototype.send;
@@ -175,9 +175,12 @@ def settle(page: Page) -> None:
                 document.querySelector(".stMain :is(h1, h2)") &&
                 !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
-            window.calmSince = calm ? window.calmSince ?? performance.now() : undefined;
-            return calm && performance.now() - window.calmSince > 350;
+            const now = performance.now();
+            if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
+            window.calm.frames += 1;
+            return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second
         }""",
+        arg=time.monotonic(),
         timeout=LONG,
     )
 
@@ -205,9 +208,14 @@ def slide(page: Page, label: str, presses: int) -> None:
         page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
 
 
-def headline(page: Page) -> str:
+def heading(page: Page) -> Locator:
     """The first large line of text."""
-    return page.locator(".stMain h2, .stMain h4").first.inner_text()
+    return page.locator(".stMain h2, .stMain h4").first
+
+
+def headline(page: Page) -> str:
+    """What the first large line says now."""
+    return heading(page).inner_text()
 
 
 class Received:

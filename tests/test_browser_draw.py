@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import Server, headline, opened, settle, slide, trained
+from browser import Server, heading, headline, opened, settle, slide, trained
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -75,7 +75,7 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
     expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")
     expect(page.locator(".stMain [data-testid=stAlert]")).to_have_count(1)
-    assert headline(page) == "Upload a picture, and the network reads it"
+    expect(heading(page)).to_have_text("Upload a picture, and the network reads it")
 
 
 def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, server: Server) -> None:

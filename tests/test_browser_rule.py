@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import Server, headline, opened, settle, slide, trained
+from browser import Server, heading, headline, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
 NUMBERS = """key => document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData
@@ -36,14 +36,14 @@ def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome
     other = chrome.new_page()
     other.goto(page.evaluate("location.href"))
     settle(other)
-    assert headline(other) == taken
+    expect(heading(other)).to_have_text(taken)
     assert drawn(other, "step") == seen
     other.close()
 
     for _ in range(2):
         page.get_by_role("button", name="Undo").click()
         settle(page)
-    assert headline(page) != taken
+    expect(heading(page)).not_to_have_text(taken)
     page.get_by_role("button", name="Start over").click()
     expect(page.locator(".stMain h2").first).to_have_text(first)
     settle(page)
