@@ -4,7 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import access, common, legible, pace, presenter, share, tour
+from pages import access, common, legible, machine, pace, presenter, share, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
@@ -38,13 +38,16 @@ page = st.navigation(
     },
     expanded=True,
 )
+access.entrance()
 access.gate()
 address = page.url_path
-common.spare_collections(len(sys.modules))
+machine.spare_collections(len(sys.modules))
 common.first_training()
 here = f"pages/{address or 'overview'}.py"
+pace.begin()
 tour.follow(here)
 common.forget_shown()
+presenter.keep_steps()
 common.sidebar()
 presenter.switch()
 tour.offer()
@@ -53,4 +56,5 @@ legible.mend()
 tour.banner(here)
 page.run()
 share.share(page.title, address)
-pace.heard()
+pace.end()
+presenter.sent()

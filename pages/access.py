@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import ParamSpec
 
 import streamlit as st
+from streamlit.runtime import Runtime, exists, get_instance
+from streamlit.runtime.pages_manager import PagesManager
 
 P = ParamSpec("P")
 
@@ -33,6 +35,24 @@ _JOINER = "\u2060"  # nothing to see, and no address any more
 
 class PlaceError(ValueError):
     """A folder outside those that the server was given, in one sentence."""
+
+
+def entrance() -> None:
+    """This viewer has come in by app.py."""
+    st.session_state["_entered"] = True
+
+
+def by_the_entrance() -> None:
+    """Hand a page over to app.py, where a viewer has come to it past that.
+
+    Streamlit takes a folder named pages for a set of scripts to run without app.py, until app.py has set up its own
+    navigation once. On a new server a link that leads straight to a page would so miss the log-in, the sidebar and the
+    link's choices, for as many viewers as come in the same instant.
+    """
+    # A page tested by itself has a stand-in for the runtime, and no entrance.
+    if exists() and type(get_instance()) is Runtime and "_entered" not in st.session_state:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 def gate() -> None:

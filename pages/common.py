@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import hashlib
 import os
 import sys
@@ -42,11 +41,6 @@ DEFAULTS: dict[str, Any] = {
 PRESENT_SCALE = 1.25
 TICK_SECONDS = 1.2
 FOLLOW_SECONDS = 2.0
-
-# Training, pages and browser share the cores: a pool of threads each would spend its time waiting for the others.
-torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-# A training step is many short calls, each of which asks for the interpreter again: it must not wait long for a page.
-sys.setswitchinterval(5e-4)
 
 
 @dataclass(frozen=True)
@@ -100,17 +94,6 @@ def _end(shared: Trainings) -> None:
     """Leave at once where the worker is still deep in native code: it would abort the interpreter's own end."""
     if not shared.shutdown():
         os._exit(0)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def spare_collections(modules: int) -> int:
-    """Leave what now lives out of garbage collections; called again where more modules have been imported since.
-
-    Streamlit collects all garbage after every run of a script, before its last messages are sent. Walking through all
-    that torch has imported takes 0.2 s, longer than everything else between a slider and its chart.
-    """
-    gc.freeze()
-    return modules
 
 
 def _loaded(name: str, directory: str) -> data.Dataset:
@@ -267,7 +250,7 @@ def sidebar() -> None:
         access.remark()
         status = trainings().status
         active = status is not None and status.active
-        st.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
+        pace.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
 
 
 def _saved_run() -> None:
@@ -463,6 +446,12 @@ def pixel_numbers(image: np.ndarray) -> str:
     """An image's values as CSV."""
     values = image.reshape(-1)
     return figures.columns_table({"pixel": range(len(values)), "value": values})
+
+
+def title(text: str) -> None:
+    """Begin a page."""
+    access.by_the_entrance()
+    st.title(text)
 
 
 def link(page: str, label: str, icon: str) -> None:

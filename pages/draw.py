@@ -98,5 +98,5 @@ def page() -> None:
     robustness.curve(view, now)
 
 
-st.title("Draw and perturb")
-st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.title("Draw and perturb")
+pace.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

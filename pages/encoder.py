@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import common, inspector
+from pages import common, inspector, pace, picker
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
@@ -26,28 +26,22 @@ def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -
     st.session_state["value_of"] = source
 
 
-def clicked() -> None:
-    """Take over the pixel that was clicked on the digit."""
-    points = st.session_state["digit"]["selection"]["points"]
-    pixel = figures.pixel_of_selection(points)
-    if pixel is not None:
-        st.session_state["pixel"] = pixel
+def choose(pixel: int) -> None:
+    st.session_state["pixel"] = pixel
 
 
 def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
-        spot = st.empty()
+        spot = st.container()
         pixel = int(
             st.number_input(
                 "Pixel, row by row from the top left", 0, 783, FIRST_PIXEL, key="pixel", bind="query-params"
             )
         )
         with spot:
-            digit = figures.digit_figure(view.pixels, pixel, height=290, clickable=True)
-            alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
-            common.chart(digit, "digit", alt, on_select=clicked, selection_mode="points")
+            picker.digit(view.pixels, pixel, f"The digit {common.image_name(view)}, pixel {pixel} chosen", choose)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider(
             "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"
@@ -76,7 +70,7 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     common.plate(counts)
 
 
-@st.fragment
+@pace.fragment
 def encoder(chosen: str) -> None:
     view = common.view()
     controls = st.columns(3)
@@ -93,7 +87,7 @@ def encoder(chosen: str) -> None:
             one_pixel(view, m, beta, T)
 
 
-st.title("Encoder")
+common.title("Encoder")
 chosen = st.segmented_control(
     "View",
     (ONE_PIXEL, KEPT),

@@ -75,8 +75,8 @@ def why() -> None:
         )
 
 
-st.title("Evidence")
-st.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.title("Evidence")
+pace.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equation"):
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
     st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")

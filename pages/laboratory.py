@@ -161,7 +161,7 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
         st.rerun()
 
 
-st.title("Laboratory")
+common.title("Laboratory")
 st.markdown(
     "One tempotron, N afferents that each spike once at a random time, and alpha · N such patterns with random labels: "
     "it should fire for every target and for no null pattern."
@@ -181,10 +181,10 @@ buttons[1].button(
 buttons[2].button("Reset", icon=":material/restart_alt:", width="stretch", on_click=reset, disabled=course is None)
 shunts = buttons[3].toggle("Shunting after the spike", True, key="lab_shunts", bind="query-params")
 if now and course:
-    st.fragment(learning, run_every=pace.tick(TICK, active))(course, shunts, active)
+    pace.fragment(learning, run_every=pace.tick(TICK, active))(course, shunts, active)
     st.subheader("How much can one tempotron learn?")
     trials = st.session_state.setdefault("lab_trials", Trials(recorded()))
-    st.fragment(capacity, run_every=pace.tick(TICK, trials.active))(now, trials, trials.active)
+    pace.fragment(capacity, run_every=pace.tick(TICK, trials.active))(now, trials, trials.active)
     shared = recorded()
     st.caption(
         f"Recorded by `python -m tempotron_core.capacity`: N {shared.problem.afferents}, T {shared.problem.T} ms, tau "

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common, cursor, pace
+from pages import access, common, cursor, pace
 from tempotron_core import figures
 
 
@@ -35,4 +35,5 @@ def path() -> None:
         common.plate(peaks, "peaks", voltages.verdict, lambda: common.decision_numbers(voltages))
 
 
-st.fragment(path, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+access.by_the_entrance()
+pace.fragment(path, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()

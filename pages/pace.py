@@ -4,9 +4,14 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 from streamlit import runtime
+
+P = ParamSpec("P")
 
 FEW = 6
 """So many viewers are served at full pace."""
@@ -33,6 +38,29 @@ def viewers() -> int:
         if now - when > WINDOW_SECONDS:
             seen.pop(viewer, None)
     return len(seen)
+
+
+def fragment(draw: Callable[P, object], run_every: float | None = None) -> Callable[P, object]:
+    """A part of a page that runs by itself, see st.fragment, none of whose runs goes unheard."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **more: P.kwargs) -> None:
+        draw(*args, **more)
+        if not st.session_state.get("_whole_page"):
+            heard()
+
+    return st.fragment(drawn, run_every=run_every)
+
+
+def begin() -> None:
+    """The whole page runs: what its parts have drawn is waited for at its end, once."""
+    st.session_state["_whole_page"] = True
+
+
+def end() -> None:
+    """The page has run."""
+    heard()
+    st.session_state["_whole_page"] = False
 
 
 def heard() -> None:

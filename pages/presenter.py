@@ -1,8 +1,13 @@
 """For a room: large letters, no sidebar, and the few buttons a speaker needs."""
 
+import time
+
 import streamlit as st
 
 from pages import common
+
+_UNHEARD_SECONDS = 0.7
+"""So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
 
 _LARGE = f"""<style>
 html {{ font-size: {16 * common.PRESENT_SCALE:g}px; }}
@@ -31,9 +36,31 @@ def stage() -> None:
         st.button("Leave", on_click=_leave, key="present_leave", icon=":material/close_fullscreen:", shortcut="Esc")
 
 
+def keep_steps() -> None:
+    """Hold on to the digit stepped to, where a page that has not heard of it names the one before as it clicks on."""
+    if not (steps := st.session_state.get("_steps")):
+        return
+    sent = st.session_state.get("_steps_sent")
+    unheard = sent is None or time.monotonic() - sent < _UNHEARD_SECONDS
+    if unheard and common.choice("sample") in steps[:-1]:
+        st.session_state["sample"] = steps[-1]
+    elif not unheard or common.choice("sample") != steps[-1]:
+        del st.session_state["_steps"]
+
+
+def sent() -> None:
+    """The page, with the digit stepped to, is on its way."""
+    if st.session_state.get("_steps"):
+        st.session_state.setdefault("_steps_sent", time.monotonic())
+
+
 def _step(by: int) -> None:
+    keep_steps()
     chosen, _ = common.dataset()
-    st.session_state["sample"] = (int(common.choice("sample")) + by) % len(chosen.test)
+    before = int(common.choice("sample"))
+    st.session_state["sample"] = (before + by) % len(chosen.test)
+    st.session_state["_steps"] = [*st.session_state.get("_steps", [before]), st.session_state["sample"]]
+    st.session_state.pop("_steps_sent", None)
 
 
 def _leave() -> None:

@@ -77,7 +77,7 @@ def live(was_active: bool) -> None:
         st.rerun()
 
 
-st.title("The published curve")
+common.title("The published curve")
 st.markdown(
     "A test accuracy that falls while the network trains was published for this recipe, and read as over-fitting. "
     "Here are the same network and data with gradients never cleared, cleared, a recipe that generalises, and "
@@ -94,7 +94,7 @@ series = common.trainings().series
 growing = bool(series) and (
     series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
 )
-st.fragment(live, run_every=pace.tick(common.TICK_SECONDS, growing))(growing)
+pace.fragment(live, run_every=pace.tick(common.TICK_SECONDS, growing))(growing)
 st.subheader("On all of MNIST, as recorded")
 record = recorded()
 tests = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}

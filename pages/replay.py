@@ -163,5 +163,6 @@ def follow(was: tuple[bool, bool]) -> None:
         st.rerun()
 
 
+access.by_the_entrance()
 now = player.playing(), st.session_state.get("replay_live", False)
-st.fragment(follow, run_every=player.PACE if now[0] else pace.tick(common.FOLLOW_SECONDS, now[1]))(now)
+pace.fragment(follow, run_every=player.PACE if now[0] else pace.tick(common.FOLLOW_SECONDS, now[1]))(now)

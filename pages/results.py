@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common
+from pages import common, pace
 from tempotron_core import figures
 from tempotron_core.data import Dataset
 from tempotron_core.model import Model
@@ -94,5 +94,5 @@ def page() -> None:
     )
 
 
-st.title("Results")
-st.fragment(page)()
+common.title("Results")
+pace.fragment(page)()

@@ -99,8 +99,8 @@ def learning() -> None:
         )
 
 
-st.title("Learning rule")
-st.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.title("Learning rule")
+pace.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
 with st.expander("The equations"):
     st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(

@@ -158,6 +158,6 @@ def page(was_live: bool) -> None:
         st.rerun()
 
 
-st.title("Runs")
+common.title("Runs")
 live = bool(st.session_state.get("runs_live", False))
-st.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, live))(live)
+pace.fragment(page, run_every=pace.tick(common.FOLLOW_SECONDS, live))(live)

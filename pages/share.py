@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import access, common
+from pages import access, common, pace
 from tempotron_core import figures
 from tempotron_core.sharing import bundle
 
@@ -30,7 +30,7 @@ _mount = st.components.v2.component(
 )
 
 
-@st.fragment
+@pace.fragment
 def share(page: str, address: str) -> None:
     """A button at the foot of a page that opens the ways to take it along."""
     with st.container(key="share"):

@@ -168,7 +168,7 @@ def banner(here: str) -> None:
     step = STEPS[number]
     with st.container(border=True, key="tour_step"):
         if here == step.page:
-            st.fragment(_told, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))(number, step)
+            pace.fragment(_told, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))(number, step)
         else:
             st.markdown(f"The tour waits at step {number + 1}, {step.title}.")
         with st.container(horizontal=True):

@@ -238,13 +238,13 @@ def live(seen: str) -> None:
         st.caption(f"TensorBoard log: {log}. Look with tensorboard --logdir {folder}")
 
 
-st.title("Training")
+common.title("Training")
 now = common.trainings().status
 st.session_state.setdefault("settings_open", not (now and now.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):
     form = settings_form()
 controls(form, now)
-st.fragment(live, run_every=pace.tick(common.TICK_SECONDS, bool(now and now.active)))(now.state if now else "idle")
+pace.fragment(live, run_every=pace.tick(common.TICK_SECONDS, bool(now and now.active)))(now.state if now else "idle")
 with st.expander("What the buttons do"):
     common.plate(figures.states_plate(MOVES, now.state if now else None))
     st.caption(

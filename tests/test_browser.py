@@ -86,13 +86,15 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     slide(page, "m, neurons", 3)
     expect(page.locator(".stMain h4").first).to_contain_text("of 19 curves")
     number = page.get_by_label(re.compile("^Pixel"))
-    was = number.input_value()
-    digit = page.locator(".js-plotly-plot").first
+    digit = page.locator("[data-plate=digit] [data-digit]")
     digit.scroll_into_view_if_needed()
     box = digit.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.45)
-    expect(number).not_to_have_value(was)
+    expect(number).to_have_value(str(12 * 28 + 17))
+    expect(digit.locator("[data-chosen]")).to_have_attribute("data-chosen", str(12 * 28 + 17))
+    page.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.45 + 1)
+    expect(digit).to_have_attribute("title", re.compile(r"row 12, column 17: value [01]\.\d{3}"))
 
 
 def said(page: Page) -> str:

@@ -1,8 +1,10 @@
 """Figures: the numbers drawn are the numbers given, in the colours that mean the same everywhere."""
 
 import base64
+import io
 import json
 import math
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,6 +14,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from tempotron_core.figures import (
     CurvesInfo,
@@ -19,9 +22,8 @@ from tempotron_core.figures import (
     TuningInfo,
     VoltageInfo,
     accuracy_figure,
-    digit_figure,
+    digit_plate,
     loss_figure,
-    pixel_of_selection,
     raster_info,
     style,
     traces_figure,
@@ -427,46 +429,14 @@ def test_weight_maps_as_a_loop_makes_them() -> None:
 
 def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
     pixels = image()
-    figure = digit_figure(pixels, 5 * 28 + 20)
-    assert same(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
-    (frame,) = figure.layout.shapes
-    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
-    assert frame.line.color == style.CHOSEN
-    assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
-
-
-def test_every_pixel_can_be_clicked() -> None:
-    heat, marks = digit_figure(image(), clickable=True).data
-    where: list[dict[str, object]] = [{"x": int(x), "y": int(y)} for x, y in zip(marks.x, marks.y, strict=True)]
-    assert [pixel_of_selection([point]) for point in where] == list(range(784))
-    assert same(marks.customdata, np.asarray(heat.customdata).reshape(-1))
-
-
-def test_the_last_click_counts() -> None:
-    assert pixel_of_selection([]) is None
-    assert pixel_of_selection([{"x": 0, "y": 0}, {"x": 3.0, "y": 2.0}]) == 2 * 28 + 3
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        {},
-        {"x": 1},
-        {"y": 1},
-        {"x": None, "y": 3},
-        {"x": "4", "y": "5"},
-        {"x": [1], "y": {}},
-        {"x": -1, "y": 5},
-        {"x": 28, "y": 0},
-        {"x": 0, "y": 28},
-        {"x": 0, "y": -1},
-        {"x": 1e300, "y": 1e300},
-        {"x": math.nan, "y": 1},
-        {"x": math.inf, "y": 1},
-    ],
-)
-def test_a_click_off_the_image_is_none(point: dict[str, object]) -> None:
-    assert pixel_of_selection([point]) is None
+    plate = digit_plate(pixels, "a digit", chosen=5 * 28 + 20)
+    shown = re.search(r"base64,([^\"]+)", plate)
+    assert shown is not None
+    assert same(np.asarray(Image.open(io.BytesIO(base64.b64decode(shown[1])))), pixels)
+    frame = re.search(r"left:([0-9.]+)%;top:([0-9.]+)%;width:([0-9.]+)%", plate)
+    assert frame is not None
+    assert [float(share) for share in frame.groups()] == pytest.approx([2000 / 28, 500 / 28, 100 / 28], abs=1e-3)
+    assert "data-chosen" not in digit_plate(pixels, "a digit")
 
 
 # What is sent to the browser
@@ -475,8 +445,6 @@ M, T = 64, 600
 
 
 LARGEST: dict[str, Callable[[], go.Figure]] = {
-    "digit": lambda: digit_figure(image(), 431),
-    "clickable digit": lambda: digit_figure(image(), 431, clickable=True),
     "tuning": lambda: tuning_figure(tuning(0.5, M, T, 0.5, points=201)),
     "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
     "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),

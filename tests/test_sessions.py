@@ -199,3 +199,23 @@ def test_a_killed_server_loses_no_more_than_the_epoch(tmp_path: Path) -> None:
         assert not re.search(r"Traceback|Uncaught", again.log), again.log
     finally:
         again.interrupt()
+
+
+def test_links_that_all_lead_past_the_entrance_of_a_new_server_come_in_by_it(tmp_path: Path) -> None:
+    fresh = Server(tmp_path)
+
+    async def story() -> None:
+        pages = "encoder", "voltages", "evidence", "training", "replay", "overview"
+        viewers = [Viewer(fresh.url, page, "sample=7") for page in pages]
+        await asyncio.gather(*(viewer.open() for viewer in viewers))
+        for viewer in viewers:
+            await until(lambda viewer=viewer: viewer.find("number_input", "Test sample"))  # type: ignore[misc]
+            await viewer.settled(LONG)
+            assert viewer.complaints == []
+            await viewer.close()
+
+    try:
+        asyncio.run(story())
+    finally:
+        fresh.interrupt()
+    assert not re.search(r"Traceback|Uncaught", fresh.log), fresh.log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -43,6 +44,7 @@ class Viewer:
         self._begun: dict[str, int] = {}  # fragment, or none for the whole page -> the latest run that draws it
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Condition()
+        self._heard: deque[str] = deque(maxlen=150)
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -72,6 +74,7 @@ class Viewer:
             self.page, self._hash = page, self._hashes.get(page, "")
             self._states.clear()
         message = BackMsg()
+        self._hear(f"asks for {fragment or 'the page'}{' by itself' if by_itself else ''}")
         state = message.rerun_script
         state.query_string, state.fragment_id, state.is_auto_rerun = urlencode(self._query), fragment, by_itself
         state.page_name, state.page_script_hash = ("", self._hash) if self._hash else (self.page, "")
@@ -86,7 +89,7 @@ class Viewer:
                 del self._states[key]
 
     async def move(self, kind: str, label: str, value: Any, until: str | None = None, timeout: float = 60.0) -> float:
-        """Give a control a value; the seconds until the run that it asked for has been drawn, and shows until."""
+        """Give a control a value; the seconds until the run it asked for is drawn and shows until, or refuses."""
         began = time.monotonic()
         found = await self._awaited(kind, label, timeout)
         state = WidgetState(id=found.proto.id)
@@ -110,7 +113,7 @@ class Viewer:
         def drawn() -> bool:
             # The end of a run may go unsaid where the next one has begun; a later end then stands for it.
             latest = max(self._begun.get("", 0), self._begun.get(found.fragment, 0))
-            return before < latest <= self.finished and (until is None or self.says(until) is not None)
+            return before < latest <= self.finished and (until is None or bool(self.says(until)) or self.refuses())
 
         try:
             async with asyncio.timeout(timeout), self._news:
@@ -161,6 +164,10 @@ class Viewer:
                 return found[0]
         return None
 
+    def refuses(self) -> bool:
+        """Whether the page tells in a sentence why it draws nothing."""
+        return any(element.kind == "alert" for element in self.elements.values())
+
     @property
     def job(self) -> str | None:
         """The line about the training, as the sidebar shows it."""
@@ -183,7 +190,21 @@ class Viewer:
             async with self._news:
                 self._news.notify_all()
 
+    def _hear(self, what: str) -> None:
+        self._heard.append(f"{time.monotonic():.3f} {what}")
+
+    def history(self) -> str:
+        """What was lately asked and heard, and what is shown, for a complaint."""
+        shown = (f"{path} {e.kind} {getattr(e.proto, 'label', '')} of run {e.run}" for path, e in self.elements.items())
+        return "\n    ".join(("", *self._heard, "shown: " + "; ".join(shown)))
+
     def _take(self, message: ForwardMsg) -> None:
+        if message.HasField("delta"):
+            self._hear(f"delta {list(message.metadata.delta_path)} {message.delta.fragment_id[:6]}")
+        else:
+            self._hear(
+                f"{message.WhichOneof('type')} {message.script_finished} {list(message.metadata.run.fragment_ids)}"
+            )
         match message.WhichOneof("type"):
             case "new_session":
                 new = message.new_session

@@ -34,14 +34,24 @@ _GRID = "rgba(127,135,144,0.35)"
 _DIVERGING = tuple(colour for _, colour in style.DIVERGING)
 
 
-def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
-    """An image, uint8 [28, 28], white on black."""
+def digit_plate(image: np.ndarray, alt: str, height: int = 230, chosen: int | None = None) -> str:
+    """An image, uint8 [28, 28], white on black; chosen: a pixel, row by row, that is framed."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
-    frame = f"position:relative;height:{height}px;max-width:100%;aspect-ratio:1;margin:auto"
+    frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
     look = "width:100%;height:100%;image-rendering:pixelated;display:block"
+    mark = "" if chosen is None else _frame(*divmod(chosen, _SIDE))
     return (
-        f'<div data-cursor="digit" style="{frame}"><img src="{_png(picture)}" alt="{escape(alt)}" style="{look}"></div>'
+        f'<div data-cursor="digit" data-digit style="{frame}">'
+        f'<img src="{_png(picture)}" alt="{escape(alt)}" style="{look}">{mark}</div>'
     )
+
+
+def _frame(row: int, column: int) -> str:
+    """A frame around one pixel of a picture of the image."""
+    cell = 100 / _SIDE
+    place = f"left:{column * cell:.3f}%;top:{row * cell:.3f}%;width:{cell:.3f}%;height:{cell:.3f}%"
+    look = f"position:absolute;outline:4px solid {style.CHOSEN};pointer-events:none"
+    return f'<div data-chosen="{row * _SIDE + column}" style="{look};{place}"></div>'
 
 
 def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:

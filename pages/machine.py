@@ -1,0 +1,33 @@
+"""How the server uses its machine: threads, turns of the interpreter, memory; set once, when this is first imported."""
+
+import contextlib
+import ctypes
+import gc
+import os
+import sys
+
+import streamlit as st
+import torch
+
+_M_ARENA_MAX = -8
+_HEAPS = 2
+
+# Training, pages and browser share the cores: a pool of threads each would spend its time waiting for the others.
+torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+# A training step is many short calls, each of which asks for the interpreter again: it must not wait long for a page.
+sys.setswitchinterval(5e-4)
+# Every run of a page has a thread of its own. The C library gives many threads a heap each, and what is free in one is
+# of no use in another: with 25 viewers the server would grow by some MB a minute.
+with contextlib.suppress(OSError, AttributeError):  # another C library
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def spare_collections(modules: int) -> int:
+    """Leave what now lives out of garbage collections; called again where more modules have been imported since.
+
+    Streamlit collects all garbage after every run of a script, before its last messages are sent. Walking through all
+    that torch has imported takes 0.2 s, longer than everything else between a slider and its chart.
+    """
+    gc.freeze()
+    return modules
