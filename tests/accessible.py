@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import Page
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CONTROLS = ", ".join(
     (
@@ -55,23 +56,6 @@ const faded = (e, root) => {
 };
 const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(0, 40) || e.outerHTML.slice(0, 90);
 """
-
-
-def ready(page: Page) -> None:
-    """Wait until the script has rested for a moment and every chart is drawn."""
-    page.wait_for_function(
-        """() => {
-            const app = document.querySelector("[data-testid=stApp]");
-            const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
-            const calm = app?.dataset.testScriptState === "notRunning" &&
-                document.querySelector(".stMain :is(h1, h2)") &&
-                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
-                charts.every((chart) => chart.querySelector("svg.main-svg"));
-            window.calmSince = calm ? window.calmSince ?? performance.now() : undefined;
-            return calm && performance.now() - window.calmSince > 250;
-        }""",
-        timeout=60_000,
-    )
 
 
 def findings(page: Page) -> list[str]:

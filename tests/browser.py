@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,27 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from playwright.sync_api import Browser, Page, sync_playwright
+import pytest
+
+
+def missing(what: str) -> NoReturn:
+    """Without a browser its tests are skipped; they fail where one is required."""
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail(f"TEMPOTRON_REQUIRE_BROWSER is set, but {what}", pytrace=False)
+    pytest.skip(what, allow_module_level=True)
+
+
+try:
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+except ModuleNotFoundError:
+    missing("the playwright package is not installed: pip install playwright")
+
+LONG = 60_000
+"""Milliseconds for what takes long: the first training, the first page of a server."""
+
+expect.set_options(timeout=20_000)  # a busy machine with two cores may take several seconds for a page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
@@ -49,7 +69,7 @@ def chromium() -> str | None:
 
 
 class Server:
-    """A running dashboard, or another script: its address, its folder, its process, what it has logged."""
+    """A running dashboard, or another script: its address, its folder, its process, its log, whether it has a model."""
 
     def __init__(self, folder: Path, script: Path = ROOT / "app.py") -> None:
         with socket.socket() as probe:
@@ -57,6 +77,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
         self.folder, self._log = folder, folder / "server.log"
+        self.trained, self._read = False, 0
         command = [sys.executable, "-m", "streamlit", "run", str(script)]
         command += ["--server.port", str(port), "--server.headless", "true"]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -80,6 +101,12 @@ class Server:
         """Everything the server has printed."""
         return self._log.read_text()
 
+    def news(self) -> str:
+        """What the server has printed since this was asked last."""
+        whole, read = self.log, self._read
+        self._read = len(whole)
+        return whole[read:]
+
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the process has ended."""
         began = time.monotonic()
@@ -102,13 +129,110 @@ def browser() -> Iterator[Browser]:
         instance.close()
 
 
-def settle(page: Page, quiet: float = 0.6, timeout: float = 30.0) -> None:
-    """Wait until the app has drawn and its script has been at rest for a moment."""
-    page.wait_for_selector("[data-testid=stApp]", timeout=timeout * 1000)
-    deadline, calm = time.monotonic() + timeout, 0.0
-    while time.monotonic() < deadline and calm < quiet:
-        busy = page.locator("[data-testid=stStatusWidget], [data-testid=stSkeleton]").count()
-        drawn = page.locator(".stMain h1, .stMain h2").count()
-        calm = calm + 0.1 if drawn and not busy else 0.0
-        page.wait_for_timeout(100)
-    page.wait_for_timeout(300)
+@contextmanager
+def watched(chrome: Browser, server: Server) -> Iterator[Page]:
+    """A fresh page; whatever its console or the server has complained about by its end is an error."""
+    complaints: list[str] = []
+    page = chrome.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(LONG)
+    page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page
+        assert page.locator("[data-testid=stException]").count() == 0
+    finally:
+        page.close()
+    assert complaints == []
+    news = server.news()
+    assert not re.search(r"Traceback|Error|WARNING", news), news
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Errors, but for Streamlit's own search for its server below a page's address before it asks at the root."""
+    probe = re.search(r"/\w+/_stcore/(health|host-config)$", message.location["url"])
+    return message.type == "error" and not (probe and "404" in message.text)
+
+
+def settle(page: Page) -> None:
+    """Wait until what was asked is answered, every chart drawn and the script at rest, for longer than a control waits.
+
+    A page does not say that it waits for the server; so from its first rest on, what it sends is watched.
+    """
+    page.wait_for_function(
+        """asked => {
+            if (window.waiting === undefined) {
+                window.waiting = 0;
+                const send = WebSocket.prototype.send;
+                WebSocket.prototype.send = function (...what) {
+                    window.waiting += 1;
+                    this.addEventListener("message", () => { window.waiting = 0; }, { once: true });
+                    return send.apply(this, what);
+                };
+            }
+            const app = document.querySelector("[data-testid=stApp]");
+            const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
+            const calm = window.waiting === 0 && app?.dataset.testScriptState === "notRunning" &&
+                document.querySelector(".stMain :is(h1, h2)") &&
+                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                charts.every((chart) => chart.querySelector("svg.main-svg"));
+            const now = performance.now();
+            if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
+            window.calm.frames += 1;
+            return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second
+        }""",
+        arg=time.monotonic(),
+        timeout=LONG,
+    )
+
+
+def opened(page: Page, server: Server, name: str, query: str = "") -> Page:
+    """One of the pages, drawn."""
+    page.goto(f"{server.url}/{PAGES[name]}?{query}")
+    settle(page)
+    return page
+
+
+def trained(page: Page, server: Server) -> None:
+    """Wait until the model that the first viewer finds is there, once a server."""
+    if not server.trained:
+        page.goto(server.url)
+        expect(page.get_by_text("Trained cross-entropy on embedded").first).to_be_visible(timeout=LONG)
+        server.trained = True
+
+
+def slide(page: Page, label: str, presses: int) -> None:
+    """Move a slider by keys."""
+    thumb = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
+    thumb.focus()
+    for _ in range(abs(presses)):
+        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
+
+
+def heading(page: Page) -> Locator:
+    """The first large line of text."""
+    return page.locator(".stMain h2, .stMain h4").first
+
+
+def headline(page: Page) -> str:
+    """What the first large line says now."""
+    return heading(page).inner_text()
+
+
+class Received:
+    """When a page that is opened from now on has received something from its server."""
+
+    def __init__(self, page: Page) -> None:
+        self._page, self._last = page, time.monotonic()
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+
+    def _note(self, _: object) -> None:
+        self._last = time.monotonic()
+
+    def ends(self, silence: float = 4.0, within: float = 30.0) -> bool:
+        """Whether nothing comes any more for longer than what runs by itself ever waits."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            if time.monotonic() - self._last > silence:
+                return True
+            self._page.wait_for_timeout(50)
+        return False

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-pytest.importorskip("axe_playwright_python", reason="axe-core is not installed: pip install axe-playwright-python")
-
-from accessible import CONTROLS, findings, measured, open_all, pictures, ready, targets, words_in_pictures
-from browser import PAGES, Server, browser, chromium
+from accessible import CONTROLS, findings, measured, open_all, pictures, targets, words_in_pictures
+from browser import LONG, PAGES, Server, opened, settle, trained
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
+pytest.importorskip("axe_playwright_python", reason="axe-core is not installed: pip install axe-playwright-python")
 
-LONG = 60_000
 MOST_STOPS = 200
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 VIEWS = [
@@ -31,36 +22,6 @@ VIEWS = [
     ("Draw and perturb", "source=Draw"),
     ("Laboratory", "lab_seed=1"),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("dashboard"))
-    yield running
-    running.interrupt()
-
-
-@pytest.fixture(scope="module")
-def chrome(server: Server) -> Iterator[Browser]:
-    with browser() as instance:
-        first = instance.new_page()
-        first.goto(server.url)
-        expect(first.get_by_text("Trained cross-entropy on embedded")).to_be_visible(timeout=LONG)
-        first.close()
-        yield instance
-
-
-@pytest.fixture
-def page(chrome: Browser) -> Iterator[Page]:
-    fresh = chrome.new_page(viewport=WIDE, color_scheme="light")
-    fresh.set_default_timeout(LONG)
-    yield fresh
-    fresh.close()
-
-
-def opened(page: Page, server: Server, name: str, query: str = "") -> None:
-    page.goto(f"{server.url}/{PAGES[name]}?{query}")
-    ready(page)
 
 
 def learn(page: Page) -> None:
@@ -105,11 +66,12 @@ def told(found: dict[str, list[str]]) -> str:
 
 def visits(page: Page, server: Server) -> Iterator[str]:
     """Every view in turn, with its name."""
+    trained(page, server)
     for name, query in VIEWS:
         opened(page, server, name, query)
         if (name, query) in ACTIONS:
             ACTIONS[name, query](page)
-            ready(page)
+            settle(page)
         yield f"{name}?{query}"
 
 
@@ -199,7 +161,7 @@ def test_a_light_page_is_read_driven_by_keys_and_shown_to_a_room(page: Page, ser
     found: dict[str, list[str]] = {}
     for view in visits(page, server):
         open_all(page)
-        ready(page)
+        settle(page)
         missed, blind = stops(page)
         found[view] = [
             *faults(page),
@@ -228,6 +190,7 @@ def small_in_a_presentation(page: Page) -> list[str]:
 def test_a_dark_page_is_read_and_touched_on_a_narrow_screen(chrome: Browser, server: Server) -> None:
     page = chrome.new_page(viewport=WIDE, color_scheme="dark", has_touch=True)
     page.set_default_timeout(LONG)
+    trained(page, server)
     opened(page, server, "Overview")
     assert faults(page) == []
     page.close()
@@ -246,11 +209,11 @@ def test_letters_typed_into_a_field_are_no_shortcuts(page: Page, server: Server)
     opened(page, server, "Runs", "present=true&sample=3")
     page.get_by_label("Name", exact=True).focus()
     page.keyboard.type(" nbn n")
-    ready(page)
+    settle(page)
     assert "sample=3" in page.url
     opened(page, server, "Voltages", "sample=3&t=40")
     page.get_by_label(re.compile("Test sample")).focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Tab")
-    ready(page)
+    settle(page)
     assert "t=40" in page.url

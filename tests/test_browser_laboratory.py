@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
-from browser import Server, chromium, settle
+from browser import LONG, Received, Server, opened, settle
 from playwright.sync_api import Page, expect
-from test_browser import LONG, chrome, opened, page, server  # noqa: F401
-
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 
 def told(page: Page) -> tuple[int, int]:
@@ -29,8 +18,7 @@ def told(page: Page) -> tuple[int, int]:
 
 
 def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> None:
-    frames: list[str] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
+    received = Received(page)
     opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
     page.get_by_role("button", name="Start", exact=True).click()
     first, began = told(page)
@@ -50,10 +38,7 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     assert last < first and ended > began + 60
     expect(page.locator("[data-plate]")).to_have_count(0)
     expect(page.locator(".st-key-errors .scatterlayer .trace").first).to_be_visible()
-    page.wait_for_timeout(1000)
-    frames.clear()
-    page.wait_for_timeout(2500)
-    assert frames == []
+    assert received.ends()
     assert told(page) == (last, ended)
 
 

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
-from browser import Server, chromium, settle
+from browser import Received, Server, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
-from test_browser import chrome, opened, page, server, slide, trained  # noqa: F401
-
-if chromium() is None:
-    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
-        pytest.fail("TEMPOTRON_REQUIRE_BROWSER is set, but no Chromium is installed", pytrace=False)
-    pytest.skip("no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True)
 
 HIGHEST = "Math.max(...document.querySelector('.st-key-traces .js-plotly-plot')._fullData.flatMap(d => [...d.y]))"
 
@@ -64,8 +53,7 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
 
 
 def test_a_play_ends_at_the_last_epoch_and_is_silent_then(page: Page, server: Server) -> None:
-    frames: list[str] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append("received")))
+    received = Received(page)
     trained(page, server)
     opened(page, server, "Replay", "sample=3")
     page.get_by_role("button", name="Play").click()
@@ -74,8 +62,5 @@ def test_a_play_ends_at_the_last_epoch_and_is_silent_then(page: Page, server: Se
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page.locator("[data-testid=stSlider]").first).to_be_visible()
     settle(page)
-    page.wait_for_timeout(1500)
-    frames.clear()
-    page.wait_for_timeout(2500)
-    assert frames == []
+    assert received.ends()
     assert title(page) == "Replay · epoch 2"

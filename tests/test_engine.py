@@ -39,12 +39,12 @@ def test_every_spike_on_the_grid_stands_in_its_bin(seed: int, T: int, whole: boo
         for afferent, time in enumerate(row):
             if 0 <= time <= T - 1:
                 wanted[int(-(-time // 1))][sample].append(afferent)
-    bounds = spikes.offsets.tolist()
+    bounds, afferents, rows = spikes.offsets.tolist(), spikes.afferent.tolist(), spikes.rows.tolist()
     for number, (start, end) in enumerate(itertools.pairwise(bounds)):
         step, sample = divmod(number, 4)
-        assert spikes.afferent[start:end].tolist() == wanted[step][sample]
-        assert spikes.rows[start:end].tolist() == [sample * (T + 1) + step] * (end - start)
-    assert bounds[-1] == spikes.afferent.numel()
+        assert afferents[start:end] == wanted[step][sample]
+        assert rows[start:end] == [sample * (T + 1) + step] * (end - start)
+    assert bounds[-1] == len(afferents)
 
 
 def test_as_many_afferents_as_short_keys_hold_and_more() -> None:

@@ -432,6 +432,16 @@ def press(test: AppTest, label: str) -> AppTest:
     return ran(test)
 
 
+def finished(test: AppTest, key: str) -> Any:
+    """What learns in the session, run until it is at rest."""
+    learns = test.session_state[key]
+    for _ in range(60):
+        if not learns.active:
+            break
+        ran(test)
+    return learns
+
+
 def headline(test: AppTest) -> str:
     return next(str(line.value) for line in test.markdown if line.value.startswith("####"))
 
@@ -440,11 +450,7 @@ def test_the_page_learns_a_small_problem_to_its_end() -> None:
     test = page(N="30", alpha="1", T="200", seed="2")
     assert "30 patterns" in headline(test)
     press(test, "Start")
-    course = test.session_state["lab_course"]
-    for _ in range(60):
-        if not course.active:
-            break
-        ran(test)
+    course = finished(test, "lab_course")
     assert course.over
     assert headline(test) == f"#### All 30 patterns right after {len(course.errors)} cycles."
     *_, whole = learn(course.problem)
@@ -478,11 +484,7 @@ def test_the_page_tries_more_problems() -> None:
     test.number_input(key="lab_try").set_value(0.5)
     ran(test)
     press(test, "Try 3 more")
-    trials = test.session_state["lab_trials"]
-    for _ in range(60):
-        if not trials.active:
-            break
-        ran(test)
+    finished(test, "lab_trials")
     ran(test)
     assert any("Tried here: 3 of 3 solved." in line.value for line in test.markdown)
 

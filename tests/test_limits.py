@@ -27,7 +27,7 @@ from tempotron_core.runlog import logged
 from tempotron_core.settings import Settings
 from tempotron_core.training import run
 torch.set_num_threads(1)
-settings, few = Settings(**json.loads(sys.argv[1])), idx.few_digits(2000, 500)
+settings, few = Settings(**json.loads(sys.argv[1])), idx.few_digits(int(sys.argv[2]), 500)
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 with logged(settings) as log:
     for snapshot in run(settings, few):
@@ -47,11 +47,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
     ids=["a long window", "many weights", "a large batch"],
 )
 def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, Any], tmp_path: Path) -> None:
-    settings = {"epochs": 1, "log_dir": str(tmp_path), **changes}
+    settings: dict[str, Any] = {"epochs": 1, "log_dir": str(tmp_path), **changes}
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", MEASURE, json.dumps(settings)]
+    samples = max(1000, settings["batch_size"])
+    command = [sys.executable, "-c", MEASURE, json.dumps(settings), str(samples)]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    measured, estimated = float(told.stdout), estimate(Settings(**settings), 2000, 500).memory
+    measured, estimated = float(told.stdout), estimate(Settings(**settings), samples, 500).memory
     assert measured / 2 <= estimated <= 2 * measured, (measured, estimated)
 
 

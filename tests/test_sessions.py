@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright", reason="the playwright package is not installed: pip install playwright")
-
 from browser import ROOT, Server
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from viewer import Viewer
