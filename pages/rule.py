@@ -79,10 +79,10 @@ def learning() -> None:
         st.markdown("#### Potentials before (dotted) and after (solid)")
         common.chart(figures.step_figure(info), "step", info.takeaway)
         st.markdown(f"#### {one.effect}")
-        common.chart(figures.kernel_figure(one), "kernel", one.effect)
+        common.sketch(figures.kernel_figure(one), "kernel", one.effect)
     with right:
         st.markdown(f"#### {one.takeaway}")
-        common.chart(figures.change_figure(one), "change", one.takeaway)
+        common.drawn(figures.change_plate(one), "change", one.takeaway, lambda: figures.change_figure(one))
         st.markdown(f"#### {info.progress}")
         common.sketch(figures.path_figure(info), "path", info.progress)
     st.markdown(

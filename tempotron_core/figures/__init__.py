@@ -20,6 +20,7 @@ from tempotron_core.figures.laboratory import (
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_takeaway
 from tempotron_core.figures.lines import lines_plate
+from tempotron_core.figures.maps import change_plate, evidence_plate, weights_plate
 from tempotron_core.figures.perturb import (
     MovedInfo,
     PerturbedInfo,
@@ -36,7 +37,6 @@ from tempotron_core.figures.plates import (
     peaks_plate,
     pixel_raster_plate,
     raster_plate,
-    weights_plate,
 )
 from tempotron_core.figures.published import REGIMES, PublishedInfo
 from tempotron_core.figures.raster import RasterInfo, raster_info
@@ -85,6 +85,7 @@ __all__ = [
     "capacity_figure",
     "cell_of_selection",
     "change_figure",
+    "change_plate",
     "class_colour",
     "class_figure",
     "class_takeaway",
@@ -97,6 +98,7 @@ __all__ = [
     "enlarged",
     "errors_figure",
     "evidence_figure",
+    "evidence_plate",
     "figure_json",
     "figure_page",
     "figure_table",

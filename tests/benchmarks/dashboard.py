@@ -40,10 +40,11 @@ PROBE = """() => {
   new MutationObserver(changes => {
     for (const change of changes) {
       const element = change.target.nodeType === 1 ? change.target : change.target.parentElement;
-      if (element && element.closest('.js-plotly-plot')) probe.last = performance.now();
+      if (element && element.closest('.js-plotly-plot, .stMain .stHtml')) probe.last = performance.now();
     }
     const drawn = '.js-plotly-plot :is(.scatterlayer path, .imagelayer image, .bars path)';
-    if (!probe.painted && document.querySelector(drawn))
+    const main = location.pathname === '/evidence' ? '[data-plate=evidence] img' : drawn;
+    if (!probe.painted && document.querySelector(main))
       requestAnimationFrame(() => { probe.painted = probe.painted || performance.now(); });
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 }"""
@@ -187,7 +188,7 @@ def opened(chrome: Browser, address: str) -> tuple[Page, Socket]:
 
 
 def settled(page: Page) -> None:
-    page.locator(".js-plotly-plot").first.wait_for(timeout=30_000)
+    page.locator(".js-plotly-plot, [data-plate]").first.wait_for(timeout=30_000)
     settle(page)
 
 

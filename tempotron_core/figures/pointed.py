@@ -1,0 +1,79 @@
+"""What a picture of markup says at the pointer, for the page's script to show: its attribute data-told, as JSON.
+
+A list: places in thousandths of the picture, from the top left, and the words for each; the nearest one speaks.
+An object: the cells of a square, row by row, their values, and what the spikes in each say. Arrays are base64, in the
+order of the bytes that every browser has.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from html import escape, unescape
+from typing import Any
+
+import numpy as np
+
+__all__ = ["each", "points", "spikes", "told"]
+
+_FIELD = re.compile(r"%\{(\w+)(?::([^}]*))?\}")
+
+
+def told(said: Any) -> str:
+    """The attribute, with a space behind it; nothing where there is nothing to say."""
+    words = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+    return f'data-told="{escape(words)}" ' if said else ""
+
+
+def each(value: Any, count: int) -> list[Any]:
+    """A setting of every point, given once or one by one."""
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * count
+
+
+def points(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> list[list[Any]]:
+    """What a trace of a chart would say: x, y, words."""
+    template = trace.hovertemplate
+    if trace.type != "scatter" or not template or trace.hoverinfo == "skip":
+        return []
+    plain = re.sub(r"</?b>", "", template.replace("<extra></extra>", "").replace("<br>", "\n"))
+    if "<extra></extra>" not in template and trace.name:
+        plain = f"{trace.name.replace('<br>', ' · ')}: {plain}"
+    xs, ys = list(trace.x), list(trace.y)
+    columns = {"x": xs, "y": ys} | {name: each(trace[name], len(xs)) for name in ("text", "customdata")}
+
+    def words(i: int) -> str:
+        return unescape(_FIELD.sub(lambda found: _written(columns[found[1]][i], found[2] or ""), plain))
+
+    return [[round(1000 * across(x)), round(1000 * down(y)), words(i)] for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+
+
+def _written(value: Any, form: str) -> str:
+    """A value as the chart would write it."""
+    if isinstance(value, str):
+        return value
+    return format(int(value) if form == "," else float(value), form or "g")
+
+
+def spikes(values: np.ndarray, times: np.ndarray, columns: list[tuple[str, np.ndarray, bool]]) -> dict[str, Any]:
+    """What the cells of a map say.
+
+    values: [784]; times: [784, m] in ms, -1 for none; columns: words, the numbers [784, m] after them, and whether
+    these have a sign always.
+    """
+    spiking = times >= 0
+    return {
+        "values": _coded(values.reshape(-1), "<f4"),
+        "counts": _coded(spiking.sum(axis=1), "u1"),
+        "neurons": _coded(np.nonzero(spiking)[1] + 1, "u1"),
+        "times": _coded(times[spiking].round(), "<u2"),
+        "spikes": [
+            {"words": words, "signed": signed, "numbers": _coded(numbers[spiking], "<f4")}
+            for words, numbers, signed in columns
+        ],
+    }
+
+
+def _coded(numbers: np.ndarray, kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(numbers.astype(kind)).tobytes()).decode()
