@@ -1,4 +1,4 @@
-"""For every eye and hand: words readable on either theme, what pictures say at the pointer, a navigation to be heard."""
+"""For every eye and hand: words readable on either theme, pictures that speak at the pointer, a navigation."""
 
 from pathlib import Path
 

@@ -59,13 +59,17 @@ function unpacked(told) {
 
 function nearest(told, box) {
   if (!Array.isArray(told)) return cell(told, box);
-  const at = ([x, y]) => [box.left + (x / 1000) * box.width, box.top + (y / 1000) * box.height];
   let best = null, least = REACH;
-  for (const place of told) {
-    const [x, y] = at(place), far = Math.hypot(x - last[0], y - last[1]);
-    if (far < least) [best, least] = [{ x, y, words: place[2], wide: 22, round: "50%" }, far];
+  for (const line of told) {
+    line.x.forEach((share, i) => {
+      const x = box.left + (share / 1000) * box.width, y = box.top + (line.y[i] / 1000) * box.height;
+      const far = Math.hypot(x - last[0], y - last[1]);
+      if (far < least) [best, least] = [{ x, y, line, i }, far];
+    });
   }
-  return best;
+  if (!best) return null;
+  const words = best.line.words.map((part, n) => part + (best.line.numbers[n]?.[best.i] ?? "")).join("");
+  return { ...best, words, wide: 22, round: "50%" };
 }
 
 function cell(told, box) {

@@ -93,7 +93,7 @@ def draw(
     left, right = st.columns([1.4, 1])
     with left:
         st.markdown(f"**Potentials**: {voltages.fired.sum()} of {len(classes)} reach the threshold")
-        common.chart(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
+        common.sketch(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
     with right:
         st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
         limit_of = float(found.extents.max())

@@ -77,7 +77,7 @@ def learning() -> None:
     left, right = st.columns([1.5, 1])
     with left:
         st.markdown("#### Potentials before (dotted) and after (solid)")
-        common.chart(figures.step_figure(info), "step", info.takeaway)
+        common.sketch(figures.step_figure(info), "step", info.takeaway)
         st.markdown(f"#### {one.effect}")
         common.sketch(figures.kernel_figure(one), "kernel", one.effect)
     with right:

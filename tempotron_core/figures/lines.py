@@ -21,7 +21,7 @@ from tempotron_core.figures.pointed import each, points, told
 __all__ = ["lettering", "lines_plate", "ticks"]
 
 _GRID = "rgba(127,135,144,0.25)"
-_DASH = {"dot": "2 5", "dash": "9 7"}
+_DASH = {"dot": "2 5", "dash": "9 7", "longdash": "15 7"}
 _CROSS = "polygon(22% 0,50% 28%,78% 0,100% 22%,72% 50%,100% 78%,78% 100%,50% 72%,22% 100%,0 78%,28% 50%,0 22%)"
 
 
@@ -53,9 +53,9 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
     for tick in ticks(frame.low, frame.high):
         at = frame.down(tick)
         parts.append(f'<div style="position:absolute;inset:{at:.2%} 0 auto;border-top:1px solid {_GRID}"></div>')
-        parts.append(_label(-0.0, at, f"{tick:,g}", "translate(calc(-100% - 8px),-50%)"))
+        parts.append(_label(-0.0, at, _number(tick), "translate(calc(-100% - 8px),-50%)"))
     along = ticks(frame.left, frame.right, layout.xaxis.dtick)
-    parts += [_label(frame.across(tick), 1, f"{tick:,g}", "translate(-50%,8px)") for tick in along]
+    parts += [_label(frame.across(tick), 1, _number(tick), "translate(-50%,8px)") for tick in along]
     parts += [bar for trace in figure.data if trace.type == "bar" for bar in _bars(trace, frame)]
     parts += [_reference(shape, frame) for shape in layout.shapes]
     parts.append(_picture([_line(trace, frame) for trace in figure.data if "lines" in _mode(trace)]))
@@ -132,11 +132,10 @@ def _named(words: Any, x: float, y: float) -> str:
     """A label of the figure, bold where it is there."""
     to_left = {"center": "-50%", "right": "-100%"}.get(words.xanchor or "center", "0%")
     to_top = {"bottom": "-100%", "top": "0%"}.get(words.yanchor or "middle", "-50%")
-    told = words.text.removeprefix("<b>").removesuffix("</b>")
-    text = escape(unescape(told))
     across = 4 if words.xshift is None else words.xshift
     shift = f"translate(calc({to_left} + {across:g}px),calc({to_top} - {words.yshift or 0:g}px))"
-    return _label(x, y, text if told == words.text else f"<b>{text}</b>", shift, style.letters(words.font.color))
+    look = f"{style.letters(words.font.color)};font-size:{(words.font.size or 15) / 16:g}rem"
+    return _label(x, y, lettering(words.text), shift, look)
 
 
 def _line(trace: Any, frame: _Frame) -> str:
@@ -179,7 +178,7 @@ def _markers(trace: Any, frame: _Frame) -> list[str]:
         opacity = 1.0 if look.opacity is None else float(look.opacity)
         marks.append(_mark(left, top, float(size), look.symbol, colour, (edge, edge_colour or colour), opacity))
         if name is not None:
-            words = f'<b style="font-size:{font};font-weight:400">{escape(unescape(str(name)))}</b>'
+            words = f'<span style="font-size:{font}">{escape(unescape(str(name)))}</span>'
             move = f"translate(-50%,calc(-100% - {float(size) / 2 + 1:g}px))"
             marks.append(_label(left, top, words, move, style.letters(colour)))
     return marks
@@ -189,11 +188,12 @@ def _mark(
     x: float, y: float, size: float, symbol: str | None, colour: str, edge: tuple[float | None, str], opacity: float
 ) -> str:
     width = 2.5 if edge[0] is None else float(edge[0])
-    whole = size if symbol != "diamond" else 0.72 * size
+    # An edge lies half inside, half outside.
+    whole = (size if symbol != "diamond" else 0.72 * size) + width
     inside = f"background:{'transparent' if symbol == 'circle-open' else colour};border:{width:g}px solid {edge[1]}"
     shape = {"diamond": "rotate:45deg", "square": "", "x": f"clip-path:{_CROSS}"}.get(symbol or "", "border-radius:50%")
     if symbol == "x":  # its edge is a larger one below it
-        whole, inside = size + width, f"background:{edge[1]}"
+        inside = f"background:{edge[1]}"
     place = f"position:absolute;left:{x:.2%};top:{y:.2%};margin:{-whole / 2:.1f}px;opacity:{opacity:g}"
     within = f'<div style="position:absolute;inset:{width:g}px;background:{colour};{shape}"></div>'
     return (
@@ -203,8 +203,13 @@ def _mark(
 
 
 def lettering(words: str) -> str:
-    """A title, whose raised and lowered parts stay so."""
-    return re.sub(r"&lt;(/?su[bp])&gt;", r"<\1>", escape(unescape(words or "")))
+    """Words of a chart, whose raised, lowered and bold parts stay so; other markup in them is none."""
+    parts = re.split(r"(</?(?:su[bp]|b)>)", words or "")
+    return "".join(part if i % 2 else escape(unescape(part)) for i, part in enumerate(parts))
+
+
+def _number(value: float) -> str:
+    return f"{value:,g}".replace("-", "−")
 
 
 def _legend(figure: go.Figure) -> str:

@@ -1,8 +1,7 @@
 """What a picture of markup says at the pointer, for the page's script to show: its attribute data-told, as JSON.
 
-A list: places in thousandths of the picture, from the top left, and the words for each; the nearest one speaks.
-An object: the cells of a square, row by row, their values, and what the spikes in each say. Arrays are base64, in the
-order of the bytes that every browser has.
+A list: lines of points in thousandths of the picture, from the top left; the point next to the pointer speaks. An
+object: the cells of a square, row by row, their values, and what the spikes in each say, its arrays in base64.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _FIELD = re.compile(r"%\{(\w+)(?::([^}]*))?\}")
 def told(said: Any) -> str:
     """The attribute, with a space behind it; nothing where there is nothing to say."""
     words = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
-    return f'data-told="{escape(words)}" ' if said else ""
+    return f"data-told='{escape(words, quote=False).replace(chr(39), '&#39;')}' " if said else ""
 
 
 def each(value: Any, count: int) -> list[Any]:
@@ -32,28 +31,39 @@ def each(value: Any, count: int) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * count
 
 
-def points(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> list[list[Any]]:
-    """What a trace of a chart would say: x, y, words."""
+def points(trace: Any, across: Callable[[float], float], down: Callable[[float], float]) -> list[dict[str, Any]]:
+    """What a trace of a chart would say: where its points lie, the words, and each point's numbers between them."""
     template = trace.hovertemplate
     if trace.type != "scatter" or not template or trace.hoverinfo == "skip":
         return []
-    plain = re.sub(r"</?b>", "", template.replace("<extra></extra>", "").replace("<br>", "\n"))
+    plain = template.replace("<extra></extra>", "").replace("<br>", "\n")
     if "<extra></extra>" not in template and trace.name:
         plain = f"{trace.name.replace('<br>', ' · ')}: {plain}"
     xs, ys = list(trace.x), list(trace.y)
     columns = {"x": xs, "y": ys} | {name: each(trace[name], len(xs)) for name in ("text", "customdata")}
+    words = _FIELD.split(plain)
+    return [
+        {
+            "x": [round(1000 * across(x)) for x in xs],
+            "y": [round(1000 * down(y)) for y in ys],
+            "words": [_plain(part) for part in words[::3]],
+            "numbers": [
+                [_written(value, form or "") for value in columns[name]]
+                for name, form in zip(words[1::3], words[2::3], strict=True)
+            ],
+        }
+    ]
 
-    def words(i: int) -> str:
-        return unescape(_FIELD.sub(lambda found: _written(columns[found[1]][i], found[2] or ""), plain))
 
-    return [[round(1000 * across(x)), round(1000 * down(y)), words(i)] for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+def _plain(words: str) -> str:
+    return unescape(re.sub(r"</?b>", "", words))
 
 
 def _written(value: Any, form: str) -> str:
     """A value as the chart would write it."""
     if isinstance(value, str):
-        return value
-    return format(int(value) if form == "," else float(value), form or "g")
+        return _plain(value)
+    return format(int(value) if form == "," else float(value), form or "g").replace("-", "−")
 
 
 def spikes(values: np.ndarray, times: np.ndarray, columns: list[tuple[str, np.ndarray, bool]]) -> dict[str, Any]:

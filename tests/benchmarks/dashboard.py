@@ -43,7 +43,7 @@ PROBE = """() => {
       if (element && element.closest('.js-plotly-plot, .stMain .stHtml')) probe.last = performance.now();
     }
     const drawn = '.js-plotly-plot :is(.scatterlayer path, .imagelayer image, .bars path)';
-    const main = location.pathname === '/evidence' ? '[data-plate=evidence] img' : drawn;
+    const main = {'/evidence': '[data-plate=evidence] img', '/rule': '[data-plate=step] img', '/replay': '[data-plate=traces] img'}[location.pathname] ?? drawn;
     if (!probe.painted && document.querySelector(main))
       requestAnimationFrame(() => { probe.painted = probe.painted || performance.now(); });
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
