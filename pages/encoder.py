@@ -57,13 +57,13 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     info = figures.TuningInfo(
         GRID.view(-1).numpy(), curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
     )
-    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
-    curves_drawn, neurons = figures.tuning_figure(info), figures.pixel_raster_plate(time, T, info.takeaway)
-    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
     with right:
         common.takeaway(info.takeaway)
-        common.chart(curves_drawn, "tuning", info.takeaway)
+        common.chart(figures.tuning_figure(info), "tuning", info.takeaway)
         st.caption(info.silence)
+    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
+    neurons = figures.pixel_raster_plate(time, T, info.takeaway)
+    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
     common.takeaway(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:

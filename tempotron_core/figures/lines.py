@@ -21,8 +21,15 @@ from tempotron_core.figures.pointed import each, points, told
 __all__ = ["lettering", "lines_plate", "ticks"]
 
 _GRID = "rgba(127,135,144,0.25)"
-_DASH = {"dot": "2 5", "dash": "9 7", "longdash": "15 7"}
-_CROSS = "polygon(22% 0,50% 28%,78% 0,100% 22%,72% 50%,100% 78%,78% 100%,50% 72%,22% 100%,0 78%,28% 50%,0 22%)"
+_UNDER_LEGEND = 10
+_DASH = {"dot": "2 5", "dash": "9 7", "longdash": "15 7", "dashdot": "9 5 2 5"}
+_CUT = {
+    "x": "22% 0,50% 28%,78% 0,100% 22%,72% 50%,100% 78%,78% 100%,50% 72%,22% 100%,0 78%,28% 50%,0 22%",
+    "cross": "33% 0,67% 0,67% 33%,100% 33%,100% 67%,67% 67%,67% 100%,33% 100%,33% 67%,0 67%,0 33%,33% 33%",
+    "triangle-up": "50% 0,100% 92%,0 92%",
+    "star": "50% 0,62% 36%,100% 36%,69% 59%,80% 96%,50% 73%,20% 96%,31% 59%,0 36%,38% 36%",
+    "hexagon": "50% 0,94% 25%,94% 75%,50% 100%,6% 75%,6% 25%",
+}
 
 
 class _Frame:
@@ -66,16 +73,17 @@ def lines_plate(figure: go.Figure, alt: str) -> str:
     ]
     margin = layout.margin
     said = [place for trace in figure.data for place in points(trace, frame.across, frame.down)]
-    place = f"position:absolute;inset:{margin.t}px {margin.r}px {margin.b}px {margin.l}px"
+    top = _UNDER_LEGEND if layout.showlegend else margin.t
+    place = f"position:absolute;inset:{top}px {margin.r}px {margin.b}px {margin.l}px"
     title = "position:absolute;font-size:1.0625rem;text-align:center"
     return (
         f'<div role="img" aria-label="{escape(alt)}" '
-        f'style="position:relative;height:{layout.height}px;font-size:0.9375rem;line-height:1.2">'
-        f'<div style="position:absolute;left:{margin.l}px;top:8px">{_legend(figure)}</div>'
+        f'style="font-size:0.9375rem;line-height:1.2">{_legend(figure)}'
+        f'<div style="position:relative;height:{layout.height - margin.t + top}px">'
         f'<div {told(said)}style="{place}">{"".join(parts)}</div>'
         f'<div style="{title};inset:auto {margin.r}px 4px {margin.l}px">{lettering(layout.xaxis.title.text)}</div>'
-        f'<div style="{title};inset:{margin.t}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
-        f'transform:rotate(180deg)">{lettering(layout.yaxis.title.text)}</div></div>'
+        f'<div style="{title};inset:{top}px auto {margin.b}px 4px;writing-mode:vertical-rl;'
+        f'transform:rotate(180deg)">{lettering(layout.yaxis.title.text)}</div></div></div>'
     )
 
 
@@ -191,14 +199,16 @@ def _mark(
     # An edge lies half inside, half outside.
     whole = (size if symbol != "diamond" else 0.72 * size) + width
     inside = f"background:{'transparent' if symbol == 'circle-open' else colour};border:{width:g}px solid {edge[1]}"
-    shape = {"diamond": "rotate:45deg", "square": "", "x": f"clip-path:{_CROSS}"}.get(symbol or "", "border-radius:50%")
-    if symbol == "x":  # its edge is a larger one below it
+    shape = {"diamond": "rotate:45deg", "square": "rotate:0deg"}.get(symbol or "", "border-radius:50%")
+    cut = _CUT.get(symbol or "")
+    if cut:  # its edge is a larger one below it
+        shape = f"clip-path:polygon({cut})"
         inside = f"background:{edge[1]}"
     place = f"position:absolute;left:{x:.2%};top:{y:.2%};margin:{-whole / 2:.1f}px;opacity:{opacity:g}"
     within = f'<div style="position:absolute;inset:{width:g}px;background:{colour};{shape}"></div>'
     return (
         f'<div style="{place};width:{whole:.1f}px;height:{whole:.1f}px;box-sizing:border-box;{shape};{inside}">'
-        f"{within if symbol == 'x' else ''}</div>"
+        f"{within if cut else ''}</div>"
     )
 
 
@@ -215,14 +225,16 @@ def _number(value: float) -> str:
 def _legend(figure: go.Figure) -> str:
     if not figure.layout.showlegend:
         return ""
-    return "".join(
-        f'<span style="display:inline-block;white-space:nowrap;margin-right:10px">'
-        f'<span style="display:inline-block;width:22px;margin-right:6px;vertical-align:middle;border-top:'
-        f'{trace.line.width}px {"dotted" if trace.line.dash == "dot" else "solid"} {trace.line.color}"></span>'
-        f"{escape(unescape(trace.name))}</span>"
+    styles = {"dot": "dotted", "dash": "dashed", "longdash": "dashed", "dashdot": "dashed"}
+    entries = "".join(
+        f'<span style="display:inline-block;margin-right:14px"><span style="display:inline-block;width:22px;'
+        f"margin-right:6px;vertical-align:middle;border-top:{trace.line.width}px "
+        f'{styles.get(trace.line.dash or "", "solid")} {trace.line.color}"></span>'
+        f"{escape(unescape((trace.name or '').replace('<br>', ' · ')))}</span>"
         for trace in figure.data
         if trace.mode in ("lines", "lines+markers") and trace.showlegend is not False
     )
+    return f'<div style="padding:8px 0 0 {figure.layout.margin.l}px">{entries}</div>'
 
 
 def ticks(low: float, high: float, step: float | None = None, most: int = 6) -> list[float]:
