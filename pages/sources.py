@@ -50,7 +50,7 @@ def canvas() -> np.ndarray | None:
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
     strokes, image = st.session_state["drawn_before"] or (None, None)
-    st.html(_ROOM)
+    common.plate(_ROOM)
     with st.container(key="canvas_place"):
         result = st_canvas(
             stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,

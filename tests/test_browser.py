@@ -98,7 +98,7 @@ def test_every_page_opens_with_its_figures(page: Page, server: Server, width: in
     page.set_viewport_size({"width": width, "height": 800})
     for name in PAGES:
         opened(page, server, name)
-        expect(page.locator(".js-plotly-plot").first, name).to_be_visible()
+        expect(page.locator(".js-plotly-plot, [data-plate]").first, name).to_be_visible()
         assert page.locator("[data-testid=stAlert], [data-testid=stException]").count() == 0, name
         overflow = page.evaluate(
             "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
@@ -301,7 +301,8 @@ def test_a_training_from_start_to_stop(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Start").click()
     progress = page.locator("[data-testid=stProgress]")
     expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG)
-    points = "(document.querySelector('.js-plotly-plot')?._fullData?.[0]?.x?.length ?? 0)"
+    told = "document.querySelector('[data-plate=accuracy] [data-told]')?.dataset.told"
+    points = f"(JSON.parse({told} ?? '[]')[0]?.x.length ?? 0)"
     page.wait_for_function(f"{points} >= 2")
     first = page.evaluate(points)
     page.wait_for_function(f"{points} > {first} + 5")

@@ -151,7 +151,8 @@ def test_everything_drawn_lies_within_the_axes() -> None:
 @pytest.mark.parametrize("chosen", [None, 0, 1, 2])
 def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: int | None) -> None:
     info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
-    wanted = [style.TRUE if i == true else style.PREDICTED if i == 1 else style.MUTED for i in range(4)]
+    read = style.CHOSEN if true is None else style.PREDICTED
+    wanted = [style.TRUE if i == true else read if i == 1 else style.MUTED for i in range(4)]
     figure = traces_figure(info)
     assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
     for trace in markers(figure):

@@ -10,6 +10,7 @@ import base64
 import math
 import re
 from html import escape, unescape
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,9 @@ def _range(figure: go.Figure, name: str) -> tuple[float, float]:
     low, high = (low, high) if low <= high else (0.0, 1.0)
     to_zero = axis.rangemode == "tozero"
     low, high = (min(low, 0.0), max(high, 0.0)) if to_zero else (low, high)
-    spare = (0.05 if name == "y" else 0.02) * (high - low) or 1.0
+    if low == high:
+        return low - (not to_zero), high + 1
+    spare = (0.05 if name == "y" else 0.02) * (high - low)
     return low - spare * (low < 0 or not to_zero), high + spare * (high > 0 or not to_zero)
 
 
@@ -147,13 +150,17 @@ def _named(words: Any, x: float, y: float) -> str:
 
 
 def _line(trace: Any, frame: _Frame) -> str:
-    points = " ".join(
-        f"{1000 * frame.across(x):.1f},{1000 * frame.down(y):.1f}" for x, y in zip(trace.x, trace.y, strict=True)
-    )
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{trace.line.color}" '
+    points = [
+        f"{1000 * frame.across(x):.1f},{1000 * frame.down(y):.1f}" if math.isfinite(x) and math.isfinite(y) else ""
+        for x, y in zip(trace.x, trace.y, strict=True)
+    ]
+    # What is not finite leaves a gap.
+    pieces = [" ".join(piece) for known, piece in groupby(points, bool) if known]
+    return "".join(
+        f'<polyline points="{piece}" fill="none" stroke="{trace.line.color}" '
         f'stroke-width="{trace.line.width or 2}" stroke-dasharray="{_DASH.get(trace.line.dash or "", "none")}" '
         f'vector-effect="non-scaling-stroke" opacity="{1 if trace.opacity is None else trace.opacity}"/>'
+        for piece in pieces
     )
 
 
@@ -182,6 +189,8 @@ def _markers(trace: Any, frame: _Frame) -> list[str]:
     for x, y, size, colour, edge, edge_colour, name in zip(
         trace.x, trace.y, sizes, colours, edges, edge_colours, names, strict=True
     ):
+        if not (math.isfinite(x) and math.isfinite(y)):
+            continue
         left, top = frame.across(x), frame.down(y)
         opacity = 1.0 if look.opacity is None else float(look.opacity)
         marks.append(_mark(left, top, float(size), look.symbol, colour, (edge, edge_colour or colour), opacity))

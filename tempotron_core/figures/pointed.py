@@ -39,13 +39,15 @@ def points(trace: Any, across: Callable[[float], float], down: Callable[[float],
     plain = template.replace("<extra></extra>", "").replace("<br>", "\n")
     if "<extra></extra>" not in template and trace.name:
         plain = f"{trace.name.replace('<br>', ' · ')}: {plain}"
-    xs, ys = list(trace.x), list(trace.y)
-    columns = {"x": xs, "y": ys} | {name: each(trace[name], len(xs)) for name in ("text", "customdata")}
+    count = len(trace.x)
+    columns = {name: each(trace[name], count) for name in ("x", "y", "text", "customdata")}
+    finite = [i for i in range(count) if np.isfinite(columns["x"][i]) and np.isfinite(columns["y"][i])]
+    columns = {name: [column[i] for i in finite] for name, column in columns.items()}
     words = _FIELD.split(plain)
     return [
         {
-            "x": [round(1000 * across(x)) for x in xs],
-            "y": [round(1000 * down(y)) for y in ys],
+            "x": [round(1000 * across(x)) for x in columns["x"]],
+            "y": [round(1000 * down(y)) for y in columns["y"]],
             "words": [_plain(part) for part in words[::3]],
             "numbers": [
                 [_written(value, form or "") for value in columns[name]]
