@@ -13,6 +13,25 @@ KEPT = "What is kept and lost"
 FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
+# The digit is drawn anew at every choice: the page listens, not the picture.
+_picker = st.components.v2.component(
+    "tempotron_pixel_picker",
+    js="""let tell = null;
+    function clicked(event) {
+      const digit = event.target.closest?.("[data-plate=digit] [data-told]"), box = digit?.getBoundingClientRect();
+      const at = (share) => Math.min(27, Math.max(0, Math.floor(28 * share)));
+      if (!box) return;
+      const row = at((event.clientY - box.top) / box.height), column = at((event.clientX - box.left) / box.width);
+      tell("pixel", 28 * row + column);
+    }
+    export default function ({ setTriggerValue }) {
+      tell = setTriggerValue;
+      document.addEventListener("click", clicked);
+      return () => document.removeEventListener("click", clicked);
+    }""",
+    isolate_styles=False,
+)
+
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def curves(m: int, beta: float) -> np.ndarray:
@@ -28,8 +47,7 @@ def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -
 
 def clicked() -> None:
     """Take over the pixel that was clicked on the digit."""
-    points = st.session_state["digit"]["selection"]["points"]
-    pixel = figures.pixel_of_selection(points)
+    pixel = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
     if pixel is not None:
         st.session_state["pixel"] = pixel
 
@@ -45,9 +63,10 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
             )
         )
         with spot:
-            digit = figures.digit_figure(view.pixels, pixel, height=290, clickable=True)
             alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
-            common.chart(digit, "digit", alt, on_select=clicked, selection_mode="points")
+            markup = figures.pixel_plate(view.pixels, pixel, alt)
+            common.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+        _picker(key="picker", on_pixel_change=clicked)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider(
             "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"

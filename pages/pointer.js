@@ -51,7 +51,7 @@ function unpacked(told) {
   const counts = new Uint8Array(bytes(told.counts)), starts = [0];
   counts.forEach((count) => starts.push(starts.at(-1) + count));
   return {
-    starts, unit: told.unit, values: new Float32Array(bytes(told.values)),
+    starts, plain: told.plain, values: new Float32Array(bytes(told.values)),
     neurons: new Uint8Array(bytes(told.neurons)), times: new Uint16Array(bytes(told.times)),
     spikes: told.spikes.map((spike) => ({ ...spike, numbers: new Float32Array(bytes(spike.numbers)) })),
   };
@@ -77,7 +77,7 @@ function cell(told, box) {
   const [column, row] = [(last[0] - box.left) / wide, (last[1] - box.top) / wide].map(Math.floor);
   if (Math.min(row, column) < 0 || Math.max(row, column) >= side) return null;
   const pixel = row * side + column, [first, end] = told.starts.slice(pixel, pixel + 2);
-  const lines = [`row ${row}, column ${column}: ${written(told.values[pixel], 4, true)}`];
+  const lines = [`row ${row}, column ${column}: ${written(told.values[pixel], told.plain ? 3 : 4, !told.plain)}`];
   for (let i = first; i < Math.min(end, first + MOST_LINES); i++) {
     const numbers = told.spikes.map(({ words, signed, numbers }) => words + written(numbers[i], 3, signed));
     lines.push(`neuron ${told.neurons[i]} at ${told.times[i]} ms${numbers.join("")}`);

@@ -148,7 +148,7 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     expect(page.locator(".stMain h4").first).to_contain_text("of 19 curves")
     number = page.get_by_label(re.compile("^Pixel"))
     was = number.input_value()
-    digit = page.locator(".js-plotly-plot").first
+    digit = page.locator("[data-plate=digit] [data-told]")
     digit.scroll_into_view_if_needed()
     box = digit.bounding_box()
     assert box is not None

@@ -5,7 +5,7 @@ Each keeps what it shows (info) apart from how.
 
 from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
-from tempotron_core.figures.digit import digit_figure, pixel_of_selection
+from tempotron_core.figures.digit import digit_figure, pixel_of_click
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
 from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
 from tempotron_core.figures.inspection import InspectionInfo, curves_figure, kept_figure, times_figure, values_figure
@@ -35,6 +35,7 @@ from tempotron_core.figures.plates import (
     histogram_plate,
     moved_plate,
     peaks_plate,
+    pixel_plate,
     pixel_raster_plate,
     raster_plate,
 )
@@ -116,7 +117,8 @@ __all__ = [
     "pattern_figure",
     "peaks_plate",
     "perturbed_figure",
-    "pixel_of_selection",
+    "pixel_of_click",
+    "pixel_plate",
     "pixel_raster_plate",
     "plate_page",
     "raster_info",

@@ -7,19 +7,18 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import style
 
-__all__ = ["digit_figure", "pixel_of_selection"]
+__all__ = ["digit_figure", "pixel_of_click"]
 
 _SIDE = 28
 
 
-def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320, clickable: bool = False) -> go.Figure:
+def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320) -> go.Figure:
     """An image, uint8 [28, 28], white on black; pixel: the chosen one, row-major, framed."""
     figure = style.base(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "fixedrange": True, "constrain": "domain"},
         yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        clickmode="event+select" if clickable else "event",
     )
     values = image.reshape(_SIDE, _SIDE)
     figure.add_heatmap(
@@ -30,21 +29,7 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320,
         showscale=False,
         hovertemplate="row %{y}, column %{x}<br>value %{customdata:.3f}<extra></extra>",
         customdata=np.round(values / 255, 4),
-        hoverinfo="skip" if clickable else None,
     )
-    if clickable:
-        # A heatmap reports no selections, so unseen marks over its cells do.
-        rows, columns = np.divmod(np.arange(_SIDE * _SIDE), _SIDE)
-        figure.add_scatter(
-            x=columns,
-            y=rows,
-            mode="markers",
-            marker={"size": height / _SIDE, "symbol": "square", "opacity": 0},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            customdata=np.round(values.reshape(-1) / 255, 4),
-            hovertemplate="row %{y}, column %{x}<br>value %{customdata:.3f}<extra></extra>",
-        )
     if pixel is not None:
         row, column = divmod(pixel, _SIDE)
         figure.add_shape(
@@ -58,12 +43,8 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320,
     return figure.figure()
 
 
-def pixel_of_selection(points: list[dict[str, object]]) -> int | None:
-    """The row-major pixel behind a click on a clickable digit; None where nothing was clicked."""
-    if not points:
+def pixel_of_click(pixel: object) -> int | None:
+    """The row-major pixel that the browser says was clicked; None where that is none."""
+    if not isinstance(pixel, int | float) or pixel != pixel // 1 or not 0 <= pixel < _SIDE * _SIDE:
         return None
-    column, row = points[-1].get("x"), points[-1].get("y")
-    if not isinstance(column, int | float) or not isinstance(row, int | float):
-        return None
-    inside = 0 <= column < _SIDE and 0 <= row < _SIDE
-    return int(row) * _SIDE + int(column) if inside else None
+    return int(pixel)

@@ -90,9 +90,9 @@ def _map(
 
 def _outlined(image: np.ndarray) -> str:
     """The border of an image's bright half as a drawing over its cells."""
-    across, down = outline(image)
-    pieces = zip(across[::3], down[::3], across[1::3], down[1::3], strict=True)
-    path = "".join(f"M{x0 + 0.5:g} {y0 + 0.5:g}L{x1 + 0.5:g} {y1 + 0.5:g}" for x0, y0, x1, y1 in pieces)
+    across, down = ([end + 0.5 for end in ends if end is not None] for ends in outline(image))
+    pieces = zip(across[::2], down[::2], across[1::2], down[1::2], strict=True)
+    path = "".join(f"M{x0:g} {y0:g}L{x1:g} {y1:g}" for x0, y0, x1, y1 in pieces)
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}"><path d="{path}" '
         f'stroke="{style.OUTLINE}" stroke-width="2" vector-effect="non-scaling-stroke" stroke-linecap="square"/></svg>'

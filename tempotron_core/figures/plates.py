@@ -16,6 +16,7 @@ from PIL import Image
 
 from tempotron_core.figures import style
 from tempotron_core.figures.perturb import MovedInfo
+from tempotron_core.figures.pointed import spikes, told
 from tempotron_core.figures.raster import RasterInfo
 from tempotron_core.figures.voltages import VoltageInfo
 
@@ -24,6 +25,7 @@ __all__ = [
     "histogram_plate",
     "moved_plate",
     "peaks_plate",
+    "pixel_plate",
     "pixel_raster_plate",
     "png",
     "raster_plate",
@@ -40,6 +42,21 @@ def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
     look = "width:100%;height:100%;image-rendering:pixelated;display:block"
     return (
         f'<div data-cursor="digit" style="{frame}"><img src="{png(picture)}" alt="{escape(alt)}" style="{look}"></div>'
+    )
+
+
+def pixel_plate(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
+    """An image, uint8 [28, 28], that tells its values, the chosen pixel framed."""
+    row, column = divmod(pixel, _SIDE)
+    said = spikes(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
+    frame = f"position:relative;height:{height}px;max-width:100%;aspect-ratio:1;margin:auto;cursor:pointer"
+    left, top, wide = (column - 0.1) / _SIDE, (row - 0.1) / _SIDE, 1.2 / _SIDE
+    box = f"left:{left:.2%};top:{top:.2%};width:{wide:.2%};height:{wide:.2%}"
+    picture = png(Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE))))
+    return (
+        f'<div {told(said)}style="{frame}"><img src="{picture}" alt="{escape(alt)}" '
+        'style="width:100%;height:100%;image-rendering:pixelated;display:block">'
+        f'<div style="position:absolute;{box};outline:4px solid {style.CHOSEN}"></div></div>'
     )
 
 
