@@ -495,6 +495,15 @@ def go(page: str, choices: dict[str, str] | None = None) -> None:
         st.switch_page(page, query_params=choices or {})
 
 
+@st.fragment
+def folded(label: str, content: Callable[[], None]) -> None:
+    """What is made only once it is opened: a formula, though unseen, would bring a typesetter to the browser."""
+    panel = st.expander(label, key=f"folded_{label}", on_change="rerun")
+    if panel.open:
+        with panel:
+            content()
+
+
 def takeaway(words: str) -> None:
     """The one line over a chart that says what it shows."""
     st.markdown(f"#### {words}")

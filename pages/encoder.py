@@ -112,18 +112,7 @@ def encoder(chosen: str) -> None:
             one_pixel(view, m, beta, T)
 
 
-st.title("Encoder")
-chosen = st.segmented_control(
-    "View",
-    (ONE_PIXEL, KEPT),
-    default=ONE_PIXEL,
-    required=True,
-    key="view",
-    bind="query-params",
-    label_visibility="collapsed",
-)
-encoder(chosen)
-with st.expander("The equations"):
+def equations() -> None:
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
         r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
@@ -141,3 +130,17 @@ with st.expander("The equations"):
         "the mean over all orders of the labels; Vinh, Epps, Bailey: Information theoretic measures for clusterings "
         "comparison, 2010."
     )
+
+
+st.title("Encoder")
+chosen = st.segmented_control(
+    "View",
+    (ONE_PIXEL, KEPT),
+    default=ONE_PIXEL,
+    required=True,
+    key="view",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+encoder(chosen)
+common.folded("The equations", equations)

@@ -79,8 +79,11 @@ def why() -> None:
         )
 
 
-st.title("Evidence")
-st.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
-with st.expander("The equation"):
+def equations() -> None:
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
     st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")
+
+
+st.title("Evidence")
+st.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.folded("The equation", equations)

@@ -99,9 +99,7 @@ def learning() -> None:
         )
 
 
-st.title("Learning rule")
-st.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
-with st.expander("The equations"):
+def equations() -> None:
     st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(
         "- tempotron rule: e = +1 where an output is silent and should fire, −1 where it fires and should not, else 0\n"
@@ -110,3 +108,8 @@ with st.expander("The equations"):
         "V is linear in the weights, so V(t_max) moves by λ·e·ΣK² exactly; the new peak may lie at another time."
     )
     st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+
+
+st.title("Learning rule")
+st.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.folded("The equations", equations)

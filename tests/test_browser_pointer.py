@@ -105,3 +105,12 @@ def test_the_canvas_has_a_name_and_room(page: Page, server: Server) -> None:
         spare = "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
         assert page.evaluate(spare) <= 1, width
     settle(page)
+
+
+def test_equations_are_set_once_they_are_opened(page: Page, server: Server) -> None:
+    opened(page, server, "Evidence", "model=untrained&sample=3")
+    assert page.locator(".katex").count() == 0
+    page.get_by_text("The equation").click()
+    expect(page.locator(".katex").first).to_be_visible()
+    page.get_by_text("The equation").click()
+    expect(page.locator(".katex")).to_have_count(0)
