@@ -362,9 +362,9 @@ def describe(status: Status) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture on the page, as drawn for a query: a figure, or markup with a function that tells its numbers.
+    """A picture on the page, as drawn for a query: a figure, a function that makes it, or markup.
 
-    view: the view that was resolved last when it was drawn.
+    view: the view that was resolved last when it was drawn; numbers: tells what is in markup as CSV.
     """
 
     name: str
@@ -374,14 +374,23 @@ class Shown:
     view: View
     numbers: Callable[[], str] | None = None
 
+    @property
+    def figure(self) -> Any:
+        """The figure; None where there is only markup."""
+        if self.numbers:
+            return None
+        return self.picture() if callable(self.picture) else self.picture
+
     def page(self) -> str:
         """A page of HTML that shows it by itself."""
-        make: Callable[[Any, str], str] = figures.plate_page if self.numbers else figures.figure_page
-        return make(self.picture, self.alt)
+        figure = self.figure
+        if figure is None:
+            return figures.plate_page(self.picture, self.alt)
+        return figures.figure_page(figure, self.alt)
 
     def table(self) -> str:
         """Its numbers as CSV."""
-        return self.numbers() if self.numbers else figures.figure_table(self.picture)
+        return self.numbers() if self.numbers else figures.figure_table(self.figure)
 
 
 def shown() -> dict[str, Shown]:
@@ -421,9 +430,15 @@ def plate(markup: str, key: str | None = None, alt: str = "", numbers: Callable[
     st.html(markup)
 
 
+def drawn(markup: str, key: str, alt: str, figure: Any) -> None:
+    """A figure, or what makes it, that the page draws as markup, in a fraction of a chart's time."""
+    shown()[key] = Shown(_name(key), alt, figure, st.query_params.to_dict(), _latest_view())
+    st.html(f'<div data-plate="{key}">{markup}</div>')
+
+
 def sketch(figure: Any, key: str, alt: str) -> None:
-    """A figure of lines or bars as markup, which a page redraws in a fraction of a chart's time."""
-    plate(figures.lines_plate(figure, alt), key, alt, lambda: figures.figure_table(figure))
+    """A figure of lines or bars as markup."""
+    drawn(figures.lines_plate(figure, alt), key, alt, figure)
 
 
 def decision_numbers(info: VoltageInfo) -> str:
@@ -467,6 +482,15 @@ def go(page: str, choices: dict[str, str] | None = None) -> None:
     with contextlib.suppress(StreamlitPageNotFoundError):
         # Given choices for the address are none: without any, those bound to widgets would be refused, not cleared.
         st.switch_page(page, query_params=choices or {})
+
+
+@pace.fragment
+def folded(label: str, content: Callable[[], None]) -> None:
+    """What is made only once it is opened: a formula, though unseen, would bring a typesetter to the browser."""
+    panel = st.expander(label, key=f"folded_{label}", on_change="rerun")
+    if panel.open:
+        with panel:
+            content()
 
 
 def takeaway(words: str) -> None:

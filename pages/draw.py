@@ -75,7 +75,7 @@ def page() -> None:
         harmed = image_under(image.unsqueeze(0), now)
         decision = decide_times(model, times_under(pixel_times(harmed, model.m, model.T, model.beta), now))
         info = figures.PerturbedInfo(told(clean, view, true), told(decision, view, true), now.told)
-        headline.markdown(f"## :{info.colour}[{info.headline}]")
+        headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
         with seen:
             shown, title = harmed[0].numpy(), "The digit as the network sees it"
             alt = (

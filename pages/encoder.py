@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import common, inspector, pace, picker
+from pages import common, inspector, pace
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
@@ -12,6 +12,25 @@ ONE_PIXEL = "One pixel"
 KEPT = "What is kept and lost"
 FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
+
+# The digit is drawn anew at every choice: the page listens, not the picture.
+_picker = st.components.v2.component(
+    "tempotron_pixel_picker",
+    js="""let tell = null;
+    function clicked(event) {
+      const digit = event.target.closest?.("[data-plate=digit] [data-told]"), box = digit?.getBoundingClientRect();
+      const at = (share) => Math.min(27, Math.max(0, Math.floor(28 * share)));
+      if (!box) return;
+      const row = at((event.clientY - box.top) / box.height), column = at((event.clientX - box.left) / box.width);
+      tell("pixel", 28 * row + column);
+    }
+    export default function ({ setTriggerValue }) {
+      tell = setTriggerValue;
+      document.addEventListener("click", clicked);
+      return () => document.removeEventListener("click", clicked);
+    }""",
+    isolate_styles=False,
+)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -26,22 +45,28 @@ def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -
     st.session_state["value_of"] = source
 
 
-def choose(pixel: int) -> None:
-    st.session_state["pixel"] = pixel
+def clicked() -> None:
+    """Take over the pixel that was clicked on the digit."""
+    pixel = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
+    if pixel is not None:
+        st.session_state["pixel"] = pixel
 
 
 def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
-        spot = st.container()
+        spot = st.empty()
         pixel = int(
             st.number_input(
                 "Pixel, row by row from the top left", 0, 783, FIRST_PIXEL, key="pixel", bind="query-params"
             )
         )
         with spot:
-            picker.digit(view.pixels, pixel, f"The digit {common.image_name(view)}, pixel {pixel} chosen", choose)
+            alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
+            markup = figures.pixel_plate(view.pixels, pixel, alt)
+            common.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+        _picker(key="picker", on_pixel_change=clicked)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider(
             "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"
@@ -51,13 +76,13 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     info = figures.TuningInfo(
         GRID.view(-1).numpy(), curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
     )
-    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
-    curves_drawn, neurons = figures.tuning_figure(info), figures.pixel_raster_plate(time, T, info.takeaway)
-    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
     with right:
         common.takeaway(info.takeaway)
-        common.chart(curves_drawn, "tuning", info.takeaway)
+        common.chart(figures.tuning_figure(info), "tuning", info.takeaway)
         st.caption(info.silence)
+    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
+    neurons = figures.pixel_raster_plate(time, T, info.takeaway)
+    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
     common.takeaway(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:
@@ -87,18 +112,7 @@ def encoder(chosen: str) -> None:
             one_pixel(view, m, beta, T)
 
 
-common.title("Encoder")
-chosen = st.segmented_control(
-    "View",
-    (ONE_PIXEL, KEPT),
-    default=ONE_PIXEL,
-    required=True,
-    key="view",
-    bind="query-params",
-    label_visibility="collapsed",
-)
-encoder(chosen)
-with st.expander("The equations"):
+def equations() -> None:
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
         r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
@@ -116,3 +130,17 @@ with st.expander("The equations"):
         "the mean over all orders of the labels; Vinh, Epps, Bailey: Information theoretic measures for clusterings "
         "comparison, 2010."
     )
+
+
+common.title("Encoder")
+chosen = st.segmented_control(
+    "View",
+    (ONE_PIXEL, KEPT),
+    default=ONE_PIXEL,
+    required=True,
+    key="view",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+encoder(chosen)
+common.folded("The equations", equations)

@@ -30,6 +30,10 @@ def told(name: str, found: Evidence, image: np.ndarray, rival: tuple[str, Eviden
     )
 
 
+def mapped(info: figures.EvidenceInfo, key: str) -> None:
+    common.drawn(figures.evidence_plate(info), key, info.takeaway, lambda: figures.evidence_figure(info))
+
+
 def why() -> None:
     view = common.view()
     classes, k = view.dataset.classes, view.model.k
@@ -56,12 +60,12 @@ def why() -> None:
     with left:
         st.markdown(f"#### Why {alone.name}?")
         st.markdown(alone.takeaway)
-        common.chart(figures.evidence_figure(alone), "evidence", alone.takeaway)
+        mapped(alone, "evidence")
         common.sketch(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
         st.markdown(lead.takeaway)
-        common.chart(figures.evidence_figure(lead), "lead", lead.takeaway)
+        mapped(lead, "lead")
         common.sketch(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.exactness} {lead.exactness}")
     st.markdown(
@@ -75,8 +79,11 @@ def why() -> None:
         )
 
 
-common.title("Evidence")
-pace.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
-with st.expander("The equation"):
+def equations() -> None:
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
     st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")
+
+
+common.title("Evidence")
+pace.fragment(why, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.folded("The equation", equations)

@@ -191,10 +191,15 @@ if now and course:
         f"{shared.problem.tau:g} ms, tau_s {shared.problem.tau_s:g} ms, rate {shared.series[0].rate:g}, {shared.seeds} "
         f"problems an alpha, up to {shared.problem.most_cycles:,} cycles each; bars are 95 % confidence intervals."
     )
-with st.expander("The rule"):
+
+
+def rule() -> None:
     st.latex(r"\Delta w_i \leftarrow \mu\,\Delta w_i \pm \lambda\,K(t_{max}-t_i)")
     st.markdown("After an error: + for a silent target, − for a null pattern that fires.")
     st.caption(
         "Shunting: once the neuron has spiked, later input is without effect and its potential decays to rest. Gütig, "
         "Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006."
     )
+
+
+common.folded("The rule", rule)

@@ -1,4 +1,4 @@
-"""For every eye and hand: words readable on either theme, a navigation that a screen reader reads as it is meant."""
+"""For every eye and hand: words readable on either theme, pictures that speak at the pointer, a navigation."""
 
 from pathlib import Path
 
@@ -25,12 +25,16 @@ _LOOK = f"""<style>
 .stMain:focus-visible, [data-testid=stDataFrame] :focus-visible {{
   outline: 2px solid light-dark(#7048e8, #8f6cf5); outline-offset: -2px; }}
 [data-testid=stButtonGroup] :is([data-selected=true], [aria-checked=true]) p {{ color: light-dark(#5f3dc4, #b9a3ff); }}
+.told, .told-at {{ position: fixed; z-index: 99; pointer-events: none; }}
+.told {{ padding: 4px 10px; font-size: 1rem; line-height: 1.35; white-space: pre-line; border-radius: 6px;
+  color: light-dark(#fff, #14101f); background: light-dark(#31333f, #e8eaf0); box-shadow: 0 1px 6px #0006; }}
+.told-at {{ transform: translate(-50%, -50%); box-sizing: border-box; border: 2px solid light-dark(#d6336c, #ff6b9d); }}
 .stCheckbox label {{ min-height: 1.5rem; }}
 .stSlider [data-rac]:has(> [data-testid=stSliderThumbValue])::after {{ content: ""; position: absolute; inset: -7px; }}
 </style>"""
 _mount = st.components.v2.component(
     "tempotron_legible",
-    js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
+    js="".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("legible.js", "pointer.js")),
     isolate_styles=False,
 )
 

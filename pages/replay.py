@@ -88,15 +88,19 @@ def draw(
         np.array(found.epochs), found.margin.numpy(), found.predicted.numpy(), classes, view.label, epoch
     )
     st.markdown(f"#### {history.takeaway}")
-    common.chart(figures.replay_figure(history, 190), "replay", history.takeaway)
+    common.sketch(figures.replay_figure(history, 190), "replay", history.takeaway)
     span = figures.trace_range(replace(voltages, v=found.v.flatten(0, 1).numpy()))
     left, right = st.columns([1.4, 1])
     with left:
         st.markdown(f"**Potentials**: {voltages.fired.sum()} of {len(classes)} reach the threshold")
-        common.chart(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
+        common.sketch(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
     with right:
         st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
-        common.chart(figures.evidence_figure(info, 360, float(found.extents.max())), "evidence", info.takeaway)
+        limit_of = float(found.extents.max())
+        common.drawn(
+            figures.evidence_plate(info, 360, limit_of), "evidence", info.takeaway,
+            lambda: figures.evidence_figure(info, 360, limit_of),
+        )  # fmt: skip
     st.markdown(
         "**Weights** of each class, summed over a pixel's neurons; colours and axes are the same at every epoch"
     )

@@ -44,6 +44,22 @@ def gallery(view: common.View, found: Results, cell: tuple[int | None, int | Non
             st.button(label, key=f"open_{place}", width="stretch", on_click=opened, args=(index,))
 
 
+def distributions(found: Results) -> None:
+    """Of the margin, of the highest peak, and of when it comes."""
+    names = ("right", "wrong")
+    columns, peaks = st.columns(3), found.v_max.max(axis=1)
+    when = found.t_max[range(len(found.labels)), found.predicted]
+    for column, key, title, quantity, axis, values, mark in (
+        (0, "margins", "Margin of the true class", "margin", "margin", found.margin, 0.0),
+        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, found.v_threshold),
+        (2, "times", "When the winner peaks", "t_max in ms", "t_max, ms", when, None),
+    ):
+        words = figures.split_takeaway(values, found.right, quantity, names)
+        with columns[column]:
+            st.markdown(f"**{title}**\n\n{words}")
+            common.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
+
+
 def page() -> None:
     if st.session_state.pop("leave", False):
         common.go("pages/voltages.py")
@@ -75,18 +91,8 @@ def page() -> None:
         words = figures.class_takeaway(found.per_class, classes)
         common.chart(figures.class_figure(found.per_class, classes), "classes", words)
     gallery(view, found, (cell[0], cell[1]))
-    names = ("right", "wrong")
-    columns, peaks = st.columns(3), found.v_max.max(axis=1)
+    common.folded("How sure, and when: margins, peaks and their times", lambda: distributions(found))
     when = found.t_max[range(len(found.labels)), found.predicted]
-    for column, key, title, quantity, axis, values, mark in (
-        (0, "margins", "Margin of the true class", "margin", "margin", found.margin, 0.0),
-        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, found.v_threshold),
-        (2, "times", "When the winner peaks", "t_max in ms", "t_max, ms", when, None),
-    ):
-        words = figures.split_takeaway(values, found.right, quantity, names)
-        with columns[column]:
-            st.markdown(f"**{title}**\n\n{words}")
-            common.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
     none, one_only = (found.fired == 0).mean(), (found.fired == 1).mean()
     st.markdown(
         f"Exactly one output fires for {one_only:.1%} of the samples, none for {none:.1%}, {found.fired.mean():.2f} on "

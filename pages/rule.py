@@ -77,12 +77,12 @@ def learning() -> None:
     left, right = st.columns([1.5, 1])
     with left:
         st.markdown("#### Potentials before (dotted) and after (solid)")
-        common.chart(figures.step_figure(info), "step", info.takeaway)
+        common.sketch(figures.step_figure(info), "step", info.takeaway)
         st.markdown(f"#### {one.effect}")
-        common.chart(figures.kernel_figure(one), "kernel", one.effect)
+        common.sketch(figures.kernel_figure(one), "kernel", one.effect)
     with right:
         st.markdown(f"#### {one.takeaway}")
-        common.chart(figures.change_figure(one), "change", one.takeaway)
+        common.drawn(figures.change_plate(one), "change", one.takeaway, lambda: figures.change_figure(one))
         st.markdown(f"#### {info.progress}")
         common.sketch(figures.path_figure(info), "path", info.progress)
     st.markdown(
@@ -99,9 +99,7 @@ def learning() -> None:
         )
 
 
-common.title("Learning rule")
-pace.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
-with st.expander("The equations"):
+def equations() -> None:
     st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(
         "- tempotron rule: e = +1 where an output is silent and should fire, −1 where it fires and should not, else 0\n"
@@ -110,3 +108,8 @@ with st.expander("The equations"):
         "V is linear in the weights, so V(t_max) moves by λ·e·ΣK² exactly; the new peak may lie at another time."
     )
     st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+
+
+common.title("Learning rule")
+pace.fragment(learning, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.folded("The equations", equations)

@@ -116,7 +116,7 @@ def compare(chosen: list[RunRecord]) -> None:
         tuple(np.array([result.train_accuracy for result in record.epochs]) for record in chosen),
     )
     common.takeaway(access.plain(info.takeaway))
-    common.chart(figures.comparison_figure(info), "comparison", info.takeaway)
+    common.sketch(figures.comparison_figure(info), "comparison", info.takeaway)
     different = differences(chosen)
     if different and len(chosen) > 1:
         st.markdown("**In what they differ**")

@@ -47,6 +47,7 @@ function markup(plate) {
   const { width, height } = plate.getBoundingClientRect();
   const copy = plate.cloneNode(true);
   copy.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+  copy.querySelectorAll("[data-told]").forEach((piece) => piece.removeAttribute("data-told"));
   const look = paper(plate);
   const box = document.createElement("div");
   box.setAttribute("xmlns", "http://www.w3.org/1999/xhtml");

@@ -69,8 +69,9 @@ def _ways(page: str, address: str) -> None:
 def _all(item: common.Shown, address: str) -> bytes:
     view = item.view
     files = {"figure.html": item.page(), "figure.csv": item.table()}
-    if isinstance(item.picture, str):
+    figure = item.figure
+    if figure is None:
         files["figure.txt"] = item.alt
     else:
-        files["figure.json"] = figures.figure_json(item.picture)
+        files["figure.json"] = figures.figure_json(figure)
     return bundle(files, address, item.query, view.settings, view.model.weight, view.dataset.classes)

@@ -12,6 +12,28 @@ TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
 UNKNOWN = "not said"
 SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
 
+# The canvas has a fixed width: where columns stand side by side, its column is at least as wide.
+_ROOM = f"""<style>@media (min-width: 641px) {{
+  [data-testid=stColumn]:has(.st-key-canvas_place) {{ min-width: {SIDE + 4}px; }} }}</style>"""
+# Its component draws it some time later and gives it no name.
+_name = st.components.v2.component(
+    "tempotron_canvas_name",
+    js="""export default function () {
+      const tries = setInterval(() => {
+        for (const host of document.querySelectorAll(".st-key-canvas_place *")) {
+          const canvas = host.shadowRoot?.querySelector("canvas.upper-canvas");
+          if (!canvas) continue;
+          canvas.setAttribute("role", "img");
+          canvas.setAttribute("aria-label", "Canvas: draw a digit here with a mouse, a pen or a finger");
+          clearInterval(tries);
+        }
+      }, 100);
+      setTimeout(() => clearInterval(tries), 20000);
+      return () => clearInterval(tries);
+    }""",
+    isolate_styles=False,
+)
+
 
 def clear() -> None:
     """A fresh canvas: one with another identity."""
@@ -28,10 +50,13 @@ def canvas() -> np.ndarray | None:
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
     strokes, image = st.session_state["drawn_before"] or (None, None)
-    result = st_canvas(
-        stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,
-        initial_drawing=strokes, return_image_data=True, key=key,
-    )  # fmt: skip
+    common.plate(_ROOM)
+    with st.container(key="canvas_place"):
+        result = st_canvas(
+            stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,
+            initial_drawing=strokes, return_image_data=True, key=key,
+        )  # fmt: skip
+    _name(key="canvas_name", data=key)
     st.button("Clear", on_click=clear, icon=":material/ink_eraser:", width=SIDE)
     try:
         content = result.image_bytes

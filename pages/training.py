@@ -213,9 +213,9 @@ def live(seen: str) -> None:
     common.takeaway(info.takeaway)
     accuracy, loss = st.columns(2)
     with accuracy:
-        common.chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
+        common.sketch(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
-        common.chart(figures.loss_figure(info), "loss", info.loss_takeaway)
+        common.sketch(figures.loss_figure(info), "loss", info.loss_takeaway)
     health(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:

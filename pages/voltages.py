@@ -59,10 +59,13 @@ def voltages() -> None:
     common.note(view.note)
 
 
-common.title("Voltages")
-pace.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
-with st.expander("The equations"):
+def equations() -> None:
     st.latex(
         r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
     )
     st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+
+
+common.title("Voltages")
+pace.fragment(voltages, run_every=pace.tick(common.FOLLOW_SECONDS, common.follows_live_run()))()
+common.folded("The equations", equations)

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:
     opened(page, server, "Encoder", "sample=0&pixel=400&x=0.3&m=4&T=50&beta=4")
-    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(".js-plotly-plot, [data-plate=digit]")).to_have_count(2)
     page.get_by_text("What is kept and lost").click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+    expect(page.locator(".js-plotly-plot, [data-plate=digit]")).to_have_count(4)
     expect(page).to_have_url(re.compile("view=What"))
     settle(page)
     before = headline(page)
@@ -31,7 +31,7 @@ def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: S
         expect(page.locator(".js-plotly-plot").nth(place)).to_be_visible()
     assert page.get_by_text("Click a pixel").count() == 0
     page.get_by_text("One pixel", exact=True).click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(".js-plotly-plot, [data-plate=digit]")).to_have_count(2)
     expect(heading(page)).to_have_text(re.compile(r"^At x = 0\.30"))
     settle(page)
     assert page.get_by_label(re.compile("Pixel, row by row")).input_value() == "400"

@@ -7,7 +7,11 @@ import re
 from browser import Received, Server, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
-HIGHEST = "Math.max(...document.querySelector('.st-key-traces .js-plotly-plot')._fullData.flatMap(d => [...d.y]))"
+TRACES = "JSON.parse(document.querySelector('[data-plate=traces] [data-told]').dataset.told)"
+HIGHEST = f"Math.max(...{TRACES}.flatMap(line => line.numbers.at(-1).map(number => +number.replace('−', '-'))))"
+SCALE = (
+    "[...document.querySelectorAll('[data-plate=traces] span')].map(e => e.innerText).filter(t => /^[−0-9.]+$/.test(t))"
+)
 
 
 def title(page: Page) -> str:
@@ -27,16 +31,14 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     opened(page, server, "Replay", "sample=3")
     assert title(page) == "Replay · epoch 2"
     verdicts, peaks = {verdict(page)}, {page.evaluate(HIGHEST)}
-    spans = {str(page.evaluate("document.querySelector('.st-key-traces .js-plotly-plot')._fullLayout.yaxis.range"))}
+    spans = {str(page.evaluate(SCALE))}
     for epoch in (1, 0):
         slide(page, "Epoch", -1)
         expect(page).to_have_url(re.compile(f"epoch={epoch}"))
         settle(page)
         verdicts.add(verdict(page))
         peaks.add(page.evaluate(HIGHEST))
-        spans.add(
-            str(page.evaluate("document.querySelector('.st-key-traces .js-plotly-plot')._fullLayout.yaxis.range"))
-        )
+        spans.add(str(page.evaluate(SCALE)))
     assert title(page) == "Replay · before training"
     assert len(verdicts) == len(peaks) == 3
     assert len(spans) == 1

@@ -1,10 +1,8 @@
 """Figures: the numbers drawn are the numbers given, in the colours that mean the same everywhere."""
 
 import base64
-import io
 import json
 import math
-import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -14,7 +12,6 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from tempotron_core.figures import (
     CurvesInfo,
@@ -22,8 +19,9 @@ from tempotron_core.figures import (
     TuningInfo,
     VoltageInfo,
     accuracy_figure,
-    digit_plate,
+    digit_figure,
     loss_figure,
+    pixel_of_click,
     raster_info,
     style,
     traces_figure,
@@ -153,7 +151,8 @@ def test_everything_drawn_lies_within_the_axes() -> None:
 @pytest.mark.parametrize("chosen", [None, 0, 1, 2])
 def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: int | None) -> None:
     info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
-    wanted = [style.TRUE if i == true else style.PREDICTED if i == 1 else style.MUTED for i in range(4)]
+    read = style.CHOSEN if true is None else style.PREDICTED
+    wanted = [style.TRUE if i == true else read if i == 1 else style.MUTED for i in range(4)]
     figure = traces_figure(info)
     assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
     for trace in markers(figure):
@@ -433,14 +432,22 @@ def test_weight_maps_as_a_loop_makes_them() -> None:
 
 def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
     pixels = image()
-    plate = digit_plate(pixels, "a digit", chosen=5 * 28 + 20)
-    shown = re.search(r"base64,([^\"]+)", plate)
-    assert shown is not None
-    assert same(np.asarray(Image.open(io.BytesIO(base64.b64decode(shown[1])))), pixels)
-    frame = re.search(r"left:([0-9.]+)%;top:([0-9.]+)%;width:([0-9.]+)%", plate)
-    assert frame is not None
-    assert [float(share) for share in frame.groups()] == pytest.approx([2000 / 28, 500 / 28, 100 / 28], abs=1e-3)
-    assert "data-chosen" not in digit_plate(pixels, "a digit")
+    figure = digit_figure(pixels, 5 * 28 + 20)
+    assert same(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
+    (frame,) = figure.layout.shapes
+    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
+    assert frame.line.color == style.CHOSEN
+    assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
+
+
+def test_every_pixel_can_be_clicked() -> None:
+    assert [pixel_of_click(pixel) for pixel in range(784)] == list(range(784))
+    assert pixel_of_click(431.0) == 431
+
+
+@pytest.mark.parametrize("pixel", [None, -1, 784, 1.5, math.nan, math.inf, -math.inf, 1e300, "4", [1], {}])
+def test_a_click_off_the_image_is_none(pixel: object) -> None:
+    assert pixel_of_click(pixel) is None
 
 
 # What is sent to the browser
@@ -449,6 +456,7 @@ M, T = 64, 600
 
 
 LARGEST: dict[str, Callable[[], go.Figure]] = {
+    "digit": lambda: digit_figure(image(), 431),
     "tuning": lambda: tuning_figure(tuning(0.5, M, T, 0.5, points=201)),
     "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
     "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),

@@ -189,7 +189,7 @@ def peaking(values: dict[int, float], true: int | None = None) -> figures.Voltag
     ("clean", "now", "true", "words", "colour"),
     [
         ({7: 2}, {7: 1.5, 9: 1}, 7, "Still 7: margin 2.00 → 0.50 with it.", "blue"),
-        ({7: 2}, {7: 1.5, 9: 1}, None, "Still 7: margin 2.00 → 0.50 with it.", "orange"),
+        ({7: 2}, {7: 1.5, 9: 1}, None, "Still 7: margin 2.00 → 0.50 with it.", ""),
         ({7: 2}, {7: 1.5, 9: 1}, 9, "Still 7, which is wrong (true 9): margin 2.00 → 0.50 with it.", "orange"),
         ({7: 2}, {7: 1, 9: 1.5}, 7, "Tips over: 7 → 9 with it; margin 2.00 → 0.50.", "orange"),
         ({7: 2}, {7: 1, 9: 1.5}, 9, "Tips back: 7 → 9 with it; margin 2.00 → 0.50.", "blue"),

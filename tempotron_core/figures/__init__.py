@@ -5,6 +5,7 @@ Each keeps what it shows (info) apart from how.
 
 from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
+from tempotron_core.figures.digit import digit_figure, pixel_of_click
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
 from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
 from tempotron_core.figures.inspection import InspectionInfo, curves_figure, kept_figure, times_figure, values_figure
@@ -19,6 +20,7 @@ from tempotron_core.figures.laboratory import (
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_takeaway
 from tempotron_core.figures.lines import lines_plate
+from tempotron_core.figures.maps import change_plate, evidence_plate, weights_plate
 from tempotron_core.figures.perturb import (
     MovedInfo,
     PerturbedInfo,
@@ -33,9 +35,9 @@ from tempotron_core.figures.plates import (
     histogram_plate,
     moved_plate,
     peaks_plate,
+    pixel_plate,
     pixel_raster_plate,
     raster_plate,
-    weights_plate,
 )
 from tempotron_core.figures.published import REGIMES, PublishedInfo
 from tempotron_core.figures.raster import RasterInfo, raster_info
@@ -84,6 +86,7 @@ __all__ = [
     "capacity_figure",
     "cell_of_selection",
     "change_figure",
+    "change_plate",
     "class_colour",
     "class_figure",
     "class_takeaway",
@@ -91,10 +94,12 @@ __all__ = [
     "comparison_figure",
     "confusion_figure",
     "curves_figure",
+    "digit_figure",
     "digit_plate",
     "enlarged",
     "errors_figure",
     "evidence_figure",
+    "evidence_plate",
     "figure_json",
     "figure_page",
     "figure_table",
@@ -112,6 +117,8 @@ __all__ = [
     "pattern_figure",
     "peaks_plate",
     "perturbed_figure",
+    "pixel_of_click",
+    "pixel_plate",
     "pixel_raster_plate",
     "plate_page",
     "raster_info",

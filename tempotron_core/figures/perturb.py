@@ -36,7 +36,9 @@ class PerturbedInfo:
 
     @property
     def colour(self) -> str:
-        """Of the headline: that of the true class where it is named, that of the predicted one where not."""
+        """Of the headline: that of the true class where it is named, of the predicted one where not, "" if unknown."""
+        if self.now.true is None:
+            return ""
         return "blue" if self.now.predicted == self.now.true and not self.now.tied else "orange"
 
     @property

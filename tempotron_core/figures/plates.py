@@ -16,6 +16,7 @@ from PIL import Image
 
 from tempotron_core.figures import style
 from tempotron_core.figures.perturb import MovedInfo
+from tempotron_core.figures.pointed import spikes, told
 from tempotron_core.figures.raster import RasterInfo
 from tempotron_core.figures.voltages import VoltageInfo
 
@@ -24,34 +25,39 @@ __all__ = [
     "histogram_plate",
     "moved_plate",
     "peaks_plate",
+    "pixel_plate",
     "pixel_raster_plate",
+    "png",
     "raster_plate",
-    "weights_plate",
 ]
 
 _SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
-_DIVERGING = tuple(colour for _, colour in style.DIVERGING)
 
 
-def digit_plate(image: np.ndarray, alt: str, height: int = 230, chosen: int | None = None) -> str:
-    """An image, uint8 [28, 28], white on black; chosen: a pixel, row by row, that is framed."""
+def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
+    """An image, uint8 [28, 28], white on black."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
     frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
     look = "width:100%;height:100%;image-rendering:pixelated;display:block"
-    mark = "" if chosen is None else _frame(*divmod(chosen, _SIDE))
     return (
-        f'<div data-cursor="digit" data-digit style="{frame}">'
-        f'<img src="{_png(picture)}" alt="{escape(alt)}" style="{look}">{mark}</div>'
+        f'<div data-cursor="digit" style="{frame}"><img src="{png(picture)}" alt="{escape(alt)}" style="{look}"></div>'
     )
 
 
-def _frame(row: int, column: int) -> str:
-    """A frame around one pixel of a picture of the image."""
-    cell = 100 / _SIDE
-    place = f"left:{column * cell:.3f}%;top:{row * cell:.3f}%;width:{cell:.3f}%;height:{cell:.3f}%"
-    look = f"position:absolute;outline:4px solid {style.CHOSEN};pointer-events:none"
-    return f'<div data-chosen="{row * _SIDE + column}" style="{look};{place}"></div>'
+def pixel_plate(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
+    """An image, uint8 [28, 28], that tells its values, the chosen pixel framed."""
+    row, column = divmod(pixel, _SIDE)
+    said = spikes(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
+    frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto;cursor:pointer"
+    left, top, wide = (column - 0.1) / _SIDE, (row - 0.1) / _SIDE, 1.2 / _SIDE
+    box = f"left:{left:.2%};top:{top:.2%};width:{wide:.2%};height:{wide:.2%}"
+    picture = png(Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE))))
+    return (
+        f'<div {told(said)}style="{frame}"><img src="{picture}" alt="{escape(alt)}" '
+        'style="width:100%;height:100%;image-rendering:pixelated;display:block">'
+        f'<div data-chosen="{pixel}" style="position:absolute;{box};outline:4px solid {style.CHOSEN}"></div></div>'
+    )
 
 
 def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
@@ -143,44 +149,6 @@ def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
     return f'<div role="img" aria-label="{alt}" {hook} style="{grid}">{head}{"".join(rows)}{foot}</div>'
 
 
-def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
-    """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites.
-
-    limit: where the scale ends, at least the maps' own largest value; that value where None.
-    """
-    limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
-    palette = _between(_DIVERGING, 255).tobytes()
-    shades = (np.round(maps / limit * 127) + 127).astype(np.uint8)
-    look = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
-    cells = "".join(
-        f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>'
-        f'<img src="{_png(_with_palette(shade, palette))}" alt="" style="{look}"></div>'
-        for name, shade in zip(classes, shades, strict=True)
-    )
-    scale = "".join(f"<span>{words}</span>" for words in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
-    bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
-    return (
-        f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
-        f'grid-template-columns:repeat(auto-fit,minmax(max(110px,calc(20% - 12px)),1fr))">{cells}</div>'
-        f'<div style="max-width:560px;margin:18px auto 0;font-size:0.9375rem"><div style="{bar}"></div>'
-        f'<div style="display:flex;justify-content:space-between">{scale}</div>'
-        f'<div style="text-align:center">weight</div></div></div>'
-    )
-
-
-def _with_palette(numbers: np.ndarray, palette: bytes) -> Image.Image:
-    picture = Image.fromarray(numbers)
-    picture.putpalette(palette)
-    return picture
-
-
-def _between(stops: tuple[str, ...], count: int) -> np.ndarray:
-    """Colours at equal steps from the first stop to the last, uint8 [count, 3]."""
-    ends = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], float)
-    at, places = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))
-    return np.stack([np.interp(at, places, channel) for channel in ends.T], axis=1).round().astype(np.uint8)
-
-
 def _framed(
     kinds: np.ndarray,
     colours: tuple[str | None, ...],
@@ -204,7 +172,7 @@ def _framed(
         f'<div style="position:absolute;top:0;bottom:0;left:{at:.2%};border-left:1px solid {_GRID}"></div>'
         for at, _ in across
     )
-    image, title = _png(_painted(kinds, colours)), "font-size:1.0625rem"
+    image, title = png(_painted(kinds, colours)), "font-size:1.0625rem"
     hook = 'data-cursor="raster" ' if cursor else ""
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px 44px 1fr;'
@@ -253,7 +221,8 @@ def _painted(kinds: np.ndarray, colours: tuple[str | None, ...]) -> Image.Image:
     return Image.fromarray(table[kinds])
 
 
-def _png(picture: Image.Image) -> str:
+def png(picture: Image.Image) -> str:
+    """A picture as an address that holds all of it."""
     file = io.BytesIO()
     picture.save(file, "png", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -155,7 +155,7 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
         hovermode="closest",
         margin={"r": 44},
     )
-    _threshold(figure, info.v_threshold)
+    _threshold(figure, info.v_threshold, shown, high - low)
     others = [i for i in range(len(info.classes)) if i not in info.drawn]
     for i in (*others, *info.drawn[::-1]):
         for after in (False, True):
@@ -235,7 +235,7 @@ def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
         hovermode="closest",
         margin={"r": 44},
     )
-    _threshold(figure, info.v_threshold)
+    _threshold(figure, info.v_threshold, path.T, high - low)
     others = [i for i in range(len(info.classes)) if i not in info.drawn]
     for i in (*others, *info.drawn[::-1]):
         leading = i in info.drawn
@@ -258,6 +258,16 @@ def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
     return figure.figure()
 
 
-def _threshold(figure: style.Sketch, v_threshold: float) -> None:
+def _threshold(figure: style.Sketch, v_threshold: float, lines: np.ndarray, span: float) -> None:
+    """The threshold, and its name where the lines [n, points] come least near it."""
     figure.add_hline(y=v_threshold, line={"color": style.INK, "width": 2.5, "dash": "dash"})
-    figure.add_annotation(**style.text(0.004, v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom"))
+    along = np.linspace(0, lines.shape[1] - 1, 60)
+    dense = np.stack([np.interp(along, np.arange(len(line)), line) for line in lines])
+    room = {}
+    for x, anchor, part in ((0.004, "left", dense[:, :22]), (0.996, "right", dense[:, -22:])):
+        for side, middle in (("bottom", v_threshold + 0.05 * span), ("top", v_threshold - 0.05 * span)):
+            room[x, anchor, side] = float(np.abs(part - middle).min())
+    x, anchor, side = max(room, key=lambda place: room[place])
+    shift = 4 if anchor == "left" else -4
+    words = style.text(x, v_threshold, "threshold", xref="paper", xanchor=anchor, yanchor=side, xshift=shift)
+    figure.add_annotation(**words)

@@ -47,7 +47,7 @@ MUTED = "#8f959b"
 SPIKE = "#0b7f73"
 """Spikes of the chosen image or pixel."""
 CHOSEN = "#d6336c"
-"""The chosen pixel and its value."""
+"""The chosen pixel and its value; the class that is read where the true one is not known."""
 INK = "#6b7280"
 """Lines of reference that are text as well: the threshold, the present value."""
 HISTORY = "#8250df"
@@ -155,10 +155,12 @@ def base(height: int, **layout: Any) -> Sketch:
 
 
 def class_colour(neuron: int, true: int | None, predicted: int) -> str:
-    """The colour that one output has on every page."""
+    """The colour that one output has on every page; none is wrong where the true class is not known."""
     if neuron == true:
         return TRUE
-    return PREDICTED if neuron == predicted else MUTED
+    if neuron == predicted:
+        return CHOSEN if true is None else PREDICTED
+    return MUTED
 
 
 def words(name: str) -> str:

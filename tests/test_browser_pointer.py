@@ -1,0 +1,106 @@
+"""What pictures of markup say at the pointer, in a real Chromium; and the canvas's name and room."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from browser import Server, opened, settle, trained
+from playwright.sync_api import Locator, Page, expect
+
+from tempotron_core import data
+from tempotron_core.evidence import evidence
+from tempotron_core.model import decide
+from tempotron_core.settings import Settings, untrained
+
+
+def rest(page: Page, picture: Locator, across: float, down: float) -> str:
+    """What is said where the pointer rests on a picture, in shares of its width and height."""
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    expect(page.locator(".told")).to_be_visible()
+    return page.locator(".told").inner_text()
+
+
+def test_a_pixel_tells_its_spikes_weights_and_kernel_values(page: Page, server: Server) -> None:
+    opened(page, server, "Evidence", "model=untrained&sample=3&why=5&why_not=8")
+    model, image = untrained(Settings()), data.load().test.images[3]
+    decision = decide(model, image)
+    mine, theirs = evidence(model, decision, 5), evidence(model, decision, 8)
+    for row, column in ((0, 0), (14, 13), (27, 27)):
+        pixel, words = row * 28 + column, ""
+        for key, parts in (("evidence", mine.parts), ("lead", mine.parts - theirs.parts)):
+            picture = page.locator(f"[data-plate={key}] [data-told]")
+            words = rest(page, picture, (column + 0.5) / 28, (row + 0.5) / 28).replace("−", "-")
+            found = re.fullmatch(r"row (\d+), column (\d+): ([+-][\d.]+)", words.splitlines()[0])
+            assert found and (int(found[1]), int(found[2])) == (row, column)
+            assert float(found[3]) == pytest.approx(float(parts[pixel].sum()), abs=6e-5)
+        spiking = [j for j in range(model.m) if decision.times[pixel, j] >= 0]
+        lines = words.splitlines()[1:]
+        assert len(lines) == len(spiking) > 0
+        for line, j in zip(lines, spiking, strict=True):
+            number = r"([+-]?[\d.]+)"
+            told = re.fullmatch(
+                rf"neuron (\d+) at (\d+) ms · 5: w {number}, K {number} · 8: w {number}, K {number}", line
+            )
+            assert told and (int(told[1]), int(told[2])) == (j + 1, int(decision.times[pixel, j]))
+            for text, value in zip(
+                told.groups()[2:],
+                (mine.weight[pixel, j], mine.kernel[pixel, j], theirs.weight[pixel, j], theirs.kernel[pixel, j]),
+                strict=True,
+            ):
+                assert float(text) == pytest.approx(float(value), abs=6e-4)
+    page.mouse.move(5, 5)
+    expect(page.locator(".told")).to_have_count(0)
+
+
+def test_a_line_tells_its_points(page: Page, server: Server) -> None:
+    opened(page, server, "Learning rule", "model=untrained&sample=3")
+    for key, form in (
+        ("kernel", r"[\d,]+ spikes at \d+ ms: [+−][\d.]+"),
+        ("step", r"\d after\n\d+ ms, V = −?\d\.\d{3}"),
+    ):
+        picture = page.locator(f"[data-plate={key}] [data-told]")
+        line = json.loads(picture.get_attribute("data-told") or "")[0]
+        at = len(line["x"]) // 2
+        words = rest(page, picture, line["x"][at] / 1000, line["y"][at] / 1000)
+        assert re.fullmatch(form, words)
+        near = [numbers[j] for numbers in line["numbers"] for j in (at - 1, at, at + 1)]
+        assert any(number in words for number in near)
+
+
+def test_a_resting_pointer_follows_the_page(page: Page, server: Server) -> None:
+    opened(page, server, "Evidence", "model=untrained&sample=3")
+    picture = page.locator("[data-plate=evidence] [data-told]")
+    words = rest(page, picture, 0.5, 0.5)
+    page.evaluate("document.querySelector('[data-testid=stSidebar] [data-testid=stNumberInputStepUp]').click()")
+    expect(page.locator(".told")).not_to_have_text(words)
+
+
+def test_the_canvas_has_a_name_and_room(page: Page, server: Server) -> None:
+    trained(page, server)
+    opened(page, server, "Draw and perturb", "source=Draw")
+    expect(page.get_by_role("img", name=re.compile("^Canvas: draw a digit"))).to_be_visible()
+    for width in (660, 820, 1000, 1190, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(300)
+        canvas = page.get_by_role("img", name=re.compile("^Canvas"))
+        column = page.locator("[data-testid=stColumn]", has=page.locator(".st-key-canvas_place")).first
+        inner, outer = canvas.bounding_box(), column.bounding_box()
+        assert inner and outer
+        assert inner["x"] + inner["width"] <= outer["x"] + outer["width"] + 1, width
+        spare = "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
+        assert page.evaluate(spare) <= 1, width
+    settle(page)
+
+
+def test_equations_are_set_once_they_are_opened(page: Page, server: Server) -> None:
+    opened(page, server, "Evidence", "model=untrained&sample=3")
+    assert page.locator(".katex").count() == 0
+    page.get_by_text("The equation").click()
+    expect(page.locator(".katex").first).to_be_visible()
+    page.get_by_text("The equation").click()
+    expect(page.locator(".katex")).to_have_count(0)

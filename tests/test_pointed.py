@@ -1,0 +1,168 @@
+"""What markup says at the pointer, read back as the browser reads it; maps and charts as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from tempotron_core import data, figures
+from tempotron_core.evidence import evidence
+from tempotron_core.figures import style
+from tempotron_core.model import Model, decide, initial_weight
+
+HOSTILE = "'\"><img src=x onerror=alert(1)>{x}"
+DIGITS = data.load().test
+
+
+class Told(HTMLParser):
+    """All that pictures say, their sources, and the tags of the markup."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.said: list[Any] = []
+        self.sources: list[str] = []
+        self.tags: set[str] = set()
+        self.styles: list[str] = []
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.add(tag)
+        self.styles.append(found.get("style") or "")
+        assert not any(name.startswith("on") for name in found)
+        if found.get("data-told"):
+            self.said.append(json.loads(str(found["data-told"])))
+        if found.get("src"):
+            self.sources.append(str(found["src"]))
+
+
+def array(text: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
+def info_of(sample: int, rival: int | None, m: int = 16, name: str = "3") -> figures.EvidenceInfo:
+    model = Model(initial_weight(m, 10, 3, 30.0), m=m)
+    decision = decide(model, DIGITS.images[sample])
+    mine = evidence(model, decision, 3)
+    arrays = mine.weight.numpy(), mine.kernel.numpy(), mine.times.numpy(), mine.v_max, mine.t_max
+    image = DIGITS.images[sample].numpy()
+    if rival is None:
+        return figures.EvidenceInfo(name, *arrays, image)
+    other = evidence(model, decision, rival)
+    return figures.EvidenceInfo(
+        name, *arrays, image, str(rival), other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max
+    )
+
+
+@pytest.mark.parametrize("rival", [None, 8])
+@pytest.mark.parametrize("m", [3, 16, 64])
+def test_a_map_tells_every_spike_of_every_pixel(m: int, rival: int | None) -> None:
+    info = info_of(0, rival, m)
+    markup = figures.evidence_plate(info)
+    (said,) = Told(markup).said
+    spiking = info.times >= 0
+    assert np.allclose(array(said["values"], "<f4"), info.by_pixel.reshape(-1), atol=1e-6)
+    assert array(said["counts"], "u1").tolist() == spiking.sum(axis=1).tolist()
+    assert array(said["neurons"], "u1").tolist() == (np.nonzero(spiking)[1] + 1).tolist()
+    assert array(said["times"], "<u2").tolist() == info.times[spiking].tolist()
+    columns = [info.weight, info.kernel] + ([] if rival is None else [info.rival_weight, info.rival_kernel])
+    assert len(said["spikes"]) == len(columns)
+    for told, column in zip(said["spikes"], columns, strict=True):
+        assert column is not None
+        assert np.array_equal(array(told["numbers"], "<f4"), column[spiking].astype("<f4"))
+    assert [told["words"] for told in said["spikes"]][:2] == [" · 3: w ", ", K "]
+    assert len(markup) < 4_000 + 30 * spiking.sum()
+
+
+def test_a_map_is_the_values_in_colours_up_to_the_limit() -> None:
+    info = info_of(0, 8)
+    for limit in (None, 1000.0):
+        source = Told(figures.evidence_plate(info, 350, limit)).sources[0]
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB")).astype(int)
+        assert drawn.shape == (28, 28, 3)
+        if limit:
+            assert (np.abs(drawn - np.array(list(bytes.fromhex(style.DIVERGING[2][1][1:])))) <= 2).all()
+        else:
+            most = np.unravel_index(np.abs(info.by_pixel).argmax(), (28, 28))
+            wanted = style.DIVERGING[-1 if info.by_pixel[most] > 0 else 0][1]
+            assert tuple(drawn[most]) == tuple(bytes.fromhex(wanted[1:]))
+            assert (drawn[..., 1] >= drawn[..., 0])[info.by_pixel > 0.02].all()
+
+
+def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
+    info = info_of(2, None)
+    line = base64.b64decode(Told(figures.evidence_plate(info)).sources[1].split(",")[1]).decode()
+    found = {tuple(map(float, piece)) for piece in re.findall(r"M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)", line)}
+    across, down = figures.evidence_figure(info).data[1].x, figures.evidence_figure(info).data[1].y
+    pieces = zip(across[::3], down[::3], across[1::3], down[1::3], strict=True)
+    assert found == {tuple(value + 0.5 for value in piece) for piece in pieces}
+    assert found
+
+
+def test_points_say_what_the_chart_would() -> None:
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1, 2, 3],
+        y=[1234.5, -0.25, np.nan, 2],
+        customdata=[1, 2000, 3, 4],
+        text=["a", "<b>b</b>", "c", "d"],
+        hovertemplate="<b>%{text}</b><br>%{customdata:,} at %{x:.0f} ms: %{y:+.4f}<extra></extra>",
+    )
+    figure.add_scatter(x=[0, 3], y=[0, 1], name="run &lt;1&gt;", hovertemplate="test %{y:.2f} %", line={"color": "red"})
+    figure.add_scatter(x=[0, 3], y=[0, 1], hoverinfo="skip", hovertemplate="no", line={"color": "red"})
+    figure.update_layout(
+        height=200, showlegend=False, margin={"l": 9, "r": 9, "t": 9, "b": 9}, xaxis={"range": [0, 4]},
+        yaxis={"range": [-500, 1500]},
+    )  # fmt: skip
+    figure.update_traces(mode="lines", line={"color": "red", "width": 2})
+    first, second = Told(figures.lines_plate(figure, "")).said[0]
+    assert (first["x"], first["y"]) == ([0, 250, 750], [133, 750, 749])
+
+    def words(line: dict[str, Any], i: int) -> str:
+        numbers = [*(column[i] for column in line["numbers"]), ""]
+        return "".join(part + number for part, number in zip(line["words"], numbers, strict=True))
+
+    assert [words(first, i) for i in range(3)] == [
+        "a\n1 at 0 ms: +1234.5000", "b\n2,000 at 1 ms: −0.2500", "d\n4 at 3 ms: +2.0000",
+    ]  # fmt: skip
+    assert words(second, 1) == "run <1>: test 1.00 %"
+
+
+def test_what_is_not_finite_leaves_a_gap_and_what_is_flat_a_range() -> None:
+    nan = np.array([0.5, np.nan, 0.7, 0.8, np.inf])
+    info = figures.CurvesInfo(np.arange(5) / 4, nan, nan, np.array([1]), np.array([np.nan]), 1)
+    for figure in (figures.loss_figure(info), figures.accuracy_figure(info)):
+        markup = figures.lines_plate(figure, "")
+        drawing = base64.b64decode(Told(markup).sources[-1].split(",")[1]).decode()
+        assert "nan" not in (markup + drawing).lower().replace("nan</", "") and "inf" not in drawing
+        assert len(re.findall("<polyline", drawing)) == 2
+    flat = figures.CurvesInfo(np.arange(3.0), np.zeros(3), np.zeros(3), np.array([1]), np.zeros(1), 1)
+    assert (
+        "polyline"
+        in base64.b64decode(Told(figures.lines_plate(figures.loss_figure(flat), "")).sources[0][26:]).decode()
+    )
+
+
+def test_names_are_only_words() -> None:
+    info, curve = info_of(0, 8, name=HOSTILE), (np.array([0.5, 0.6]),)
+    compared = figures.comparison_figure(figures.ComparisonInfo((HOSTILE,), curve, curve))
+    for markup in (figures.evidence_plate(info), figures.lines_plate(compared, HOSTILE)):
+        told = Told(markup)
+        assert told.tags <= {"div", "span", "img", "b", "sub", "sup"}
+        assert all(source.startswith("data:image/") for source in told.sources)
+        assert "onerror" in json.dumps(told.said)
+
+
+def test_the_scale_is_as_tall_as_the_map() -> None:
+    looks = Told(figures.evidence_plate(info_of(0, None))).styles
+    assert "display:flex" in looks[0] and "align-items" not in looks[0]
+    assert not any("height" in look for look in looks if "linear-gradient" in look)
