@@ -57,11 +57,9 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     with left:
         st.markdown("**Click a pixel**")
         spot = st.empty()
-        pixel = int(
-            st.number_input(
-                "Pixel, row by row from the top left", 0, 783, FIRST_PIXEL, key="pixel", bind="query-params"
-            )
-        )
+        if "pixel" not in st.session_state:
+            st.session_state["pixel"] = FIRST_PIXEL
+        pixel = int(st.number_input("Pixel, row by row from the top left", 0, 783, key="pixel", bind="query-params"))
         with spot:
             alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
             markup = figures.pixel_plate(view.pixels, pixel, alt)
