@@ -29,6 +29,7 @@ _LOOK = f"""<style>
 .told {{ padding: 4px 10px; font-size: 1rem; line-height: 1.35; white-space: pre-line; border-radius: 6px;
   color: light-dark(#fff, #14101f); background: light-dark(#31333f, #e8eaf0); box-shadow: 0 1px 6px #0006; }}
 .told-at {{ transform: translate(-50%, -50%); box-sizing: border-box; border: 2px solid light-dark(#d6336c, #ff6b9d); }}
+.stHtml :is(sub, sup) {{ font-size: max(0.9375rem, 0.83em); line-height: 0; }}
 .stCheckbox label {{ min-height: 1.5rem; }}
 .stSlider [data-rac]:has(> [data-testid=stSliderThumbValue])::after {{ content: ""; position: absolute; inset: -7px; }}
 </style>"""
