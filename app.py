@@ -4,7 +4,7 @@ import sys
 
 import streamlit as st
 
-from pages import access, common, legible, machine, pace, presenter, share, tour
+from pages import access, common, legible, machine, pace, pictures, presenter, share, sidebar, tour
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
 
@@ -46,9 +46,9 @@ common.first_training()
 here = f"pages/{address or 'overview'}.py"
 pace.begin()
 tour.follow(here)
-common.forget_shown()
+pictures.forget_shown()
 presenter.keep_steps()
-common.sidebar()
+sidebar.sidebar()
 presenter.switch()
 tour.offer()
 presenter.stage()

@@ -1,4 +1,4 @@
-"""What the pages share: the choices kept across pages and in the link, the process's trainings, cached data."""
+"""What the pages share: the choices kept across pages and in the link, the process's trainings, a few words."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import torch
 from streamlit.errors import StreamlitPageNotFoundError
 
 from pages import access, pace
-from tempotron_core import data, figures
+from tempotron_core import data
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.job import Status, Trainings
-from tempotron_core.library import distinct, run_title
+from tempotron_core.job import Trainings
+from tempotron_core.library import run_title
 from tempotron_core.model import Decision, Model, decide
 from tempotron_core.runs import RunError, load_model, read_run
 from tempotron_core.settings import Settings, devices, untrained
@@ -144,7 +144,7 @@ def kept(now: View) -> View:
     return now
 
 
-def _latest_view() -> View:
+def latest_view() -> View:
     latest: View | None = st.session_state.get("_view")
     return latest or view()
 
@@ -182,7 +182,7 @@ def runs_directory() -> str:
         return str(DEFAULTS["train_log_dir"])
 
 
-def _run_names() -> list[str]:
+def run_names() -> list[str]:
     with contextlib.suppress(OSError, ValueError):
         folders = Path(runs_directory()).expanduser().iterdir()
         kept = (folder for folder in folders if (folder / "last.safetensors").is_file() and not folder.is_symlink())
@@ -190,7 +190,7 @@ def _run_names() -> list[str]:
     return []
 
 
-def _run_title(name: str) -> str:
+def title_of_run(name: str) -> str:
     folder = Path(runs_directory()).expanduser() / name
     with contextlib.suppress(RunError, OSError):
         return _read_title(str(folder), folder.stat().st_mtime_ns)
@@ -208,7 +208,7 @@ def _read_model(folder: str, changed: int) -> tuple[Model, Settings]:
 
 
 def _saved_model() -> tuple[Model, Settings, str | None]:
-    names, name, none = _run_names(), choice("run"), Settings()
+    names, name, none = run_names(), choice("run"), Settings()
     if not names:
         words = f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
         return untrained(none), none, words
@@ -235,232 +235,9 @@ def follows_live_run() -> bool:
     return bool(name == "live run" or (name == "last finished run" and trainings().finished is None))
 
 
-def sidebar() -> None:
-    """Data set, sample and model; drawn once a run, above every page."""
-    access.tidy_link()
-    with st.sidebar:
-        # Groups: what comes and goes in one must not move the places of the others, see note().
-        with st.container():
-            chosen = _data_set()
-        with st.container():
-            _sample(chosen)
-        st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
-        with st.container():
-            _saved_run()
-        access.remark()
-        status = trainings().status
-        active = status is not None and status.active
-        pace.fragment(_job_line, run_every=pace.tick(TICK_SECONDS, active))(active)
-
-
-def _saved_run() -> None:
-    """The run that is the model. The link names its folder, not its title, which may change."""
-    names = _run_names() if choice("model") == SAVED else []
-    if not names:
-        st.query_params.pop("run", None)
-        return
-    asked = st.query_params.get("run")
-    if st.session_state.get("run") not in names:
-        st.session_state["run"] = asked if asked in names else names[0]
-    titles = distinct({name: _run_title(name) for name in names})
-    st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
-    if asked != choice("run"):
-        st.query_params["run"] = choice("run")
-
-
-def _data_set() -> data.Dataset:
-    st.selectbox("Data set", (data.EMBEDDED, *data.DATASETS), key="data", bind="query-params", persist_state="session")
-    if choice("data") != data.EMBEDDED:
-        st.session_state.setdefault("dir", DEFAULTS["dir"])
-        st.text_input(
-            "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
-        )
-    chosen, problem = dataset()
-    if problem:
-        st.warning(f"{access.plain(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
-        _offer_download(choice("data"))
-    return chosen
-
-
-def _sample(chosen: data.Dataset) -> None:
-    last = len(chosen.test) - 1
-    if int(st.session_state.get("sample") or 0) > last:
-        st.session_state["sample"] = last
-    st.number_input(f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session")
-    st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
-    st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
-    if problem := st.session_state.pop("no_draw", None):
-        st.warning(access.plain(problem), icon=":material/casino:")
-
-
-def _draw(split: data.Split, label: int | None) -> None:
-    st.session_state["draws"] = st.session_state.get("draws", 0) + 1
-    seed = st.session_state["draws"] * 10007 + int(choice("sample"))
-    try:
-        st.session_state["sample"] = data.random_index(split, seed, label)
-    except data.DataError as error:
-        st.session_state["no_draw"] = str(error)
-
-
-def _draw_of_class(chosen: data.Dataset) -> None:
-    picked = st.session_state["of_class"]
-    st.session_state["of_class"] = None
-    if picked in chosen.classes:
-        _draw(chosen.test, chosen.classes.index(picked))
-
-
-def _offer_download(name: str) -> None:
-    try:
-        directory = data_directory() if access.may_change() else None
-    except access.PlaceError:
-        directory = None
-    pressed = st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch")
-    if not pressed or not directory:
-        return
-    bar = st.progress(0.0, f"Asking for {name}")
-
-    def show(share: float, message: str) -> None:
-        bar.progress(share, message)
-
-    try:
-        data.download(name, directory, show)
-    except data.DataError as error:
-        bar.empty()
-        st.error(access.plain(error), icon=":material/cloud_off:")
-    else:
-        st.rerun()
-
-
-def _job_line(was_active: bool) -> None:
-    pace.viewers()  # who only watches is still there
-    status = trainings().status
-    if status is None:
-        return
-    st.caption(f":material/school: {describe(status)}")
-    if was_active and not status.active:
-        st.rerun()
-
-
-def describe(status: Status) -> str:
-    """A job in a few words."""
-    snapshot, settings = status.snapshot, status.settings
-    name = f"{settings.recipe} on {settings.dataset}"
-    if status.state == "failed":
-        return f"Training failed ({name})"
-    if snapshot is None or snapshot.phase == "preparing":
-        encoded = f"{snapshot.prepared if snapshot else 0:.0%} encoded"
-        return (
-            f"Preparing {name}: {encoded}"
-            if status.state == "running"
-            else f"{status.state.capitalize()}: {name}, {encoded}"
-        )
-    accuracy = f", test {snapshot.epochs[-1].test_accuracy:.1%}" if snapshot.epochs else ""
-    if status.state == "finished":
-        return f"Trained {name}{accuracy}"
-    return f"{status.state.capitalize()}: {name}, epoch {snapshot.epoch} of {settings.epochs}{accuracy}"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture on the page, as drawn for a query: a figure, a function that makes it, or markup.
-
-    view: the view that was resolved last when it was drawn; numbers: tells what is in markup as CSV.
-    """
-
-    name: str
-    alt: str
-    picture: Any
-    query: dict[str, str]
-    view: View
-    numbers: Callable[[], str] | None = None
-
-    @property
-    def figure(self) -> Any:
-        """The figure; None where there is only markup."""
-        if self.numbers:
-            return None
-        return self.picture() if callable(self.picture) else self.picture
-
-    def page(self) -> str:
-        """A page of HTML that shows it by itself."""
-        figure = self.figure
-        if figure is None:
-            return figures.plate_page(self.picture, self.alt)
-        return figures.figure_page(figure, self.alt)
-
-    def table(self) -> str:
-        """Its numbers as CSV."""
-        return self.numbers() if self.numbers else figures.figure_table(self.figure)
-
-
-def shown() -> dict[str, Shown]:
-    """The pictures drawn since the page was opened, by their keys."""
-    pictures: dict[str, Shown] = st.session_state.setdefault("_shown", {})
-    return pictures
-
-
-def forget_shown() -> None:
-    """Begin a page."""
-    st.session_state["_shown"] = {}
-
-
-def _name(key: str) -> str:
-    return key.replace("_", " ").capitalize()
-
-
 def presenting() -> bool:
     """Whether the page is shown to a room."""
     return bool(choice("present"))
-
-
-def chart(figure: Any, key: str, alt: str, **more: Any) -> Any:
-    """A figure in the page's theme, with a stable identity and a text alternative."""
-    config = {"displayModeBar": False, "scrollZoom": False}
-    shown()[key] = Shown(_name(key), alt, figure, st.query_params.to_dict(), _latest_view())
-    if presenting():
-        figure = figures.enlarged(figure, PRESENT_SCALE)
-    return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
-
-
-def plate(markup: str, key: str | None = None, alt: str = "", numbers: Callable[[], str] | None = None) -> None:
-    """A picture that is no chart; numbers tells it as CSV where it may be taken along, under its key."""
-    if key is not None and numbers is not None:
-        shown()[key] = Shown(_name(key), alt, markup, st.query_params.to_dict(), _latest_view(), numbers)
-        markup = f'<div data-plate="{key}">{markup}</div>'
-    st.html(markup)
-
-
-def drawn(markup: str, key: str, alt: str, figure: Any) -> None:
-    """A figure, or what makes it, that the page draws as markup, in a fraction of a chart's time."""
-    shown()[key] = Shown(_name(key), alt, figure, st.query_params.to_dict(), _latest_view())
-    st.html(f'<div data-plate="{key}">{markup}</div>')
-
-
-def sketch(figure: Any, key: str, alt: str) -> None:
-    """A figure of lines or bars as markup."""
-    drawn(figures.lines_plate(figure, alt), key, alt, figure)
-
-
-def decision_numbers(info: VoltageInfo) -> str:
-    """The peaks as CSV."""
-    return figures.columns_table(
-        {"class": info.classes, "v_max": info.v_max, "t_max_ms": info.t_max, "fired": info.fired}
-    )
-
-
-def spike_numbers(times: np.ndarray) -> str:
-    """Spike times [784, m] as CSV, a row a spike."""
-    pixel, neuron = np.nonzero(times >= 0)
-    when = times[pixel, neuron]
-    whole = bool((when == when.round()).all())
-    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": when.astype(int) if whole else when.round(3)}
-    return figures.columns_table(columns)
-
-
-def pixel_numbers(image: np.ndarray) -> str:
-    """An image's values as CSV."""
-    values = image.reshape(-1)
-    return figures.columns_table({"pixel": range(len(values)), "value": values})
 
 
 def title(text: str) -> None:

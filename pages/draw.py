@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from pages import common, pace, robustness, sources
+from pages import common, pace, pictures, robustness, sources
 from tempotron_core import figures
 from tempotron_core.model import Decision, decide, decide_times, pixel_times
 from tempotron_core.perturb import Perturbation, image_under, times_under
@@ -68,7 +68,7 @@ def page() -> None:
     if pixels is None:
         headline.markdown(f"## {words}")
         with traces:
-            common.chart(figures.waiting_figure(words, 360), "perturbed", words)
+            pictures.chart(figures.waiting_figure(words, 360), "perturbed", words)
     else:
         image = torch.from_numpy(pixels.copy())
         clean = decide(model, image)
@@ -83,18 +83,18 @@ def page() -> None:
             )
             st.markdown(f"**{title}**")
             digit = figures.digit_plate(shown, alt, 200 if words else 260)
-            common.plate(digit, "digit", alt, lambda: common.pixel_numbers(shown))
+            pictures.plate(digit, "digit", alt, lambda: pictures.pixel_numbers(shown))
         with traces:
-            common.chart(figures.perturbed_figure(info, 360), "perturbed", info.headline)
+            pictures.chart(figures.perturbed_figure(info, 360), "perturbed", info.headline)
             st.markdown(info.legend)
         with lower_left:
             peaks = figures.peaks_plate(info.now, 370)
-            common.plate(peaks, "peaks", info.now.verdict, lambda: common.decision_numbers(info.now))
+            pictures.plate(peaks, "peaks", info.now.verdict, lambda: pictures.decision_numbers(info.now))
         with lower_right:
             moved = figures.moved_info(clean.times.numpy(), decision.times.numpy(), model.T)
             st.markdown(f"**{moved.takeaway}**")
             spikes = figures.moved_plate(moved, 320)
-            common.plate(spikes, "spikes", moved.takeaway, lambda: common.spike_numbers(decision.times.numpy()))
+            pictures.plate(spikes, "spikes", moved.takeaway, lambda: pictures.spike_numbers(decision.times.numpy()))
     robustness.curve(view, now)
 
 

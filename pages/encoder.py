@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import common, inspector, pace
+from pages import common, inspector, pace, pictures
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
@@ -63,7 +63,7 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
         with spot:
             alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
             markup = figures.pixel_plate(view.pixels, pixel, alt)
-            common.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+            pictures.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
         _picker(key="picker", on_pixel_change=clicked)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider(
@@ -76,7 +76,7 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     )
     with right:
         common.takeaway(info.takeaway)
-        common.chart(figures.tuning_figure(info), "tuning", info.takeaway)
+        pictures.chart(figures.tuning_figure(info), "tuning", info.takeaway)
         st.caption(info.silence)
     raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
     neurons = figures.pixel_raster_plate(time, T, info.takeaway)
@@ -85,12 +85,12 @@ def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     one, whole = st.columns([1, 2])
     with one:
         st.markdown("**This value's neurons**")
-        common.plate(neurons)
+        pictures.plate(neurons)
     with whole:
         st.markdown("**All afferents, pixel by pixel**")
-        common.plate(afferents)
+        pictures.plate(afferents)
     st.markdown("**Spikes at every millisecond**")
-    common.plate(counts)
+    pictures.plate(counts)
 
 
 @pace.fragment

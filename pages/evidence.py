@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages import common, pace
+from pages import common, pace, pictures
 from tempotron_core import figures
 from tempotron_core.evidence import Evidence, evidence
 
@@ -31,7 +31,7 @@ def told(name: str, found: Evidence, image: np.ndarray, rival: tuple[str, Eviden
 
 
 def mapped(info: figures.EvidenceInfo, key: str) -> None:
-    common.drawn(figures.evidence_plate(info), key, info.takeaway, lambda: figures.evidence_figure(info))
+    pictures.drawn(figures.evidence_plate(info), key, info.takeaway, lambda: figures.evidence_figure(info))
 
 
 def why() -> None:
@@ -61,12 +61,12 @@ def why() -> None:
         st.markdown(f"#### Why {alone.name}?")
         st.markdown(alone.takeaway)
         mapped(alone, "evidence")
-        common.sketch(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
+        pictures.sketch(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
         st.markdown(lead.takeaway)
         mapped(lead, "lead")
-        common.sketch(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
+        pictures.sketch(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.exactness} {lead.exactness}")
     st.markdown(
         f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages import common
+from pages import common, pictures
 from tempotron_core import figures
 from tempotron_core.advice import Advice, Trial, advise, changes, spare
 from tempotron_core.data import Dataset
@@ -71,7 +71,7 @@ def inspect(view: common.View, m: int, beta: float, T: int) -> None:
             with column:
                 takeaway = getattr(info, words)
                 st.markdown(f"**{title}.** {takeaway}")
-                common.chart(figure(info), name, takeaway)
+                pictures.chart(figure(info), name, takeaway)
                 if figure is figures.values_figure:
                     common.note(info.bands)
     st.caption(

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import access, common, pace
+from pages import access, common, pace, pictures
 from tempotron_core import figures
 from tempotron_core.capacity import Point, Series, Trials, recorded, tally
 from tempotron_core.laboratory import MOST_MOMENTUM, Course, Problem, trace
@@ -76,9 +76,9 @@ def drawn(figure: Any, key: str, alt: str, changing: bool) -> None:
     """The figure; while it changes, its markup, which does not blink."""
     with st.empty():
         if changing:
-            common.sketch(figure, key, alt)
+            pictures.sketch(figure, key, alt)
         else:
-            common.chart(figure, key, alt)
+            pictures.chart(figure, key, alt)
 
 
 def learning(course: Course, shunts: bool, was_active: bool) -> None:
@@ -155,7 +155,7 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
     )  # fmt: skip
     with place:
         common.takeaway(info.takeaway)
-        common.chart(figures.capacity_figure(info), "capacity", info.takeaway)
+        pictures.chart(figures.capacity_figure(info), "capacity", info.takeaway)
     common.note(trials.stands)
     if trials.active != was_active:
         st.rerun()

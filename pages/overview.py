@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import access, common, cursor, pace
+from pages import access, common, cursor, pace, pictures
 from tempotron_core import figures
 
 
@@ -22,17 +22,17 @@ def path() -> None:
     first, second = st.columns([1, 2.2])
     with first:
         common.link("pages/encoder.py", "**1 · Image** → encoder", ":material/image:")
-        common.plate(digit, "digit", alt, lambda: common.pixel_numbers(view.pixels))
+        pictures.plate(digit, "digit", alt, lambda: pictures.pixel_numbers(view.pixels))
     with second:
         common.link("pages/encoder.py", f"**2 · Spikes** → {raster.spikes:,} of them", ":material/scatter_plot:")
-        common.plate(spikes, "spikes", raster.takeaway, lambda: common.spike_numbers(decision.times.numpy()))
+        pictures.plate(spikes, "spikes", raster.takeaway, lambda: pictures.spike_numbers(decision.times.numpy()))
     third, fourth = st.columns([2.2, 1])
     with third:
         common.link("pages/voltages.py", "**3 · Potentials** → ten tempotrons", ":material/monitoring:")
-        common.chart(traces, "traces", voltages.verdict)
+        pictures.chart(traces, "traces", voltages.verdict)
     with fourth:
         common.link("pages/voltages.py", "**4 · Verdict** → the highest peak wins", ":material/gavel:")
-        common.plate(peaks, "peaks", voltages.verdict, lambda: common.decision_numbers(voltages))
+        pictures.plate(peaks, "peaks", voltages.verdict, lambda: pictures.decision_numbers(voltages))
 
 
 access.by_the_entrance()

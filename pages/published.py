@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages import access, common, pace
+from pages import access, common, pace, pictures, sidebar
 from tempotron_core import data, figures
 from tempotron_core.baselines import FEATURES, linear_accuracy
 from tempotron_core.job import Status
@@ -53,7 +53,7 @@ def drawn(info: figures.PublishedInfo, key: str) -> None:
         tuple(info.train[name] for name in names),
     )
     common.takeaway(info.takeaway)
-    common.chart(figures.comparison_figure(comparison), key, info.takeaway)
+    pictures.chart(figures.comparison_figure(comparison), key, info.takeaway)
     for sentence in info.findings:
         st.markdown(f"- {sentence}")
 
@@ -71,7 +71,7 @@ def live(was_active: bool) -> None:
     if latest.error:
         place.error(access.plain(latest.error), icon=":material/error:")
     elif latest.active:
-        place.progress(latest.snapshot.progress if latest.snapshot else 0.0, common.describe(latest))
+        place.progress(latest.snapshot.progress if latest.snapshot else 0.0, sidebar.describe(latest))
     drawn(curves(statuses, len(common.dataset()[0].test)), "published_live")
     if active != was_active:
         st.rerun()

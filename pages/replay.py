@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages import access, common, pace, player
+from pages import access, common, pace, pictures, player
 from tempotron_core import figures
 from tempotron_core.evidence import evidence
 from tempotron_core.library import run_title, still_written
@@ -88,16 +88,16 @@ def draw(
         np.array(found.epochs), found.margin.numpy(), found.predicted.numpy(), classes, view.label, epoch
     )
     st.markdown(f"#### {history.takeaway}")
-    common.sketch(figures.replay_figure(history, 190), "replay", history.takeaway)
+    pictures.sketch(figures.replay_figure(history, 190), "replay", history.takeaway)
     span = figures.trace_range(replace(voltages, v=found.v.flatten(0, 1).numpy()))
     left, right = st.columns([1.4, 1])
     with left:
         st.markdown(f"**Potentials**: {voltages.fired.sum()} of {len(classes)} reach the threshold")
-        common.sketch(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
+        pictures.sketch(figures.traces_figure(voltages, 360, span), "traces", voltages.verdict)
     with right:
         st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
         limit_of = float(found.extents.max())
-        common.drawn(
+        pictures.drawn(
             figures.evidence_plate(info, 360, limit_of), "evidence", info.takeaway,
             lambda: figures.evidence_figure(info, 360, limit_of),
         )  # fmt: skip
@@ -105,7 +105,7 @@ def draw(
         "**Weights** of each class, summed over a pixel's neurons; colours and axes are the same at every epoch"
     )
     alt, now = f"Weight maps at epoch {epoch}: green excites, purple inhibits", maps(view.model)
-    common.plate(
+    pictures.plate(
         figures.weights_plate(now, classes, alt, limit), "weights", alt,
         lambda: figures.columns_table({name: now[i].reshape(-1) for i, name in enumerate(classes)}),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common, pace
+from pages import common, pace, pictures
 from tempotron_core import figures
 from tempotron_core.data import Dataset
 from tempotron_core.model import Model
@@ -39,7 +39,7 @@ def gallery(view: common.View, found: Results, cell: tuple[int | None, int | Non
             true, taken = classes[found.labels[index]], classes[found.predicted[index]]
             words = true if true == taken else f"{true} → {taken}"
             image = view.dataset.test.images[index].numpy()
-            common.plate(figures.digit_plate(image, f"{words}, test sample {index}", height=110))
+            pictures.plate(figures.digit_plate(image, f"{words}, test sample {index}", height=110))
             label = f"{words} ({found.margin[index]:+.2f})"
             st.button(label, key=f"open_{place}", width="stretch", on_click=opened, args=(index,))
 
@@ -57,7 +57,7 @@ def distributions(found: Results) -> None:
         words = figures.split_takeaway(values, found.right, quantity, names)
         with columns[column]:
             st.markdown(f"**{title}**\n\n{words}")
-            common.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
+            pictures.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
 
 
 def page() -> None:
@@ -84,12 +84,12 @@ def page() -> None:
     with left:
         st.markdown("**Who is taken for whom**: click a cell")
         drawn = figures.confusion_figure(info, (cell[0], cell[1]))
-        common.chart(drawn, "confusion", info.takeaway, on_select=lambda: clicked(classes), selection_mode="points")
+        pictures.chart(drawn, "confusion", info.takeaway, on_select=lambda: clicked(classes), selection_mode="points")
     with right:
         worst = int(found.per_class.argmin())
         st.markdown(f"**Worst class {classes[worst]}**, right in {found.per_class[worst]:.1%}")
         words = figures.class_takeaway(found.per_class, classes)
-        common.chart(figures.class_figure(found.per_class, classes), "classes", words)
+        pictures.chart(figures.class_figure(found.per_class, classes), "classes", words)
     gallery(view, found, (cell[0], cell[1]))
     common.folded("How sure, and when: margins, peaks and their times", lambda: distributions(found))
     when = found.t_max[range(len(found.labels)), found.predicted]

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from pages import common
+from pages import common, pictures
 from tempotron_core import figures
 from tempotron_core.data import Split
 from tempotron_core.model import Model
@@ -51,7 +51,7 @@ def curve(view: common.View, now: Perturbation) -> None:
     )  # fmt: skip
     line.markdown(f"#### {info.takeaway}")
     with place.container():
-        common.chart(figures.robustness_figure(info), "robustness", info.takeaway)
+        pictures.chart(figures.robustness_figure(info), "robustness", info.takeaway)
         whole = len(view.dataset.test)
         which = f"all {whole:,} test samples" if len(split) == whole else f"{len(split):,} of {whole:,} test samples, "
         which += "" if len(split) == whole else "drawn with a fixed seed"

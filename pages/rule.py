@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import common, pace, walks
+from pages import common, pace, pictures, walks
 from tempotron_core import figures
 from tempotron_core.rule import MOST_STEPS, Lesson, Walk, step, walk
 
@@ -77,14 +77,14 @@ def learning() -> None:
     left, right = st.columns([1.5, 1])
     with left:
         st.markdown("#### Potentials before (dotted) and after (solid)")
-        common.sketch(figures.step_figure(info), "step", info.takeaway)
+        pictures.sketch(figures.step_figure(info), "step", info.takeaway)
         st.markdown(f"#### {one.effect}")
-        common.sketch(figures.kernel_figure(one), "kernel", one.effect)
+        pictures.sketch(figures.kernel_figure(one), "kernel", one.effect)
     with right:
         st.markdown(f"#### {one.takeaway}")
-        common.drawn(figures.change_plate(one), "change", one.takeaway, lambda: figures.change_figure(one))
+        pictures.drawn(figures.change_plate(one), "change", one.takeaway, lambda: figures.change_figure(one))
         st.markdown(f"#### {info.progress}")
-        common.sketch(figures.path_figure(info), "path", info.progress)
+        pictures.sketch(figures.path_figure(info), "path", info.progress)
     st.markdown(
         f":blue[**Blue: {classes[lesson.target]}, what it should be**]"
         + ("" if info.predicted == lesson.target else f", :orange[**orange: {classes[info.predicted]}, predicted**]")

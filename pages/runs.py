@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages import access, common, pace
+from pages import access, common, pace, pictures
 from tempotron_core import figures
 from tempotron_core.library import (
     MOST_NAME,
@@ -116,7 +116,7 @@ def compare(chosen: list[RunRecord]) -> None:
         tuple(np.array([result.train_accuracy for result in record.epochs]) for record in chosen),
     )
     common.takeaway(access.plain(info.takeaway))
-    common.sketch(figures.comparison_figure(info), "comparison", info.takeaway)
+    pictures.sketch(figures.comparison_figure(info), "comparison", info.takeaway)
     different = differences(chosen)
     if different and len(chosen) > 1:
         st.markdown("**In what they differ**")

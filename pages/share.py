@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import access, common, pace
+from pages import access, pace, pictures
 from tempotron_core import figures
 from tempotron_core.sharing import bundle
 
@@ -45,7 +45,7 @@ def _ways(page: str, address: str) -> None:
         st.markdown(f"{access.ONLY_LOOKING} The link can be copied from the address bar.")
         return
     # The same dictionary as the page draws into: what is saved later is what is seen then.
-    shown = common.shown()
+    shown = pictures.shown()
     if not shown:
         st.markdown("This page shows no figure at present; its link can be copied from the address bar.")
         return
@@ -66,7 +66,7 @@ def _ways(page: str, address: str) -> None:
     st.caption("The zip holds figure, numbers, settings, seed and the network, and says how to see this view again.")
 
 
-def _all(item: common.Shown, address: str) -> bytes:
+def _all(item: pictures.Shown, address: str) -> bytes:
     view = item.view
     files = {"figure.html": item.page(), "figure.csv": item.table()}
     figure = item.figure

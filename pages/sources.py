@@ -5,7 +5,7 @@ import binascii
 import numpy as np
 import streamlit as st
 
-from pages import access, common
+from pages import access, common, pictures
 from tempotron_core.drawing import FORMATS, DrawingError, normalise, read_picture
 
 TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
@@ -50,7 +50,7 @@ def canvas() -> np.ndarray | None:
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
     strokes, image = st.session_state["drawn_before"] or (None, None)
-    common.plate(_ROOM)
+    pictures.plate(_ROOM)
     with st.container(key="canvas_place"):
         result = st_canvas(
             stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages import access, common, pace
+from pages import access, common, pace, pictures, sidebar
 from tempotron_core import figures
 from tempotron_core.job import GIVE_UP_SECONDS, MOVES, Status
 from tempotron_core.limits import misfit
@@ -202,20 +202,20 @@ def live(seen: str) -> None:
         message.warning(access.plain(words), icon=":material/warning:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
-        bar.progress(snapshot.prepared if snapshot else 0.0, common.describe(status))
+        bar.progress(snapshot.prepared if snapshot else 0.0, sidebar.describe(status))
         health(snapshot, status.failed_step)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
     remaining = f" · {left:.0f} s left" if left and status.active else ""
-    bar.progress(snapshot.progress, common.describe(status) + pace + remaining)
+    bar.progress(snapshot.progress, sidebar.describe(status) + pace + remaining)
     info = curves(snapshot)
     common.takeaway(info.takeaway)
     accuracy, loss = st.columns(2)
     with accuracy:
-        common.sketch(figures.accuracy_figure(info), "accuracy", info.takeaway)
+        pictures.sketch(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
-        common.sketch(figures.loss_figure(info), "loss", info.loss_takeaway)
+        pictures.sketch(figures.loss_figure(info), "loss", info.loss_takeaway)
     health(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
@@ -226,7 +226,7 @@ def live(seen: str) -> None:
         pooled = model.weight.view(-1, model.k, model.weight.shape[1]).mean(dim=1)
         maps = figures.weight_maps(pooled.numpy(), model.m, neuron)
         alt = figures.weights_takeaway(maps, snapshot.classes)
-        common.plate(
+        pictures.plate(
             figures.weights_plate(maps, snapshot.classes, alt), "weights", alt,
             lambda: figures.columns_table(
                 {name: maps[i].reshape(-1) for i, name in enumerate(snapshot.classes)}
@@ -245,7 +245,7 @@ with st.expander("Settings", key="settings_open", on_change="rerun"):
 controls(form, now)
 pace.fragment(live, run_every=pace.tick(common.TICK_SECONDS, bool(now and now.active)))(now.state if now else "idle")
 with st.expander("What the buttons do"):
-    common.plate(figures.states_plate(MOVES, now.state if now else None))
+    pictures.plate(figures.states_plate(MOVES, now.state if now else None))
     st.caption(
         "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
         "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it. "

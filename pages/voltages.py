@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages import access, common, cursor, pace
+from pages import access, common, cursor, pace, pictures
 from tempotron_core import figures
 
 ALL = "all"
@@ -34,18 +34,18 @@ def voltages() -> None:
     cursor.time_cursor(view, decision, info)
     left, right = st.columns([2.3, 1])
     with left:
-        common.chart(traces, "traces", info.verdict)
+        pictures.chart(traces, "traces", info.verdict)
     with right:
-        common.plate(peaks, "peaks", info.verdict, lambda: common.decision_numbers(info))
+        pictures.plate(peaks, "peaks", info.verdict, lambda: pictures.decision_numbers(info))
     raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
     third, fourth = st.columns([1, 2.3])
     with third:
         alt = f"The digit {common.image_name(view)}"
         digit = figures.digit_plate(view.pixels, alt, height=260)
-        common.plate(digit, "digit", alt, lambda: common.pixel_numbers(view.pixels))
+        pictures.plate(digit, "digit", alt, lambda: pictures.pixel_numbers(view.pixels))
     with fourth:
         spikes = figures.raster_plate(raster, height=260, cursor=True)
-        common.plate(spikes, "spikes", raster.takeaway, lambda: common.spike_numbers(decision.times.numpy()))
+        pictures.plate(spikes, "spikes", raster.takeaway, lambda: pictures.spike_numbers(decision.times.numpy()))
     st.markdown(
         f"{info.firing} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pages import common, pace
+from pages import pace, sidebar
 from tempotron_core.job import Status
 from tempotron_core.settings import Settings
 
@@ -64,9 +64,9 @@ def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytes
 
 
 def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
-    stopped = common.describe(Status("stopped", Settings()))
+    stopped = sidebar.describe(Status("stopped", Settings()))
     assert stopped == "Stopped: cross-entropy on embedded, 0% encoded"
-    assert common.describe(Status("running", Settings())).startswith("Preparing")
+    assert sidebar.describe(Status("running", Settings())).startswith("Preparing")
 
 
 def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_once(

@@ -56,7 +56,7 @@ def alone(page: str, **state: Any) -> AppTest:
 def app(page: str = "overview", **state: Any) -> AppTest:
     """The sidebar and one page. (AppTest leaves the main script behind where that uses st.navigation.)"""
     path = str(ROOT / f"pages/{page}.py")
-    script = f"import runpy\nfrom pages import common\ncommon.sidebar()\nrunpy.run_path({path!r})\n"
+    script = f"import runpy\nfrom pages import sidebar\nsidebar.sidebar()\nrunpy.run_path({path!r})\n"
     return with_state(AppTest.from_string(script, default_timeout=60), state)
 
 
@@ -607,8 +607,8 @@ def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Tr
 
 
 def test_quick_steps_through_a_presentation_all_count() -> None:
-    calls = "presenter.keep_steps", "common.sidebar", "presenter.switch", "presenter.stage", "presenter.sent"
-    script = "from pages import common, presenter\n" + "".join(f"{call}()\n" for call in calls)
+    calls = "presenter.keep_steps", "sidebar.sidebar", "presenter.switch", "presenter.stage", "presenter.sent"
+    script = "from pages import presenter, sidebar\n" + "".join(f"{call}()\n" for call in calls)
     at = ran(with_state(AppTest.from_string(script, default_timeout=60), {"sample": 3, "present": True}))
     for key, told, expected in (
         ("present_next", None, 4),

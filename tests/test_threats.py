@@ -299,7 +299,6 @@ def test_runs_lead_nowhere(copied: Path) -> None:
         (copied / name).write_bytes(kept)
     (copied.parent / "alias").symlink_to(copied, target_is_directory=True)
     assert [record.problem is None for record in runs_in(copied.parent)] == [True, False]
-    assert common._run_names.__module__ == "pages.common"
 
 
 def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied: Path) -> None:
@@ -349,7 +348,7 @@ def test_no_unsafe_html() -> None:
         text = file.read_text()
         assert "unsafe_allow_html" not in text and "components.v1" not in text and "st.iframe" not in text, file
         if "st.html(" in text or ".html(" in text:
-            assert file.name in ("common.py", "legible.py", "presenter.py"), f"{file}: markup goes through common.plate"
+            assert file.name in ("pictures.py", "legible.py", "presenter.py"), f"{file}: markup goes by pictures.py"
     for script in sorted((ROOT / "pages").glob("*.js")):
         text = script.read_text()
         assert not re.search(r"\beval\(|new Function|document\.write|insertAdjacentHTML|outerHTML\s*=", text), script
