@@ -8,9 +8,11 @@ would have the same gradient.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import distributed
@@ -18,7 +20,7 @@ from torch import distributed
 from tempotron_core.checks import in_short
 from tempotron_core.data import Dataset, Split
 
-__all__ = ["ALONE", "ParallelError", "Processes", "joined"]
+__all__ = ["ALONE", "ParallelError", "Processes", "joined", "leave"]
 
 
 class ParallelError(Exception):
@@ -113,3 +115,15 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         processes.sum(torch.zeros(1, device=device))  # nobody leaves while another still speaks to him
     finally:
         distributed.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process; one of several at once, as soon as it has said everything.
+
+    What is left of a process group may still want the interpreter while that ends, and would abort the process.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

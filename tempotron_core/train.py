@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tempotron_core import data
 from tempotron_core.limits import check_fits
-from tempotron_core.parallel import ParallelError, joined
+from tempotron_core.parallel import ParallelError, joined, leave
 from tempotron_core.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.runlog import logged
 from tempotron_core.runs import RunError, load_snapshot
@@ -232,4 +232,4 @@ def _fail(sentence: str, code: int = 2) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
