@@ -142,7 +142,7 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
         assert page.locator("[data-testid=stException]").count() == 0
     finally:
         page.close()
-    assert complaints == []
+    assert complaints == [], complaints
     news = server.news()
     assert not re.search(r"Traceback|Error|WARNING", news), news
 

@@ -199,9 +199,7 @@ def test_viewers_cannot_change_runs(
 def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "download", lambda *_: pytest.fail("downloaded"))
     pressed(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
-    script = (
-        "from pages import common, share\ncommon.shown()['a'] = 1\nimport streamlit as st\nshare._ways('Overview', '')"
-    )
+    script = "from pages import pictures, share\npictures.shown()['a'] = 1\nshare._ways('Overview', '')"
     page = ran(AppTest.from_string(script))
     assert access.ONLY_LOOKING in page.markdown[0].value
     assert not page.get("download_button")
@@ -270,7 +268,7 @@ def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_addresses_open_no_folder(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(common, "_read_model", lambda folder, _: opened.append(folder))
-    monkeypatch.setattr(common, "_run_names", lambda: [])
+    monkeypatch.setattr(common, "run_names", lambda: [])
     for value in ("../outside", str(whole), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
         test = app("overview")
         for key in ("run", "dir", "data", "train_log_dir", "log", "folder"):
