@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages import common, inspector, pace, pictures
+from pages import common, inspector, pace, picker, pictures
 from tempotron_core import figures
 from tempotron_core.model import pixel_times, pixel_tuning
 
@@ -12,25 +12,6 @@ ONE_PIXEL = "One pixel"
 KEPT = "What is kept and lost"
 FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
-
-# The digit is drawn anew at every choice: the page listens, not the picture.
-_picker = st.components.v2.component(
-    "tempotron_pixel_picker",
-    js="""let tell = null;
-    function clicked(event) {
-      const digit = event.target.closest?.("[data-plate=digit] [data-told]"), box = digit?.getBoundingClientRect();
-      const at = (share) => Math.min(27, Math.max(0, Math.floor(28 * share)));
-      if (!box) return;
-      const row = at((event.clientY - box.top) / box.height), column = at((event.clientX - box.left) / box.width);
-      tell("pixel", 28 * row + column);
-    }
-    export default function ({ setTriggerValue }) {
-      tell = setTriggerValue;
-      document.addEventListener("click", clicked);
-      return () => document.removeEventListener("click", clicked);
-    }""",
-    isolate_styles=False,
-)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -45,26 +26,20 @@ def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -
     st.session_state["value_of"] = source
 
 
-def clicked() -> None:
-    """Take over the pixel that was clicked on the digit."""
-    pixel = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
-    if pixel is not None:
-        st.session_state["pixel"] = pixel
+def choose(pixel: int) -> None:
+    st.session_state["pixel"] = pixel
 
 
 def one_pixel(view: common.View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
-        spot = st.empty()
+        spot = st.container()
         if "pixel" not in st.session_state:
             st.session_state["pixel"] = FIRST_PIXEL
         pixel = int(st.number_input("Pixel, row by row from the top left", 0, 783, key="pixel", bind="query-params"))
         with spot:
-            alt = f"The digit {common.image_name(view)}, pixel {pixel} chosen"
-            markup = figures.pixel_plate(view.pixels, pixel, alt)
-            pictures.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
-        _picker(key="picker", on_pixel_change=clicked)
+            picker.digit(view, pixel, choose)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider(
             "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"

@@ -1,6 +1,7 @@
 """Where a digit comes from: the test set, the viewer's hand, or a file."""
 
 import binascii
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -18,19 +19,7 @@ _ROOM = f"""<style>@media (min-width: 641px) {{
 # Its component draws it some time later and gives it no name.
 _name = st.components.v2.component(
     "tempotron_canvas_name",
-    js="""export default function () {
-      const tries = setInterval(() => {
-        for (const host of document.querySelectorAll(".st-key-canvas_place *")) {
-          const canvas = host.shadowRoot?.querySelector("canvas.upper-canvas");
-          if (!canvas) continue;
-          canvas.setAttribute("role", "img");
-          canvas.setAttribute("aria-label", "Canvas: draw a digit here with a mouse, a pen or a finger");
-          clearInterval(tries);
-        }
-      }, 100);
-      setTimeout(() => clearInterval(tries), 20000);
-      return () => clearInterval(tries);
-    }""",
+    js=Path(__file__).with_name("canvas.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
 
