@@ -1,0 +1,26 @@
+"""The server's use of its machine."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pages import machine
+
+
+def test_free_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    library = type("Library", (), {"malloc_trim": lambda self, spare: given.append(spare)})()
+    monkeypatch.setattr(machine, "_C", library)
+    monkeypatch.setattr(machine, "_trimmed", time.monotonic() - 60)
+    for _ in range(3):
+        machine.give_back()
+    assert given == [0]
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_C", None)
+    monkeypatch.setattr(machine, "_trimmed", time.monotonic() - 60)
+    machine.give_back()
+    assert time.monotonic() - machine._trimmed < 10
