@@ -56,7 +56,8 @@ export default function ({ data, parentElement }) {
   }
   function advance(now) {
     if (!playing) return;
-    memory.t = Math.min(scene.T - 1, memory.t + ((now - before) / 1000) * scene.pace);
+    // A frame's time is that of its beginning, which may lie before the click that asked for it.
+    memory.t = Math.min(scene.T - 1, memory.t + (Math.max(0, now - before) / 1000) * scene.pace);
     before = now;
     if (memory.t >= scene.T - 1) stop();
     else frame = requestAnimationFrame(advance);

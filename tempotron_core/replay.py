@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ __all__ = ["MOST_BYTES", "Checkpoints", "Replay", "replay", "saved_epochs"]
 
 MOST_BYTES = 300 * 2**20
 """Of networks kept in memory: a run's checkpoints, which are limited to 256 MiB, fit."""
+
+IDLE_SECONDS = 120.0
+"""So long a network is kept after its last use, where others come."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +101,11 @@ def _written(path: str | os.PathLike[str], epoch: int) -> int:
 
 
 class Checkpoints:
-    """Networks of runs after their epochs, the latest used ones kept in memory. May be shared by threads."""
+    """Networks of runs after their epochs, the lately used ones kept in memory. May be shared by threads."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most, self._bytes = most_bytes, 0
-        self._kept: OrderedDict[object, Model] = OrderedDict()
+    def __init__(self, most_bytes: int = MOST_BYTES, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._most, self._idle, self._bytes = most_bytes, idle_seconds, 0
+        self._kept: OrderedDict[object, tuple[Model, float]] = OrderedDict()  # the longest unused first
         self._lock = threading.Lock()
 
     def model(self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int) -> Model:
@@ -109,8 +113,9 @@ class Checkpoints:
         key = (settings, classes) if epoch == 0 else (str(path), settings, classes, epoch, _written(path, epoch))
         with self._lock:
             if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+                model, _ = self._kept.pop(key)
+                self._kept[key] = model, time.monotonic()
+                return model
         model = untrained(settings, classes) if epoch == 0 else load_model(path, f"epochs/{epoch:04}", settings)
         if len(model.weight) != classes * model.k:
             raise RunError(
@@ -118,11 +123,16 @@ class Checkpoints:
                 f"{len(model.weight) // model.k}; choose another run or data set."
             )
         with self._lock:
+            now = time.monotonic()
             if key not in self._kept:
-                self._kept[key] = model
+                self._kept[key] = model, now
                 self._bytes += model.weight.nbytes
-            while self._bytes > self._most and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].weight.nbytes
+            while len(self._kept) > 1:
+                oldest, (unused, since) = next(iter(self._kept.items()))
+                if self._bytes <= self._most and now - since <= self._idle:
+                    break
+                del self._kept[oldest]
+                self._bytes -= unused.weight.nbytes
         return model
 
 

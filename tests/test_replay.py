@@ -247,6 +247,19 @@ def test_networks_are_kept_up_to_a_number_of_bytes_and_read_again_when_written_a
     assert checkpoints.model(run, settings, 10, 2) is not again
 
 
+def test_networks_that_nobody_uses_go_when_others_come(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, now = read_run(run).settings, [0.0]
+    assert settings is not None
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(idle_seconds=10)
+    unused, used = (checkpoints.model(run, settings, 10, epoch) for epoch in (1, 2))
+    for now[0] in (6.0, 12.0):
+        assert checkpoints.model(run, settings, 10, 2) is used
+    checkpoints.model(run, settings, 10, 3)
+    assert checkpoints.model(run, settings, 10, 2) is used
+    assert checkpoints.model(run, settings, 10, 1) is not unused
+
+
 @pytest.fixture
 def finished(trainings: Trainings, tmp_path: Path) -> Path:
     """A run that the process has trained."""
