@@ -83,7 +83,7 @@ def trainings() -> Trainings:
     leave a running job that nobody sees or stops.
     """
     process = sys.modules.setdefault("_tempotron_process", ModuleType("_tempotron_process"))
-    new = Trainings()
+    new = Trainings(began=pace.wake)
     shared: Trainings = vars(process).setdefault("trainings", new)
     if shared is new:
         atexit.register(_end, shared)

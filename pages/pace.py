@@ -1,4 +1,4 @@
-"""How often a page runs by itself: as asked for a few viewers, more seldom the more of them share the server."""
+"""When a page runs by itself: as often as asked for a few viewers, more seldom the more of them share the server."""
 
 import asyncio
 import contextlib
@@ -76,6 +76,25 @@ def heard() -> None:
         if isinstance(loop, asyncio.AbstractEventLoop):
             loop.call_soon_threadsafe(taken.set)
             taken.wait(1)
+
+
+def wake() -> None:
+    """Run the pages that lie still once, as their viewers left them: there is something new, which all should see.
+
+    A page that runs anyway is left alone: what its viewer has just chosen is not known yet.
+    """
+    if not runtime.exists():
+        return
+    with contextlib.suppress(AttributeError, RuntimeError):  # another Streamlit, or one that is ending
+        server = runtime.get_instance()
+
+        def run() -> None:
+            with contextlib.suppress(AttributeError):
+                for one in server._session_mgr.list_active_sessions():
+                    if one.session._scriptrunner is None:
+                        one.session.request_rerun(one.session._client_state)
+
+        server._get_async_objs().eventloop.call_soon_threadsafe(run)
 
 
 @st.cache_resource(show_spinner=False)

@@ -201,13 +201,16 @@ class Job:
 class Trainings:
     """The one place through which a process trains: at most one job at a time, and the last finished model.
 
+    began: called whenever a run has begun, in the thread that began it. It must return at once.
+
     refusal: the exception of this object's own module. After a code edit has been hot-reloaded, an object that lives on
     raises the old class, which the new module's name no longer matches.
     """
 
     refusal = JobError
 
-    def __init__(self) -> None:
+    def __init__(self, began: Callable[[], object] | None = None) -> None:
+        self._began = began
         self._lock = threading.Lock()
         self._job: Job | None = None
         self._finished: Status | None = None
@@ -233,7 +236,9 @@ class Trainings:
                     f"Expected a thread for the training, got none ({error}); close what else runs on this machine."
                 ) from error
             self._job = new
-            return new
+        if self._began:
+            self._began()
+        return new
 
     def start_series(self, series: Sequence[Settings], dataset: data.Dataset | None = None) -> None:
         """Train one after the other, the next where the one before has finished; JobError while another one trains."""

@@ -237,6 +237,24 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("unlogged")
+def test_whoever_listens_hears_of_every_run_that_has_begun_and_of_no_other(settings: Settings) -> None:
+    heard: list[str] = []
+    registry = Trainings(began=lambda: heard.append(state(registry)))
+    registry.start(settings, job=with_train(endless))
+    assert heard == ["running"]
+    with pytest.raises(JobError):
+        registry.start(settings, job=with_train(endless))
+    registry.start_first(settings)
+    assert heard == ["running"]
+    registry.shutdown()
+    registry.start_first(settings)
+    assert heard == ["running"]
+    registry.start(settings, job=with_train(endless))
+    assert heard == ["running"] * 2
+    registry.shutdown()
+
+
+@pytest.mark.usefixtures("unlogged")
 def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
     for _ in range(30):
         with trainings() as registry:

@@ -95,6 +95,31 @@ def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> N
     asyncio.run(story())
 
 
+def test_pages_that_lie_still_learn_of_a_training_as_their_viewers_left_them(server: Server) -> None:
+    async def story() -> None:
+        starter, *still = [await opened(server), await opened(server, "", "sample=33"), await opened(server, "encoder")]
+        await idle(starter)
+        await still[0].move("number_input", "Test sample", 77, "test sample 77[^0-9,]")
+        for viewer in still:
+            await viewer.rerun()
+        await asyncio.sleep(2)
+        received = [viewer.bytes for viewer in still]
+        await asyncio.sleep(2)
+        assert [viewer.bytes for viewer in still] == received
+        await long_run(starter)
+        for viewer in still:
+            await until(lambda viewer=viewer: (viewer.job or "").startswith("Running"), 5)  # type: ignore[misc]
+            assert viewer.complaints == []
+        assert still[0].says("test sample 77[^0-9,]")
+        await idle(starter)
+        for viewer in still:
+            await until(lambda viewer=viewer: (viewer.job or "").startswith("Stopped"))  # type: ignore[misc]
+        for viewer in (starter, *still):
+            await viewer.close()
+
+    asyncio.run(story())
+
+
 def test_a_training_outlives_its_viewers(server: Server) -> None:
     """A reload, a closed tab, a connection that drops and comes back, a cleared cache: it goes on, and is found."""
 
