@@ -101,11 +101,16 @@ class Server:
         """Everything the server has printed."""
         return self._log.read_text()
 
-    def news(self) -> str:
-        """What the server has printed since this was asked last."""
+    @property
+    def complaints(self) -> list[str]:
+        """The lines of its log that tell of something odd."""
+        return _odd(self.log)
+
+    def news(self) -> list[str]:
+        """What the server has complained about since this was asked last."""
         whole, read = self.log, self._read
         self._read = len(whole)
-        return whole[read:]
+        return _odd(whole[read:])
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the process has ended."""
@@ -118,6 +123,11 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         return time.monotonic() - began
+
+
+def _odd(log: str) -> list[str]:
+    """Tracebacks, errors, and whatever Streamlit logs, which begins with the date."""
+    return re.findall(r"^(?:.*(?:Traceback|Uncaught|Error|WARNING)|\d{4}-\d\d-\d\d ).*$", log, re.MULTILINE)
 
 
 @contextmanager
@@ -144,7 +154,7 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
         page.close()
     assert complaints == [], complaints
     news = server.news()
-    assert not re.search(r"Traceback|Error|WARNING", news), news
+    assert news == [], server.log
 
 
 def is_complaint(message: ConsoleMessage) -> bool:

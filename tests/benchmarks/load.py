@@ -188,7 +188,7 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
         page or "overview": float(np.median([taken for where, taken, _ in record.repaints if where == page]))
         for page in sorted({where for where, *_ in record.repaints})
     }
-    logged = re.findall(r"^.*(?:Traceback|Error|WARNING).*$", server.log, re.MULTILINE)
+    logged = server.complaints
     return {
         "viewers": viewers,
         "minutes": minutes,

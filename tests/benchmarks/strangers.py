@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import sys
 import tempfile
 import time
@@ -104,6 +103,9 @@ class Stranger:
         try:
             settle(self.page)
             state = self.page.evaluate(STATE)
+            if state["stale"]:  # what runs by itself may just have begun
+                settle(self.page)
+                state = self.page.evaluate(STATE)
         except Error as problem:
             return [f"{where} does not come to rest: {str(problem).splitlines()[0]}"]
         found = [f"{where} shows {' '.join(error.split())}" for error in state["errors"]]
@@ -130,6 +132,8 @@ class Stranger:
         elif chance < 0.14:
             self._begin("back")
             page.go_back()
+            if not page.url.startswith("http"):  # where the tab was before the dashboard
+                page.go_forward()
         elif chance < 0.22:
             self._begin("key", key := dice.choice(KEYS))
             page.keyboard.press(key)
@@ -232,7 +236,7 @@ def main() -> int:
             found = stroll(strangers, options.minutes)
     finally:
         server.interrupt()
-    logged = [line for line in server.log.splitlines() if re.search(r"Traceback|Error|WARNING", line)]
+    logged = server.complaints
     done = sum((stranger.done for stranger in strangers), Counter[str]())
     print(json.dumps({**vars(options), "done": done, "faults": Counter(found + complaints + logged)}, indent=1))
     if logged:

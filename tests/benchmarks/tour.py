@@ -93,7 +93,7 @@ def main() -> int:
             steps, found = toured(page, server.url, options.minutes)
     finally:
         server.interrupt()
-    logged = [line for line in server.log.splitlines() if re.search(r"Traceback|Error|WARNING", line)]
+    logged = server.complaints
     report = {"minutes": options.minutes, "steps": steps, "faults": Counter(found + complaints + logged)}
     print(json.dumps(report, indent=1))
     return 1 if report["faults"] else 0
