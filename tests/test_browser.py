@@ -74,7 +74,7 @@ def test_a_link_reopens_the_view(page: Page, server: Server, chrome: Browser) ->
     other = chrome.new_page()
     other.goto(page.url)
     expect(heading(other)).to_have_text(before)
-    assert other.get_by_label(re.compile("Test sample")).input_value() == "17"
+    expect(other.get_by_label(re.compile("Test sample"))).to_have_value("17")
     other.close()
 
 

@@ -29,10 +29,10 @@ def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: S
     # What was drawn last is what is there: each figure is seen, and nothing of the other view is left.
     for place in range(4):
         expect(page.locator(".js-plotly-plot").nth(place)).to_be_visible()
-    assert page.get_by_text("Click a pixel").count() == 0
+    expect(page.get_by_text("Click a pixel")).to_have_count(0)
     page.get_by_text("One pixel", exact=True).click()
     expect(page.locator(".js-plotly-plot, [data-plate=digit]")).to_have_count(2)
     expect(heading(page)).to_have_text(re.compile(r"^At x = 0\.30"))
     settle(page)
-    assert page.get_by_label(re.compile("Pixel, row by row")).input_value() == "400"
+    expect(page.get_by_label(re.compile("Pixel, row by row"))).to_have_value("400")
     assert page.locator("[data-testid=stMetric]").count() == 0

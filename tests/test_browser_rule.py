@@ -70,4 +70,4 @@ def test_steps_wait_while_another_page_is_looked_at(page: Page, server: Server) 
     page.locator("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]").click()
     expect(page.get_by_text("Another sample was chosen")).to_be_visible()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 1"))
-    assert page.locator("[data-testid=stAlert]").count() == 0
+    expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
