@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 P = ParamSpec("P")
 
@@ -57,10 +59,26 @@ def begin() -> None:
     st.session_state["_whole_page"] = True
 
 
-def end() -> None:
-    """The page has run."""
+def end(page: str) -> None:
+    """The page of that hash has run."""
     heard()
+    forget_what_was_left(page)
     st.session_state["_whole_page"] = False
+
+
+def forget_what_was_left(page: str) -> None:
+    """Drop what waits for this run's end where it is a part of another page.
+
+    A control that was moved, or a part that runs by itself, may be asked for after another page has been, and before
+    the browser has heard of that. Streamlit would go back to the page that was left, find no such part there any more,
+    and leave the viewer with an empty page.
+    """
+    with contextlib.suppress(AttributeError):  # another Streamlit
+        requests: Any = get_script_run_ctx().script_requests  # type: ignore[union-attr]
+        with requests._lock:
+            waits = requests._state == ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue
+            if waits and requests._rerun_data.page_script_hash not in ("", page):
+                requests._state = ScriptRequestType.CONTINUE
 
 
 def heard() -> None:

@@ -79,7 +79,7 @@ def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_o
     pace.begin()
     part("drawn")
     part("drawn")
-    pace.end()
+    pace.end("")
     assert told == ["drawn", "drawn", "heard"]
     part("drawn again")
     assert told[3:] == ["drawn again", "heard"]

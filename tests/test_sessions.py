@@ -133,6 +133,32 @@ def test_a_button_that_moves_controls_is_nothing_to_complain_about(server: Serve
     assert server.complaints == [], server.log
 
 
+@pytest.mark.parametrize("later", [0.03, 0.06, 0.1])
+def test_a_control_of_the_page_that_is_being_left_empties_no_page(server: Server, later: float) -> None:
+    async def story() -> None:
+        viewer = await opened(server, "voltages", "sample=17")
+        tau = viewer.find("slider", "tau, membrane")
+        assert tau
+        assert tau.fragment
+        moved = BackMsg()
+        moved.rerun_script.fragment_id, moved.rerun_script.page_script_hash = tau.fragment, tau.script
+        moved.rerun_script.widget_states.widgets.add(id=tau.proto.id).double_array_value.data.append(40.0)
+        await viewer.rerun(page="encoder")
+        await asyncio.sleep(later)  # the browser has not heard of the new page yet
+        assert viewer._socket is not None
+        await viewer._socket.send(moved.SerializeToString())
+        await asyncio.sleep(1)
+        await viewer.settled(LONG)
+        assert viewer.find("slider", "m, neurons")
+        assert viewer.find("slider", "tau, membrane") is None
+        await viewer.move("slider", "m, neurons", 20.0, "of 20 curves")
+        assert viewer.complaints == []
+        await viewer.close()
+
+    asyncio.run(story())
+    assert server.complaints == [], server.log
+
+
 def test_a_training_outlives_its_viewers(server: Server) -> None:
     """A reload, a closed tab, a connection that drops and comes back, a cleared cache: it goes on, and is found."""
 

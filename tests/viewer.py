@@ -21,12 +21,13 @@ _NOBODY = "PLACEHOLDER_AUTH_TOKEN"
 
 @dataclass(frozen=True)
 class Shown:
-    """An element on the page: its kind, its message, the fragment that drew it, the run in which it was drawn."""
+    """An element on the page: its kind, its message, the fragment, the run and the script that drew it."""
 
     kind: str
     proto: Any
     fragment: str
     run: int
+    script: str
 
 
 class Viewer:
@@ -40,7 +41,7 @@ class Viewer:
         self.elements: dict[tuple[int, ...], Shown] = {}
         self._states: dict[str, WidgetState] = {}
         self._hashes: dict[str, str] = {}
-        self._hash, self._fragments = "", frozenset[str]()
+        self._hash, self._shown, self._fragments = "", "", frozenset[str]()
         self._begun: dict[str, int] = {}  # fragment, or none for the whole page -> the latest run that draws it
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Condition()
@@ -209,6 +210,10 @@ class Viewer:
             case "new_session":
                 new = message.new_session
                 self.session = new.initialize.session_id or self.session
+                if new.page_script_hash != self._shown:  # as a browser does, what another page has drawn goes at once
+                    here = new.main_script_hash
+                    self.elements = {path: one for path, one in self.elements.items() if one.script == here}
+                self._shown = new.page_script_hash
                 self._hash, self._fragments = new.page_script_hash, frozenset(message.metadata.run.fragment_ids)
                 self.runs += 1
                 self._begun |= dict.fromkeys(self._fragments or [""], self.runs)
@@ -216,7 +221,7 @@ class Viewer:
                     self._silence(*self._timers)
             case "navigation":
                 self._hashes = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
-                self._hash = message.navigation.page_script_hash or self._hash
+                self._shown = self._hash = message.navigation.page_script_hash or self._hash
             case "delta":
                 self._draw(message)
             case "auto_rerun":
@@ -234,7 +239,9 @@ class Viewer:
             return
         element = delta.new_element
         kind = element.WhichOneof("type") or "empty"
-        self.elements[path] = Shown(kind, getattr(element, kind, None), delta.fragment_id, self.runs)
+        self.elements[path] = Shown(
+            kind, getattr(element, kind, None), delta.fragment_id, self.runs, message.metadata.active_script_hash
+        )
         if kind == "exception":
             self.complaints.append(f"{element.exception.type}: {element.exception.message}")
 
