@@ -82,7 +82,7 @@ def forget_what_was_left(page: str) -> None:
 
 
 def heard() -> None:
-    """Wait until the server has taken up what this run has drawn; the last thing that a run does.
+    """Wait until the server has taken up what this run has drawn; at the end of every run.
 
     A fragment that runs by itself makes Streamlit drop what an ended run has said and the server has not yet taken up,
     which many viewers keep busy: a page would go on showing what was chosen before.

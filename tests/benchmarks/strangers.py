@@ -17,6 +17,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urljoin
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
@@ -39,23 +40,7 @@ WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 800}
 KEYS = ("n", "b", "j", "k", "l", "f", " ", "Escape", "Tab", "Enter", "PageDown", "PageUp", "ArrowRight", "ArrowLeft")
 STEPS = ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown")
-WORDS = (
-    "0",
-    "1",
-    "7",
-    "-1",
-    "3.5",
-    "1e9",
-    "1e-9",
-    "99999999999999999999",
-    "",
-    " ",
-    "NaN",
-    "abc",
-    "runs",
-    "../..",
-    "/etc",
-)
+WORDS = "0|1|7|-1|3.5|1e9|1e-9|99999999999999999999|| |NaN|abc|runs|../..|/etc".split("|")
 
 FIND = """kinds => {
     const within = document.querySelector("[role=dialog]") || document;
@@ -125,7 +110,7 @@ class Stranger:
             if page.viewport_size == WIDE and link.count():
                 link.click(timeout=1500)
             else:
-                page.goto(f"{page.url.split('/', 3)[0]}//{page.url.split('/')[2]}/{PAGES[name]}")
+                page.goto(urljoin(page.url, f"/{PAGES[name]}"))
         elif chance < 0.12:
             self._begin("reload")
             page.reload()

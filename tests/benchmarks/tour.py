@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from browser import Server, browser, settle
+from browser import Server, browser, is_complaint, settle
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from pages.tour import STEPS
@@ -79,8 +79,7 @@ def main() -> int:
     server, complaints = Server(Path(tempfile.mkdtemp())), []
 
     def heard(message: ConsoleMessage) -> None:
-        probe = re.search(r"/\w+/_stcore/(health|host-config)$", message.location["url"])
-        if message.type == "error" and not probe:
+        if is_complaint(message):
             complaints.append(message.text)
 
     try:
