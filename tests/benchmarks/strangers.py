@@ -40,7 +40,8 @@ WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 800}
 KEYS = ("n", "b", "j", "k", "l", "f", " ", "Escape", "Tab", "Enter", "PageDown", "PageUp", "ArrowRight", "ArrowLeft")
 STEPS = ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown")
-WORDS = "0|1|7|-1|3.5|1e9|1e-9|99999999999999999999|| |NaN|abc|runs|../..|/etc".split("|")
+NUMBERS = ("0", "1", "7", "-1", "3.5", "1e9", "1e-9", "99999999999999999999", "NaN")
+WORDS = (*NUMBERS, "", " ", "abc", "runs", "../..", "/etc")
 
 FIND = """kinds => {
     const within = document.querySelector("[role=dialog]") || document;
