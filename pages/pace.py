@@ -67,17 +67,19 @@ def end(page: str) -> None:
 
 
 def forget_what_was_left(page: str) -> None:
-    """Drop what waits for this run's end where it is a part of another page.
+    """Drop what waits for this run's end where it is a part of another page, or of none.
 
     A control that was moved, or a part that runs by itself, may be asked for after another page has been, and before
-    the browser has heard of that. Streamlit would go back to the page that was left, find no such part there any more,
-    and leave the viewer with an empty page.
+    the browser shows that. Streamlit would go back to the page that was left, find no such part there any more, and
+    leave the viewer with an empty page; or complain in its log that this page has no such part.
     """
     with contextlib.suppress(AttributeError):  # another Streamlit
-        requests: Any = get_script_run_ctx().script_requests  # type: ignore[union-attr]
+        context: Any = get_script_run_ctx()
+        requests, here = context.script_requests, context.shared.new_fragment_ids.snapshot()
         with requests._lock:
-            waits = requests._state == ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue
-            if waits and requests._rerun_data.page_script_hash not in ("", page):
+            asked = requests._rerun_data
+            parts = asked.fragment_id_queue if requests._state == ScriptRequestType.RERUN else ()
+            if parts and (asked.page_script_hash not in ("", page) or here.isdisjoint(parts)):
                 requests._state = ScriptRequestType.CONTINUE
 
 

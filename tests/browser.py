@@ -175,17 +175,19 @@ def settle(page: Page) -> None:
                 const send = WebSocket.prototype.send;
                 WebSocket.prototype.send = function (...what) {
                     window.waiting += 1;
+                    window.sent = performance.now();
                     this.addEventListener("message", () => { window.waiting = 0; }, { once: true });
                     return send.apply(this, what);
                 };
             }
             const app = document.querySelector("[data-testid=stApp]");
             const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
-            const calm = window.waiting === 0 && app?.dataset.testScriptState === "notRunning" &&
+            const now = performance.now();
+            const answered = window.waiting === 0 || now - window.sent > 10000;  // a part that is gone has no answer
+            const calm = answered && app?.dataset.testScriptState === "notRunning" &&
                 document.querySelector(".stMain :is(h1, h2)") &&
                 !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
-            const now = performance.now();
             if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
             window.calm.frames += 1;
             return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second

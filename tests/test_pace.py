@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.shared_run_state import SharedRunState
 
 from pages import pace, sidebar
 from tempotron_core.job import Status
@@ -61,6 +64,22 @@ def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytes
     server.join()
     loop.close()
     pace.heard()  # of a server that is ending nobody waits
+
+
+@pytest.mark.parametrize(
+    ("part", "of", "kept"),
+    [("here", "this", True), ("here", "", True), ("here", "left", False), ("gone", "this", False), ("", "left", True)],
+)
+def test_only_parts_of_this_page_are_run_after_it(
+    monkeypatch: pytest.MonkeyPatch, part: str, of: str, kept: bool
+) -> None:
+    """A whole page, even another one, is what the viewer asked for."""
+    requests, shared = ScriptRequests(), SharedRunState()
+    shared.new_fragment_ids.check_and_add("here")
+    monkeypatch.setattr(pace, "get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests, shared=shared))
+    requests.request_rerun(RerunData(fragment_id=part or None, page_script_hash=of))
+    pace.forget_what_was_left("this")
+    assert (requests.on_scriptrunner_ready().type == ScriptRequestType.RERUN) == kept
 
 
 def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
