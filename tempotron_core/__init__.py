@@ -1,6 +1,6 @@
 """Tempotron networks on Gaussian population codes: encoding, neurons, training, figures."""
 
-from tempotron_core.encoding import GaussianTuning
-from tempotron_core.neuron import Tempotron
+from tempotron_core.snn.encoding import GaussianTuning
+from tempotron_core.snn.tempotron import Tempotron
 
 __all__ = ["GaussianTuning", "Tempotron"]

@@ -17,15 +17,15 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from tempotron_core import data
-from tempotron_core.limits import check_fits
-from tempotron_core.parallel import ParallelError, joined, leave
-from tempotron_core.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.runlog import logged
-from tempotron_core.runs import RunError, load_snapshot
-from tempotron_core.settings import Settings, TrainingError, devices
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.training import run
+from tempotron_core.data import datasets
+from tempotron_core.runs.reader import RunError, load_snapshot
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.distributed import ParallelError, joined, leave
+from tempotron_core.training.loop import run
+from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.training.resources import check_fits
+from tempotron_core.training.settings import Settings, TrainingError, devices
+from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["main"]
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = vars(options)
     download, resumed = chosen.pop("download"), chosen.pop("resume")
     if chosen["dataset"] is None:
-        chosen["dataset"] = "MNIST" if chosen["dataset_dir"] else data.EMBEDDED
+        chosen["dataset"] = "MNIST" if chosen["dataset_dir"] else datasets.EMBEDDED
     try:
         origin = load_snapshot(resumed) if resumed else None
         settings = origin.settings if origin else Settings(**chosen)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _download(settings)
             processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
             settings = replace(settings, device=device)
-            dataset = data.load(settings.dataset, settings.dataset_dir)
+            dataset = datasets.load(settings.dataset, settings.dataset_dir)
             check_fits(settings, dataset)
             snapshots = run(settings, dataset, origin, processes)
             if not processes.writes:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     pass
                 return 0
             return _write(settings, snapshots, Path(resumed) if resumed else None, origin)
-    except (ValueError, TypeError, data.DataError, ParallelError, RunError, TrainingError) as error:
+    except (ValueError, TypeError, datasets.DataError, ParallelError, RunError, TrainingError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("Stopped before the training began.", code=130)
@@ -99,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     add("-d", "--device", dest="device", help=f"one of {', '.join(devices())}")
     add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
     parser.add_argument(
-        "--dataset", choices=(data.EMBEDDED, *data.DATASETS), help="MNIST where a folder is given, else embedded"
+        "--dataset",
+        choices=(datasets.EMBEDDED, *datasets.DATASETS),
+        help="MNIST where a folder is given, else embedded",
     )
     parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run to go on with; its settings hold, not others")
@@ -138,15 +140,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _download(settings: Settings) -> None:
-    if settings.dataset == data.EMBEDDED or settings.dataset_dir is None:
-        raise data.DataError(
+    if settings.dataset == datasets.EMBEDDED or settings.dataset_dir is None:
+        raise datasets.DataError(
             "--download: expected a data set to fetch and a folder for it, got neither; "
             "add --dataset-dir DIR and, if it is not MNIST, --dataset NAME."
         )
-    if settings.dataset in data.available(settings.dataset_dir):
+    if settings.dataset in datasets.available(settings.dataset_dir):
         return
     with tqdm(total=1.0, desc=f"downloading {settings.dataset}", bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
-        data.download(settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n)))
+        datasets.download(
+            settings.dataset, settings.dataset_dir, lambda done, message: bar.update(max(0.0, done - bar.n))
+        )
 
 
 class _Interrupt:

@@ -13,7 +13,7 @@ import torch
 from streamlit.components.v2 import manifest_scanner
 
 if TYPE_CHECKING:
-    from browser import Server
+    from helpers.browser import Server
     from playwright.sync_api import Browser, Page
 
 BROWSER = "test_browser"
@@ -61,7 +61,7 @@ def settings_of_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: py
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The dashboard with its first training, for all who start no training of their own."""
-    from browser import Server
+    from helpers.browser import Server
 
     running = Server(tmp_path_factory.mktemp("dashboard"))
     yield running
@@ -71,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
     """Chromium; not for a session, as no event loop of a test can run beside Playwright's."""
-    from browser import browser, chromium, missing
+    from helpers.browser import browser, chromium, missing
 
     if chromium() is None:
         missing("no Chromium is installed (Debian: apt-get install chromium)")
@@ -82,7 +82,7 @@ def chrome() -> Iterator[Browser]:
 @pytest.fixture
 def page(chrome: Browser, server: Server) -> Iterator[Page]:
     """A fresh page; whatever its console or the server complains about fails the test."""
-    from browser import watched
+    from helpers.browser import watched
 
     with watched(chrome, server) as fresh:
         yield fresh

@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from browser import PAGES, Server, browser, settle
+from helpers.browser import PAGES, Server, browser, settle
 
 HEIGHTS = {390: 844, 1280: 800, 1920: 1080}
 

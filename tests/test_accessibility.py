@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from accessible import CONTROLS, findings, measured, open_all, pictures, targets, words_in_pictures
-from browser import LONG, PAGES, Server, opened, settle, trained
+from helpers.a11y import CONTROLS, findings, measured, open_all, pictures, targets, words_in_pictures
+from helpers.browser import LONG, PAGES, Server, opened, settle, trained
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 pytest.importorskip("axe_playwright_python", reason="axe-core is not installed: pip install axe-playwright-python")

@@ -18,22 +18,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import idx
 import numpy as np
 import pytest
 import torch
+from helpers import idx_files
 from safetensors.torch import load, save
 
-from tempotron_core import GaussianTuning, Tempotron, data, train
-from tempotron_core.job import JobError, Trainings
-from tempotron_core.runlog import logged
-from tempotron_core.runs import RunError, load_model, load_snapshot, runs_in
-from tempotron_core.settings import Settings, TrainingError
-from tempotron_core.training import run
+from tempotron_core import GaussianTuning, Tempotron, train
+from tempotron_core.data import datasets
+from tempotron_core.jobs.job import JobError, Trainings
+from tempotron_core.runs.reader import RunError, load_model, load_snapshot, runs_in
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings, TrainingError
 
 NAN, INF = math.nan, math.inf
 HUGE = 10**400
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx.FILES
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx_files.FILES
 Damage = Callable[[Path], object]
 
 
@@ -133,7 +134,7 @@ def longer(more: bytes) -> Damage:
 
 
 def shape(*sizes: int) -> Damage:
-    return lambda file: file.write_bytes(idx.packed(np.zeros(sizes)))
+    return lambda file: file.write_bytes(idx_files.packed(np.zeros(sizes)))
 
 
 def content(new: bytes) -> Damage:
@@ -406,7 +407,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch with another to go, whose parts are then damaged."""
     settings = Settings(m=3, T=20, epochs=2, batch_size=32, log_dir=str(tmp_path_factory.mktemp("runs")))
     with logged(settings) as log:
-        for snapshot in run(settings, idx.few_digits(60, 20)):
+        for snapshot in run(settings, idx_files.few_digits(60, 20)):
             log.write(snapshot)
             if snapshot.epochs:
                 break
@@ -472,9 +473,9 @@ def test_parts(part: Any, good: dict[str, Any], name: str, bad: object) -> None:
 
 @pytest.mark.parametrize(("file", "damage", "word"), [pytest.param(*row[1:], id=row[0]) for row in SETS])
 def test_sets(tmp_path: Path, file: str, damage: Damage, word: str) -> None:
-    damage(idx.write_set(tmp_path) / file)
-    with pytest.raises(data.DataError) as caught:
-        data.load("MNIST", tmp_path)
+    damage(idx_files.write_set(tmp_path) / file)
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.load("MNIST", tmp_path)
     check_sentence(caught.value)
     assert word in str(caught.value)
 
@@ -498,7 +499,7 @@ def test_states(
     copied: Path, file: str, damage: Damage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load_snapshot(copied)
-    monkeypatch.setattr(data, "load", lambda *_: idx.few_digits(60, 20))
+    monkeypatch.setattr(datasets, "load", lambda *_: idx_files.few_digits(60, 20))
     damage(copied / file)
     check_sentence(refused(["--resume", str(copied)], capsys).splitlines()[-1])
 
@@ -552,7 +553,7 @@ def test_a_training_that_does_not_fit_is_refused_where_it_is_started(tmp_path: P
 def test_weights_that_were_not_finite_from_the_start_end_the_run(tmp_path: Path) -> None:
     settings = Settings(m=3, T=20, epochs=1, lr=1e30, batch_size=1, log_dir=str(tmp_path))
     with pytest.raises(TrainingError) as caught:
-        list(run(settings, idx.few_digits(40, 20)))
+        list(run(settings, idx_files.few_digits(40, 20)))
     check_sentence(caught.value)
 
 

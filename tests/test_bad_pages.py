@@ -12,8 +12,8 @@ import pytest
 from test_bad_input import LAST, RUNS, whole  # noqa: F401
 from test_pages import EMBEDDED, NAMES, app, button, ran, trainings  # noqa: F401
 
-from pages import common
-from tempotron_core.job import Trainings
+from pages.state import settings
+from tempotron_core.jobs.job import Trainings
 
 KEYS = (
     "data", "sample", "model", "run", "present", "m", "beta", "T", "pixel", "x", "tau", "tau_s", "threshold", "neuron",
@@ -45,7 +45,7 @@ def test_links(name: str, value: str) -> None:
         test.query_params[key] = value
     ran(test)
     assert test.sidebar.number_input(key="sample").value in range(len(EMBEDDED.test))
-    assert test.sidebar.radio(key="model").value in common.MODELS
+    assert test.sidebar.radio(key="model").value in settings.MODELS
     assert test.sidebar.selectbox(key="data").value == "embedded"
 
 
@@ -97,7 +97,7 @@ def test_forms(name: str, key: str, value: float, trainings: Trainings) -> None:
 
 
 def test_settings_beyond_the_machine_are_refused_with_the_nearest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempotron_core.limits.available_memory", lambda device: 4e8)
+    monkeypatch.setattr("tempotron_core.training.resources.available_memory", lambda device: 4e8)
     test = ran(app("training"))
     assert not test.warning
     test.number_input(key="train_batch").set_value(4096)
@@ -129,7 +129,7 @@ def test_every_damaged_run_is_listed_and_none_breaks_a_page(
         assert file == LAST or problem == "" or ("expected" in problem and "\n" not in problem)
     for name, _ in list(names.values())[::4]:
         if (logs / name / LAST).is_file():
-            page = ran(app("overview", model=common.SAVED, run=name, train_log_dir=str(logs)))
+            page = ran(app("overview", model=settings.SAVED_RUN, run=name, train_log_dir=str(logs)))
             assert any("expected" in element.value for element in page.caption), name
     assert not Path("exploded").exists()
 
@@ -179,4 +179,4 @@ def test_a_strange_run_is_shown_by_every_page_or_told(
     shutil.copytree(whole, tmp_path / "logs" / "strange")
     change(tmp_path / "logs" / "strange")
     for name in ("overview", "voltages", "evidence"):
-        ran(app(name, model=common.SAVED, run="strange", train_log_dir=str(tmp_path / "logs")))
+        ran(app(name, model=settings.SAVED_RUN, run="strange", train_log_dir=str(tmp_path / "logs")))

@@ -11,13 +11,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from browser import LONG, PAGES, Received, Server, heading, headline, opened, settle, slide, trained, watched
+from helpers.browser import LONG, PAGES, Received, Server, heading, headline, opened, settle, slide, trained, watched
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tempotron_core import data
-from tempotron_core.model import decide
-from tempotron_core.settings import Settings, untrained
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import decide
+from tempotron_core.training.settings import Settings, untrained
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> No
 
 def test_the_cursor_shows_the_potentials_and_spikes_of_its_time(page: Page, server: Server) -> None:
     opened(page, server, "Voltages", "sample=3&t=60&model=untrained")
-    decision = decide(untrained(Settings()), data.load().test.images[3])
+    decision = decide(untrained(Settings()), datasets.load().test.images[3])
     shown = page.locator("[data-number]").all_inner_texts()
     assert shown == [f"{float(v) + 0.0:.2f}" for v in decision.v[:, 60]]
     arrived = int(((decision.times >= 0) & (decision.times <= 60)).sum())
@@ -350,7 +350,7 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
                     assert picture.width > 400
                     assert len(picture.convert("RGB").getcolors(2**20) or []) > 20
             if name == "CSV" and figure == "Peaks":
-                decision = decide(untrained(Settings()), data.load().test.images[3])
+                decision = decide(untrained(Settings()), datasets.load().test.images[3])
                 told = [float(row["v_max"]) for row in csv.DictReader(content.decode().splitlines())]
                 assert told == pytest.approx(decision.v_max.tolist())
     with zipfile.ZipFile(file) as archive:

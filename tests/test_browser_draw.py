@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import Server, heading, headline, opened, settle, slide, trained
+from helpers.browser import Server, heading, headline, opened, settle, slide, trained
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tempotron_core import data
+from tempotron_core.data import datasets
 
 
 def stroke(page: Page, *points: tuple[float, float]) -> None:
@@ -64,7 +64,7 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
 def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Server, tmp_path: Path) -> None:
     trained(page, server)
     picture, garbage = tmp_path / "seven.png", tmp_path / "garbage.png"
-    digits = data.load().test
+    digits = datasets.load().test
     seven = digits.images[int((digits.labels == 7).nonzero()[0])]
     Image.fromarray(255 - seven.numpy()).resize((280, 280)).save(picture)
     garbage.write_bytes(b"no picture at all")

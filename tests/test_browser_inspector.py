@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from browser import Server, heading, headline, opened, settle, slide
+from helpers.browser import Server, heading, headline, opened, settle, slide
 from playwright.sync_api import Page, expect
 
 

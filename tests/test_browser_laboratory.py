@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from browser import LONG, Received, Server, opened, settle
+from helpers.browser import LONG, Received, Server, opened, settle
 from playwright.sync_api import Page, expect
 
 

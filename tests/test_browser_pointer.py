@@ -6,13 +6,13 @@ import json
 import re
 
 import pytest
-from browser import Server, opened, settle, trained
+from helpers.browser import Server, opened, settle, trained
 from playwright.sync_api import Locator, Page, expect
 
-from tempotron_core import data
-from tempotron_core.evidence import evidence
-from tempotron_core.model import decide
-from tempotron_core.settings import Settings, untrained
+from tempotron_core.analysis.attribution import evidence
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import decide
+from tempotron_core.training.settings import Settings, untrained
 
 
 def rest(page: Page, picture: Locator, across: float, down: float) -> str:
@@ -27,7 +27,7 @@ def rest(page: Page, picture: Locator, across: float, down: float) -> str:
 
 def test_a_pixel_tells_its_spikes_weights_and_kernel_values(page: Page, server: Server) -> None:
     opened(page, server, "Evidence", "model=untrained&sample=3&why=5&why_not=8")
-    model, image = untrained(Settings()), data.load().test.images[3]
+    model, image = untrained(Settings()), datasets.load().test.images[3]
     decision = decide(model, image)
     mine, theirs = evidence(model, decision, 5), evidence(model, decision, 8)
     for row, column in ((0, 0), (14, 13), (27, 27)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from browser import Received, Server, opened, settle, slide, trained
+from helpers.browser import Received, Server, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
 TRACES = "JSON.parse(document.querySelector('[data-plate=traces] [data-told]').dataset.told)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import Server, heading, headline, opened, settle, slide, trained
+from helpers.browser import Server, heading, headline, opened, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
 NUMBERS = """key => JSON.parse(document.querySelector(`[data-plate=${key}] [data-told]`).dataset.told)

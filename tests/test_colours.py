@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from tempotron_core import figures
-from tempotron_core.figures import style
-from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
-from tempotron_core.figures.results import ResultsInfo, confusion_figure, histogram_figure
-from tempotron_core.figures.voltages import VoltageInfo, traces_figure
+from tempotron_core.figures import theme
+from tempotron_core.figures.charts.evaluation import ResultsInfo, confusion_figure, histogram_figure
+from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
+from tempotron_core.figures.charts.voltages import VoltageInfo, traces_figure
 
 WHITE, DARK, SIDE_LIGHT, SIDE_DARK = "#ffffff", "#171614", "#f8f8f7", "#201f1b"
 MEANINGS = {
-    name: getattr(style, name)
+    name: getattr(theme, name)
     for name in ("TRUE", "PREDICTED", "MUTED", "SPIKE", "CHOSEN", "INK", "HISTORY", "FOR", "AGAINST")
 }
 # Machado, Oliveira, Fernandes: A physiologically-based model for simulation of color vision deficiency, 2009; at
@@ -88,13 +88,13 @@ def test_lines_and_marks_are_seen_on_either_page(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MEANINGS if name != "MUTED"])
 def test_words_are_read_on_either_page(name: str) -> None:
     assert contrast(MEANINGS[name], WHITE) >= 4.5
-    assert contrast(style.ON_DARK[MEANINGS[name]], DARK) >= 4.5
-    assert contrast(style.ON_DARK[MEANINGS[name]], SIDE_DARK) >= 4.5
-    assert style.letters(MEANINGS[name]) == f"light-dark({MEANINGS[name]},{style.ON_DARK[MEANINGS[name]]})"
+    assert contrast(theme.ON_DARK[MEANINGS[name]], DARK) >= 4.5
+    assert contrast(theme.ON_DARK[MEANINGS[name]], SIDE_DARK) >= 4.5
+    assert theme.letters(MEANINGS[name]) == f"light-dark({MEANINGS[name]},{theme.ON_DARK[MEANINGS[name]]})"
 
 
 def test_what_is_muted_is_written_in_the_colour_of_the_page() -> None:
-    assert style.letters(style.MUTED) == "inherit"
+    assert theme.letters(theme.MUTED) == "inherit"
 
 
 def test_the_theme_s_colours_are_read() -> None:
@@ -133,13 +133,13 @@ def test_without_any_hue_a_second_cue_tells_the_wrong_class_from_the_true_one() 
     assert {label.text.split("<")[1] for label in drawn.layout.annotations if "<b>" in label.text} == {"b>a", "b>b"}
     right, wrong = histogram_figure(np.arange(4.0), np.arange(4) > 1, "margin", ("right", "wrong")).data
     assert right.marker.pattern.shape is None
-    assert wrong.marker.pattern.shape == "/" and wrong.marker.pattern.bgcolor == style.PREDICTED
+    assert wrong.marker.pattern.shape == "/" and wrong.marker.pattern.bgcolor == theme.PREDICTED
 
 
 @pytest.mark.parametrize("vision", VISION)
 def test_the_sign_of_a_map_is_seen_in_every_vision(vision: str) -> None:
     """Brighter all the way from against to for, both ends far from the middle and further from each other."""
-    stops = [lab(colour, vision) for _, colour in style.DIVERGING]
+    stops = [lab(colour, vision) for _, colour in theme.DIVERGING]
     steps = np.diff([stop[0] for stop in stops])
     assert (steps > 5).all()
     assert np.linalg.norm(stops[0] - stops[2]) > 2 * TOLD

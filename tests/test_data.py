@@ -12,17 +12,17 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import idx
 import numpy as np
 import pytest
 import torch
 import torchvision.datasets
+from helpers import idx_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core import data, make_subset
+from tempotron_core.data import datasets, make_subset
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx.FILES
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx_files.FILES
 
 
 def check_sentence(error: BaseException, *words: str) -> None:
@@ -43,7 +43,7 @@ def check_sentence_of_failure(error: BaseException) -> None:
 
 
 def test_embedded_digits_are_balanced_and_small() -> None:
-    digits = data.load()
+    digits = datasets.load()
     for split, each in ((digits.train, 1000), (digits.test, 200)):
         assert split.images.shape == (10 * each, 28, 28)
         assert split.images.dtype == torch.uint8
@@ -53,26 +53,26 @@ def test_embedded_digits_are_balanced_and_small() -> None:
         assert len(split) == 10 * each
         assert split.images.amax() > 200
     assert digits.classes == tuple("0123456789")
-    assert data._SUBSET.stat().st_size <= 2.5e6
+    assert datasets._SUBSET.stat().st_size <= 2.5e6
 
 
 def test_embedded_digits_load_quickly() -> None:
     def cold() -> float:
-        data._embedded.cache_clear()
+        datasets._embedded.cache_clear()
         began = time.perf_counter()
-        data.load()
+        datasets.load()
         return time.perf_counter() - began
 
     assert min(cold() for _ in range(3)) < 0.2
 
 
 def test_subset_is_balanced_real_and_always_the_same(tmp_path: Path) -> None:
-    idx.write_set(tmp_path, train=60, test=40)
+    idx_files.write_set(tmp_path, train=60, test=40)
     first, second = tmp_path / "first.npz", tmp_path / "second.npz"
     digest = make_subset.make_subset(str(tmp_path), first, 4, 3)
     assert make_subset.make_subset(str(tmp_path), second, 4, 3) == digest
     assert first.read_bytes() == second.read_bytes()
-    full = data.load("MNIST", tmp_path)
+    full = datasets.load("MNIST", tmp_path)
     with np.load(first) as arrays:
         assert set(arrays) == {"train_images", "train_labels", "test_images", "test_labels"}
         for kind, split, each in (("train", full.train, 4), ("test", full.test, 3)):
@@ -85,8 +85,8 @@ def test_subset_is_balanced_real_and_always_the_same(tmp_path: Path) -> None:
 
 
 def test_subset_needs_enough_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    idx.write_set(tmp_path)
-    with pytest.raises(data.DataError) as caught:
+    idx_files.write_set(tmp_path)
+    with pytest.raises(datasets.DataError) as caught:
         make_subset.make_subset(str(tmp_path), tmp_path / "subset.npz", 4, 3)
     check_sentence(caught.value, "got 3")
     assert make_subset.main(["--dataset-dir", str(tmp_path), "--output", str(tmp_path / "subset.npz")]) == 2
@@ -98,7 +98,7 @@ def test_subset_needs_enough_digits(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_subset_command_writes_the_file_that_was_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    idx.write_set(tmp_path)
+    idx_files.write_set(tmp_path)
     monkeypatch.setattr(make_subset.make_subset, "__defaults__", (2, 1))
     assert make_subset.main(["--dataset-dir", str(tmp_path), "--output", str(tmp_path / name)]) == 0
     assert name in capsys.readouterr().out
@@ -107,32 +107,32 @@ def test_subset_command_writes_the_file_that_was_named(
 
 @pytest.mark.parametrize(("name", "first_class"), [("MNIST", "0"), ("FashionMNIST", "T-shirt/top"), ("KMNIST", "o")])
 def test_sets_load_by_name(tmp_path: Path, name: str, first_class: str) -> None:
-    assert data.available(tmp_path) == ()
-    idx.write_set(tmp_path, name)
-    loaded = data.load(name, str(tmp_path))
+    assert datasets.available(tmp_path) == ()
+    idx_files.write_set(tmp_path, name)
+    loaded = datasets.load(name, str(tmp_path))
     assert loaded.name == name
     assert (len(loaded.train), len(loaded.test), len(loaded.classes)) == (30, 20, 10)
     assert loaded.classes[0] == first_class
     assert loaded.train.images.dtype == torch.uint8
     assert loaded.train.images[:, 0, 0].tolist() == loaded.train.labels.tolist()
     assert loaded.test.labels.dtype == torch.int64
-    assert data.available(tmp_path) == (name,)
+    assert datasets.available(tmp_path) == (name,)
     assert "30" in loaded.source
 
 
 def test_digits_have_their_numbers_as_names(tmp_path: Path) -> None:
-    idx.write_set(tmp_path)
-    assert data.load("MNIST", tmp_path).classes == tuple("0123456789")
+    idx_files.write_set(tmp_path)
+    assert datasets.load("MNIST", tmp_path).classes == tuple("0123456789")
 
 
 def test_available_lists_whole_sets_only(tmp_path: Path) -> None:
-    for name in data.DATASETS:
-        idx.write_set(tmp_path, name)
-    assert data.available(tmp_path) == tuple(data.DATASETS)
-    (data.raw_folder("FashionMNIST", tmp_path) / TEST_LABELS).unlink()
-    assert data.available(str(tmp_path)) == ("MNIST", "KMNIST")
+    for name in datasets.DATASETS:
+        idx_files.write_set(tmp_path, name)
+    assert datasets.available(tmp_path) == tuple(datasets.DATASETS)
+    (datasets.raw_folder("FashionMNIST", tmp_path) / TEST_LABELS).unlink()
+    assert datasets.available(str(tmp_path)) == ("MNIST", "KMNIST")
     for nowhere in (None, "", tmp_path / "missing", "a\0b", tmp_path / "MNIST" / "raw" / TRAIN_IMAGES):
-        assert data.available(nowhere) == ()
+        assert datasets.available(nowhere) == ()
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_available_lists_whole_sets_only(tmp_path: Path) -> None:
      ("MNIST", "a\0b"), ("MNIST", "~nobody-of-this-name/x")],
 )  # fmt: skip
 def test_bad_names_and_directories(name: str, directory: str | None) -> None:
-    with pytest.raises(data.DataError) as caught:
-        data.load(name, directory)
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.load(name, directory)
     check_sentence(caught.value, "expected")
 
 
@@ -160,17 +160,17 @@ def overwrite(start: int, new: bytes) -> Damage:
 
 
 def test_what_old_versions_left_beside_the_files_is_not_trusted(tmp_path: Path) -> None:
-    raw = idx.write_set(tmp_path)
+    raw = idx_files.write_set(tmp_path)
     (raw.parent / "processed").mkdir()
     for name in ("training.pt", "test.pt"):
         torch.save((torch.zeros(7, 3, 3), torch.full((5,), 3)), raw.parent / "processed" / name)
-    loaded = data.load("MNIST", tmp_path)
+    loaded = datasets.load("MNIST", tmp_path)
     assert loaded.train.images.shape == (30, 28, 28)
     assert loaded.test.labels.tolist() == [*range(10), *range(10)]
 
 
 def test_unreadable_file_gives_one_sentence(tmp_path: Path) -> None:
-    file = idx.write_set(tmp_path) / TRAIN_LABELS
+    file = idx_files.write_set(tmp_path) / TRAIN_LABELS
     file.chmod(0)
     try:
         file.read_bytes()
@@ -178,21 +178,21 @@ def test_unreadable_file_gives_one_sentence(tmp_path: Path) -> None:
         pass
     else:
         pytest.skip("this user reads every file")
-    with pytest.raises(data.DataError) as caught:
-        data.load("MNIST", tmp_path)
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.load("MNIST", tmp_path)
     check_sentence(caught.value, TRAIN_LABELS, "permission")
 
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("scratch")
-    idx.write_set(directory)
+    idx_files.write_set(directory)
     return directory
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    file=st.sampled_from(idx.FILES),
+    file=st.sampled_from(idx_files.FILES),
     start=st.integers(0, 20),
     new=st.binary(max_size=16),
     size=st.none() | st.integers(0, 60),
@@ -200,14 +200,14 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_header_gives_a_set_or_a_sentence(
     scratch: Path, file: str, start: int, new: bytes, size: int | None
 ) -> None:
-    path = data.raw_folder("MNIST", scratch) / file
+    path = datasets.raw_folder("MNIST", scratch) / file
     whole = path.read_bytes()
     try:
         overwrite(start, new)(path)
         if size is not None:
             cut(size)(path)
-        loaded = data.load("MNIST", scratch)
-    except data.DataError as error:
+        loaded = datasets.load("MNIST", scratch)
+    except datasets.DataError as error:
         check_sentence(error, file)
     else:
         for split in (loaded.train, loaded.test):
@@ -219,15 +219,15 @@ def test_any_header_gives_a_set_or_a_sentence(
 
 
 def test_random_index() -> None:
-    split = data.load().test
-    drawn = [data.random_index(split, seed) for seed in range(200)]
-    assert drawn == [data.random_index(split, seed) for seed in range(200)]
+    split = datasets.load().test
+    drawn = [datasets.random_index(split, seed) for seed in range(200)]
+    assert drawn == [datasets.random_index(split, seed) for seed in range(200)]
     assert len(set(drawn)) > 150
     assert all(0 <= index < len(split) for index in drawn)
     for label in range(10):
-        assert {int(split.labels[data.random_index(split, seed, label)]) for seed in range(20)} == {label}
-    with pytest.raises(data.DataError) as caught:
-        data.random_index(split, 0, 10)
+        assert {int(split.labels[datasets.random_index(split, seed, label)]) for seed in range(20)} == {label}
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.random_index(split, 0, 10)
     check_sentence(caught.value, "10")
 
 
@@ -264,10 +264,10 @@ def silent() -> Iterator[str]:
 def packed_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a small set as it is published, and torchvision made to expect these files."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    raw, folder = idx.write_set(tmp_path / "original", "KMNIST"), tmp_path / "published"
+    raw, folder = idx_files.write_set(tmp_path / "original", "KMNIST"), tmp_path / "published"
     folder.mkdir()
     resources = []
-    for file in idx.FILES:
+    for file in idx_files.FILES:
         content = gzip.compress((raw / file).read_bytes())
         (folder / f"{file}.gz").write_bytes(content)
         resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))
@@ -283,8 +283,8 @@ def test_download_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     use_mirrors(monkeypatch, "http://127.0.0.1:9/")
     streams = sys.stdout, sys.stderr
-    with pytest.raises(data.DataError) as caught:
-        data.download("KMNIST", tmp_path)
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.download("KMNIST", tmp_path)
     check_sentence_of_failure(caught.value)
     assert list(tmp_path.iterdir()) == []
     assert (sys.stdout, sys.stderr) == streams
@@ -295,9 +295,9 @@ def test_download_brings_a_set(packed_set: Path, tmp_path: Path, monkeypatch: py
     target = tmp_path / "new" / "sets"
     with served(packed_set) as address:
         use_mirrors(monkeypatch, address)
-        data.download("KMNIST", target, lambda share, message: calls.append((share, message)))
-    assert data.available(target) == ("KMNIST",)
-    loaded, original = data.load("KMNIST", target), data.load("KMNIST", tmp_path / "original")
+        datasets.download("KMNIST", target, lambda share, message: calls.append((share, message)))
+    assert datasets.available(target) == ("KMNIST",)
+    loaded, original = datasets.load("KMNIST", target), datasets.load("KMNIST", tmp_path / "original")
     assert torch.equal(loaded.train.images, original.train.images)
     assert torch.equal(loaded.test.labels, original.test.labels)
     assert [folder.name for folder in target.iterdir()] == ["KMNIST"]
@@ -309,11 +309,11 @@ def test_download_brings_a_set(packed_set: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_download_replaces_a_broken_set(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (idx.write_set(tmp_path, "KMNIST") / TRAIN_LABELS).write_bytes(b"broken")
+    (idx_files.write_set(tmp_path, "KMNIST") / TRAIN_LABELS).write_bytes(b"broken")
     with served(packed_set) as address:
         use_mirrors(monkeypatch, "http://127.0.0.1:9/", address)
-        data.download("KMNIST", tmp_path)
-    assert len(data.load("KMNIST", tmp_path).train) == 30
+        datasets.download("KMNIST", tmp_path)
+    assert len(datasets.load("KMNIST", tmp_path).train) == 30
 
 
 def test_download_of_wrong_files_leaves_nothing(
@@ -323,8 +323,8 @@ def test_download_of_wrong_files_leaves_nothing(
     target = tmp_path / "target"
     with served(packed_set) as address:
         use_mirrors(monkeypatch, address)
-        with pytest.raises(data.DataError) as caught:
-            data.download("KMNIST", target)
+        with pytest.raises(datasets.DataError) as caught:
+            datasets.download("KMNIST", target)
     check_sentence_of_failure(caught.value)
     assert list(target.iterdir()) == []
 
@@ -332,30 +332,30 @@ def test_download_of_wrong_files_leaves_nothing(
 def test_download_that_fails_its_checks_leaves_the_old_set(
     packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = gzip.compress(idx.packed(np.arange(21) % 10))
+    content = gzip.compress(idx_files.packed(np.arange(21) % 10))
     (packed_set / f"{TEST_LABELS}.gz").write_bytes(content)
     resources = [*torchvision.datasets.KMNIST.resources[:3], (f"{TEST_LABELS}.gz", hashlib.md5(content).hexdigest())]
     monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
     target = tmp_path / "target"
-    idx.write_set(target, "KMNIST", train=40)
+    idx_files.write_set(target, "KMNIST", train=40)
     with served(packed_set) as address:
         use_mirrors(monkeypatch, address)
-        with pytest.raises(data.DataError) as caught:
-            data.download("KMNIST", target)
+        with pytest.raises(datasets.DataError) as caught:
+            datasets.download("KMNIST", target)
     check_sentence(caught.value, TEST_LABELS)
-    assert len(data.load("KMNIST", target).train) == 40
+    assert len(datasets.load("KMNIST", target).train) == 40
     assert [folder.name for folder in target.iterdir()] == ["KMNIST"]
 
 
 def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
     with silent() as address:
         use_mirrors(monkeypatch, address)
         began = time.monotonic()
-        with pytest.raises(data.DataError) as caught:
-            data.download("KMNIST", target)
+        with pytest.raises(datasets.DataError) as caught:
+            datasets.download("KMNIST", target)
         assert time.monotonic() - began < 5
         check_sentence_of_failure(caught.value)
         assert "nothing arrived" in str(caught.value)
@@ -368,15 +368,15 @@ def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch
 def test_stalled_download_does_not_go_on_in_the_background(
     packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
     with served(packed_set) as address:
         before = set(threading.enumerate())
         with silent() as stalling:
             use_mirrors(monkeypatch, stalling, address)
-            with pytest.raises(data.DataError):
-                data.download("KMNIST", target)
+            with pytest.raises(datasets.DataError):
+                datasets.download("KMNIST", target)
             left = set(threading.enumerate()) - before
         for thread in left:
             thread.join(5)
@@ -386,13 +386,13 @@ def test_stalled_download_does_not_go_on_in_the_background(
 
 @pytest.mark.parametrize("directory", [None, "", "a\0b", "/proc/nope/x"])
 def test_download_into_bad_directory(directory: str | None) -> None:
-    with pytest.raises(data.DataError) as caught:
-        data.download("KMNIST", directory)  # type: ignore[arg-type]
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.download("KMNIST", directory)  # type: ignore[arg-type]
     check_sentence(caught.value, "expected")
 
 
 def test_download_into_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(data.DataError) as caught:
-        data.download("KMNIST", tmp_path / "file")
+    with pytest.raises(datasets.DataError) as caught:
+        datasets.download("KMNIST", tmp_path / "file")
     check_sentence(caught.value, "expected")

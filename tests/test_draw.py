@@ -14,11 +14,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import EMBEDDED, TINY, app, headline, ran, trained, trainings, verdict  # noqa: F401
 
-from pages import common, robustness
-from tempotron_core.job import Trainings
-from tempotron_core.model import Model, decide_times, pixel_times
-from tempotron_core.perturb import Perturbation, drawn, hits, image_under, times_under
-from tempotron_core.settings import Settings, untrained
+from pages.state import datasets as dataset_state
+from pages.state import experiment
+from pages.views import draw_robustness
+from tempotron_core.analysis.robustness import Perturbation, drawn, hits, image_under, times_under
+from tempotron_core.jobs.job import Trainings
+from tempotron_core.model.classifier import Model, decide_times, pixel_times
+from tempotron_core.training.settings import Settings, untrained
 
 UNTRAINED = untrained(Settings())
 
@@ -93,7 +95,7 @@ def test_the_curve_of_the_test_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = trained(trainings, tmp_path, lr=0.02)
-    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     test = ran(app("draw", jitter=3.0, measure=False))
     assert "How does the whole test set" in line(test)
     test.toggle(key="measure").set_value(True)
@@ -110,8 +112,8 @@ def test_the_curve_of_the_test_set(
 
 
 def test_a_large_set_is_said_to_be_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
-    monkeypatch.setattr(robustness, "drawn", lambda split: drawn(split, 20))
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
+    monkeypatch.setattr(draw_robustness, "drawn", lambda split: drawn(split, 20))
     test = ran(app("draw", measure=True, model="untrained"))
     assert any("20 of 50 test samples, drawn with a fixed seed" in caption.value for caption in test.caption)
 
@@ -157,8 +159,8 @@ def test_every_kind_of_network_and_data(kind: str, monkeypatch: pytest.MonkeyPat
         model = untrained(Settings(m=4, T=20), 7)
     if kind == "clothes":
         dataset = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
-    monkeypatch.setattr(common, "_loaded", lambda *_: dataset)
-    monkeypatch.setattr(common, "_model", lambda _: (model, Settings(), None))
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: dataset)
+    monkeypatch.setattr(experiment, "_resolve_model", lambda _: (model, Settings(), None))
     test = ran(app("draw", jitter=2.0, measure=kind in ("tie", "population")))
     if kind == "other classes":
         assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from tempotron_core import data
-from tempotron_core.drawing import LONGEST, MOST_PIXELS, DrawingError, normalise, read_picture
-from tempotron_core.model import Model
-from tempotron_core.results import assess
-from tempotron_core.settings import Settings
-from tempotron_core.training import run
+from tempotron_core.analysis.evaluation import assess
+from tempotron_core.data import datasets
+from tempotron_core.data.digit_normalisation import LONGEST, MOST_PIXELS, DrawingError, normalise, read_picture
+from tempotron_core.model.classifier import Model
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings
 
-TEST = data.Split(*(values[::4] for values in (data.load().test.images, data.load().test.labels)))
+TEST = datasets.Split(*(values[::4] for values in (datasets.load().test.images, datasets.load().test.labels)))
 DIGITS = TEST.images.numpy()
 
 
@@ -52,7 +52,7 @@ def box(image: np.ndarray) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def model() -> Model:
     """A network that reads nine digits of ten."""
-    for snapshot in run(Settings(epochs=2, lr=3e-3, m=6), data.load()):
+    for snapshot in run(Settings(epochs=2, lr=3e-3, m=6), datasets.load()):
         latest = snapshot.model
     assert latest is not None
     return latest
@@ -68,7 +68,7 @@ def test_digits_of_mnist_come_back_and_are_read_as_before(
     assert np.median([alike(*pair) for pair in zip(again, DIGITS, strict=True)]) > least
     before = assess(model, TEST).accuracy
     assert before > 0.88
-    assert assess(model, data.Split(torch.from_numpy(again), TEST.labels)).accuracy > before - points
+    assert assess(model, datasets.Split(torch.from_numpy(again), TEST.labels)).accuracy > before - points
     assert max(abs(at - 14) for image in again for at in centre(image)) <= 0.51
     assert all(max(box(image)) == 20 for image in again)
 

@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 
 from tempotron_core import GaussianTuning
 
@@ -31,8 +31,8 @@ def test_centres_and_widths(m: int, beta: float) -> None:
     code = GaussianTuning(3, m, torch.tensor(x_min), torch.tensor(x_max), beta=beta)
     assert code.mu.shape == code.sigma2.shape == (3, m)
     for i in range(3):
-        mu = [oracle.centre(j, m, x_min[i], x_max[i]) for j in range(1, m + 1)]
-        sigma = oracle.width(m, x_min[i], x_max[i], beta)
+        mu = [reference.centre(j, m, x_min[i], x_max[i]) for j in range(1, m + 1)]
+        sigma = reference.width(m, x_min[i], x_max[i], beta)
         np.testing.assert_allclose(code.mu[i].numpy(), mu, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(code.sigma2[i].numpy(), [sigma**2] * m, rtol=1e-5)
 
@@ -57,11 +57,11 @@ def test_outer_centres_lie_half_a_spacing_outside(m: int) -> None:
 def test_all_curves_have_one_shape() -> None:
     """At one distance from its centre, on either side, every curve spikes at the same time."""
     code = unit(m=8)
-    sigma = oracle.width(8, 0.0, 1.0, 1.5)
+    sigma = reference.width(8, 0.0, 1.0, 1.5)
     for offset in (-1.3, -0.4, 0.0, 0.4, 1.3):
         times = code.encode((code.mu + offset * sigma)[:, None, :].reshape(1, 1, 8), 100)
         own = torch.diagonal(times[0, 0])
-        assert own.tolist() == [oracle.spike_time((1 - oracle.tuning(offset, 0, 1)) * 100, 100)] * 8
+        assert own.tolist() == [reference.spike_time((1 - reference.tuning(offset, 0, 1)) * 100, 100)] * 8
 
 
 @pytest.mark.parametrize("T", [1, 2, 50, 100, 600])
@@ -76,8 +76,8 @@ def test_spike_times_match_the_oracle(m: int, beta: float, T: int) -> None:
     x = torch.cat([x, x.flip(2) * 0.97])
     got = GaussianTuning(3, m, low, high, beta=beta).encode(x, T)
     assert got.shape == (2, 3, 21, m)
-    exact = oracle.unrounded_times(x.double().numpy(), m, x_min, x_max, beta, T)
-    wanted = np.vectorize(lambda u: oracle.spike_time(u, T), otypes=[float])(exact)
+    exact = reference.unrounded_times(x.double().numpy(), m, x_min, x_max, beta, T)
+    wanted = np.vectorize(lambda u: reference.spike_time(u, T), otypes=[float])(exact)
     settled = np.abs(exact - np.floor(exact) - 0.5) > 1e-9 * T
     assert settled.mean() > 0.99
     assert np.array_equal(got.double().numpy()[settled], wanted[settled])

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core.engine import Kernel, bin_spikes, peak, potential
+from tempotron_core.snn.engine import Kernel, bin_spikes, peak, potential
 
 
 def test_bins_are_in_order() -> None:

@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 
-from tempotron_core import data, figures
-from tempotron_core.evidence import evidence
-from tempotron_core.model import Model, decide, initial_weight
+from tempotron_core import figures
+from tempotron_core.analysis.attribution import evidence
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import Model, decide, initial_weight
 
-DIGITS = data.load().test
+DIGITS = datasets.load().test
 
 
 def model_of(m: int = 6, k: int = 1, width: float = 5.0, **more: Any) -> Model:
@@ -34,7 +35,7 @@ def test_parts_are_the_equations(sample: int, k: int) -> None:
         for pixel in (0, 300, 406, 431):
             for j in range(model.m):
                 time = float(decision.times[pixel, j])
-                kernel = 0.0 if time < 0 else oracle.kernel(found.t_max - time, 20.0, 7.0, 0.8)
+                kernel = 0.0 if time < 0 else reference.kernel(found.t_max - time, 20.0, 7.0, 0.8)
                 weight = float(model.weight[output * k + neuron, pixel * model.m + j])
                 assert float(found.kernel[pixel, j]) == pytest.approx(kernel, abs=1e-12)
                 assert float(found.parts[pixel, j]) == pytest.approx(weight * kernel, abs=1e-12)

@@ -13,22 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import idx
 import pytest
 import torch
+from helpers import idx_files
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_pages import app, button, ran, trainings  # noqa: F401
 
-from pages import common
-from tempotron_core import data, events, job, train
-from tempotron_core.data import Dataset
-from tempotron_core.job import Job, Trainings
-from tempotron_core.runlog import logged
-from tempotron_core.runs import load_model, load_snapshot, read_run, runs_in
-from tempotron_core.settings import Settings, TrainingError
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.trainer import Trainer
-from tempotron_core.training import run
+from pages.state import datasets
+from tempotron_core import train
+from tempotron_core.data import datasets
+from tempotron_core.data.datasets import Dataset
+from tempotron_core.jobs import job
+from tempotron_core.jobs.job import Job, Trainings
+from tempotron_core.runs import tensorboard_log
+from tempotron_core.runs.reader import load_model, load_snapshot, read_run, runs_in
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.snapshot import Snapshot
+from tempotron_core.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def few() -> Dataset:
-    return idx.few_digits(200, 50)
+    return idx_files.few_digits(200, 50)
 
 
 @pytest.fixture
@@ -139,7 +142,7 @@ def test_a_step_that_raises(
 def test_out_of_memory_without_the_dashboard(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few: Dataset
 ) -> None:
-    monkeypatch.setattr(data, "load", lambda *_: few)
+    monkeypatch.setattr(datasets, "load", lambda *_: few)
     fails_after(monkeypatch, Trainer, "step", 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
     with pytest.raises(SystemExit) as end:
         train.main(["-m", "3", "-T", "20", "--log-dir", settings.log_dir])
@@ -215,7 +218,7 @@ def test_a_full_disk_under_tensorboards_events(
     registry = Trainings()
     with monkeypatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
-        fails_after(patch, events.Events, "scalar", 6, full)
+        fails_after(patch, tensorboard_log.Events, "scalar", 6, full)
         worker = registry.start(settings, few)
         check_sentence(worker, "No space left on device")
     check_kept(worker.status.log, 2, settings, few)
@@ -316,7 +319,7 @@ def test_a_run_stopped_before_it_learned_anything_leaves_a_deleted_folder_alone(
 
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Path:
-    idx.write_set(tmp_path / "data")
+    idx_files.write_set(tmp_path / "data")
     return tmp_path / "data"
 
 
@@ -331,8 +334,8 @@ def test_a_data_set_that_changes_while_it_is_read(
 
     def changing(path: str) -> torch.Tensor:
         count = {"longer": 40, "shorter": 20, "other": 30}[change]
-        other = idx.write_set(on_disk.parent / "other", train=count)
-        for file in idx.FILES:
+        other = idx_files.write_set(on_disk.parent / "other", train=count)
+        for file in idx_files.FILES:
             shutil.copyfile(other / file, raw / file)
         shutil.rmtree(on_disk.parent / "other")
         pixels: torch.Tensor = read(path)
@@ -357,17 +360,17 @@ def test_pages_follow_a_data_set_that_has_changed_since(on_disk: Path) -> None:
     page = ran(app("overview", data="MNIST", dir=str(on_disk), sample=19))
     assert page.sidebar.number_input(key="sample").max == 19
     shutil.rmtree(on_disk)
-    idx.write_set(on_disk, test=15)
+    idx_files.write_set(on_disk, test=15)
     ran(page)
     assert page.sidebar.number_input(key="sample").max == 14
     assert page.sidebar.number_input(key="sample").value == 14
-    assert common.dataset()[1] is None
+    assert datasets.current_dataset()[1] is None
 
 
 def test_a_run_is_not_resumed_on_other_data(settings: Settings, few: Dataset) -> None:
     origin = next(snapshot for snapshot in run(settings, few) if len(snapshot.epochs) == 2)
     with pytest.raises(TrainingError, match="expected what the run began with, 52 steps in all, got 100"):
-        list(run(settings, idx.few_digits(400, 50), origin))
+        list(run(settings, idx_files.few_digits(400, 50), origin))
 
 
 @pytest.mark.usefixtures("quiet")

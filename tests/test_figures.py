@@ -23,13 +23,13 @@ from tempotron_core.figures import (
     loss_figure,
     pixel_of_click,
     raster_info,
-    style,
+    theme,
     traces_figure,
     tuning_figure,
     weight_maps,
 )
-from tempotron_core.figures.learning import thinned
-from tempotron_core.model import pixel_times, pixel_tuning
+from tempotron_core.figures.charts.training import thinned
+from tempotron_core.model.classifier import pixel_times, pixel_tuning
 
 Array = NDArray[Any]
 DIGITS = tuple("0123456789")
@@ -151,8 +151,8 @@ def test_everything_drawn_lies_within_the_axes() -> None:
 @pytest.mark.parametrize("chosen", [None, 0, 1, 2])
 def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: int | None) -> None:
     info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
-    read = style.CHOSEN if true is None else style.PREDICTED
-    wanted = [style.TRUE if i == true else read if i == 1 else style.MUTED for i in range(4)]
+    read = theme.CHOSEN if true is None else theme.PREDICTED
+    wanted = [theme.TRUE if i == true else read if i == 1 else theme.MUTED for i in range(4)]
     figure = traces_figure(info)
     assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
     for trace in markers(figure):
@@ -161,8 +161,8 @@ def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: i
 
 def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
     figure = traces_figure(voltages([0.2, 1.5, 1.1], true=1))
-    assert style.PREDICTED not in figure.to_json()
-    assert len({style.TRUE, style.PREDICTED, style.MUTED, style.SPIKE, style.CHOSEN, style.INK, style.HISTORY}) == 7
+    assert theme.PREDICTED not in figure.to_json()
+    assert len({theme.TRUE, theme.PREDICTED, theme.MUTED, theme.SPIKE, theme.CHOSEN, theme.INK, theme.HISTORY}) == 7
 
 
 def test_a_chosen_output_is_alone_in_front() -> None:
@@ -233,7 +233,7 @@ def test_margin_of_one_output() -> None:
 def test_curves_are_the_responses() -> None:
     """Spiking and silent curves are a line each, with gaps between curves, drawn where they can be told from 0."""
     info = tuning()
-    for name, colour, spiking in (("spiking curves", style.SPIKE, True), ("silent curves", style.MUTED, False)):
+    for name, colour, spiking in (("spiking curves", theme.SPIKE, True), ("silent curves", theme.MUTED, False)):
         drawn = lines(tuning_figure(info))[name]
         assert drawn.line.color == colour
         x, g, number = (np.asarray(values) for values in (drawn.x, drawn.y, drawn.customdata))
@@ -264,7 +264,7 @@ def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
 def test_the_value_and_its_crossings_are_lines() -> None:
     info = tuning()
     value, *crossings = tuning_figure(info).layout.shapes
-    assert (value.x0, value.x1, value.line.color) == (info.value, info.value, style.CHOSEN)
+    assert (value.x0, value.x1, value.line.color) == (info.value, info.value, theme.CHOSEN)
     assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing]
     assert all(line.y0 == line.y1 and (line.x0, line.x1) == (info.value, 1) for line in crossings)
 
@@ -372,7 +372,7 @@ def test_learning_curves_are_the_points() -> None:
     (loss,) = loss_figure(info).data
     assert same(loss.x, info.epochs) and same(loss.y, info.loss)
     assert tuple(loss_figure(info).layout.xaxis.range) == (0, 3)
-    assert train.line.color == style.MUTED and test.line.color == loss.line.color == style.HISTORY
+    assert train.line.color == theme.MUTED and test.line.color == loss.line.color == theme.HISTORY
 
 
 def test_no_points_make_an_empty_figure_that_says_so() -> None:
@@ -436,7 +436,7 @@ def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
     assert same(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
     (frame,) = figure.layout.shapes
     assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
-    assert frame.line.color == style.CHOSEN
+    assert frame.line.color == theme.CHOSEN
     assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
 
 

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import fuzz
 import pytest
+from benchmarks import fuzz
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_pages import app, ran, trainings  # noqa: F401

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import idx
 import numpy as np
 import pytest
+from helpers import idx_files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempotron_core import training
-from tempotron_core.history import EpochResult, History, Point, Points
-from tempotron_core.settings import Settings
-from tempotron_core.training import RECORD_EVERY, run
+from tempotron_core.training import loop
+from tempotron_core.training.loop import RECORD_EVERY, run
+from tempotron_core.training.metrics import EpochResult, History, Point, Points
+from tempotron_core.training.settings import Settings
 
 
 def point(number: int) -> Point:
@@ -77,9 +77,9 @@ def test_thousands_of_instants_take_the_room_of_one(kind: type[History[Any]], ma
 
 
 def test_a_very_long_run_keeps_fewer_points_and_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    few, settings = idx.few_digits(195, 20), Settings(m=3, T=20, epochs=4, batch_size=2)
+    few, settings = idx_files.few_digits(195, 20), Settings(m=3, T=20, epochs=4, batch_size=2)
     usual = list(run(settings, few))
-    monkeypatch.setattr(training, "MOST_POINTS", 10)
+    monkeypatch.setattr(loop, "MOST_POINTS", 10)
     thin = list(run(settings, few))
     # 392 steps, 98 an epoch: 25 snapshots and one at each end of an epoch
     assert [snapshot.step for snapshot in thin] == [snapshot.step for snapshot in usual]

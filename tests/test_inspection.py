@@ -9,15 +9,15 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core import data, figures
-from tempotron_core.advice import Advice, Trial, advise, better, changes, leaner, nearby, spare, trial
-from tempotron_core.inspection import (
+from tempotron_core import figures
+from tempotron_core.analysis.code_advice import Advice, Trial, advise, better, changes, leaner, nearby, spare, trial
+from tempotron_core.analysis.code_statistics import (
     IMAGES,
     LEVELS,
     Census,
@@ -27,9 +27,10 @@ from tempotron_core.inspection import (
     information,
     pixel_information,
 )
+from tempotron_core.data import datasets
 
-DIGITS = data.load().train
-RISE = oracle.peak_delay(15.0, 3.75)
+DIGITS = datasets.load().train
+RISE = reference.peak_delay(15.0, 3.75)
 FEW = census(DIGITS, 10, 300)
 MANY = census(DIGITS, 10, 2000)
 EXTREMES = [(3, 10, 0.5), (3, 600, 4.0), (3, 50, 4.0), (16, 100, 1.5), (64, 10, 4.0), (64, 600, 0.5), (20, 70, 2.3)]
@@ -39,11 +40,11 @@ def code_of(m: int, T: int, beta: float, rise: float = RISE, histogram: np.ndarr
     return Code(m, T, beta, rise, MANY.histogram if histogram is None else histogram)
 
 
-def split_of(images: np.ndarray, labels: list[int]) -> data.Split:
-    return data.Split(torch.from_numpy(images.astype(np.uint8)), torch.tensor(labels))
+def split_of(images: np.ndarray, labels: list[int]) -> datasets.Split:
+    return datasets.Split(torch.from_numpy(images.astype(np.uint8)), torch.tensor(labels))
 
 
-def noise(count: int, classes: int, seed: int, step: int = 40) -> data.Split:
+def noise(count: int, classes: int, seed: int, step: int = 40) -> datasets.Split:
     """Images of few values, so that symbols repeat; the first class is darker."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)
@@ -55,11 +56,11 @@ def noise(count: int, classes: int, seed: int, step: int = 40) -> data.Split:
 @pytest.mark.parametrize(("m", "T", "beta"), EXTREMES)
 @pytest.mark.parametrize("tau", [(15.0, 3.75), (60.0, 15.0), (2.0, 5.0)])
 def test_what_is_lost_is_the_equations(m: int, T: int, beta: float, tau: tuple[float, float]) -> None:
-    rise = oracle.peak_delay(*tau)
+    rise = reference.peak_delay(*tau)
     code = code_of(m, T, beta, rise)
     values = (np.arange(256, dtype=np.float32) / 255).astype(np.float32)
-    unrounded = oracle.unrounded_times(values.reshape(1, 1, -1), m, [0.0], [1.0], beta, T)[0, 0]
-    rows = [[oracle.spike_time(t, T) for t in row] for row in unrounded]
+    unrounded = reference.unrounded_times(values.reshape(1, 1, -1), m, [0.0], [1.0], beta, T)[0, 0]
+    rows = [[reference.spike_time(t, T) for t in row] for row in unrounded]
     seen: dict[tuple[int, ...], int] = {}
     total = late = black = shared = 0
     late_of, spikes_of = [0] * m, [0] * m
@@ -139,7 +140,7 @@ def test_shuffled_labels_tell_what_chance_says() -> None:
         DIGITS.images[:1500],
         DIGITS.labels[torch.randperm(1500, generator=torch.Generator().manual_seed(3))],
     )
-    counted = census(data.Split(images, labels), 10)
+    counted = census(datasets.Split(images, labels), 10)
     for symbols in (np.arange(256), np.arange(256) // 16):
         told, chance = information(symbols, counted)
         assert told.mean() == pytest.approx(chance.mean(), rel=0.02)
@@ -197,7 +198,7 @@ def test_a_census_counts_every_image_or_a_seeded_draw() -> None:
     assert not np.array_equal(some.histogram, other.histogram)
     assert census(DIGITS, 10).images == IMAGES
     with pytest.raises(ValueError, match="expected at least one image"):
-        census(data.Split(split.images[:0], split.labels[:0]), 4)
+        census(datasets.Split(split.images[:0], split.labels[:0]), 4)
 
 
 @pytest.mark.parametrize("labels", [[0], [0, 1], [2, 2, 2]])

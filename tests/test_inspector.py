@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from test_pages import EMBEDDED, alone, app, button, figure, ran, trainings  # noqa: F401
 
-from pages import common
-from tempotron_core import data
-from tempotron_core.advice import advise
-from tempotron_core.inspection import Code, census
-from tempotron_core.model import Model, initial_weight
-from tempotron_core.settings import Settings
+from pages.state import datasets as dataset_state
+from pages.state import experiment
+from tempotron_core.analysis.code_advice import advise
+from tempotron_core.analysis.code_statistics import Code, census
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import Model, initial_weight
+from tempotron_core.training.settings import Settings
 
 KEPT = "What is kept and lost"
 FIGURES = ("values", "spike_times", "curve_information", "pixel_information")
@@ -97,7 +98,7 @@ def test_a_recommendation_is_followed_by_its_button() -> None:
 
 def test_lateness_follows_the_time_constants_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Model(initial_weight(16, 10, 0), tau=60.0, tau_s=15.0)
-    monkeypatch.setattr(common, "_model", lambda _: (slow, Settings(tau=60.0, tau_s=15.0), None))
+    monkeypatch.setattr(experiment, "_resolve_model", lambda _: (slow, Settings(tau=60.0, tau_s=15.0), None))
     test = ran(app("encoder", view=KEPT))
     assert metrics(test)[1] == f"{code_of(16, 100, 1.5, 60.0, 15.0).late:.1%}"
     assert metrics(test)[1] != f"{code_of(16, 100, 1.5).late:.1%}"
@@ -105,11 +106,11 @@ def test_lateness_follows_the_time_constants_of_the_model(monkeypatch: pytest.Mo
 
 
 def test_clothes_are_looked_at_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    bright = data.Split(255 - EMBEDDED.train.images[:300], EMBEDDED.train.labels[:300] % 4)
+    bright = datasets.Split(255 - EMBEDDED.train.images[:300], EMBEDDED.train.labels[:300] % 4)
     clothes = replace(
         EMBEDDED, name="FashionMNIST", train=bright, classes=("T-shirt/top", "Trouser", "Ankle boot", "never seen")
     )
-    monkeypatch.setattr(common, "_loaded", lambda *_: clothes)
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: clothes)
     test = ran(app("encoder", view=KEPT))
     counted = census(bright, 4)
     code = Code(16, 100, 1.5, code_of(16, 100, 1.5).rise, counted.histogram)

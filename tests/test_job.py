@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-import idx
 import pytest
 import torch
+from helpers import idx_files
 
-from tempotron_core import data, job
-from tempotron_core.job import Job, JobError, Trainings
-from tempotron_core.settings import Settings, TrainingError
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.training import run
+from tempotron_core.data import datasets
+from tempotron_core.jobs import job
+from tempotron_core.jobs.job import Job, JobError, Trainings
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.snapshot import Snapshot
 
-Train = Callable[[Settings, data.Dataset | None], Iterator[Snapshot]]
+Train = Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]]
 ACTIONS = ("start", "pause", "resume", "stop")
 SEQUENCES = [sequence for length in range(1, 5) for sequence in product(ACTIONS, repeat=length)]
 
@@ -54,7 +55,7 @@ def with_train(train: Train) -> type[Job]:
     """The job class, training as told."""
 
     class Told(Job):
-        def __init__(self, settings: Settings, dataset: data.Dataset | None = None, train: Train = train) -> None:
+        def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None, train: Train = train) -> None:
             super().__init__(settings, dataset, train)
 
     return Told
@@ -64,7 +65,7 @@ def snapshot(settings: Settings, phase: str = "training", step: int = 0) -> Snap
     return Snapshot(settings, phase, 100, step, weight=torch.full((2, 3), float(step)))
 
 
-def endless(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+def endless(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
     """A run that goes on until it is stopped."""
     step = 0
     while True:
@@ -73,7 +74,7 @@ def endless(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
         time.sleep(0.0005)
 
 
-def ending(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+def ending(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
     yield snapshot(settings, step=1)
     yield snapshot(settings, "finished", step=100)
 
@@ -85,7 +86,7 @@ class Gate:
     opened: threading.Event = field(default_factory=threading.Event)
     reached: threading.Event = field(default_factory=threading.Event)
 
-    def train(self, settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    def train(self, settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         self.reached.set()
         self.opened.wait(10)
         yield snapshot(settings, step=1)
@@ -224,7 +225,7 @@ def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
 def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
     gate = Gate()
 
-    def train(settings: Settings, dataset: data.Dataset | None) -> Iterator[Snapshot]:
+    def train(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
         for _ in gate.train(settings, dataset):
             yield snapshot(settings, "finished")
 
@@ -311,12 +312,12 @@ class Awkward(Exception):
         (MemoryError(), "MemoryError"),
         (SystemExit(3), "SystemExit"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (data.DataError("The data: expected some, got none."), "The data: expected some, got none."),
+        (datasets.DataError("The data: expected some, got none."), "The data: expected some, got none."),
         (TrainingError("The loss is gone."), "The loss is gone."),
     ],
 )
 def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, problem: BaseException, words: str) -> None:
-    def train(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    def train(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         yield snapshot(settings, step=5)
         raise problem
 
@@ -347,7 +348,7 @@ def test_a_log_that_cannot_be_written_fails_the_run(settings: Settings, tmp_path
 
 @pytest.mark.usefixtures("unlogged")
 def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
-    def failing(settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    def failing(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         yield snapshot(settings, step=7)
         raise ValueError("no")
 
@@ -374,7 +375,7 @@ def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
 def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
     turn, done = threading.Semaphore(0), threading.Semaphore(0)
 
-    def by_turns(settings: Settings, dataset: data.Dataset | None) -> Iterator[Snapshot]:
+    def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
         for snapshot in run(settings, dataset):
             yield snapshot
             if snapshot.weight is not None:
@@ -383,7 +384,7 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
 
     held = []
     with trainings() as registry:
-        worker = registry.start(settings, idx.few_digits(200, 20), with_train(by_turns))
+        worker = registry.start(settings, idx_files.few_digits(200, 20), with_train(by_turns))
         for _ in range(4):
             assert done.acquire(timeout=10)
             model = registry.live_model()
@@ -464,7 +465,7 @@ def test_a_first_run_does_not_disturb_one_already_there(settings: Settings) -> N
 
 
 def test_a_real_run(settings: Settings) -> None:
-    few = idx.few_digits(100, 50)
+    few = idx_files.few_digits(100, 50)
     with trainings() as registry:
         worker = registry.start(settings, few)
         assert worker.join(20)
@@ -484,7 +485,7 @@ def test_a_real_run(settings: Settings) -> None:
 
 def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> None:
     """What lives on raises, and is caught by, its own module's refusal."""
-    spec = importlib.util.find_spec("tempotron_core.job")
+    spec = importlib.util.find_spec("tempotron_core.jobs.job")
     assert spec is not None
     assert spec.loader is not None
     old = importlib.util.module_from_spec(spec)

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 from streamlit.testing.v1 import AppTest
 
-from tempotron_core import capacity, engine, figures, laboratory
-from tempotron_core.laboratory import Course, Problem, Snapshot, draw, learn, responses, trace
-from tempotron_core.neuron import Tempotron
+from tempotron_core import figures
+from tempotron_core.experiments import capacity, random_patterns
+from tempotron_core.experiments.random_patterns import Course, Problem, Snapshot, draw, learn, responses, trace
+from tempotron_core.snn import engine
+from tempotron_core.snn.tempotron import Tempotron
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Problem(afferents=20, alpha=1.0, T=80, tau=12.0, tau_s=4.0, v_threshold=0.8, rate=0.02, momentum=0.5, seed=3)
@@ -31,7 +33,7 @@ def afferent_loop(problem: Problem, weight: Any, times: Any, last: float = math.
         total = 0.0
         for w, t_i in zip(weight, times, strict=True):
             if t_i <= last:
-                total += float(w) * oracle.kernel(t - float(t_i), problem.tau, problem.tau_s, problem.v_threshold)
+                total += float(w) * reference.kernel(t - float(t_i), problem.tau, problem.tau_s, problem.v_threshold)
         v.append(total)
     return v
 
@@ -51,7 +53,7 @@ def learning_loop(problem: Problem, cycles: int) -> tuple[list[int], list[float]
                 continue
             errors += 1
             for i, t_i in enumerate(times):
-                step = oracle.kernel(t_max - t_i, problem.tau, problem.tau_s, problem.v_threshold)
+                step = reference.kernel(t_max - t_i, problem.tau, problem.tau_s, problem.v_threshold)
                 change[i] = problem.momentum * change[i] + (1 if target else -1) * problem.rate * step
                 w[i] += change[i]
         all_errors.append(errors)
@@ -148,7 +150,7 @@ def test_momentum_solves_in_a_fraction_of_the_cycles() -> None:
 
 
 def test_zero_weights_never_rise_and_huge_rates_do_not_break() -> None:
-    problem = replace(SMALL, rate=10.0, momentum=laboratory.MOST_MOMENTUM, most_cycles=30)
+    problem = replace(SMALL, rate=10.0, momentum=random_patterns.MOST_MOMENTUM, most_cycles=30)
     *_, last = learn(problem)
     assert bool(torch.isfinite(last.weight).all())
     still = trace(problem, torch.zeros(problem.afferents), draw(problem).times[0])
@@ -415,7 +417,7 @@ def test_capacity_words_and_figure() -> None:
 
 
 def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages/laboratory.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages/views/laboratory.py"), default_timeout=60)
     for key, value in query.items():
         test.query_params[f"lab_{key}"] = value
     return ran(test)

@@ -35,7 +35,7 @@ def named(files: list[Path]) -> list[str]:
 
 def test_there_is_something_to_check() -> None:
     assert {"app.py", "pages", "tempotron_core"} == {file.relative_to(ROOT).parts[0] for file in SOURCES}
-    assert imports_from(CORE / "train.py", "tempotron_core.training")
+    assert imports_from(CORE / "train.py", "tempotron_core.training.loop")
 
 
 def test_only_pages_import_streamlit() -> None:

@@ -7,23 +7,23 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import idx
 import numpy as np
 import pytest
+from helpers import idx_files
 
 from tempotron_core import figures
-from tempotron_core.library import delete_run, differences, distinct, name_run, run_title, still_written, zipped
-from tempotron_core.runlog import logged
-from tempotron_core.runs import RunError, RunRecord, load_model, read_run, runs_in
-from tempotron_core.settings import Settings
-from tempotron_core.training import run
+from tempotron_core.runs.catalogue import delete_run, differences, distinct, name_run, run_title, still_written, zipped
+from tempotron_core.runs.reader import RunError, RunRecord, load_model, read_run, runs_in
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> RunRecord:
     settings = Settings(m=3, T=20, epochs=2, batch_size=16, log_dir=str(tmp_path / "runs"))
     with logged(settings) as log:
-        for snapshot in run(settings, idx.few_digits(60, 20)):
+        for snapshot in run(settings, idx_files.few_digits(60, 20)):
             log.write(snapshot)
     return read_run(log.path)
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import idx
 import pytest
+from helpers import idx_files
 
-from tempotron_core import limits
-from tempotron_core.limits import LONGEST_SECONDS, available_memory, check_fits, estimate, misfit
-from tempotron_core.settings import Settings, TrainingError
+from tempotron_core.training import resources
+from tempotron_core.training.resources import LONGEST_SECONDS, available_memory, check_fits, estimate, misfit
+from tempotron_core.training.settings import Settings, TrainingError
 
 ROOT = Path(__file__).parents[1]
 MEASURE = """
@@ -27,7 +27,7 @@ from tempotron_core.runlog import logged
 from tempotron_core.settings import Settings
 from tempotron_core.training import run
 torch.set_num_threads(1)
-settings, few = Settings(**json.loads(sys.argv[1])), idx.few_digits(int(sys.argv[2]), 500)
+settings, few = Settings(**json.loads(sys.argv[1])), idx_files.few_digits(int(sys.argv[2]), 500)
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 with logged(settings) as log:
     for snapshot in run(settings, few):
@@ -72,7 +72,7 @@ def test_usual_settings_fit() -> None:
     assert misfit(Settings()) is None
     assert misfit(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
     assert misfit(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None
-    check_fits(Settings(), idx.few_digits(20, 10))
+    check_fits(Settings(), idx_files.few_digits(20, 10))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_usual_settings_fit() -> None:
 def test_the_nearest_that_fits_does_and_is_near(
     changes: dict[str, Any], name: str, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "available_memory", lambda device: 1e9)
+    monkeypatch.setattr(resources, "available_memory", lambda device: 1e9)
     settings = replace(Settings(), **changes)
     with pytest.raises(TrainingError) as caught:
         check_fits(settings)
@@ -103,7 +103,7 @@ def test_the_nearest_that_fits_does_and_is_near(
 def test_where_one_number_will_not_do_several_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     told = misfit(Settings(m=2**31 - 1, T=2**31 - 1))
     assert told is not None and "what fits is T" in told and ", m " in told
-    monkeypatch.setattr(limits, "available_memory", lambda device: 0.0)
+    monkeypatch.setattr(resources, "available_memory", lambda device: 0.0)
     told = misfit(Settings())
     assert told is not None and "nothing smaller fits either" in told
 
@@ -120,9 +120,9 @@ def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, m
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("300\n")
-    assert limits._group_memory(tmp_path, "") == 800
+    assert resources._group_memory(tmp_path, "") == 800
     (tmp_path / "memory.max").write_text("max\n")
-    assert limits._group_memory(tmp_path, "") == float("inf")
-    assert limits._group_memory(tmp_path / "none", "memory") == float("inf")
-    monkeypatch.setattr(limits, "_group_memory", lambda folder, kind: 5e6)
+    assert resources._group_memory(tmp_path, "") == float("inf")
+    assert resources._group_memory(tmp_path / "none", "memory") == float("inf")
+    monkeypatch.setattr(resources, "_group_memory", lambda folder, kind: 5e6)
     assert available_memory() <= 5e6 or not Path("/proc/self/cgroup").exists()

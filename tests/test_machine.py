@@ -6,21 +6,21 @@ import time
 
 import pytest
 
-from pages import machine
+from pages import server
 
 
 def test_free_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     library = type("Library", (), {"malloc_trim": lambda self, spare: given.append(spare)})()
-    monkeypatch.setattr(machine, "_C", library)
-    monkeypatch.setattr(machine, "_trimmed", time.monotonic() - 60)
+    monkeypatch.setattr(server, "_C", library)
+    monkeypatch.setattr(server, "_trimmed", time.monotonic() - 60)
     for _ in range(3):
-        machine.give_back()
+        server.trim_heap()
     assert given == [0]
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_C", None)
-    monkeypatch.setattr(machine, "_trimmed", time.monotonic() - 60)
-    machine.give_back()
-    assert time.monotonic() - machine._trimmed < 10
+    monkeypatch.setattr(server, "_C", None)
+    monkeypatch.setattr(server, "_trimmed", time.monotonic() - 60)
+    server.trim_heap()
+    assert time.monotonic() - server._last_trim < 10

@@ -3,14 +3,14 @@
 import math
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 
 from tempotron_core import GaussianTuning
-from tempotron_core.data import load
+from tempotron_core.data.datasets import load
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.model import (
+from tempotron_core.model.classifier import (
     PIXELS,
     Decision,
     Model,
@@ -63,8 +63,8 @@ def test_decision_agrees_with_the_oracle() -> None:
     model = Model(initial_weight(m, 4, 1), m, T, 1.5, 12.0, 3.0, 0.8)
     decision = decide(model, image)
     times = pixel_times(image.unsqueeze(0), m, T)
-    v = oracle.potential(model.weight.numpy(), oracle.responses(times.numpy(), T, 12.0, 3.0, 0.8))[0]
-    v_max, t_max = oracle.peaks(v[None])
+    v = reference.potential(model.weight.numpy(), reference.responses(times.numpy(), T, 12.0, 3.0, 0.8))[0]
+    v_max, t_max = reference.peaks(v[None])
     assert torch.equal(decision.times, times.view(PIXELS, m))
     assert np.allclose(decision.v, v, rtol=2e-4, atol=2e-5)
     assert np.allclose(decision.v_max, v_max[0], rtol=2e-4, atol=2e-5)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 from numpy.typing import NDArray
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -78,9 +78,9 @@ class Wanted:
 
     spikes: NDArray[Any]
     w: NDArray[Any]
-    table: oracle.Array
-    v: oracle.Array
-    v_max: oracle.Array
+    table: reference.Array
+    v: reference.Array
+    v_max: reference.Array
     t_max: NDArray[np.int64]
 
 
@@ -90,9 +90,9 @@ def wanted_of(case: Case) -> Wanted:
     rng = np.random.default_rng([case.T, case.batch, case.out, case.in_features, int(case.tau * 100)])
     spikes = spike_trains(rng, case.batch, case.in_features, case.T, case.kind)
     w = mixed_weights(rng, case.out, case.in_features)
-    table = oracle.responses(spikes, case.T, case.tau, case.tau_s, case.v_threshold)
-    v = oracle.potential(w, table)
-    return Wanted(spikes, w, table, v, *oracle.peaks(v))
+    table = reference.responses(spikes, case.T, case.tau, case.tau_s, case.v_threshold)
+    v = reference.potential(w, table)
+    return Wanted(spikes, w, table, v, *reference.peaks(v))
 
 
 def network(w: NDArray[Any], T: int, dtype: torch.dtype = torch.float64, **constants: float) -> Tempotron:
@@ -130,18 +130,18 @@ def assert_matches(case: Case, ret_type: str, dtype: torch.dtype) -> None:
     assert result.dtype == dtype
     rng = np.random.default_rng(5)
     cotangent = rng.normal(size=result.shape).astype(np.float32).astype(np.float64)
-    clear = oracle.clear_peaks(wanted.v, CLEAR[dtype] * scale)
+    clear = reference.clear_peaks(wanted.v, CLEAR[dtype] * scale)
     decided = np.abs(wanted.v_max - case.v_threshold) > CLEAR[dtype] * scale
     assert clear.mean() >= 0.5 and decided.mean() >= 0.5
     if ret_type == "v":
-        value, grad = wanted.v, oracle.grad_v(wanted.table, cotangent)
+        value, grad = wanted.v, reference.grad_v(wanted.table, cotangent)
     elif ret_type == "v_max":
         cotangent *= clear
-        value, grad = wanted.v_max, oracle.grad_v_max(wanted.table, wanted.t_max, cotangent)
+        value, grad = wanted.v_max, reference.grad_v_max(wanted.table, wanted.t_max, cotangent)
     else:
         cotangent *= decided
-        value = oracle.output_spikes(wanted.v, case.v_threshold)
-        grad = oracle.grad_spikes(wanted.table, wanted.v, case.v_threshold, cotangent)
+        value = reference.output_spikes(wanted.v, case.v_threshold)
+        grad = reference.grad_spikes(wanted.table, wanted.v, case.v_threshold, cotangent)
         settled = clear & decided
         assert np.array_equal(result.detach().double().numpy()[settled], value[settled])
     if ret_type != "spikes":
@@ -228,7 +228,7 @@ def test_a_silent_row_leaves_the_others_alone() -> None:
     assert not v[1].any()
     assert_close(v[[0, 2]].detach().numpy(), wanted.v, 1e-9)
     v.sum().backward()
-    assert_close(gradient(module), oracle.grad_v(wanted.table, np.ones_like(wanted.v)), 1e-9)
+    assert_close(gradient(module), reference.grad_v(wanted.table, np.ones_like(wanted.v)), 1e-9)
 
 
 def test_minus_zero_is_a_spike_at_zero() -> None:
@@ -331,10 +331,10 @@ def test_gradients_accumulate_over_calls() -> None:
     v_first = module(torch.from_numpy(first.spikes), "v")
     v_second = module(torch.from_numpy(second.spikes), "v")
     v_first.sum().backward()
-    once = oracle.grad_v(first.table, np.ones_like(first.v))
+    once = reference.grad_v(first.table, np.ones_like(first.v))
     assert_close(gradient(module), once, 1e-9)
     v_second.sum().backward()
-    assert_close(gradient(module), once + oracle.grad_v(second.table, np.ones_like(second.v)), 1e-9)
+    assert_close(gradient(module), once + reference.grad_v(second.table, np.ones_like(second.v)), 1e-9)
 
 
 def test_changed_spikes_and_weights_are_seen() -> None:
@@ -386,7 +386,7 @@ def test_gradcheck(ret_type: str, kind: str) -> None:
     wanted = wanted_of(Case(T=12, out=2, in_features=8, kind=kind))
     module, spikes = network(wanted.w, 12), torch.from_numpy(wanted.spikes)
     w = torch.from_numpy(wanted.w).requires_grad_()
-    assert oracle.clear_peaks(wanted.v, 1e-5).all()
+    assert reference.clear_peaks(wanted.v, 1e-5).all()
 
     def potential(weight: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = functional_call(module, {"fc.weight": weight}, (spikes, ret_type))
@@ -439,7 +439,7 @@ def test_psp_kernel(tau: float, tau_s: float) -> None:
     times = [-1e30, -1e6, -400.0, -1.0, -1e-3, 0.0, 1e-3, 0.5, 1.0, 7.0, 100.0, 1e6]
     t = torch.tensor(times, dtype=torch.float64, requires_grad=True)
     k = Tempotron.psp_kernel(t, tau, tau_s)
-    np.testing.assert_allclose(k.detach().numpy(), [oracle.psp(s, tau, tau_s) for s in times], rtol=1e-9)
+    np.testing.assert_allclose(k.detach().numpy(), [reference.psp(s, tau, tau_s) for s in times], rtol=1e-9)
     assert (k[:6] == 0).all()
     assert Tempotron.psp_kernel(t.detach().float().reshape(3, 4), tau, tau_s).isfinite().all()
     k.sum().backward()
@@ -459,7 +459,7 @@ def test_psp_kernel_peak(tau: float, tau_s: float) -> None:
 def test_one_spike_of_weight_one_peaks_at_the_threshold(tau: float, tau_s: float, v_threshold: float) -> None:
     """V0 normalises the kernel's peak to v_threshold, and the peak comes when it should."""
     module = network(np.array([[1.0]]), 100, tau=tau, tau_s=tau_s, v_threshold=v_threshold)
-    spikes = torch.tensor([[60 - oracle.peak_delay(tau, tau_s)]], dtype=torch.float64)
+    spikes = torch.tensor([[60 - reference.peak_delay(tau, tau_s)]], dtype=torch.float64)
     v = module(spikes, "v")
     assert v[0, 0].argmax().item() == 60
     assert module(spikes, "v_max").item() == pytest.approx(v_threshold, rel=1e-9)
@@ -477,7 +477,7 @@ def test_mse_loss(v_threshold: float, dtype: torch.dtype) -> None:
         loss = Tempotron.mse_loss(v_max, v_threshold, torch.from_numpy(label), classes)
         assert loss.shape == ()
         loss.backward()
-        wanted, grad = oracle.mse_loss(values, v_threshold, label.tolist())
+        wanted, grad = reference.mse_loss(values, v_threshold, label.tolist())
         assert loss.item() == pytest.approx(wanted, rel=VALUE_RTOL[dtype])
         assert v_max.grad is not None
         assert_close(v_max.grad.double().numpy(), grad, GRAD_RTOL[dtype])

@@ -11,40 +11,42 @@ import pytest
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 from streamlit.runtime.scriptrunner_utils.shared_run_state import SharedRunState
 
-from pages import pace, sidebar
-from tempotron_core.job import Status
-from tempotron_core.settings import Settings
+from pages import refresh, streamlit_hooks
+from pages.shell import sidebar
+from pages.state.training import format_status
+from tempotron_core.jobs.job import Status
+from tempotron_core.training.settings import Settings
 
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> dict[object, float]:
     seen: dict[object, float] = {}
-    monkeypatch.setattr(pace, "_last_runs", lambda: seen)
+    monkeypatch.setattr(refresh, "_last_activity", lambda: seen)
     monkeypatch.setattr("streamlit.session_state", {})
     return seen
 
 
 def test_one_viewer_and_a_few_are_served_at_full_pace(others: dict[object, float]) -> None:
-    assert pace.tick(1.2, True) == 1.2
-    others.update({number: time.monotonic() for number in range(pace.FEW - 1)})
-    assert pace.tick(1.2, True) == 1.2
+    assert refresh.refresh_interval(1.2, True) == 1.2
+    others.update({number: time.monotonic() for number in range(refresh.MAX_SESSIONS_AT_FULL_RATE - 1)})
+    assert refresh.refresh_interval(1.2, True) == 1.2
 
 
 def test_many_viewers_ask_for_no_more_runs_a_second_than_a_few(others: dict[object, float]) -> None:
     others.update({number: time.monotonic() for number in range(24)})
-    seconds = pace.tick(1.2, True)
+    seconds = refresh.refresh_interval(1.2, True)
     assert seconds is not None
-    assert 25 / seconds == pytest.approx(pace.FEW / 1.2)
+    assert 25 / seconds == pytest.approx(refresh.MAX_SESSIONS_AT_FULL_RATE / 1.2)
 
 
 def test_an_idle_page_is_silent_however_many_look(others: dict[object, float]) -> None:
     others.update({number: time.monotonic() for number in range(24)})
-    assert pace.tick(1.2, False) is None
+    assert refresh.refresh_interval(1.2, False) is None
 
 
 def test_a_viewer_counts_once_and_not_for_ever(others: dict[object, float]) -> None:
-    others.update({number: time.monotonic() - 2 * pace.WINDOW_SECONDS for number in range(24)})
-    assert [pace.viewers(), pace.viewers()] == [1, 1]
+    others.update({number: time.monotonic() - 2 * refresh.SESSION_TIMEOUT_SECONDS for number in range(24)})
+    assert [refresh.count_active_sessions(), refresh.count_active_sessions()] == [1, 1]
     assert len(others) == 1
 
 
@@ -58,12 +60,12 @@ def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytes
     loop.call_soon(taken.append, "said before")
     server = threading.Thread(target=loop.run_forever)
     server.start()
-    pace.heard()
+    streamlit_hooks.wait_for_flush()
     assert taken == ["said before"]
     loop.call_soon_threadsafe(loop.stop)
     server.join()
     loop.close()
-    pace.heard()  # of a server that is ending nobody waits
+    streamlit_hooks.wait_for_flush()  # of a server that is ending nobody waits
 
 
 @pytest.mark.parametrize(
@@ -76,16 +78,20 @@ def test_only_parts_of_this_page_are_run_after_it(
     """A whole page, even another one, is what the viewer asked for."""
     requests, shared = ScriptRequests(), SharedRunState()
     shared.new_fragment_ids.check_and_add("here")
-    monkeypatch.setattr(pace, "get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests, shared=shared))
+    monkeypatch.setattr(
+        streamlit_hooks,
+        "get_script_run_ctx",
+        lambda: SimpleNamespace(script_requests=requests, shared=shared, page_script_hash="this"),
+    )
     requests.request_rerun(RerunData(fragment_id=part or None, page_script_hash=of))
-    pace.forget_what_was_left("this")
+    streamlit_hooks.drop_stale_fragment_rerun()
     assert (requests.on_scriptrunner_ready().type == ScriptRequestType.RERUN) == kept
 
 
 def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
-    stopped = sidebar.describe(Status("stopped", Settings()))
+    stopped = format_status(Status("stopped", Settings()))
     assert stopped == "Stopped: cross-entropy on embedded, 0% encoded"
-    assert sidebar.describe(Status("running", Settings())).startswith("Preparing")
+    assert format_status(Status("running", Settings())).startswith("Preparing")
 
 
 def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_once(
@@ -93,12 +99,11 @@ def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_o
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("streamlit.fragment", lambda draw, run_every: draw)
-    monkeypatch.setattr(pace, "heard", lambda: told.append("heard"))
-    part = pace.fragment(told.append, 1.2)
-    pace.begin()
-    part("drawn")
-    part("drawn")
-    pace.end("")
+    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: told.append("heard"))
+    part = streamlit_hooks.flushing_fragment(told.append, 1.2)
+    with streamlit_hooks.page_run():
+        part("drawn")
+        part("drawn")
     assert told == ["drawn", "drawn", "heard"]
     part("drawn again")
     assert told[3:] == ["drawn again", "heard"]

@@ -14,14 +14,17 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages import common
-from tempotron_core import data, figures
+from pages.state import datasets, experiment, settings
+from pages.state import datasets as dataset_state
+from pages.state import training as training_state
+from tempotron_core import figures
+from tempotron_core.analysis.evaluation import assess
+from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.job import Job, Trainings
-from tempotron_core.model import Model, decide, pixel_tuning
-from tempotron_core.results import assess
-from tempotron_core.settings import Settings, untrained
-from tempotron_core.snapshots import Snapshot
+from tempotron_core.jobs.job import Job, Trainings
+from tempotron_core.model.classifier import Model, decide, pixel_tuning
+from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.training.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
@@ -29,11 +32,11 @@ NAMES = (
     *("training", "rule", "replay", "laboratory"),
     *("results", "runs", "published"),
 )
-EMBEDDED = data.load()
+EMBEDDED = datasets.load()
 TINY = replace(
     EMBEDDED,
-    train=data.Split(EMBEDDED.train.images[:200], EMBEDDED.train.labels[:200]),
-    test=data.Split(EMBEDDED.test.images[:50], EMBEDDED.test.labels[:50]),
+    train=datasets.Split(EMBEDDED.train.images[:200], EMBEDDED.train.labels[:200]),
+    test=datasets.Split(EMBEDDED.test.images[:50], EMBEDDED.test.labels[:50]),
 )
 
 
@@ -41,23 +44,27 @@ TINY = replace(
 def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Trainings]:
     """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
     fresh = Trainings()
-    monkeypatch.setattr(common, "trainings", lambda: fresh)
-    monkeypatch.setattr(common, "first_training", lambda: None)
+    monkeypatch.setattr(training_state, "_registry", lambda: fresh)
+    monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
     monkeypatch.chdir(tmp_path)
     yield fresh
     fresh.shutdown(10)
 
 
+def script_of(page: str) -> str:
+    """The script of a page, relative to pages/."""
+    return f"views/{ {'rule': 'learning_rule', 'published': 'published_curve'}.get(page, page) }.py"
+
+
 def alone(page: str, **state: Any) -> AppTest:
-    """One page by itself, with that session state."""
-    return with_state(AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=60), state)
+    """One page without navigation and sidebar, with that session state."""
+    return with_state(AppTest.from_file(str(ROOT / "pages" / script_of(page)), default_timeout=60), state)
 
 
 def app(page: str = "overview", **state: Any) -> AppTest:
-    """The sidebar and one page. (AppTest leaves the main script behind where that uses st.navigation.)"""
-    path = str(ROOT / f"pages/{page}.py")
-    script = f"import runpy\nfrom pages import sidebar\nsidebar.sidebar()\nrunpy.run_path({path!r})\n"
-    return with_state(AppTest.from_string(script, default_timeout=60), state)
+    """The dashboard with one page open, with that session state."""
+    test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)
+    return with_state(test.switch_page(script_of(page)), state)
 
 
 def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
@@ -78,7 +85,7 @@ def headline(test: AppTest) -> str:
     return re.sub(r"^#+ (:\w+\[(.*)\])?", r"\2", str(first))
 
 
-def verdict(model: Model, index: int, dataset: data.Dataset = EMBEDDED) -> str:
+def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
     decision = decide(model, dataset.test.images[index])
     arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
     return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).verdict
@@ -95,7 +102,7 @@ def trained(trainings: Trainings, tmp_path: Path, **changes: Any) -> Model:
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_run_alone_and_in_the_app_on_an_untrained_network(name: str) -> None:
     ran(alone(name))
-    ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
     test = ran(app(name))
     assert test.sidebar.number_input(key="sample").value == 0
 
@@ -338,7 +345,7 @@ def figure(test: AppTest, key: str) -> Any:
     return json.loads(figures.figure_json(test.session_state["_shown"][key].figure))
 
 
-@pytest.mark.parametrize("model", common.MODELS)
+@pytest.mark.parametrize("model", settings.MODELS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_page_shows_a_run_in_progress(name: str, model: str, trainings: Trainings, tmp_path: Path) -> None:
     job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
@@ -382,7 +389,7 @@ def test_a_link_to_the_voltages_brings_constants_and_the_isolated_output() -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_a_smaller_data_set_takes_the_last_of_its_samples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     test = ran(app(name, sample=1500))
-    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     ran(test)
     assert test.sidebar.number_input(key="sample").value == len(TINY.test) - 1
     ran(alone(name, sample=1500))
@@ -390,8 +397,8 @@ def test_a_smaller_data_set_takes_the_last_of_its_samples(name: str, monkeypatch
 
 def test_a_class_without_samples_gives_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     some = EMBEDDED.test.labels != 9
-    few = replace(EMBEDDED, test=data.Split(EMBEDDED.test.images[some], EMBEDDED.test.labels[some]))
-    monkeypatch.setattr(common, "_loaded", lambda *_: few)
+    few = replace(EMBEDDED, test=datasets.Split(EMBEDDED.test.images[some], EMBEDDED.test.labels[some]))
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: few)
     test = ran(app(sample=4))
     test.sidebar.button_group(key="of_class").set_value("9")
     ran(test)
@@ -403,9 +410,11 @@ def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
 ) -> None:
     trained(trainings, tmp_path)
     clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
-    load = common._loaded
-    monkeypatch.setattr(common, "_loaded", lambda name, where: clothes if name == "FashionMNIST" else load(name, where))
-    for chosen in (data.EMBEDDED, "FashionMNIST"):
+    load = datasets._load_dataset
+    monkeypatch.setattr(
+        dataset_state, "_load_dataset", lambda name, where: clothes if name == "FashionMNIST" else load(name, where)
+    )
+    for chosen in (datasets.EMBEDDED, "FashionMNIST"):
         page = ran(app("training", data=chosen))
         (maps,) = [element.proto.body for element in page.get("html") if "Weight maps" in element.proto.body]
         assert re.findall(r"font-size:1.125rem\">([^<]+)<", maps) == list("0123456789"), chosen
@@ -417,7 +426,7 @@ def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: 
         yield
 
     class Failing(Job):
-        def __init__(self, settings: Settings, dataset: data.Dataset | None = None) -> None:
+        def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None) -> None:
             super().__init__(settings, dataset, fails)
 
     assert trainings.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(30)
@@ -463,7 +472,7 @@ def test_results_open_a_sample_on_the_voltages(trainings: Trainings, tmp_path: P
 
 
 def test_results_of_another_number_of_classes_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "_model", lambda _: (untrained(Settings(m=3), 7), Settings(), None))
+    monkeypatch.setattr(experiment, "_resolve_model", lambda _: (untrained(Settings(m=3), 7), Settings(), None))
     test = ran(app("results"))
     assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
 
@@ -532,7 +541,7 @@ def test_a_damaged_run_is_listed_with_what_is_wrong(trainings: Trainings, tmp_pa
 def test_the_published_curve_is_trained_regime_after_regime(
     trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(common, "_loaded", lambda *_: TINY)
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     test = ran(app("published", train_log_dir=str(tmp_path / "logs")))
     test.number_input(key="published_epochs").set_value(2)
     ran(test)
@@ -607,8 +616,14 @@ def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Tr
 
 
 def test_quick_steps_through_a_presentation_all_count() -> None:
-    calls = "presenter.keep_steps", "sidebar.sidebar", "presenter.switch", "presenter.stage", "presenter.sent"
-    script = "from pages import presenter, sidebar\n" + "".join(f"{call}()\n" for call in calls)
+    calls = (
+        "presentation.keep_steps",
+        "sidebar.sidebar",
+        "presentation.switch",
+        "presentation.stage",
+        "presentation.sent",
+    )
+    script = "from pages.shell import presentation, sidebar\n" + "".join(f"{call}()\n" for call in calls)
     at = ran(with_state(AppTest.from_string(script, default_timeout=60), {"sample": 3, "present": True}))
     for key, told, expected in (
         ("present_next", None, 4),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from tempotron_core import data
-from tempotron_core.parallel import ALONE, ParallelError, Processes, joined
-from tempotron_core.runs import load_model, read_run
+from tempotron_core.data import datasets
+from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.training.distributed import ALONE, ParallelError, Processes, joined
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--epochs", "2", "-m", "4", "-T", "30", "--batch-size", "250"]
@@ -59,8 +59,8 @@ def test_two_processes_learn_what_one_learns(recipe: str, tmp_path: Path) -> Non
 
 def test_shares_are_the_whole_set_once() -> None:
     images, labels = torch.arange(10, dtype=torch.uint8).view(10, 1, 1), torch.arange(10)
-    split = data.Split(images, labels)
-    whole = data.Dataset("ten", split, split, ("a",), "here")
+    split = datasets.Split(images, labels)
+    whole = datasets.Dataset("ten", split, split, ("a",), "here")
     shares = [Processes(rank, 3).share(whole) for rank in range(3)]
     assert sorted(int(label) for share in shares for label in share.train.labels) == list(range(10))
     batch = torch.tensor([7, 2, 9, 4, 0])
@@ -71,9 +71,9 @@ def test_shares_are_the_whole_set_once() -> None:
 
 
 def test_more_processes_than_samples_are_refused() -> None:
-    split = data.Split(torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
+    split = datasets.Split(torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ParallelError, match="expected at most one a training sample, 2, got 3"):
-        Processes(0, 3).share(data.Dataset("two", split, split, ("a",), "here"))
+        Processes(0, 3).share(datasets.Dataset("two", split, split, ("a",), "here"))
 
 
 def test_without_a_launcher_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,18 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 
-from tempotron_core import data, figures
-from tempotron_core.model import Model, decide, decide_times, initial_weight, pixel_times
-from tempotron_core.perturb import KINDS, TOGETHER, Perturbation, drawn, hits, image_under, times_under
-from tempotron_core.results import assess, wilson_interval
+from tempotron_core import figures
+from tempotron_core.analysis.evaluation import assess, wilson_interval
+from tempotron_core.analysis.robustness import KINDS, TOGETHER, Perturbation, drawn, hits, image_under, times_under
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import Model, decide, decide_times, initial_weight, pixel_times
 
-DIGITS = data.load().test
-FEW = data.Split(DIGITS.images[:130], DIGITS.labels[:130])
+DIGITS = datasets.load().test
+FEW = datasets.Split(DIGITS.images[:130], DIGITS.labels[:130])
 MUCH = Perturbation(2.3, 0.2, 1.7, 12.0, 2, -1, 5)
 
 
@@ -49,11 +50,11 @@ def test_a_perturbed_decision_is_the_equations() -> None:
     assert not torch.equal(times, times.round())
     assert bool((times > model.T - 1).any())
     found = decide_times(model, times)
-    v = oracle.potential(model.weight.numpy(), oracle.responses(times.numpy(), 20, 9.0, 2.5, 0.7))
-    v_max, t_max = oracle.peaks(v)
+    v = reference.potential(model.weight.numpy(), reference.responses(times.numpy(), 20, 9.0, 2.5, 0.7))
+    v_max, t_max = reference.peaks(v)
     assert np.allclose(found.v.numpy(), v[0], atol=1e-5)
     assert np.allclose(found.v_max.numpy(), v_max[0], atol=1e-5)
-    clear = oracle.clear_peaks(v, 1e-5)[0]
+    clear = reference.clear_peaks(v, 1e-5)[0]
     assert np.array_equal(found.t_max.numpy()[clear], t_max[0][clear])
 
 

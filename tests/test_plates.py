@@ -19,10 +19,10 @@ from tempotron_core.figures import (
     pixel_raster_plate,
     raster_info,
     raster_plate,
-    style,
+    theme,
     weights_plate,
 )
-from tempotron_core.model import pixel_times
+from tempotron_core.model.classifier import pixel_times
 
 Bytes = NDArray[np.uint8]
 
@@ -94,15 +94,15 @@ def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
     for start in range(0, 784, together):
         rows = slice(start, start + together)
         ink, black = (grid[rows].astype(int).sum(axis=0) > 0 for grid in (info.ink, info.background))
-        assert np.array_equal(is_colour(drawn[rows], style.SPIKE), np.broadcast_to(ink, drawn[rows].shape[:2]))
-        assert np.array_equal(is_colour(drawn[rows], style.MUTED), np.broadcast_to(black & ~ink, drawn[rows].shape[:2]))
+        assert np.array_equal(is_colour(drawn[rows], theme.SPIKE), np.broadcast_to(ink, drawn[rows].shape[:2]))
+        assert np.array_equal(is_colour(drawn[rows], theme.MUTED), np.broadcast_to(black & ~ink, drawn[rows].shape[:2]))
     assert set(np.unique(drawn[..., 3])) <= {0, 255}
 
 
 def test_full_groups_of_rows_do_not_wrap_around() -> None:
     # 8 rows of 64 spikes in one column are 512, which is 0 in 8 bits.
     info = raster_info(np.zeros((784, 64)), np.full((28, 28), 9, np.uint8), 10)
-    drawn = is_colour(pixels_of(raster_plate(info, 245)), style.SPIKE)
+    drawn = is_colour(pixels_of(raster_plate(info, 245)), theme.SPIKE)
     assert drawn[:, 0].all() and not drawn[:, 1:].any()
 
 
@@ -119,7 +119,7 @@ def test_histogram_columns_are_the_counts() -> None:
     drawn = pixels_of(markup)
     words = [word.replace(",", "") for word in Markup(markup).words]
     top = max(int(word) for word in words if word.isdigit() and int(word) > 100)
-    for colour, counts in ((style.MUTED, info.background_histogram), (style.SPIKE, info.ink_histogram)):
+    for colour, counts in ((theme.MUTED, info.background_histogram), (theme.SPIKE, info.ink_histogram)):
         assert np.all(np.abs(is_colour(drawn, colour).sum(axis=0) - counts / top * height) <= 1)
     assert top >= int((info.background_histogram + info.ink_histogram).max())
 
@@ -127,7 +127,7 @@ def test_histogram_columns_are_the_counts() -> None:
 @pytest.mark.parametrize("T", [1, 100, 600])
 def test_a_pixels_raster_holds_each_neuron_once(T: int) -> None:
     time = np.array([-1, 0.4 * T // 1, 0, -1, T - 1], np.float32)
-    drawn = is_colour(pixels_of(pixel_raster_plate(time, T, "five neurons")), style.SPIKE)
+    drawn = is_colour(pixels_of(pixel_raster_plate(time, T, "five neurons")), theme.SPIKE)
     rows: NDArray[np.bool_] = np.logical_or.reduce(drawn.reshape(5, -1, drawn.shape[1]), axis=1)
     assert rows.any(axis=1).tolist() == [False, True, True, False, True]
     for j in (1, 2, 4):
@@ -147,7 +147,7 @@ def test_bars_are_the_peaks_in_their_colours() -> None:
     bars = re.findall(r"left:([-\d.]+)%;width:([\d.]+)%;background:(#\w+)", markup)
     span = 1.5 + 0.5
     for (left, width, colour), peak, wanted in zip(
-        bars, (0.2, 1.5, -0.5), (style.TRUE, style.PREDICTED, style.MUTED), strict=True
+        bars, (0.2, 1.5, -0.5), (theme.TRUE, theme.PREDICTED, theme.MUTED), strict=True
     ):
         assert float(width) == pytest.approx(100 * abs(peak) / span, abs=0.01)
         assert float(left) == pytest.approx(100 * (min(peak, 0) + 0.5) / span, abs=0.01)
@@ -160,7 +160,7 @@ def test_bars_are_the_peaks_in_their_colours() -> None:
 
 
 def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
-    assert style.PREDICTED not in peaks_plate(voltages([0.2, 1.5, 1.1], true=1))
+    assert theme.PREDICTED not in peaks_plate(voltages([0.2, 1.5, 1.1], true=1))
 
 
 @pytest.mark.parametrize("peaks", [[0.0, 0.0], [-0.2, -0.1], [5.0], [1e-9, -1e9]])
@@ -206,7 +206,7 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
     maps[2, 4, 5] = sign * 12.5
     markup = weights_plate(maps, ("<shirt>", "b", "c"), "three maps")
     drawn = maps_in(markup)
-    assert tuple(drawn[2][4, 5]) == tuple(bytes.fromhex(style.DIVERGING[-1 if sign > 0 else 0][1][1:]))
+    assert tuple(drawn[2][4, 5]) == tuple(bytes.fromhex(theme.DIVERGING[-1 if sign > 0 else 0][1][1:]))
     for cells, shades in zip(maps, drawn, strict=True):
         red, green = shades[..., 0].astype(int), shades[..., 1].astype(int)
         assert (green >= red)[cells > 0.2].all() and (red >= green)[cells < -0.2].all()
@@ -218,4 +218,4 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
 
 def test_weights_that_are_all_zero_are_neither_bright_nor_dark() -> None:
     (drawn,) = maps_in(weights_plate(np.zeros((1, 28, 28)), ("0",), "one map"))
-    assert (drawn == bytes.fromhex(style.DIVERGING[2][1][1:])[0]).all()
+    assert (drawn == bytes.fromhex(theme.DIVERGING[2][1][1:])[0]).all()

@@ -14,13 +14,14 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from tempotron_core import data, figures
-from tempotron_core.evidence import evidence
-from tempotron_core.figures import style
-from tempotron_core.model import Model, decide, initial_weight
+from tempotron_core import figures
+from tempotron_core.analysis.attribution import evidence
+from tempotron_core.data import datasets
+from tempotron_core.figures import theme
+from tempotron_core.model.classifier import Model, decide, initial_weight
 
 HOSTILE = "'\"><img src=x onerror=alert(1)>{x}"
-DIGITS = data.load().test
+DIGITS = datasets.load().test
 
 
 class Told(HTMLParser):
@@ -90,10 +91,10 @@ def test_a_map_is_the_values_in_colours_up_to_the_limit() -> None:
         drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB")).astype(int)
         assert drawn.shape == (28, 28, 3)
         if limit:
-            assert (np.abs(drawn - np.array(list(bytes.fromhex(style.DIVERGING[2][1][1:])))) <= 2).all()
+            assert (np.abs(drawn - np.array(list(bytes.fromhex(theme.DIVERGING[2][1][1:])))) <= 2).all()
         else:
             most = np.unravel_index(np.abs(info.by_pixel).argmax(), (28, 28))
-            wanted = style.DIVERGING[-1 if info.by_pixel[most] > 0 else 0][1]
+            wanted = theme.DIVERGING[-1 if info.by_pixel[most] > 0 else 0][1]
             assert tuple(drawn[most]) == tuple(bytes.fromhex(wanted[1:]))
             assert (drawn[..., 1] >= drawn[..., 0])[info.by_pixel > 0.02].all()
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-import oracle
 import torch
+from helpers import reference
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ def assert_close(got: torch.Tensor, wanted: torch.Tensor) -> None:
 def test_potentials_match_the_oracle(problem: Problem) -> None:
     """V is the equations', whatever the spikes."""
     spikes, w, T, tau, tau_s = problem
-    wanted = oracle.potential(w, oracle.responses(spikes, T, tau, tau_s, 1.0))
+    wanted = reference.potential(w, reference.responses(spikes, T, tau, tau_s, 1.0))
     assert_close(run("v", *problem), torch.from_numpy(wanted))
 
 
@@ -97,14 +97,14 @@ def test_no_sample_exceeds_the_peak(problem: Problem) -> None:
 def test_the_tempotron_rule(problem: Problem) -> None:
     """The gradient of a peak is K(t_max - t_i), for every output and sample."""
     spikes, w, T, tau, tau_s = problem
-    table = oracle.responses(spikes, T, tau, tau_s, 1.0)
-    v = oracle.potential(w, table)
-    clear, (_, t_max) = oracle.clear_peaks(v, 1e-9), oracle.peaks(v)
+    table = reference.responses(spikes, T, tau, tau_s, 1.0)
+    v = reference.potential(w, table)
+    clear, (_, t_max) = reference.clear_peaks(v, 1e-9), reference.peaks(v)
     assume(clear.any())
     v_max, weight = call("v_max", *problem)
     for b, o in np.argwhere(clear):
         (grad,) = torch.autograd.grad(v_max[b, o], weight, retain_graph=True)
-        rule = [oracle.kernel(t_max[b, o] - t_i, tau, tau_s, 1.0) if t_i >= 0 else 0.0 for t_i in spikes[b]]
+        rule = [reference.kernel(t_max[b, o] - t_i, tau, tau_s, 1.0) if t_i >= 0 else 0.0 for t_i in spikes[b]]
         wanted = np.zeros_like(w)
         wanted[o] = rule
         assert_close(grad, torch.from_numpy(wanted))
@@ -180,8 +180,8 @@ def test_spike_times_match_the_oracle(
     x = np.array([[[low + share * span for share in shares]]])
     ends = torch.tensor([low], dtype=torch.float64), torch.tensor([low + span], dtype=torch.float64)
     got = GaussianTuning(1, m, *ends, beta=beta).encode(torch.from_numpy(x), T).numpy()
-    exact = oracle.unrounded_times(x, m, [low], [low + span], beta, T)
+    exact = reference.unrounded_times(x, m, [low], [low + span], beta, T)
     assert (got == np.floor(got)).all() and ((got == -1) | ((got >= 0) & (got < T))).all()
     settled = np.abs(exact - np.floor(exact) - 0.5) > 1e-7 * T
-    wanted = np.vectorize(lambda u: oracle.spike_time(u, T), otypes=[float])(exact)
+    wanted = np.vectorize(lambda u: reference.spike_time(u, T), otypes=[float])(exact)
     assert np.array_equal(got[settled], wanted[settled])

@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-import idx
 import numpy as np
 import pytest
+from helpers import idx_files
 
-from tempotron_core import data, published
-from tempotron_core.baselines import linear_accuracy
+from tempotron_core.analysis.baselines import linear_accuracy
+from tempotron_core.data import datasets
+from tempotron_core.experiments import published_curve
 from tempotron_core.figures import REGIMES, PublishedInfo
-from tempotron_core.recipes import RECIPES
+from tempotron_core.training.recipes import RECIPES
 
 UP, DOWN, FLAT = np.array([0.5, 0.6, 0.7]), np.array([0.7, 0.65, 0.6]), np.array([0.7, 0.702, 0.701])
 
@@ -45,11 +46,11 @@ def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
 
 def test_every_regime_is_a_recipe() -> None:
     assert set(REGIMES) <= set(RECIPES)
-    assert [settings.recipe for settings in published.regimes(data.EMBEDDED, None)] == list(REGIMES)
+    assert [settings.recipe for settings in published_curve.regimes(datasets.EMBEDDED, None)] == list(REGIMES)
 
 
 def test_the_record_tells_what_is_claimed() -> None:
-    record = published.recorded()
+    record = published_curve.recorded()
     curves = {run["settings"]["recipe"]: np.array(run["test_accuracy"]) for run in record["runs"]}
     train = {run["settings"]["recipe"]: np.array(run["train_accuracy"]) for run in record["runs"]}
     assert set(curves) == set(REGIMES)
@@ -62,20 +63,20 @@ def test_the_record_tells_what_is_claimed() -> None:
 
 
 def test_the_command_records_what_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    idx.write_set(tmp_path)
+    idx_files.write_set(tmp_path)
     output = tmp_path / "record.json"
     command = ["--dataset-dir", str(tmp_path), "--epochs", "2", "--output", str(output)]
-    assert published.main(command) == 0
+    assert published_curve.main(command) == 0
     record = json.loads(output.read_text())
     assert [len(run["test_accuracy"]) for run in record["runs"]] == [2] * 4
     assert "dataset_dir" not in record["runs"][0]["settings"]
-    assert published.main(["--dataset-dir", str(tmp_path / "nowhere")]) == 2
+    assert published_curve.main(["--dataset-dir", str(tmp_path / "nowhere")]) == 2
     assert len(capsys.readouterr().err.splitlines()[-1:]) == 1
 
 
 @pytest.mark.parametrize(("features", "least"), [("pixels", 0.8), ("gaussian", 0.7)])
 def test_linear_classifiers_learn(features: str, least: float) -> None:
-    digits = idx.few_digits(2000, 500)
+    digits = idx_files.few_digits(2000, 500)
     accuracies = linear_accuracy(digits, features, epochs=3)
     assert len(accuracies) == 3
     assert accuracies[-1] > least
@@ -84,4 +85,4 @@ def test_linear_classifiers_learn(features: str, least: float) -> None:
 
 def test_unknown_features_are_refused() -> None:
     with pytest.raises(ValueError, match="expected one of pixels, gaussian, got 'x'"):
-        linear_accuracy(idx.few_digits(5, 5), "x")
+        linear_accuracy(idx_files.few_digits(5, 5), "x")

@@ -6,34 +6,36 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import idx
 import numpy as np
-import oracle
 import pytest
 import test_pages
 import torch
+from helpers import idx_files, reference
 from safetensors.torch import save_file
 from test_pages import app, figure, headline, ran, trainings  # noqa: F401
 
-from pages import common, player
-from tempotron_core import figures, training
-from tempotron_core.data import Dataset
-from tempotron_core.evidence import evidence
-from tempotron_core.job import Trainings
-from tempotron_core.model import decide
-from tempotron_core.replay import Checkpoints, Replay, replay, saved_epochs
-from tempotron_core.runlog import logged
-from tempotron_core.runs import RunError, load_model, read_run
-from tempotron_core.settings import Settings, model_of, untrained
+from pages.state import datasets as dataset_state
+from pages.state import settings
+from pages.views import replay_epoch_player
+from tempotron_core import figures
+from tempotron_core.analysis.attribution import evidence
+from tempotron_core.analysis.replay import Checkpoints, Replay, replay, saved_epochs
+from tempotron_core.data.datasets import Dataset
+from tempotron_core.jobs.job import Trainings
+from tempotron_core.model.classifier import decide
+from tempotron_core.runs.reader import RunError, load_model, read_run
+from tempotron_core.runs.writer import logged
+from tempotron_core.training import loop
+from tempotron_core.training.settings import Settings, model_of, untrained
 
-FEW = idx.few_digits(300, 60)
+FEW = idx_files.few_digits(300, 60)
 
 
 def run_of(folder: Path, epochs: int = 4, dataset: Dataset = FEW, **changes: object) -> Path:
     """A short run in that folder's log directory."""
     settings = Settings(**{"m": 4, "T": 20, "lr": 3e-3, "log_dir": str(folder), "epochs": epochs} | changes)  # type: ignore[arg-type]
     with logged(settings) as log:
-        for snapshot in training.run(settings, dataset):
+        for snapshot in loop.run(settings, dataset):
             log.write(snapshot)
     return log.path
 
@@ -77,11 +79,11 @@ def test_every_epoch_is_the_equation(run: Path) -> None:
     found, label = seen(run, 3), int(FEW.test.labels[3])
     times = decide(load_model(run), FEW.test.images[3]).times.reshape(-1).numpy()
     spiking = np.flatnonzero(times >= 0)
-    table = oracle.responses(times[None, spiking], 20, 15.0, 15.0 / 4, 1.0)
+    table = reference.responses(times[None, spiking], 20, 15.0, 15.0 / 4, 1.0)
     for row in (0, 2, 4):
         weight = (load_model(run, f"epochs/{row:04}") if row else untrained(Settings(m=4, T=20))).weight[:, spiking]
-        v = oracle.potential(weight.numpy(), table)
-        v_max, t_max = oracle.peaks(v)
+        v = reference.potential(weight.numpy(), table)
+        v_max, t_max = reference.peaks(v)
         assert np.allclose(found.v[row].numpy(), v[0], atol=1e-5)
         assert np.allclose(found.v_max[row].numpy(), v_max[0], atol=1e-5)
         assert found.t_max[row].tolist() == t_max[0].tolist()
@@ -219,7 +221,7 @@ def test_a_run_in_progress_grows(tmp_path: Path) -> None:
     settings, checkpoints = Settings(m=3, T=20, epochs=3, log_dir=str(tmp_path)), Checkpoints()
     lengths: list[int] = []
     with logged(settings) as log:
-        for snapshot in training.run(settings, FEW):
+        for snapshot in loop.run(settings, FEW):
             log.write(snapshot)
             if len(snapshot.epochs) > len(lengths):
                 found = replay(log.path, FEW.test.images[0], 0, 10, checkpoints)
@@ -316,13 +318,13 @@ def test_steps_and_the_first_right_epoch(run: Path) -> None:
 
 def test_it_plays_to_the_end_and_stops(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("pages.player.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("pages.views.replay_epoch_player.time", SimpleNamespace(monotonic=lambda: now[0]))
     test = ran(app("replay", train_log_dir=str(run.parent)))
     press(test, "Play")
     titles = [test.title[0].value]
     while any(button.label == "Pause" for button in test.button):
         assert not test.select_slider
-        now[0] += player.PACE
+        now[0] += replay_epoch_player.PACE
         ran(test)
         titles.append(test.title[0].value)
     assert titles == ["Replay · before training", *(f"Replay · epoch {epoch}" for epoch in (1, 2, 3, 4))]
@@ -330,7 +332,7 @@ def test_it_plays_to_the_end_and_stops(run: Path, monkeypatch: pytest.MonkeyPatc
     test.select_slider[0].set_value("1")
     ran(test)
     press(test, "Play")
-    now[0] += player.PACE
+    now[0] += replay_epoch_player.PACE
     ran(test)
     press(test, "Pause")
     now[0] += 10
@@ -341,7 +343,7 @@ def test_it_plays_to_the_end_and_stops(run: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_run_follows_the_model_of_the_sidebar(finished: Path, run: Path, population: Path) -> None:
     test = ran(app("replay", sample=3))
     assert headline(test) == verdict_at(finished, 1, 3)
-    saved = {"model": common.SAVED, "run": population.name, "train_log_dir": str(population.parent)}
+    saved = {"model": settings.SAVED_RUN, "run": population.name, "train_log_dir": str(population.parent)}
     test = ran(app("replay", sample=3, **saved))
     assert headline(test) == verdict_at(population, 2, 3)
     assert any("20 tempotrons" in caption.value for caption in test.caption)
@@ -378,7 +380,7 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     copy = damaged(run, tmp_path / "logs")
     save_file({"fc.weight": torch.zeros(10, 784 * 4)}, copy / "epochs" / "0002.safetensors")
     clothes = replace(test_pages.TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
-    monkeypatch.setattr(common, "_loaded", lambda *_: clothes)
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: clothes)
     test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="the winner")
     test.query_params["epoch"] = "2"
     ran(test)
@@ -386,6 +388,6 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     assert any("another data set than the digit's, FashionMNIST" in caption.value for caption in test.caption)
     wrong = figure(test, "replay")["data"][2]
     assert "a tie" in wrong["text"] and wrong["mode"] == "markers"
-    monkeypatch.setattr(common, "_loaded", lambda *_: replace(clothes, classes=clothes.classes[:7]))
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: replace(clothes, classes=clothes.classes[:7]))
     ran(test)
     assert "expected weights of 7 classes, got 10" in test.warning[0].value

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempotron_core import figures
-from tempotron_core.data import Split, load
-from tempotron_core.model import Model, decide, initial_weight
-from tempotron_core.results import Results, assess, wilson_interval
+from tempotron_core.analysis.evaluation import Results, assess, wilson_interval
+from tempotron_core.data.datasets import Split, load
+from tempotron_core.model.classifier import Model, decide, initial_weight
 
 TEST = load().test
 SOME = Split(TEST.images[:40], TEST.labels[:40])

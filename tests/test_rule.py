@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core import data
-from tempotron_core.model import PIXELS, Model, decide, initial_weight, pixel_table, pixel_times
-from tempotron_core.recipes import LOSSES, RECIPES
-from tempotron_core.rule import MOST_STEPS, RULES, Lesson, lessons_of, step, walk, written
-from tempotron_core.settings import Settings, untrained
-from tempotron_core.store import SpikeStore
-from tempotron_core.trainer import Trainer
+from tempotron_core.analysis.learning_step import MOST_STEPS, RULES, Lesson, lessons_of, step, walk, written
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import PIXELS, Model, decide, initial_weight, pixel_table, pixel_times
+from tempotron_core.snn.spike_store import SpikeStore
+from tempotron_core.training.recipes import LOSSES, RECIPES
+from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.training.trainer import Trainer
 
-DIGITS = data.load().test
+DIGITS = datasets.load().test
 SLOW = settings(deadline=None, max_examples=25)
 
 
@@ -39,8 +39,8 @@ def test_a_step_is_the_equations(rule: str, k: int) -> None:
         label = int(DIGITS.labels[sample])
         times = pixel_times(DIGITS.images[sample][None], model.m, model.T).numpy()
         spiking = times[0] >= 0
-        table = oracle.responses(times[:, spiking], model.T, 12.0, 4.0, 0.8)
-        dw, errors, t_max = oracle.rule_step(exact.weight.numpy()[:, spiking], table, k, 0.8, label, 1e-3, rule)
+        table = reference.responses(times[:, spiking], model.T, 12.0, 4.0, 0.8)
+        dw, errors, t_max = reference.rule_step(exact.weight.numpy()[:, spiking], table, k, 0.8, label, 1e-3, rule)
         # In float32 an error other than 1 or -1 carries the rounding of its peak.
         for given_model, tolerance in ((exact, 1e-12), (model, 1e-6 if rule == "linear" else 1e-5)):
             found = step(given_model, DIGITS.images[sample], Lesson(label, 1e-3, rule))

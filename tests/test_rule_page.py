@@ -12,17 +12,20 @@ import torch
 from streamlit.testing.v1 import AppTest
 from test_pages import EMBEDDED, TINY, alone, app, button, figure, headline, ran, trained, trainings  # noqa: F401
 
-from pages import common, walks
-from tempotron_core import data, figures
-from tempotron_core.evidence import kernel_at_peak
-from tempotron_core.job import Trainings
-from tempotron_core.model import Model, decide, initial_weight
-from tempotron_core.rule import Lesson, Walk, step, walk
-from tempotron_core.settings import Settings, untrained
+from pages.state import datasets, experiment
+from pages.state import datasets as dataset_state
+from pages.views import learning_rule_steps
+from tempotron_core import figures
+from tempotron_core.analysis.attribution import kernel_at_peak
+from tempotron_core.analysis.learning_step import Lesson, Walk, step, walk
+from tempotron_core.data import datasets
+from tempotron_core.jobs.job import Trainings
+from tempotron_core.model.classifier import Model, decide, initial_weight
+from tempotron_core.training.settings import Settings, untrained
 
 
-def view_of(model: Model, sample: int = 3, dataset: data.Dataset = EMBEDDED) -> common.View:
-    return common.View(dataset, sample, model, None, Settings())
+def view_of(model: Model, sample: int = 3, dataset: datasets.Dataset = EMBEDDED) -> experiment.View:
+    return experiment.View(dataset, sample, model, None, Settings())
 
 
 def wide(k: int = 1, width: float = 30.0) -> Model:
@@ -35,8 +38,8 @@ def drawn(
     view = view_of(model, sample)
     taken = walk(model, view.image).on(lesson, before)
     found = step(taken.model, view.image, lesson)
-    info = walks.told(view, taken, found)
-    return info, walks.change(view, found, info.subject, 0)
+    info = learning_rule_steps.told(view, taken, found)
+    return info, learning_rule_steps.change(view, found, info.subject, 0)
 
 
 def test_a_step_is_told_and_drawn_as_it_is() -> None:
@@ -163,7 +166,7 @@ def test_the_path_holds_every_peak() -> None:
 def shown(test: AppTest, model: Model, taken: Walk, lesson: Lesson, index: int = 0) -> bool:
     """Whether the page draws that step."""
     found = step(taken.model, EMBEDDED.test.images[index], lesson)
-    info = walks.told(view_of(model, index), taken, found)
+    info = learning_rule_steps.told(view_of(model, index), taken, found)
     lines = {trace.get("name"): trace["y"] for trace in figure(test, "step")["data"] if trace["mode"] == "lines"}
     wanted = figures.step_figure(info).to_plotly_json()["data"]
     return headline(test).splitlines()[0] == info.headline and all(
@@ -234,7 +237,7 @@ def test_the_rate_and_the_rule_change_the_drawn_step() -> None:
     test.selectbox(key="rule_neuron").set_value("3")
     ran(test)
     found = step(model, EMBEDDED.test.images[0], Lesson(4, 1e-2, "cross-entropy"))
-    one = walks.change(view_of(model, 0), found, 2, 0, 2)
+    one = learning_rule_steps.change(view_of(model, 0), found, 2, 0, 2)
     heat = figure(test, "change")["data"][0]
     assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
 
@@ -248,8 +251,10 @@ def test_another_digit_or_model_begins_anew_and_says_so(
 ) -> None:  # fmt: skip
     trained(trainings, tmp_path)
     other = replace(TINY, name="MNIST")
-    load = common._loaded
-    monkeypatch.setattr(common, "_loaded", lambda name, where: other if name == "MNIST" else load(name, where))
+    load = datasets._load_dataset
+    monkeypatch.setattr(
+        dataset_state, "_load_dataset", lambda name, where: other if name == "MNIST" else load(name, where)
+    )
     test = ran(app("rule", model="untrained", sample=3))
     button(test, "10 more").click()
     ran(test)
@@ -290,9 +295,9 @@ def test_garbage_in_a_link_leaves_the_page_working() -> None:
     assert headline(test).startswith("Step 1:")
 
 
-def given(monkeypatch: pytest.MonkeyPatch, model: Model, dataset: data.Dataset = EMBEDDED) -> None:
-    monkeypatch.setattr(common, "_model", lambda name: (model, Settings(), None))
-    monkeypatch.setattr(common, "_loaded", lambda *_: dataset)
+def given(monkeypatch: pytest.MonkeyPatch, model: Model, dataset: datasets.Dataset = EMBEDDED) -> None:
+    monkeypatch.setattr(experiment, "_resolve_model", lambda name: (model, Settings(), None))
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: dataset)
 
 
 def test_a_model_that_learns_on_leaves_the_copy_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +332,7 @@ def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> 
     ran(test)
     assert any("tempotron 2 of garment 4" in element.value for element in test.markdown)
     found = step(model, TINY.test.images[2], Lesson(int(TINY.test.labels[2]), 1e-3, "cross-entropy"))
-    one = walks.change(view_of(model, 2, clothes), found, 4, 1)
+    one = learning_rule_steps.change(view_of(model, 2, clothes), found, 4, 1)
     heat = figure(test, "change")["data"][0]
     assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
     button(test, "Step again").click()

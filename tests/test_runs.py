@@ -11,23 +11,24 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import idx
 import pandas as pd
 import pytest
 import torch
+from helpers import idx_files
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tempotron_core import Tempotron, runlog
-from tempotron_core.data import Dataset
-from tempotron_core.history import EpochResult, History, Point, Points
-from tempotron_core.recipes import RECIPES
-from tempotron_core.runlog import BATCH_ACCURACY_EVERY, RunLog, logged
-from tempotron_core.runs import load_model, load_snapshot, read_run, runs_in
-from tempotron_core.settings import Settings, TrainingError
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.trainer import Trainer
-from tempotron_core.training import RECORD_EVERY, run
+from tempotron_core import Tempotron
+from tempotron_core.data.datasets import Dataset
+from tempotron_core.runs import writer
+from tempotron_core.runs.reader import load_model, load_snapshot, read_run, runs_in
+from tempotron_core.runs.writer import BATCH_ACCURACY_EVERY, RunLog, logged
+from tempotron_core.training.loop import RECORD_EVERY, run
+from tempotron_core.training.metrics import EpochResult, History, Point, Points
+from tempotron_core.training.recipes import RECIPES
+from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.snapshot import Snapshot
+from tempotron_core.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 Series = list[tuple[int, float]]
@@ -54,7 +55,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_scalars_of_a_run_are_read_back(settings: Settings) -> None:
-    few = idx.few_digits(400, 50)
+    few = idx_files.few_digits(400, 50)
     with logged(settings) as log:
         for last in run(settings, few):
             log.write(last)
@@ -146,7 +147,7 @@ def test_log_directory_is_made(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def few() -> Dataset:
-    return idx.few_digits(195, 100)
+    return idx_files.few_digits(195, 100)
 
 
 def without_times(snapshot: Snapshot) -> list[EpochResult]:
@@ -203,7 +204,7 @@ def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -
 def test_checkpoints_of_epochs_keep_to_their_budget(
     settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runlog, "CHECKPOINT_BUDGET", 200_000)
+    monkeypatch.setattr(writer, "CHECKPOINT_BUDGET", 200_000)
     with logged(settings) as log:
         for last in run(settings, few):
             log.write(last)
@@ -227,7 +228,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(
 
     *_, last = run(settings, few)
     with logged(settings) as log:
-        monkeypatch.setattr(runlog, "replace_file", full)
+        monkeypatch.setattr(writer, "replace_file", full)
         with pytest.raises(TrainingError, match="No space left on device"):
             log.write(last)
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import ROOT, Server
+from helpers.browser import ROOT, Server
+from helpers.streamlit_client import Viewer
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from viewer import Viewer
 
-from tempotron_core.runs import load_model, load_snapshot, runs_in
+from tempotron_core.runs.reader import load_model, load_snapshot, runs_in
 
 LONG = 30.0
 
@@ -206,7 +206,7 @@ def test_a_training_outlives_edits_of_the_code(tmp_path: Path, monkeypatch: pyte
     async def story() -> None:
         viewer = await opened(server)
         await long_run(viewer)
-        for name in ("tempotron_core/job.py", "pages/common.py"):
+        for name in ("tempotron_core/jobs/job.py", "pages/state/experiment.py"):
             seen, runs = epoch(viewer), viewer.runs
             file = copy / name
             file.write_text(file.read_text().replace("-> Trainings:", "->  Trainings:") + "\nEDITED = True\n")

@@ -15,13 +15,14 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from tempotron_core import data, figures
+from tempotron_core import figures
+from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.folders import checkpoint
-from tempotron_core.model import decide
-from tempotron_core.runs import load_model, read_run
-from tempotron_core.settings import Settings, untrained
-from tempotron_core.sharing import bundle
+from tempotron_core.model.classifier import decide
+from tempotron_core.runs.export import bundle
+from tempotron_core.runs.files import checkpoint
+from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.training.settings import Settings, untrained
 
 CLASSES = tuple("0123456789")
 SETTINGS = Settings(m=4, T=20, seed=7, recipe="reference")
@@ -44,7 +45,7 @@ def test_the_zip_holds_a_run_that_opens_as_the_same_network(tmp_path: Path) -> N
     assert view["link"] == f"voltages?sample=7&tau=30.0&model=saved+run&run={file.parent.name}"
     assert (tmp_path / "figure.csv").read_text() == "a,b\n"
     assert read_run(file.parent).settings == SETTINGS
-    again, image = load_model(file.parent), data.load().test.images[7]
+    again, image = load_model(file.parent), datasets.load().test.images[7]
     assert torch.equal(decide(again, image).v, decide(untrained(SETTINGS), image).v)
 
 
@@ -55,7 +56,7 @@ def test_the_same_view_gives_the_same_bytes_and_another_network_another_hash() -
 
 
 def voltages() -> VoltageInfo:
-    decision = decide(untrained(Settings()), data.load().test.images[0])
+    decision = decide(untrained(Settings()), datasets.load().test.images[0])
     names = ("<b>bold</b>", *CLASSES[1:])
     return VoltageInfo(decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), 1.0, names, 3)
 
@@ -70,7 +71,7 @@ def test_a_table_holds_every_number_of_the_figure() -> None:
     for name, trace in zip(info.classes, info.v, strict=True):
         drawn = [float(row["y"]) for row in found if row["trace"] == name]
         assert np.allclose(drawn, trace, atol=1e-6)
-    pixels = data.load().test.images[0].numpy()
+    pixels = datasets.load().test.images[0].numpy()
     cells = rows(figures.figure_table(go.Figure(go.Heatmap(z=pixels))))
     assert [int(row["value"]) for row in cells] == pixels.reshape(-1).tolist()
     none = np.zeros(0)

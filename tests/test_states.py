@@ -15,10 +15,12 @@ from hypothesis import strategies as hypothesis_strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from test_job import endless, settings, snapshot, unlogged, with_train, workers  # noqa: F401
 
-from tempotron_core import data, figures, job
-from tempotron_core.job import ACTIVE, ENDS, MOVES, Job, JobError, Status, Trainings
-from tempotron_core.settings import Settings
-from tempotron_core.snapshots import Snapshot
+from tempotron_core import figures
+from tempotron_core.data import datasets
+from tempotron_core.jobs import job
+from tempotron_core.jobs.job import ACTIVE, ENDS, MOVES, Job, JobError, Status, Trainings
+from tempotron_core.training.settings import Settings
+from tempotron_core.training.snapshot import Snapshot
 
 BUTTONS = ("pause", "resume", "stop")
 
@@ -84,7 +86,7 @@ class Puppet:
     asked: int = 0
     answered: int = 0
 
-    def train(self, settings: Settings, _: data.Dataset | None) -> Iterator[Snapshot]:
+    def train(self, settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         while True:
             self.asked += 1
             order = self.orders.get(timeout=20)

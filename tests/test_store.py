@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core.engine import Arrivals, Kernel, bin_spikes, peak, potential
-from tempotron_core.store import SpikeStore
+from tempotron_core.snn.engine import Arrivals, Kernel, bin_spikes, peak, potential
+from tempotron_core.snn.spike_store import SpikeStore
 
 KERNEL = Kernel(15.0, 3.75, 1.0)
 

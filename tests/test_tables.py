@@ -4,16 +4,16 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import idx
 import pytest
+from helpers import idx_files
 
-from tempotron_core.folders import RunError
-from tempotron_core.history import EpochResult, Point
-from tempotron_core.runlog import logged
-from tempotron_core.runs import load_snapshot, read_run
-from tempotron_core.settings import Settings
-from tempotron_core.tables import Table, read_epochs, read_points
-from tempotron_core.training import run
+from tempotron_core.runs.csv_tables import Table, read_epochs, read_points
+from tempotron_core.runs.files import RunError
+from tempotron_core.runs.reader import load_snapshot, read_run
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.loop import run
+from tempotron_core.training.metrics import EpochResult, Point
+from tempotron_core.training.settings import Settings
 
 POINTS = [Point(16 * n, 1 / 3 / n, 1 / n, 0.1) for n in range(1, 6)]
 EPOCHS = [EpochResult(n, 100 * n, 1 / n, 0.5, 1 / 3, 0.1, 1e4, dead=tuple(range(n % 3))) for n in range(1, 6)]
@@ -39,7 +39,7 @@ def test_an_append_writes_no_more_than_its_rows(tmp_path: Path, monkeypatch: pyt
     table, rows = Table(tmp_path / "points.csv", Point), POINTS * 1000
     table.update(rows)
     place = (tmp_path / "points.csv").stat().st_ino
-    monkeypatch.setattr("tempotron_core.tables.replace_file", None)
+    monkeypatch.setattr("tempotron_core.runs.reader.csv_tables.replace_file", None)
     before = (tmp_path / "points.csv").read_bytes()
     table.update([*rows, POINTS[0]])
     after = (tmp_path / "points.csv").read_bytes()
@@ -99,7 +99,7 @@ def test_a_table_that_somebody_has_harmed_is_written_whole(tmp_path: Path, harm:
 
 
 def test_a_resumed_run_cuts_off_what_a_killed_one_had_begun(tmp_path: Path) -> None:
-    few = idx.few_digits(195, 50)
+    few = idx_files.few_digits(195, 50)
     settings = Settings(m=3, T=20, epochs=4, batch_size=2, log_dir=str(tmp_path / "runs"))
     with logged(settings) as whole:
         for last in run(settings, few):

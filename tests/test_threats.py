@@ -43,10 +43,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import idx
 import numpy as np
 import pytest
 import torch
+from helpers import idx_files
 from packaging.requirements import Requirement
 from packaging.version import Version
 from streamlit.testing.v1 import AppTest
@@ -54,16 +54,22 @@ from test_bad_input import BOMB, RUNS, STATES, copied, whole  # noqa: F401
 from test_data import packed_set, served, use_mirrors  # noqa: F401
 from test_pages import NAMES, TINY, alone, app, button, ran, trained, trainings  # noqa: F401
 
-from pages import access, common
-from tempotron_core import data, figures
-from tempotron_core.job import JobError, Trainings
-from tempotron_core.library import name_run, run_title, zipped
-from tempotron_core.model import decide
-from tempotron_core.runs import RunError, load_model, load_snapshot, read_run, runs_in
-from tempotron_core.settings import Settings, untrained
+from pages.state import auth, markdown, paths, settings
+from pages.state import runs as run_state
+from tempotron_core import figures
+from tempotron_core.data import datasets
+from tempotron_core.jobs.job import JobError, Trainings
+from tempotron_core.model.classifier import decide
+from tempotron_core.runs.catalogue import name_run, run_title, zipped
+from tempotron_core.runs.reader import RunError, load_model, load_snapshot, read_run, runs_in
+from tempotron_core.training.settings import Settings, untrained
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "tempotron_core").rglob("*.py"))]
+SOURCES = [
+    ROOT / "pages/main.py",
+    *sorted((ROOT / "pages").rglob("*.py")),
+    *sorted((ROOT / "tempotron_core").rglob("*.py")),
+]
 HOSTILE = (
     '<img src=x onerror=alert(1)>[tap](javascript:alert(2)) **b** `c` $x$ http://a.bc www.d.ef <a href="//g">h</a>'
 )
@@ -71,7 +77,7 @@ HOSTILE = (
 
 @pytest.fixture(autouse=True)
 def folders_of_a_fresh_server(settings_of_the_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (access.DATA, access.RUNS):
+    for name in (paths.DATA_ROOTS_ENV, paths.RUNS_ROOTS_ENV):
         monkeypatch.delenv(name)
 
 
@@ -94,12 +100,12 @@ def test_it_listens_on_localhost() -> None:
 
 def test_log_in_comes_first(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamlit.user", {"is_logged_in": False})
-    test = ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    test = ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
     assert [element.label for element in test.button] == ["Log in"]
     assert not test.sidebar.children
     assert trainings.job is None
     monkeypatch.setattr("streamlit.user", {"is_logged_in": True})
-    assert ran(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)).sidebar.children
+    assert ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)).sidebar.children
 
 
 def test_other_sites_are_kept_out() -> None:
@@ -148,8 +154,8 @@ def test_viewers_cannot_train(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     test = ran(app("training"))
-    assert any(access.ONLY_LOOKING in element.value for element in test.caption)
-    monkeypatch.setattr("tempotron_core.baselines.linear_accuracy", lambda *_: pytest.fail("trained"))
+    assert any(auth.VIEW_ONLY_MESSAGE in element.value for element in test.caption)
+    monkeypatch.setattr("tempotron_core.analysis.baselines.linear_accuracy", lambda *_: pytest.fail("trained"))
     pressed(monkeypatch, "training", "Start")
     pressed(monkeypatch, "laboratory", "Start")
     pressed(monkeypatch, "published", "Train all four", "Train the linear classifiers on the chosen data")
@@ -161,7 +167,7 @@ def test_viewers_cannot_train(
     pressed(monkeypatch, "training", "Resume")
     assert job.status.state == "paused"
     calls: list[int] = []
-    access.owned(calls.append)(1)
+    auth.require_write_access(calls.append)(1)
     assert calls == []
     trainings.shutdown(10)
     for name in NAMES:
@@ -198,18 +204,18 @@ def test_viewers_cannot_change_runs(
 
 @pytest.mark.usefixtures("only_looking")
 def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "download", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(datasets, "download", lambda *_: pytest.fail("downloaded"))
     pressed(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
     script = "from pages import pictures, share\npictures.shown()['a'] = 1\nshare._ways('Overview', '')"
     page = ran(AppTest.from_string(script))
-    assert access.ONLY_LOOKING in page.markdown[0].value
+    assert auth.VIEW_ONLY_MESSAGE in page.markdown[0].value
     assert not page.get("download_button")
     for off in ("", "0", "false", "no", " "):
         monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", off)
-        assert access.may_change()
+        assert auth.is_writable()
     for on in ("1", "true", "yes", "on", "anything"):
         monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", on)
-        assert not access.may_change()
+        assert not auth.is_writable()
 
 
 # --- folders --------------------------------------------------------------------------------------------------------
@@ -222,12 +228,12 @@ ODD = ("~nobody-of-this-name", "x" * 5000, "file:///etc", "~/../../etc/../x", "C
 def test_typed_folders_stay_inside(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
-    idx.write_set(tmp_path)
+    idx_files.write_set(tmp_path)
     monkeypatch.chdir(inside)
-    for what, variable in (("dataset directory", access.DATA), ("log directory", access.RUNS)):
+    for what, variable in (("dataset directory", paths.DATA_ROOTS_ENV), ("log directory", paths.RUNS_ROOTS_ENV)):
         if folder in OUTSIDE:
-            with pytest.raises(access.PlaceError, match=variable) as caught:
-                access.confined(what, folder, variable)
+            with pytest.raises(paths.PathNotAllowedError, match=variable) as caught:
+                paths.check_inside_roots(what, folder, variable)
             assert len(str(caught.value).splitlines()) == 1
     test = ran(app("training", data="MNIST", dir=folder, train_log_dir=folder))
     assert any("expected" in element.value for element in test.sidebar.warning)
@@ -235,15 +241,15 @@ def test_typed_folders_stay_inside(folder: str, tmp_path: Path, monkeypatch: pyt
         assert any("log directory: expected a folder inside" in element.value for element in test.warning)
         assert button(test, "Start").disabled
         assert app_directory(folder) == "runs"
-    monkeypatch.setenv(access.DATA, os.pathsep.join(("/nonexistent", str(tmp_path))))
-    assert access.confined("dataset directory", str(tmp_path), access.DATA) == str(tmp_path)
-    with pytest.raises(access.PlaceError):
-        access.confined("dataset directory", str(tmp_path.parent), access.DATA)
+    monkeypatch.setenv(paths.DATA_ROOTS_ENV, os.pathsep.join(("/nonexistent", str(tmp_path))))
+    assert paths.check_inside_roots("dataset directory", str(tmp_path), paths.DATA_ROOTS_ENV) == str(tmp_path)
+    with pytest.raises(paths.PathNotAllowedError):
+        paths.check_inside_roots("dataset directory", str(tmp_path.parent), paths.DATA_ROOTS_ENV)
 
 
 def app_directory(folder: str) -> str:
     """Where the pages look for runs when that folder is typed."""
-    script = "import streamlit as st\nfrom pages import common\nst.markdown(common.runs_directory())"
+    script = "import streamlit as st\nfrom pages.state import runs\nst.markdown(runs.runs_directory())"
     test = AppTest.from_string(script)
     test.session_state["train_log_dir"] = folder
     return str(ran(test).markdown[0].value)
@@ -252,31 +258,31 @@ def app_directory(folder: str) -> str:
 def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     inside.mkdir()
-    idx.write_set(outside)
+    idx_files.write_set(outside)
     monkeypatch.chdir(inside)
     (inside / "link").symlink_to(outside, target_is_directory=True)
     (inside / "circle").symlink_to("circle")
     for folder in ("link", "link/MNIST", "circle"):
-        with pytest.raises(access.PlaceError):
-            access.confined("dataset directory", folder, access.DATA)
+        with pytest.raises(paths.PathNotAllowedError):
+            paths.check_inside_roots("dataset directory", folder, paths.DATA_ROOTS_ENV)
     test = ran(app(data="MNIST", dir="link"))
     assert "expected a folder inside" in test.sidebar.warning[0].value
-    idx.write_set(inside / "own")
+    idx_files.write_set(inside / "own")
     assert not ran(app(data="MNIST", dir="own")).sidebar.warning
 
 
 @pytest.mark.usefixtures("trainings")
 def test_addresses_open_no_folder(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(common, "_read_model", lambda folder, _: opened.append(folder))
-    monkeypatch.setattr(common, "run_names", lambda: [])
+    monkeypatch.setattr(run_state, "_load_run_model_cached", lambda folder, _: opened.append(folder))
+    monkeypatch.setattr(run_state, "run_names", lambda: [])
     for value in ("../outside", str(whole), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
         test = app("overview")
         for key in ("run", "dir", "data", "train_log_dir", "log", "folder"):
             test.query_params[key] = value
-        test.query_params["model"] = common.SAVED
+        test.query_params["model"] = settings.SAVED_RUN
         ran(test)
-        assert test.session_state["model"] == common.SAVED
+        assert test.session_state["model"] == settings.SAVED_RUN
     assert opened == []
 
 
@@ -393,11 +399,11 @@ def test_names_are_only_words_in_pictures() -> None:
 
 
 def test_names_are_only_words_on_pages(trainings: Trainings, tmp_path: Path) -> None:
-    shown = access.plain(f"# {HOSTILE}\n\n- item")
+    shown = markdown.escape_markdown(f"# {HOSTILE}\n\n- item")
     assert "\n" not in shown
     for live in ("<img", "[tap]", "**b**", "`c`", "$x$", "http://a", "www.d", "<a "):
         assert live not in re.sub(r"\\.", "", shown), live
-    assert access.plain("x_min, m_2: expected 28 x 28.") == "x_min, m_2: expected 28 x 28."
+    assert markdown.escape_markdown("x_min, m_2: expected 28 x 28.") == "x_min, m_2: expected 28 x 28."
     trained(trainings, tmp_path / "runs")
     trained(trainings, tmp_path / "runs", seed=2)
     first, second = sorted((tmp_path / "runs").iterdir())
@@ -407,7 +413,7 @@ def test_names_are_only_words_on_pages(trainings: Trainings, tmp_path: Path) -> 
     test = ran(app("runs"))
     test.multiselect(key="compared").set_value([second.name])
     ran(test)
-    overview = ran(app("overview", model=common.SAVED, run=first.name))
+    overview = ran(app("overview", model=settings.SAVED_RUN, run=first.name))
     told = [element.value for kind in (test, overview) for element in (*kind.markdown, *kind.caption, *kind.warning)]
     assert any("onerror" in text for text in told)
     for text in told:
@@ -426,22 +432,22 @@ def test_a_bomb_is_not_unpacked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gzip, "open", lambda *_: pytest.fail("unpacked"))
-    (packed_set / f"{idx.FILES[0]}.gz").write_bytes(BOMB)
+    (packed_set / f"{idx_files.FILES[0]}.gz").write_bytes(BOMB)
     with served(packed_set) as address:
         use_mirrors(monkeypatch, address)
-        with pytest.raises(data.DataError, match="could not be downloaded"):
-            data.download("KMNIST", tmp_path / "target")
+        with pytest.raises(datasets.DataError, match="could not be downloaded"):
+            datasets.download("KMNIST", tmp_path / "target")
     assert list((tmp_path / "target").iterdir()) == []
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     logs = str(tmp_path)
-    for settings in (
+    for too_large in (
         Settings(T=100_000, batch_size=4096, m=2000, log_dir=logs),
         Settings(epochs=2**31 - 1, log_dir=logs),
     ):
         with pytest.raises(JobError, match=r"an estimate of .* the nearest that fits is"):
-            Trainings().start(settings)
+            Trainings().start(too_large)
 
 
 def test_endless_files_are_refused(copied: Path) -> None:

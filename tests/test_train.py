@@ -11,14 +11,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import idx
 import pytest
 import torchvision.datasets
+from helpers import idx_files
 
-from tempotron_core import data, train
-from tempotron_core.settings import Settings
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.training import run
+from tempotron_core import train
+from tempotron_core.data import datasets
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings
+from tempotron_core.training.snapshot import Snapshot
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
@@ -65,7 +66,7 @@ def test_command_trains_and_reports(tmp_path: Path) -> None:
         assert report[key][0] > 0
     assert report["test_accuracy"][0] <= 1
     assert report["samples_per_second"] > 0
-    assert report["settings"]["dataset"] == data.EMBEDDED
+    assert report["settings"]["dataset"] == datasets.EMBEDDED
     assert report["settings"]["m"] == 4
     log = Path(report["log"])
     assert log.parent == tmp_path / "runs"
@@ -102,8 +103,8 @@ def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded digits are few."""
-    digits = idx.few_digits(60, 20)
-    monkeypatch.setattr(data, "load", lambda name, directory: digits)
+    digits = idx_files.few_digits(60, 20)
+    monkeypatch.setattr(datasets, "load", lambda name, directory: digits)
 
 
 @pytest.mark.usefixtures("few")
@@ -125,7 +126,7 @@ def test_long_names_and_short_ones_mean_the_same(tmp_path: Path, capsys: pytest.
 def test_a_directory_means_mnist_unless_another_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], named: list[str], loaded: str
 ) -> None:
-    idx.write_set(tmp_path, loaded)
+    idx_files.write_set(tmp_path, loaded)
     command = ["--dataset-dir", str(tmp_path), *named, "-m", "3", "-T", "20", "-e", "1", "--log-dir", str(tmp_path)]
     assert train.main(command) == 0
     report = last_line(capsys.readouterr().out)
@@ -134,7 +135,7 @@ def test_a_directory_means_mnist_unless_another_is_named(
 
 
 def test_download_of_a_set_already_there_is_no_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    idx.write_set(tmp_path)
+    idx_files.write_set(tmp_path)
     command = [
         "--download",
         "--dataset-dir",
@@ -184,9 +185,9 @@ def test_failed_download_is_explained(
 
 
 def test_broken_set_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    raw = idx.write_set(tmp_path)
-    (raw / idx.FILES[2]).write_bytes(b"broken")
-    check_refused(["--dataset-dir", str(tmp_path), "--log-dir", str(tmp_path)], idx.FILES[2], capsys)
+    raw = idx_files.write_set(tmp_path)
+    (raw / idx_files.FILES[2]).write_bytes(b"broken")
+    check_refused(["--dataset-dir", str(tmp_path), "--log-dir", str(tmp_path)], idx_files.FILES[2], capsys)
 
 
 def test_bad_input_from_a_shell(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_interrupt_before_training(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data, "load", interrupted)
+    monkeypatch.setattr(datasets, "load", interrupted)
     with pytest.raises(SystemExit) as caught:
         train.main(["--log-dir", str(tmp_path)])
     assert caught.value.code == 130

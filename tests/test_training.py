@@ -5,27 +5,27 @@ from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 from typing import Any
 
-import idx
 import numpy as np
-import oracle
 import pytest
 import torch
+from helpers import idx_files, reference
 
-from tempotron_core import settings, store, trainer, training
-from tempotron_core.data import DataError, Dataset, Split, held_out
-from tempotron_core.model import PIXELS, pixel_table, pixel_times
-from tempotron_core.recipes import LOSSES, RECIPES
-from tempotron_core.settings import Settings, TrainingError, devices, untrained
-from tempotron_core.snapshots import Snapshot
-from tempotron_core.trainer import Trainer
-from tempotron_core.training import RECORD_EVERY, run
+from tempotron_core.data.datasets import DataError, Dataset, Split, held_out
+from tempotron_core.model.classifier import PIXELS, pixel_table, pixel_times
+from tempotron_core.snn import spike_store
+from tempotron_core.training import loop, settings, trainer
+from tempotron_core.training.loop import RECORD_EVERY, run
+from tempotron_core.training.recipes import LOSSES, RECIPES
+from tempotron_core.training.settings import Settings, TrainingError, devices, untrained
+from tempotron_core.training.snapshot import Snapshot
+from tempotron_core.training.trainer import Trainer
 
 TINY = Settings(m=3, T=20, epochs=2, batch_size=8)
 
 
 @pytest.fixture(scope="module")
 def few() -> Dataset:
-    return idx.few_digits(195, 100)
+    return idx_files.few_digits(195, 100)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_seed_determines_the_weights(few: Dataset, recipe: str) -> None:
 
 def test_data_that_does_not_fit_is_streamed_to_the_same_weights(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = learnt(TINY, few)
-    monkeypatch.setattr(store, "_BUDGET", 0)
+    monkeypatch.setattr(spike_store, "_BUDGET", 0)
     assert torch.equal(learnt(TINY, few), kept)
 
 
@@ -169,7 +169,7 @@ def test_a_reference_step_is_the_published_rule(few: Dataset) -> None:
     settings = Settings(
         m=3, T=20, epochs=2, batch_size=3, lr=0.02, recipe="reference", tau=12.0, tau_s=3.0, v_threshold=0.7
     )
-    table = oracle.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
+    table = reference.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
     w = untrained(settings).weight.double().numpy()
     assert w.shape == (10, 3 * PIXELS)
     results: list[Snapshot] = []
@@ -178,9 +178,9 @@ def test_a_reference_step_is_the_published_rule(few: Dataset) -> None:
             results.append(snapshot)
     assert len(results) == 2
     for snapshot in results:
-        v_max, t_max = oracle.peaks(oracle.potential(w, table))
-        loss, grad = oracle.mse_loss(v_max, 0.7, three.labels.tolist())
-        w = w - 0.02 * oracle.grad_v_max(table, t_max, grad)
+        v_max, t_max = reference.peaks(reference.potential(w, table))
+        loss, grad = reference.mse_loss(v_max, 0.7, three.labels.tolist())
+        w = w - 0.02 * reference.grad_v_max(table, t_max, grad)
         assert snapshot.points[-1].loss == pytest.approx(loss, rel=1e-4)
         assert snapshot.weight is not None
         assert np.allclose(snapshot.weight, w, rtol=1e-4, atol=1e-6)
@@ -197,7 +197,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             found.extend(group["lr"] for group in self.optimiser.param_groups)
             return result
 
-    monkeypatch.setattr(training, "Trainer", Watched)
+    monkeypatch.setattr(loop, "Trainer", Watched)
     return found
 
 
@@ -218,7 +218,7 @@ def test_reference_keeps_its_learning_rate(few: Dataset, rates: list[float]) -> 
 
 
 def test_training_learns() -> None:
-    *_, last = run(Settings(epochs=2), idx.few_digits(4000, 500))
+    *_, last = run(Settings(epochs=2), idx_files.few_digits(4000, 500))
     assert last.epochs[-1].test_accuracy > 0.6
     assert last.epochs[-1].train_accuracy > last.epochs[0].train_accuracy
     assert last.epochs[-1].loss < last.epochs[0].loss
@@ -282,13 +282,13 @@ def test_defaults_are_allowed_and_hashable() -> None:
 def test_gradients_that_are_never_cleared_add_up(few: Dataset) -> None:
     three = Split(few.train.images[:3], few.train.labels[:3])
     settings = Settings(m=3, T=20, epochs=4, batch_size=3, lr=0.02, recipe="as-published", tau=12.0, tau_s=3.0)
-    table = oracle.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 1.0)
+    table = reference.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 1.0)
     w = untrained(settings).weight.double().numpy()
     total = np.zeros_like(w)
     for _ in range(4):
-        v_max, t_max = oracle.peaks(oracle.potential(w, table))
-        _, grad = oracle.mse_loss(v_max, 1.0, three.labels.tolist())
-        total = total + oracle.grad_v_max(table, t_max, grad)
+        v_max, t_max = reference.peaks(reference.potential(w, table))
+        _, grad = reference.mse_loss(v_max, 1.0, three.labels.tolist())
+        total = total + reference.grad_v_max(table, t_max, grad)
         w = w - 0.02 * total
     weight = learnt(settings, Dataset("three", three, three, few.classes, ""))
     assert np.allclose(weight, w, rtol=1e-4, atol=1e-5)
@@ -317,7 +317,7 @@ def test_a_step_without_some_afferents_leaves_their_weights_alone(few: Dataset, 
     assert 0.4 < float((kept > 0).float().mean()) < 0.6
     monkeypatch.setattr(trainer, "_kept", lambda: kept)
     table = pixel_table(3, 20)
-    spikes = store.SpikeStore(table, few.train.images.view(-1, PIXELS), 20)
+    spikes = spike_store.SpikeStore(table, few.train.images.view(-1, PIXELS), 20)
     list(spikes.fill())
     trainer.step(spikes.batch(torch.arange(64)), few.train.labels[:64], 0.0)
     moved = (trainer.net.fc.weight.detach() != before).any(dim=0)

@@ -3,46 +3,16 @@
 Each keeps what it shows (info) apart from how.
 """
 
-from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figure
-from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
-from tempotron_core.figures.digit import digit_figure, pixel_of_click
-from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
-from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
-from tempotron_core.figures.inspection import InspectionInfo, curves_figure, kept_figure, times_figure, values_figure
-from tempotron_core.figures.laboratory import (
-    CapacityInfo,
-    ErrorsInfo,
-    PatternInfo,
-    Share,
-    capacity_figure,
-    errors_figure,
-    pattern_figure,
+from tempotron_core.figures.charts.attribution import EvidenceInfo, evidence_figure, neurons_figure
+from tempotron_core.figures.charts.code_statistics import (
+    InspectionInfo,
+    curves_figure,
+    kept_figure,
+    times_figure,
+    values_figure,
 )
-from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_takeaway
-from tempotron_core.figures.lines import lines_plate
-from tempotron_core.figures.maps import change_plate, evidence_plate, weights_plate
-from tempotron_core.figures.perturb import (
-    MovedInfo,
-    PerturbedInfo,
-    RobustnessInfo,
-    moved_info,
-    perturbed_figure,
-    robustness_figure,
-    waiting_figure,
-)
-from tempotron_core.figures.plates import (
-    digit_plate,
-    histogram_plate,
-    moved_plate,
-    peaks_plate,
-    pixel_plate,
-    pixel_raster_plate,
-    raster_plate,
-)
-from tempotron_core.figures.published import REGIMES, PublishedInfo
-from tempotron_core.figures.raster import RasterInfo, raster_info
-from tempotron_core.figures.replay import ReplayInfo, replay_figure
-from tempotron_core.figures.results import (
+from tempotron_core.figures.charts.digit import digit_figure, pixel_of_click
+from tempotron_core.figures.charts.evaluation import (
     ResultsInfo,
     cell_of_selection,
     class_figure,
@@ -51,11 +21,53 @@ from tempotron_core.figures.results import (
     histogram_figure,
     split_takeaway,
 )
-from tempotron_core.figures.rule import StepInfo, path_figure, step_figure
-from tempotron_core.figures.states import states_plate
-from tempotron_core.figures.style import CHOSEN, MARGINS, ON_DARK, SPIKE, class_colour, letters
-from tempotron_core.figures.tuning import TuningInfo, tuning_figure
-from tempotron_core.figures.voltages import VoltageInfo, trace_range, traces_figure
+from tempotron_core.figures.charts.learning_step import StepInfo, path_figure, step_figure
+from tempotron_core.figures.charts.published_curve import REGIMES, PublishedInfo
+from tempotron_core.figures.charts.random_patterns import (
+    CapacityInfo,
+    ErrorsInfo,
+    PatternInfo,
+    Share,
+    capacity_figure,
+    errors_figure,
+    pattern_figure,
+)
+from tempotron_core.figures.charts.raster import RasterInfo, raster_info
+from tempotron_core.figures.charts.replay import ReplayInfo, replay_figure
+from tempotron_core.figures.charts.robustness import (
+    MovedInfo,
+    PerturbedInfo,
+    RobustnessInfo,
+    moved_info,
+    perturbed_figure,
+    robustness_figure,
+    waiting_figure,
+)
+from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
+from tempotron_core.figures.charts.training import (
+    CurvesInfo,
+    accuracy_figure,
+    loss_figure,
+    weight_maps,
+    weights_takeaway,
+)
+from tempotron_core.figures.charts.tuning import TuningInfo, tuning_figure
+from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
+from tempotron_core.figures.charts.weight_change import ChangeInfo, change_figure, kernel_figure
+from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
+from tempotron_core.figures.html.job_states import states_plate
+from tempotron_core.figures.html.lines import lines_plate
+from tempotron_core.figures.html.maps import change_plate, evidence_plate, weights_plate
+from tempotron_core.figures.html.pictures import (
+    digit_plate,
+    histogram_plate,
+    moved_plate,
+    peaks_plate,
+    pixel_plate,
+    pixel_raster_plate,
+    raster_plate,
+)
+from tempotron_core.figures.theme import CHOSEN, MARGINS, ON_DARK, SPIKE, class_colour, letters
 
 __all__ = [
     "CHOSEN",

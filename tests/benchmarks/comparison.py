@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tempotron_core import data
+from tempotron_core.data import datasets
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -124,7 +124,7 @@ def epochs(dataset_dir: str | None, number: int) -> dict[str, Any]:
 
 
 def write_digits(dataset_dir: str | None, file: Path) -> None:
-    dataset = data.load("MNIST" if dataset_dir else data.EMBEDDED, dataset_dir)
+    dataset = datasets.load("MNIST" if dataset_dir else datasets.EMBEDDED, dataset_dir)
     np.savez(
         file,
         images=dataset.train.images.flatten(1).numpy(),

@@ -39,10 +39,10 @@ def error(v_max: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def loop(images: torch.Tensor, labels: torch.Tensor) -> Step:
     """A step of the project's training loop, its spikes prepared."""
-    from tempotron_core.model import pixel_table
-    from tempotron_core.settings import Settings
-    from tempotron_core.store import SpikeStore
-    from tempotron_core.trainer import Trainer
+    from tempotron_core.model.classifier import pixel_table
+    from tempotron_core.snn.spike_store import SpikeStore
+    from tempotron_core.training.settings import Settings
+    from tempotron_core.training.trainer import Trainer
 
     store = SpikeStore(pixel_table(M, T), images, T)
     for _ in store.fill():

@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from browser import PAGES, ROOT, Server, browser, settle
+from helpers.browser import PAGES, ROOT, Server, browser, settle
 from playwright.sync_api import Browser, Page, TimeoutError
 
-from tempotron_core import data, figures
-from tempotron_core.evidence import evidence
-from tempotron_core.model import Model, decide, initial_weight, pixel_tuning
+from tempotron_core import figures
+from tempotron_core.analysis.attribution import evidence
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import Model, decide, initial_weight, pixel_tuning
 
 WIDTH, HEIGHT = 1280, 800
 QUIET = 0.35
@@ -137,7 +138,7 @@ BARE_CONTROL = press("[data-testid=stSlider] input[type=range]")
 
 def constants() -> dict[str, list[str]]:
     """Page -> its main figure for ten values, as JSON."""
-    digits = data.load(data.EMBEDDED, None).test
+    digits = datasets.load(datasets.EMBEDDED, None).test
     model = Model(initial_weight(16, 10, 0) * 8)
     tuning, grid = pixel_tuning(16), torch.linspace(0, 1, 201).view(1, 1, -1)
     shapes = tuning.response(grid)[0, 0].numpy().astype(np.float32)

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from tempotron_core import data
-from tempotron_core.engine import bag_sum, bin_spikes
-from tempotron_core.model import PIXELS, pixel_table
-from tempotron_core.store import SpikeStore
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import PIXELS, pixel_table
+from tempotron_core.snn.engine import bag_sum, bin_spikes
+from tempotron_core.snn.spike_store import SpikeStore
 
 Way = Callable[[], torch.Tensor]
 BATCH, M, T, OUTPUTS = 64, 16, 100, 10
@@ -121,7 +121,7 @@ def timed(ways: dict[str, Way], repeats: int) -> dict[str, float]:
 
 def measure(quick: bool = False) -> dict[str, dict[str, float]]:
     """Part of a step -> way -> ms."""
-    images = data.load(data.EMBEDDED, None).train.images.flatten(1)[:2000]
+    images = datasets.load(datasets.EMBEDDED, None).train.images.flatten(1)[:2000]
     assert images.shape[1] == PIXELS
     table = pixel_table(M, T)
     store = SpikeStore(table, images, T)

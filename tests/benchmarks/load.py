@@ -28,8 +28,8 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import numpy as np
-from browser import PAGES, Server
-from viewer import Viewer
+from helpers.browser import PAGES, Server
+from helpers.streamlit_client import Viewer
 
 STAY = ("", "encoder", "voltages", "evidence", "training")
 SAMPLES = 2000

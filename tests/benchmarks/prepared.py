@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from contenders import peak_mb
 
-from tempotron_core import engine, store
-from tempotron_core.engine import Kernel
-from tempotron_core.model import PIXELS, pixel_table
-from tempotron_core.neuron import threshold_mse
-from tempotron_core.settings import Settings
-from tempotron_core.store import SpikeStore
-from tempotron_core.trainer import Trainer, evaluate
+from tempotron_core.model.classifier import PIXELS, pixel_table
+from tempotron_core.snn import engine
+from tempotron_core.snn.engine import Kernel
+from tempotron_core.snn.spike_store import SpikeStore
+from tempotron_core.snn.tempotron import threshold_mse
+from tempotron_core.training.settings import Settings
+from tempotron_core.training.trainer import Trainer, evaluate
 
 KERNEL = Kernel(15.0, 15.0 / 4, 1.0)
 
@@ -58,7 +58,7 @@ def gather_share(step: Callable[[], None], repeats: int) -> tuple[float, float]:
         return sums
 
     sums, steps = [], []
-    setattr(store, "bag_sum", timed)  # noqa: B010
+    setattr(spike_store, "bag_sum", timed)  # noqa: B010
     try:
         for _ in range(repeats):
             spent = 0.0
@@ -67,7 +67,7 @@ def gather_share(step: Callable[[], None], repeats: int) -> tuple[float, float]:
             steps.append(time.perf_counter() - began)
             sums.append(spent)
     finally:
-        setattr(store, "bag_sum", plain)  # noqa: B010
+        setattr(spike_store, "bag_sum", plain)  # noqa: B010
     return statistics.median(sums), statistics.median(steps)
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urljoin
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from browser import PAGES, Server, browser, is_complaint, settle
+from helpers.browser import PAGES, Server, browser, is_complaint, settle
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize
 
 KINDS = {

@@ -19,10 +19,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from browser import Server, browser, is_complaint, settle
+from helpers.browser import Server, browser, is_complaint, settle
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-from pages.tour import STEPS
+from pages.shell.tour import STEPS
 
 VERDICT = re.compile(r"^(Right|Wrong|A tie|Reads)\b.*")
 

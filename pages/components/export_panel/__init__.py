@@ -1,0 +1,79 @@
+"""What a viewer takes away: the link of the view; each of its figures as a picture, a page, numbers, or all of it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components import charts
+from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
+from pages.streamlit_hooks import flushing_fragment
+from tempotron_core import figures
+from tempotron_core.runs.export import bundle
+
+_HTML = """
+<div class="saver">
+  <button data-part="link">Copy link</button> <button data-part="png">PNG</button> <button data-part="svg">SVG</button>
+  <input data-part="url" aria-label="link to this view" readonly hidden>
+</div>
+"""
+_CSS = """
+.saver { display: flex; flex-wrap: wrap; gap: 8px; }
+.saver button { font: inherit; color: inherit; background: transparent; cursor: pointer; border-radius: 8px;
+  border: 1px solid var(--st-border-color, #8888); padding: 6px 14px; }
+.saver button:hover, .saver button:focus-visible { border-color: var(--st-primary-color, currentColor); }
+.saver input { flex: 1 1 100%; font: inherit; padding: 6px; }
+"""
+_mount = st.components.v2.component(
+    "tempotron_saver",
+    html=_HTML,
+    css=_CSS,
+    js=Path(__file__).with_name("export_panel.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+@flushing_fragment
+def share(page: str, address: str) -> None:
+    """A button at the foot of a page that opens the ways to take it along."""
+    with st.container(key="share"):
+        panel = st.expander("Save or share", icon=":material/ios_share:", key="sharing", on_change="rerun")
+        if panel.open:
+            with panel:
+                _ways(page, address)
+
+
+def _ways(page: str, address: str) -> None:
+    if not is_writable():
+        st.markdown(f"{VIEW_ONLY_MESSAGE} The link can be copied from the address bar.")
+        return
+    # The same dictionary as the page draws into: what is saved later is what is seen then.
+    shown = charts.shown()
+    if not shown:
+        st.markdown("This page shows no figure at present; its link can be copied from the address bar.")
+        return
+    names = {key: item.name for key, item in shown.items()}
+    key = st.selectbox("Figure", list(shown), format_func=lambda key: names[key], key="share_figure")
+    file = f"{page}-{names[key]}".lower().replace(" ", "-").replace(",", "")
+    _mount(key="saver", data={"key": key, "file": file})
+    columns = st.columns(3)
+    for column, label, kind, content in (
+        (columns[0], "HTML", "text/html", lambda: shown[key].page()),
+        (columns[1], "CSV", "text/csv", lambda: shown[key].table()),
+        (columns[2], "All (zip)", "application/zip", lambda: _all(shown[key], address)),
+    ):
+        ending = "zip" if kind.endswith("zip") else label.lower()
+        column.download_button(
+            label, content, f"{file}.{ending}", kind, key=f"save_{ending}", on_click="ignore", width="stretch"
+        )
+    st.caption("The zip holds figure, numbers, settings, seed and the network, and says how to see this view again.")
+
+
+def _all(item: charts.Shown, address: str) -> bytes:
+    view = item.view
+    files = {"figure.html": item.page(), "figure.csv": item.table()}
+    figure = item.figure
+    if figure is None:
+        files["figure.txt"] = item.alt
+    else:
+        files["figure.json"] = figures.figure_json(figure)
+    return bundle(files, address, item.query, view.settings, view.model.weight, view.dataset.classes)

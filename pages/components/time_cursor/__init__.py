@@ -1,0 +1,93 @@
+"""The time cursor: a slider below the pictures of one decision that moves over all of them, in the browser itself."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.state.experiment import View
+from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
+from tempotron_core import figures
+from tempotron_core.model.classifier import Decision, pixel_table
+
+_HTML = """
+<div class="cursor" role="group" aria-label="time cursor">
+  <button data-part="play" aria-label="play">▶</button>
+  <input data-part="slider" type="range" min="0" step="1" aria-label="time, ms">
+  <button data-part="off" aria-label="whole time">✕</button>
+  <div class="below">
+    <div data-part="words"></div>
+    <div class="peaks"><span>To the peak of</span><span data-part="jumps"></span></div>
+  </div>
+</div>
+"""
+_CSS = """
+.cursor { display: grid; grid-template-columns: auto 1fr auto; gap: 6px 14px; align-items: center; font-size:1rem; }
+.cursor button { font: inherit; color: inherit; background: transparent; border-radius: 8px;
+  border: 1px solid var(--st-border-color, #8888); padding: 4px 12px; cursor: pointer; min-width: 44px; }
+.cursor button:disabled { opacity: 0.35; cursor: default; }
+.cursor button:hover:enabled, .cursor button:focus-visible { border-color: var(--st-primary-color, currentColor); }
+.cursor [data-part=play] { background: var(--st-primary-color, #7048e8); color: light-dark(#fff, #14101f); }
+.cursor input { width: 100%; accent-color: var(--st-primary-color, #7048e8); height: 28px; }
+.cursor .below { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; }
+.cursor [data-part=words] { flex: 1 1 420px; font-size:1.1875rem; min-height: 1.5em; }
+.cursor .peaks { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
+.cursor [data-part=jumps] { display: contents; }
+.cursor .peaks button { font-weight: 600; padding: 1px 6px; min-width: 30px; }
+.cursor-over { position: absolute; pointer-events: none; }
+.cursor-veil { top: 0; bottom: 0; right: 0; background: var(--st-background-color, Canvas); opacity: 0.82; }
+.cursor-line { top: 0; bottom: 0; border-left: 3px solid #d6336c; margin-left: -1.5px; }
+.cursor-grip { width: 26px; margin-left: -13px; cursor: ew-resize; pointer-events: auto; touch-action: none; }
+.cursor-dot { width: 14px; height: 14px; margin: -7px 0 0 -7px; border-radius: 50%; border: 2px solid white; }
+.cursor-digit { inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
+"""
+_mount = st.components.v2.component(
+    "tempotron_time_cursor",
+    html=_HTML,
+    css=_CSS,
+    js=Path(__file__).with_name("time_cursor.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def time_cursor(view: View, decision: Decision, info: figures.VoltageInfo, traces: str = "traces") -> None:
+    """A cursor over the pictures of that decision; traces is the key of their chart."""
+    model, T = view.model, info.v.shape[1]
+    table = pixel_table(model.m, T, model.beta).numpy()
+    present = np.unique(view.pixels)
+    scale = PRESENTATION_SCALE if is_presentation_mode() else 1.0
+    colours = [figures.class_colour(i, info.true, info.predicted) for i in range(len(info.classes))]
+    _mount(
+        key="time_cursor",
+        height="content",
+        data={
+            "T": T,
+            "v": _encoded(info.v.astype("<f4")),
+            "v_max": [float(value) for value in info.v_max],
+            "t_max": [int(value) for value in info.t_max],
+            "classes": list(info.classes),
+            "colours": colours,
+            "letters": [figures.letters(colour) for colour in colours],
+            "drawn": list(range(len(info.classes))) if info.chosen is None else [info.chosen],
+            "image": _encoded(view.pixels),
+            "times": {str(value): [int(t) for t in table[value] if t >= 0] for value in present},
+            "spike": list(bytes.fromhex(figures.SPIKE[1:])),
+            "traces": traces,
+            "range": figures.trace_range(info),
+            "margin": [round(side * scale) for side in figures.MARGINS],
+            "t": asked_time(T),
+            "ask": list(st.session_state.get("cursor_asked", ())),
+            "invitation": "Play the digit through time, or drag; keys: space, arrows, a class's number.",
+        },
+    )
+
+
+def asked_time(T: int) -> int | None:
+    """Where the link puts the cursor; None where it puts it nowhere."""
+    text = st.query_params.get("t", "")
+    return min(int(text), T - 1) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
+def _encoded(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()

@@ -1,0 +1,15 @@
+"""What every rerun does, from top to bottom."""
+
+import streamlit as st
+
+from pages import navigation, server
+from pages.state import auth
+
+st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
+page = navigation.show_navigation()
+auth.require_login()
+server.wait_for_imports(page.title)
+
+from pages.shell import frame  # noqa: E402 (torch and plotly are imported after the first paint)
+
+frame.render(page)

@@ -1,0 +1,28 @@
+"""HTTP routes beside Streamlit's own: the start document of every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from pages import navigation, streamlit_hooks
+
+
+def page_routes() -> list[Route]:
+    """Return one route per page, and one that redirects the name of the start page to it."""
+    base = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
+    prefix = base.rstrip("/")
+    content = streamlit_hooks.index_html([entry.url_path for entry in navigation.PAGES if entry.url_path])
+
+    def document(request: Request) -> Response:
+        return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
+
+    def start_page(request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"./{query}")
+
+    start = next(entry for entry in navigation.PAGES if not entry.url_path)
+    routes = [Route(f"{prefix}/{entry.url_path}", document) for entry in navigation.PAGES]
+    return [*routes, Route(f"{prefix}/{start.title.lower()}", start_page)]

@@ -1,0 +1,32 @@
+"""The frame around every page: sidebar, tour, presentation mode, export panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pages import navigation, server, streamlit_hooks
+from pages.components import charts, export_panel
+from pages.shell import presentation, sidebar, theme_fixes, tour
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+
+def render(page: StreamlitPage) -> None:
+    """Run a page inside its frame."""
+    script = navigation.BY_URL_PATH[page.url_path].script
+    server.freeze_imported_objects()
+    with streamlit_hooks.page_run():
+        tour.follow(script)
+        charts.forget_shown()
+        presentation.keep_steps()
+        sidebar.sidebar()
+        presentation.switch()
+        tour.offer()
+        presentation.stage()
+        theme_fixes.mend()
+        tour.banner(script)
+        page.run()
+        export_panel.share(page.title, page.url_path)
+    server.trim_heap()
+    presentation.sent()

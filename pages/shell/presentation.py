@@ -1,0 +1,68 @@
+"""For a room: large letters, no sidebar, and the few buttons a speaker needs."""
+
+import time
+
+import streamlit as st
+
+from pages.state.datasets import current_dataset
+from pages.state.settings import PRESENTATION_SCALE, get_setting, is_presentation_mode
+
+_UNHEARD_SECONDS = 0.7
+"""So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
+
+_LARGE = f"""<style>
+html {{ font-size: {16 * PRESENTATION_SCALE:g}px; }}
+[data-testid=stSidebar], [data-testid=stHeader], .st-key-share {{ display: none; }}
+.stMainBlockContainer {{ max-width: 100%; padding: 1.2rem 3vw 5rem; }}
+.stMain h1 {{ font-size: 1.5rem; padding: 0 0 0.4rem; }}
+.st-key-presenter {{ position: fixed; right: 1rem; bottom: 0.6rem; z-index: 99; width: auto; opacity: 0.9;
+  background: var(--st-background-color, Canvas); border-radius: 10px; padding: 2px 6px; }}
+</style>"""
+
+
+def switch() -> None:
+    """The switch in the sidebar."""
+    with st.sidebar:
+        st.toggle("Presentation", key="present", bind="query-params", persist_state="session")
+
+
+def stage() -> None:
+    """The look of a presentation and its buttons, where the switch is on."""
+    if not is_presentation_mode():
+        return
+    st.html(_LARGE)
+    with st.container(key="presenter", horizontal=True, width="content"):
+        st.button("Previous digit", on_click=_step, args=(-1,), key="present_back", shortcut="B")
+        st.button("Next digit", on_click=_step, args=(1,), key="present_next", shortcut="N")
+        st.button("Leave", on_click=_leave, key="present_leave", icon=":material/close_fullscreen:", shortcut="Esc")
+
+
+def keep_steps() -> None:
+    """Hold on to the digit stepped to, where a page that has not heard of it names the one before as it clicks on."""
+    if not (steps := st.session_state.get("_steps")):
+        return
+    sent = st.session_state.get("_steps_sent")
+    unheard = sent is None or time.monotonic() - sent < _UNHEARD_SECONDS
+    if unheard and get_setting("sample") in steps[:-1]:
+        st.session_state["sample"] = steps[-1]
+    elif not unheard or get_setting("sample") != steps[-1]:
+        del st.session_state["_steps"]
+
+
+def sent() -> None:
+    """The page, with the digit stepped to, is on its way."""
+    if st.session_state.get("_steps"):
+        st.session_state.setdefault("_steps_sent", time.monotonic())
+
+
+def _step(by: int) -> None:
+    keep_steps()
+    chosen, _ = current_dataset()
+    before = int(get_setting("sample"))
+    st.session_state["sample"] = (before + by) % len(chosen.test)
+    st.session_state["_steps"] = [*st.session_state.get("_steps", [before]), st.session_state["sample"]]
+    st.session_state.pop("_steps_sent", None)
+
+
+def _leave() -> None:
+    st.session_state["present"] = False

@@ -1,0 +1,123 @@
+"""The sidebar: data set, sample and model, which every page shares, and what is being trained."""
+
+import streamlit as st
+
+from pages.refresh import count_active_sessions, refresh_interval
+from pages.state.auth import is_writable, show_view_only_notice
+from pages.state.datasets import current_dataset, dataset_directory
+from pages.state.markdown import escape_markdown
+from pages.state.paths import PathNotAllowedError
+from pages.state.runs import run_display_name, run_names
+from pages.state.settings import DEFAULTS, MODELS, SAVED_RUN, drop_non_finite_query_params, get_setting
+from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
+from pages.streamlit_hooks import flushing_fragment
+from tempotron_core.data import datasets
+from tempotron_core.runs.catalogue import distinct
+
+
+def sidebar() -> None:
+    """Data set, sample and model; drawn once a run, above every page."""
+    drop_non_finite_query_params()
+    with st.sidebar:
+        # Groups: what comes and goes in one must not move the places of the others, see optional_caption().
+        with st.container():
+            chosen = _data_set()
+        with st.container():
+            _sample(chosen)
+        st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
+        with st.container():
+            _saved_run()
+        show_view_only_notice()
+        status = training_registry().status
+        active = status is not None and status.active
+        flushing_fragment(_job_line, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, active))(active)
+
+
+def _saved_run() -> None:
+    """The run that is the model. The link names its folder, not its title, which may change."""
+    names = run_names() if get_setting("model") == SAVED_RUN else []
+    if not names:
+        st.query_params.pop("run", None)
+        return
+    asked = st.query_params.get("run")
+    if st.session_state.get("run") not in names:
+        st.session_state["run"] = asked if asked in names else names[0]
+    titles = distinct({name: run_display_name(name) for name in names})
+    st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
+    if asked != get_setting("run"):
+        st.query_params["run"] = get_setting("run")
+
+
+def _data_set() -> datasets.Dataset:
+    st.selectbox(
+        "Data set", (datasets.EMBEDDED, *datasets.DATASETS), key="data", bind="query-params", persist_state="session"
+    )
+    if get_setting("data") != datasets.EMBEDDED:
+        st.session_state.setdefault("dir", DEFAULTS["dir"])
+        st.text_input(
+            "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
+        )
+    chosen, problem = current_dataset()
+    if problem:
+        st.warning(f"{escape_markdown(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
+        _offer_download(get_setting("data"))
+    return chosen
+
+
+def _sample(chosen: datasets.Dataset) -> None:
+    last = len(chosen.test) - 1
+    if int(st.session_state.get("sample") or 0) > last:
+        st.session_state["sample"] = last
+    st.number_input(f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session")
+    st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
+    st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
+    if problem := st.session_state.pop("no_draw", None):
+        st.warning(escape_markdown(problem), icon=":material/casino:")
+
+
+def _draw(split: datasets.Split, label: int | None) -> None:
+    st.session_state["draws"] = st.session_state.get("draws", 0) + 1
+    seed = st.session_state["draws"] * 10007 + int(get_setting("sample"))
+    try:
+        st.session_state["sample"] = datasets.random_index(split, seed, label)
+    except datasets.DataError as error:
+        st.session_state["no_draw"] = str(error)
+
+
+def _draw_of_class(chosen: datasets.Dataset) -> None:
+    picked = st.session_state["of_class"]
+    st.session_state["of_class"] = None
+    if picked in chosen.classes:
+        _draw(chosen.test, chosen.classes.index(picked))
+
+
+def _offer_download(name: str) -> None:
+    try:
+        directory = dataset_directory() if is_writable() else None
+    except PathNotAllowedError:
+        directory = None
+    pressed = st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch")
+    if not pressed or not directory:
+        return
+    bar = st.progress(0.0, f"Asking for {name}")
+
+    def show(share: float, message: str) -> None:
+        bar.progress(share, message)
+
+    try:
+        datasets.download(name, directory, show)
+    except datasets.DataError as error:
+        bar.empty()
+        st.error(escape_markdown(error), icon=":material/cloud_off:")
+    else:
+        st.rerun()
+
+
+def _job_line(was_active: bool) -> None:
+    count_active_sessions()  # who only watches is still there
+    status = training_registry().status
+    if status is None:
+        return
+    st.caption(f":material/school: {format_status(status)}")
+    if was_active and not status.active:
+        st.rerun()

@@ -1,0 +1,127 @@
+"""What a page shows: one sample of a data set and the model that classifies it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+import torch
+
+from pages.state.datasets import current_dataset
+from pages.state.runs import load_run_model, run_names, runs_directory
+from pages.state.settings import SAVED_RUN, get_setting
+from pages.state.training import training_registry
+from tempotron_core.data import datasets
+from tempotron_core.figures import VoltageInfo
+from tempotron_core.model.classifier import Decision, Model, decide
+from tempotron_core.runs.reader import RunError
+from tempotron_core.training.settings import Settings, untrained
+
+
+@dataclass(frozen=True)
+class View:
+    """One sample of a data set, the model that classifies it, and the settings the model was trained with."""
+
+    dataset: datasets.Dataset
+    index: int
+    model: Model
+    note: str | None
+    settings: Settings
+
+    @property
+    def image(self) -> torch.Tensor:
+        """The image, uint8 [28, 28]."""
+        return self.dataset.test.images[self.index]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The image as an array, uint8 [28, 28]."""
+        return self.image.numpy()
+
+    @property
+    def label(self) -> int:
+        """The true class."""
+        return int(self.dataset.test.labels[self.index])
+
+    def voltages(self, model: Model | None = None, chosen: int | None = None) -> tuple[Decision, VoltageInfo]:
+        """Return the decision of the model, or of another one, on the image, and the data of its figures."""
+        decision = decide(model or self.model, self.image)
+        info = VoltageInfo(
+            decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
+            self.dataset.classes, self.label, chosen,
+            None if chosen is None or decision.neurons.shape[1] == 1 else decision.neurons[chosen].numpy(),
+        )  # fmt: skip
+        return decision, info
+
+
+def resolve_view() -> View:
+    """Resolve the present settings to a data set, a sample and a model."""
+    dataset, _ = current_dataset()
+    model, settings, note = _resolve_model(get_setting("model"))
+    return set_current_view(
+        View(dataset, min(int(get_setting("sample")), len(dataset.test) - 1), model, note, settings)
+    )
+
+
+def set_current_view(view: View) -> View:
+    """Make this the view to which exported figures belong from now on."""
+    st.session_state["_view"] = view
+    return view
+
+
+def current_view() -> View:
+    """Return the view that was resolved last."""
+    latest: View | None = st.session_state.get("_view")
+    return latest or resolve_view()
+
+
+def cache_key(model: Model, dataset: datasets.Dataset) -> str:
+    """Return a key that identifies a model and a data set in caches."""
+    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
+    content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
+    return f"{content} {constants} {dataset.name} {len(dataset.test)} {get_setting('dir')}"
+
+
+def image_name(view: View) -> str:
+    """Return class and number of the sample."""
+    return f"{view.dataset.classes[view.label]} (test sample {view.index:,})"
+
+
+def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
+    """Return the selected model and its settings, or the nearest one available and a sentence about it."""
+    registry = training_registry()
+    latest, finished = registry.status, registry.finished
+    if name == SAVED_RUN:
+        return _saved_model()
+    if name not in ("live run", "last finished run"):
+        return untrained(Settings()), Settings(), None
+    ended = name == "last finished run"
+    status = (finished or latest) if ended else latest
+    model = status.snapshot.model if status is not None and status.snapshot is not None else None
+    if status is None or model is None:
+        what = "finished" if ended else "any weights"
+        return untrained(Settings()), Settings(), f"No run has {what} yet: this is the untrained network."
+    early = ended and finished is None
+    note = "No run has finished yet: these are the live weights of the one in progress."
+    return model, status.settings, note if early else None
+
+
+def _saved_model() -> tuple[Model, Settings, str | None]:
+    names, name, none = run_names(), get_setting("run"), Settings()
+    if not names:
+        note = f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
+        return untrained(none), none, note
+    name = name if name in names else names[0]
+    folder = Path(runs_directory()).expanduser() / name
+    try:
+        model, settings = load_run_model(folder)
+        classes = len(current_dataset()[0].classes)
+        if len(model.weight) == classes * model.k:
+            return model, settings, None
+        note = f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.k}; choose another."
+        return untrained(none), none, f"{note} Showing the untrained network meanwhile."
+    except (RunError, OSError) as error:
+        return untrained(none), none, f"{error} Showing the untrained network meanwhile."

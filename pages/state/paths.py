@@ -1,0 +1,54 @@
+"""Folders that pages may read and write.
+
+Two environment variables, each with one or more folders separated as in PATH:
+
+    TEMPOTRON_DATA   folders below which data sets are read and downloaded
+    TEMPOTRON_RUNS   folders below which runs are written and looked for
+
+Without them it is the folder in which the server was started.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DATA_ROOTS_ENV, RUNS_ROOTS_ENV = "TEMPOTRON_DATA", "TEMPOTRON_RUNS"
+
+
+class PathNotAllowedError(ValueError):
+    """A folder outside the allowed ones; the message is one sentence."""
+
+
+def default_root(variable: str, otherwise: str) -> str:
+    """Return the first folder of the environment variable, or another one where it is unset."""
+    return next(iter(_configured_roots(variable)), otherwise)
+
+
+def check_inside_roots(what: str, folder: str, variable: str) -> str:
+    """Return the folder as typed if it lies inside an allowed one, symbolic links resolved.
+
+    Args:
+        what: name of the field, for the message
+        folder: path as typed
+        variable: environment variable that lists the allowed folders
+
+    Raises:
+        PathNotAllowedError: for any other folder.
+    """
+    roots = [Path(root).expanduser().resolve() for root in _configured_roots(variable) or (os.getcwd(),)]
+    try:
+        place = Path(folder).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        place = None
+    if place is None or not any(place.is_relative_to(root) for root in roots):
+        asked = folder if len(folder) <= 80 else f"{folder[:76]} ..."
+        raise PathNotAllowedError(
+            f"{what}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got {asked!r}; "
+            f"choose one there, or start the server with {variable} set to yours."
+        )
+    return folder
+
+
+def _configured_roots(variable: str) -> tuple[str, ...]:
+    return tuple(part for part in os.environ.get(variable, "").split(os.pathsep) if part.strip())

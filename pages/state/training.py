@@ -1,0 +1,56 @@
+"""The process-wide registry of training jobs, and whether a page must refresh for one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import streamlit_hooks
+from pages.state.settings import DEFAULTS, get_setting
+from tempotron_core.jobs.job import Status, Trainings
+from tempotron_core.training.settings import Settings, devices
+
+TRAINING_REFRESH_SECONDS = 1.2
+LIVE_MODEL_REFRESH_SECONDS = 2.0
+
+
+def training_registry() -> Trainings:
+    """Return the one registry of this server process; it outlives pages, sessions and code edits."""
+    return _registry()
+
+
+@st.cache_resource(show_spinner=False)
+def _registry() -> Trainings:
+    return Trainings(began=streamlit_hooks.rerun_idle_sessions)
+
+
+def start_initial_training() -> None:
+    """Train the embedded digits once per server, so that the first viewer finds a model."""
+    training_registry().start_first(Settings(device=devices()[0], epochs=2, lr=3e-3, log_dir=DEFAULTS["train_log_dir"]))
+
+
+def is_live() -> bool:
+    """Return whether the selected model changes because a training updates its weights."""
+    registry, name = training_registry(), get_setting("model")
+    status = registry.status
+    if status is None or not status.active:
+        return False
+    return bool(name == "live run" or (name == "last finished run" and registry.finished is None))
+
+
+def format_status(status: Status) -> str:
+    """Return one line on a job: state, recipe, data set, epoch, accuracy."""
+    snapshot, settings = status.snapshot, status.settings
+    name = f"{settings.recipe} on {settings.dataset}"
+    if status.state == "failed":
+        return f"Training failed ({name})"
+    if snapshot is None or snapshot.phase == "preparing":
+        encoded = f"{snapshot.prepared if snapshot else 0:.0%} encoded"
+        return (
+            f"Preparing {name}: {encoded}"
+            if status.state == "running"
+            else f"{status.state.capitalize()}: {name}, {encoded}"
+        )
+    accuracy = f", test {snapshot.epochs[-1].test_accuracy:.1%}" if snapshot.epochs else ""
+    if status.state == "finished":
+        return f"Trained {name}{accuracy}"
+    return f"{status.state.capitalize()}: {name}, epoch {snapshot.epoch} of {settings.epochs}{accuracy}"

@@ -1,0 +1,150 @@
+"""Every use of Streamlit's private names, one function each.
+
+Each function names the upstream issue that makes it necessary and when it can be removed. Where a private name is
+missing, the function logs this once and does nothing, so that the dashboard works without it. A contract test checks
+on Streamlit's real classes that every name exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+
+P = ParamSpec("P")
+
+_FLUSH_TIMEOUT_SECONDS = 1.0
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def page_run() -> Iterator[None]:
+    """Run a whole page: its fragments do not wait for the flush one by one, the end of the page waits once."""
+    st.session_state["_full_rerun"] = True
+    try:
+        yield
+    finally:
+        st.session_state["_full_rerun"] = False
+        wait_for_flush()
+        drop_stale_fragment_rerun()
+
+
+def flushing_fragment(draw: Callable[P, object], run_every: float | None = None) -> Callable[P, object]:
+    """st.fragment that waits until its messages have been flushed to the browser."""
+
+    @wraps(draw)
+    def flushing(*args: P.args, **more: P.kwargs) -> None:
+        draw(*args, **more)
+        if not st.session_state.get("_full_rerun"):
+            wait_for_flush()
+
+    return st.fragment(flushing, run_every=run_every)
+
+
+def wait_for_flush() -> None:
+    """Wait until the event loop has taken up the messages of this run, at most 1 s.
+
+    An automatic fragment rerun discards messages of the previous run that the event loop has not taken up, so a busy
+    server would leave an outdated page. Caused by streamlit PR #9381; remove once an automatic rerun keeps them.
+    """
+    if not runtime.exists():
+        return
+    loop, flushed = _event_loop(), threading.Event()
+    if loop is None:
+        return
+    try:
+        loop.call_soon_threadsafe(flushed.set)
+    except RuntimeError:  # the event loop is closed: the server is shutting down
+        return
+    flushed.wait(_FLUSH_TIMEOUT_SECONDS)
+
+
+def drop_stale_fragment_rerun() -> None:
+    """Discard a queued fragment rerun that belongs to a page the user has left.
+
+    Streamlit would run the page that was left, without the fragment, and show an empty page: streamlit #9921, #11660,
+    #9100. Remove once Streamlit ignores such reruns.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    try:
+        requests: Any = context.script_requests
+        current = context.shared.new_fragment_ids.snapshot()  # type: ignore[attr-defined]
+        with requests._lock:
+            rerun = requests._rerun_data
+            fragments = rerun.fragment_id_queue if requests._state == ScriptRequestType.RERUN else ()
+            other_page = rerun.page_script_hash not in ("", context.page_script_hash)
+            if fragments and (other_page or current.isdisjoint(fragments)):
+                requests._state = ScriptRequestType.CONTINUE
+    except AttributeError as error:
+        _log_missing("drop_stale_fragment_rerun", str(error))
+
+
+def rerun_idle_sessions() -> None:
+    """Rerun every idle session once so that it picks up a newly started training.
+
+    Streamlit has no public way to rerun another session: streamlit #2838, #4391. A session that runs already is left
+    alone: its latest widget states are not known yet.
+    """
+    if not runtime.exists():
+        return
+    loop, server = _event_loop(), runtime.get_instance()
+    if loop is None:
+        return
+
+    def rerun() -> None:
+        try:
+            for info in server._session_mgr.list_active_sessions():
+                if info.session._scriptrunner is None:
+                    info.session.request_rerun(info.session._client_state)
+        except AttributeError as error:
+            _log_missing("rerun_idle_sessions", str(error))
+
+    try:
+        loop.call_soon_threadsafe(rerun)
+    except RuntimeError:  # the event loop is closed: the server is shutting down
+        return
+
+
+def index_html(url_paths: Sequence[str]) -> str:
+    """Return Streamlit's start document with the base URL of the server set.
+
+    Without it the client first looks for the server below the page's own path, and each deep link logs two 404 errors:
+    streamlit #7074. Remove once the client knows its base URL. `window.__streamlit` is a private name of the client.
+    """
+    document = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    script = (
+        f"<script>(() => {{ const pages = {json.dumps(list(url_paths))}, parts = location.pathname.split('/');"
+        " if (parts.at(-1) === '') parts.pop(); if (pages.includes(parts.at(-1))) parts.pop();"
+        " window.__streamlit = { BACKEND_BASE_URL: location.origin + parts.join('/') }; })()</script>"
+    )
+    return document.replace("<head>", f"<head>{script}", 1)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the server's event loop; Streamlit has no public name for it."""
+    try:
+        loop = runtime.get_instance()._get_async_objs().eventloop
+    except (AttributeError, RuntimeError) as error:  # RuntimeError: the server is starting or shutting down
+        if isinstance(error, AttributeError):
+            _log_missing("_event_loop", str(error))
+        return None
+    return loop if isinstance(loop, asyncio.AbstractEventLoop) else None
+
+
+@functools.cache
+def _log_missing(function: str, error: str) -> None:
+    _logger.warning("Streamlit has changed: %s does nothing (%s).", function, error)

@@ -1,0 +1,90 @@
+"""Where a digit comes from: the test set, the viewer's hand, or a file."""
+
+import binascii
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.components import charts
+from pages.state.experiment import View
+from pages.state.markdown import escape_markdown
+from tempotron_core.data.digit_normalisation import FORMATS, DrawingError, normalise, read_picture
+
+TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
+UNKNOWN = "not said"
+SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
+
+# The canvas has a fixed width: where columns stand side by side, its column is at least as wide.
+_ROOM = f"""<style>@media (min-width: 641px) {{
+  [data-testid=stColumn]:has(.st-key-canvas_place) {{ min-width: {SIDE + 4}px; }} }}</style>"""
+# Its component draws it some time later and gives it no name.
+_name = st.components.v2.component(
+    "tempotron_canvas_name",
+    js=(Path(__file__).parents[1] / "components/canvas/canvas.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def clear() -> None:
+    """A fresh canvas: one with another identity."""
+    st.session_state["canvas"] = st.session_state.get("canvas", 0) + 1
+    st.session_state["drawn"] = None
+
+
+def canvas() -> np.ndarray | None:
+    """What has been drawn, also before the viewer was elsewhere meanwhile; None for nothing yet."""
+    from streamlit_drawable_canvas import st_canvas  # only where it is wanted, so that the page opens without it
+
+    st.caption("Draw in the black square with a mouse, a pen or a finger; without one, upload a picture.")
+    key = f"canvas_{st.session_state.get('canvas', 0)}"
+    if key not in st.session_state:
+        st.session_state["drawn_before"] = st.session_state.get("drawn")
+    strokes, image = st.session_state["drawn_before"] or (None, None)
+    charts.plate(_ROOM)
+    with st.container(key="canvas_place"):
+        result = st_canvas(
+            stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,
+            initial_drawing=strokes, return_image_data=True, key=key,
+        )  # fmt: skip
+    _name(key="canvas_name", data=key)
+    st.button("Clear", on_click=clear, icon=":material/ink_eraser:", width=SIDE)
+    try:
+        content = result.image_bytes
+    except (ValueError, binascii.Error):
+        raise DrawingError("Canvas: expected a drawing, got something else; clear it and draw again.") from None
+    if content is not None:
+        blank = not (result.json_data or {}).get("objects")
+        image = None if blank else normalise(read_picture(content), inverted=False).image
+    st.session_state["drawn"] = None if image is None else (result.json_data, image)
+    return image
+
+
+def uploaded() -> np.ndarray | None:
+    """The digit in an uploaded picture; None without one."""
+    file = st.file_uploader(f"A picture of one digit: {', '.join(FORMATS)}", key="picture")
+    if file is None:
+        return None
+    found = normalise(read_picture(file.getvalue()))
+    if found.inverted:
+        st.caption("It is dark on light, so it was inverted: MNIST's digits are white on black.")
+    return found.image
+
+
+def chosen(view: View) -> tuple[np.ndarray | None, int | None, str]:
+    """The digit to read, its class where that is known, and what to say without one."""
+    source = st.segmented_control(
+        "Digit from", (TEST, DRAW, UPLOAD), default=TEST, required=True, key="source", bind="query-params"
+    )
+    if source not in (DRAW, UPLOAD):
+        return view.pixels, view.label, ""
+    with st.container():
+        try:
+            image = canvas() if source == DRAW else uploaded()
+        except DrawingError as error:
+            image = None
+            st.warning(escape_markdown(error), icon=":material/broken_image:")
+    classes = view.dataset.classes
+    meant = st.selectbox("It is meant to be", (UNKNOWN, *classes), key="meant")
+    words = "Draw a digit, and the network reads it" if source == DRAW else "Upload a picture, and the network reads it"
+    return image, classes.index(meant) if meant in classes else None, words

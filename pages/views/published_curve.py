@@ -1,0 +1,126 @@
+"""The published curve: why its test accuracy falls, trained live on the chosen data."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from pages.components import charts
+from pages.components.page import chart_heading, page_header
+from pages.refresh import refresh_interval
+from pages.state.auth import is_writable, require_write_access
+from pages.state.datasets import current_dataset, dataset_directory
+from pages.state.markdown import escape_markdown
+from pages.state.runs import runs_directory
+from pages.state.settings import get_setting
+from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
+from pages.streamlit_hooks import flushing_fragment
+from tempotron_core import figures
+from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
+from tempotron_core.data import datasets
+from tempotron_core.experiments.published_curve import recorded, regimes
+from tempotron_core.jobs.job import Status
+from tempotron_core.training.settings import devices
+
+NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
+
+
+@require_write_access
+def start(epochs: int) -> None:
+    name = get_setting("data")
+    trainings = training_registry()
+    try:
+        found, problem = current_dataset()
+        if problem:
+            name = datasets.EMBEDDED
+        series = regimes(name, None if name == datasets.EMBEDDED else dataset_directory(), epochs)
+        directory = runs_directory()
+        trainings.start_series([replace(s, device=devices()[0], log_dir=directory) for s in series], found)
+    except (trainings.refusal, ValueError, TypeError) as error:
+        st.session_state["published_refused"] = str(error)
+
+
+@st.cache_data(max_entries=8, show_spinner="Training the linear classifiers")
+def linear(name: str, directory: str, samples: int) -> dict[str, float]:
+    found, _ = current_dataset()
+    return {features: linear_accuracy(found, features)[-1] for features in FEATURES}
+
+
+def curves(statuses: tuple[Status, ...], samples: int) -> figures.PublishedInfo:
+    test, train = {}, {}
+    for status in statuses:
+        epochs = status.snapshot.epochs if status.snapshot else ()
+        test[status.settings.recipe] = np.array([result.test_accuracy for result in epochs])
+        train[status.settings.recipe] = np.array([result.train_accuracy for result in epochs])
+    return figures.PublishedInfo(test, train, samples)
+
+
+def drawn(info: figures.PublishedInfo, key: str) -> None:
+    names = [name for name in figures.REGIMES if name in info.test]
+    comparison = figures.ComparisonInfo(
+        tuple(f"{name}: {figures.REGIMES[name]}" for name in names),
+        tuple(info.test[name] for name in names),
+        tuple(info.train[name] for name in names),
+    )
+    chart_heading(info.takeaway)
+    charts.chart(figures.comparison_figure(comparison), key, info.takeaway)
+    for sentence in info.findings:
+        st.markdown(f"- {sentence}")
+
+
+def live(was_active: bool) -> None:
+    statuses = training_registry().series
+    place = st.empty()
+    if refused := st.session_state.pop("published_refused", None):
+        place.warning(escape_markdown(refused), icon=":material/block:")
+    if not statuses:
+        st.markdown("Nothing trained here yet: press the button, and the four curves grow one after the other.")
+        return
+    latest = statuses[-1]
+    active = latest.active or (latest.state == "finished" and len(statuses) < len(figures.REGIMES))
+    if latest.error:
+        place.error(escape_markdown(latest.error), icon=":material/error:")
+    elif latest.active:
+        place.progress(latest.snapshot.progress if latest.snapshot else 0.0, format_status(latest))
+    drawn(curves(statuses, len(current_dataset()[0].test)), "published_live")
+    if active != was_active:
+        st.rerun()
+
+
+page_header("The published curve")
+st.markdown(
+    "A test accuracy that falls while the network trains was published for this recipe, and read as over-fitting. "
+    "Here are the same network and data with gradients never cleared, cleared, a recipe that generalises, and "
+    "over-fitting for real. Thick lines: test; thin dotted ones: training."
+)
+controls = st.columns([1, 1, 2], vertical_alignment="bottom")
+epochs = int(controls[0].number_input("Epochs each", 2, 100, 6, key="published_epochs", persist_state="session"))
+busy = training_registry().status
+controls[1].button(
+    "Train all four", type="primary", icon=":material/play_arrow:", on_click=start, args=(epochs,), width="stretch",
+    disabled=bool(busy and busy.active) or not is_writable(),
+)  # fmt: skip
+series = training_registry().series
+growing = bool(series) and (
+    series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
+)
+flushing_fragment(live, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, growing))(growing)
+st.subheader("On all of MNIST, as recorded")
+record = recorded()
+tests = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}
+trains = {entry["settings"]["recipe"]: np.array(entry["train_accuracy"]) for entry in record["runs"]}
+drawn(figures.PublishedInfo(tests, trains, record["test_samples"]), "published_recorded")
+shares = record["linear_test_accuracy"]
+st.markdown(
+    "- Linear classifiers on the same digits: "
+    + ", ".join(f"{100 * shares[name][-1]:.1f} % on {NAMES[name]}" for name in FEATURES)
+    + "."
+)
+st.caption("Made by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")
+pressed = st.button(
+    "Train the linear classifiers on the chosen data", icon=":material/straighten:", disabled=not is_writable()
+)
+if pressed and is_writable():
+    chosen, _ = current_dataset()
+    found = linear(chosen.name, str(get_setting("dir")), len(chosen.train))
+    st.markdown(", ".join(f"**{100 * found[name]:.1f} %** on {NAMES[name]}" for name in FEATURES))

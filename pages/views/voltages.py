@@ -1,0 +1,77 @@
+"""Membrane potentials of the ten tempotrons against the threshold, and the verdict."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.components import charts, time_cursor
+from pages.components.page import lazy_expander, optional_caption, page_header, prediction_headline
+from pages.refresh import refresh_interval
+from pages.state.experiment import image_name, resolve_view
+from pages.state.markdown import escape_markdown
+from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
+from pages.streamlit_hooks import flushing_fragment
+from tempotron_core import figures
+
+ALL = "all"
+
+
+def voltages() -> None:
+    view = resolve_view()
+    classes = view.dataset.classes
+    headline, controls = st.empty(), st.columns(4)
+    tau = controls[0].slider("tau, membrane, ms", 1.0, 100.0, view.model.tau, 0.25, key="tau", bind="query-params")
+    tau_s = controls[1].slider(
+        "tau_s, synapse, ms", 0.25, 50.0, view.model.tau_s, 0.25, key="tau_s", bind="query-params"
+    )
+    threshold = controls[2].slider(
+        "threshold", 0.1, 3.0, view.model.v_threshold, 0.05, key="threshold", bind="query-params",
+        help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
+    )  # fmt: skip
+    only = controls[3].selectbox("Show", (ALL, *classes), key="neuron", bind="query-params")
+    try:
+        model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
+        decision, info = view.voltages(model, None if only == ALL else classes.index(only))
+    except ValueError as error:
+        headline.warning(escape_markdown(error), icon=":material/error:")
+        return
+    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_plate(info, height=480)
+    headline.markdown(prediction_headline(info))
+    time_cursor.time_cursor(view, decision, info)
+    left, right = st.columns([2.3, 1])
+    with left:
+        charts.chart(traces, "traces", info.verdict)
+    with right:
+        charts.plate(peaks, "peaks", info.verdict, lambda: charts.decision_numbers(info))
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
+    third, fourth = st.columns([1, 2.3])
+    with third:
+        alt = f"The digit {image_name(view)}"
+        digit = figures.digit_plate(view.pixels, alt, height=260)
+        charts.plate(digit, "digit", alt, lambda: charts.pixel_numbers(view.pixels))
+    with fourth:
+        spikes = figures.raster_plate(raster, height=260, cursor=True)
+        charts.plate(spikes, "spikes", raster.takeaway, lambda: charts.spike_numbers(decision.times.numpy()))
+    st.markdown(
+        f"{info.firing} :blue[**True class {classes[view.label]}**]"
+        + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
+        + ". A filled diamond is an output spike, a ring a peak below the threshold."
+    )
+    if view.model.k > 1:
+        st.caption(
+            f"Each class pools {view.model.k} tempotrons: the logarithm of the mean of their exponentials. "
+            "Choose a class under Show to see its tempotrons as thin lines."
+        )
+    optional_caption(view.note)
+
+
+def equations() -> None:
+    st.latex(
+        r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
+    )
+    st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
+
+
+page_header("Voltages")
+flushing_fragment(voltages, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+lazy_expander("The equations", equations)

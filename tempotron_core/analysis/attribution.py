@@ -1,0 +1,63 @@
+"""Why a tempotron peaks as high as it does: its peak as a sum over the afferents' spikes.
+
+    v_max = sum_i w_i K(t_max - t_i)
+
+Every term belongs to one spike of one tuning neuron of one pixel, so that sums over the neurons of a pixel make a map
+of the image, and sums over the pixels tell what each tuning neuron adds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from tempotron_core.model.classifier import Decision, Model
+
+__all__ = ["Evidence", "evidence", "kernel_at_peak"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One tempotron's peak, taken apart.
+
+    weight, kernel, parts: [784, m], w_i, K(t_max - t_i) and their products, 0 where an afferent is silent or late;
+    times: [784, m] in ms, -1 for no spike; v_max: the peak; t_max in ms. All but the times in float64.
+    """
+
+    weight: torch.Tensor
+    kernel: torch.Tensor
+    parts: torch.Tensor
+    times: torch.Tensor
+    v_max: float
+    t_max: int
+
+    @property
+    def gap(self) -> float:
+        """How far the sum of the parts is from the peak that the network computed."""
+        return abs(float(self.parts.sum()) - self.v_max)
+
+
+def kernel_at_peak(model: Model, times: torch.Tensor, t_max: int) -> torch.Tensor:
+    """K(t_max - t_i) of spike times in ms (any shape, negative for none), float64: what a spike still does at t_max."""
+    kernel = model.network().kernel(t_max - times.double())
+    return kernel * ((times >= 0) & (times <= t_max))
+
+
+def evidence(model: Model, decision: Decision, output: int, neuron: int | None = None) -> Evidence:
+    """The parts of an output's peak in a decision of that model.
+
+    output: the class, from 0; neuron: one of its k tempotrons, from 0, the one with the highest peak where None.
+    Raises ValueError where there is no such output or tempotron.
+    """
+    classes, k, _ = decision.neurons.shape
+    if not 0 <= output < classes:
+        raise ValueError(f"output: expected 0 to {classes - 1}, got {output}; choose one of the classes.")
+    if neuron is None:
+        neuron = int(decision.neurons[output].amax(dim=1).argmax())
+    if not 0 <= neuron < k:
+        raise ValueError(f"neuron: expected 0 to {k - 1}, got {neuron}; choose one of the class's tempotrons.")
+    v_max, t_max = decision.neurons[output, neuron].max(dim=0)
+    weight = model.weight[output * k + neuron].double().view(decision.times.shape)
+    kernel = kernel_at_peak(model, decision.times, int(t_max))
+    return Evidence(weight, kernel, weight * kernel, decision.times, float(v_max), int(t_max))

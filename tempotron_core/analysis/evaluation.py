@@ -1,0 +1,107 @@
+"""What a network does with a whole split: peaks, decisions, mistakes.
+
+Wilson E B. Probable inference, the law of succession, and statistical inference. Journal of the American Statistical
+Association 22(158), 209-212, 1927 (the confidence interval).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from tempotron_core.data.datasets import Split
+from tempotron_core.model.classifier import PIXELS, Model, pixel_table, pooled
+from tempotron_core.snn.spike_store import SpikeStore
+
+__all__ = ["Results", "assess", "wilson_interval"]
+
+_CHUNK = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """v_max [n, classes]; t_max [n, classes] in ms; labels [n]; T: the time window in ms."""
+
+    v_max: np.ndarray
+    t_max: np.ndarray
+    labels: np.ndarray
+    v_threshold: float
+    T: int
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The class with the highest peak, [n]."""
+        return np.asarray(self.v_max.argmax(axis=1))
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each decision is the label, [n]."""
+        return np.asarray(self.predicted == self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right decisions."""
+        return float(self.right.mean())
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Numbers of samples by label and predicted class, [classes, classes]."""
+        classes = self.v_max.shape[1]
+        cells = np.bincount(self.labels * classes + self.predicted, minlength=classes * classes)
+        return cells.reshape(classes, classes)
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """Share of right decisions of each label, [classes]; NaN where it has no samples."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.confusion.diagonal() / self.confusion.sum(axis=1))
+
+    @cached_property
+    def margin(self) -> np.ndarray:
+        """The true class's peak less the highest other, [n]: negative where the decision is wrong."""
+        rows = np.arange(len(self.labels))
+        others = self.v_max.copy()
+        others[rows, self.labels] = -np.inf
+        return np.asarray(self.v_max[rows, self.labels] - others.max(axis=1))
+
+    @property
+    def fired(self) -> np.ndarray:
+        """How many outputs reach the threshold, [n]."""
+        return np.asarray((self.v_max >= self.v_threshold).sum(axis=1))
+
+    def ranked(self, true: int | None = None, predicted: int | None = None) -> np.ndarray:
+        """Samples of that label and decision, the most confident mistakes first, then the narrowest right ones."""
+        chosen = np.ones(len(self.labels), bool)
+        if true is not None:
+            chosen &= self.labels == true
+        if predicted is not None:
+            chosen &= self.predicted == predicted
+        where = np.flatnonzero(chosen)
+        return where[self.margin[where].argsort(kind="stable")]
+
+
+def assess(model: Model, split: Split) -> Results:
+    """Run a split through the network."""
+    store = SpikeStore(pixel_table(model.m, model.T, model.beta), split.images.view(-1, PIXELS), model.T)
+    for _ in store.fill():
+        pass
+    net, peaks, times = model.network(), [], []
+    with torch.no_grad():
+        for samples in torch.arange(len(split)).split(_CHUNK):
+            v, t = net.potential(store.batch(samples)).max(dim=-1)
+            strongest = v.view(len(v), -1, model.k).argmax(dim=2, keepdim=True)
+            times.append(t.view(len(v), -1, model.k).gather(2, strongest).squeeze(2))
+            peaks.append(pooled(v, model.k))
+    v_max, t_max = torch.cat(peaks).numpy(), torch.cat(times).numpy()
+    return Results(v_max, t_max, split.labels.numpy(), model.v_threshold, model.T)
+
+
+def wilson_interval(hits: int, samples: int, z: float = 1.959964) -> tuple[float, float]:
+    """Where a share most likely lies of which samples were drawn: 95 % confidence by default."""
+    share, tail = hits / samples, z * z / samples
+    centre, spread = share + tail / 2, z * math.sqrt(share * (1 - share) / samples + tail / samples / 4)
+    return (centre - spread) / (1 + tail), (centre + spread) / (1 + tail)

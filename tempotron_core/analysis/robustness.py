@@ -1,0 +1,197 @@
+"""What befalls an image and its spikes on the way to the network, and how well the network bears it.
+
+An image is shifted by whole pixels, black following on; then Gaussian noise is added to every pixel, rounded and cut
+off at black and white. A spike at t_i moves to max(0, t_i + N(0, jitter^2)), any real time; then all are delayed, and
+each is lost with the probability drop. The network is told nothing of it: what comes after T - 1 comes too late.
+
+All chance is seeded. Stronger perturbations draw the same numbers as weaker ones: noise and jitter grow in place, and
+a spike once dropped stays dropped.
+"""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from tempotron_core.data.datasets import Split
+from tempotron_core.model.classifier import Model, pixel_times, pooled
+
+__all__ = ["KINDS", "MOST", "TOGETHER", "Kind", "Perturbation", "drawn", "hits", "image_under", "times_under"]
+
+MOST = 2000
+"""Samples that a robustness curve is measured on at most."""
+TOGETHER = "all as set"
+
+_SIDE = 28
+_CHUNK = 100
+_BOUNDS = {
+    "jitter": (0, 1e4, "ms"),
+    "drop": (0, 1, "of the spikes"),
+    "delay": (0, 1e4, "ms"),
+    "noise": (0, 1e4, "grey values"),
+    "shift_x": (-_SIDE, _SIDE, "pixels"),
+    "shift_y": (-_SIDE, _SIDE, "pixels"),
+    "seed": (0, 2**31 - 1, ""),
+}
+_WHOLE = ("shift_x", "shift_y", "seed")
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is done to an image and its spikes, nothing by default.
+
+    jitter: standard deviation in ms; drop: share of the spikes that is lost; delay: ms. noise: standard deviation in
+    grey values of 0 to 255; shift_x, shift_y: whole pixels to the right and down. seed: of all chance.
+    Raises ValueError or TypeError on values outside their range.
+    """
+
+    jitter: float = 0.0
+    drop: float = 0.0
+    delay: float = 0.0
+    noise: float = 0.0
+    shift_x: int = 0
+    shift_y: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        for name, (low, high, unit) in _BOUNDS.items():
+            value: Any = getattr(self, name)
+            whole = name in _WHOLE
+            what = f"{name}: expected a {'whole ' if whole else ''}number from {low:g} to {high:g} {unit}".rstrip()
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+                raise TypeError(f"{what}, got {type(value).__name__}; pass a number.")
+            if not low <= float(value) <= high:
+                raise ValueError(f"{what}, got {value:g}; choose one of these.")
+
+    @property
+    def told(self) -> str:
+        """It in words, "" where it does nothing."""
+        return ", ".join(kind.told(self) for kind in KINDS.values() if kind.field and kind.present(self))
+
+    def scaled(self, factor: float) -> Perturbation:
+        """The same, that much stronger; shifts by whole pixels, and never more than all spikes dropped."""
+        return replace(
+            self,
+            jitter=self.jitter * factor,
+            drop=min(1.0, self.drop * factor),
+            delay=self.delay * factor,
+            noise=self.noise * factor,
+            shift_x=max(-_SIDE, min(_SIDE, round(self.shift_x * factor))),
+            shift_y=max(-_SIDE, min(_SIDE, round(self.shift_y * factor))),
+        )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A perturbation that a curve is drawn against.
+
+    name; field: of Perturbation, "" for all together; axis, words: what its strength is called, the latter with {} for
+    the number; strengths: those measured, as shown, which is scale times as large as in Perturbation.
+    """
+
+    name: str
+    field: str
+    axis: str
+    words: str
+    strengths: tuple[float, ...]
+    scale: float = 1.0
+
+    def at(self, strength: float, now: Perturbation) -> Perturbation:
+        """The perturbation of this kind alone, as strong as shown; of all together, that share of what is set now."""
+        if not self.field:
+            return now.scaled(strength / self.scale)
+        value: Any = strength / self.scale
+        return replace(Perturbation(seed=now.seed), **{self.field: round(value) if self.field in _WHOLE else value})
+
+    def present(self, now: Perturbation) -> float:
+        """How strong it is now, as shown."""
+        return float(getattr(now, self.field)) * self.scale if self.field else self.scale
+
+    def told(self, now: Perturbation) -> str:
+        """How strong it is now, in words."""
+        return self.words.format(f"{self.present(now):.3g}".replace("-", "−"))
+
+
+_SHIFTS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("jitter", "jitter", "jitter, standard deviation, ms", "{} ms jitter", (0, 1, 2, 4, 6, 8, 12, 16, 20)),
+        Kind("drop", "drop", "spikes lost, %", "{}% of spikes lost", (0, 10, 20, 30, 40, 50, 60, 75, 90), 100.0),
+        Kind("delay", "delay", "delay, ms", "{} ms delay", (0, 2, 4, 6, 8, 10, 15, 20, 40)),
+        Kind(
+            "noise", "noise", "pixel noise, standard deviation of 255", "noise {}", (0, 5, 10, 20, 30, 40, 60, 80, 100)
+        ),
+        Kind("shift right", "shift_x", "shift to the right, pixels", "shift right {} px", _SHIFTS),
+        Kind("shift down", "shift_y", "shift down, pixels", "shift down {} px", _SHIFTS),
+        Kind(TOGETHER, "", "% of all that is set", "{}% of all set", (0, 25, 50, 75, 100, 125, 150, 175, 200), 100.0),
+    )
+}
+"""What a robustness curve can be drawn against, by name."""
+
+
+def image_under(images: torch.Tensor, now: Perturbation, part: int = 0) -> torch.Tensor:
+    """Images uint8 [batch, 28, 28], shifted and noisy. part: which part of a data set they are, for the seed."""
+    if now.shift_x or now.shift_y:
+        moved = torch.zeros_like(images)
+        (to_y, from_y), (to_x, from_x) = _slices(now.shift_y), _slices(now.shift_x)
+        moved[:, to_y, to_x] = images[:, from_y, from_x]
+        images = moved
+    if now.noise:
+        noise = torch.randn(images.shape, generator=_generator(now, part, 0))
+        images = (images + now.noise * noise).round_().clamp_(0, 255).to(torch.uint8)
+    return images
+
+
+def times_under(times: torch.Tensor, now: Perturbation, part: int = 0) -> torch.Tensor:
+    """Spike times in ms [batch, afferents], negative for none, after jitter, delay and loss."""
+    if not (now.jitter or now.delay or now.drop):
+        return times
+    flat = times.flatten().clone()
+    where = (flat >= 0).nonzero().view(-1)
+    spikes = flat[where]
+    if now.jitter:
+        jitter = torch.randn(len(spikes), dtype=flat.dtype, generator=_generator(now, part, 1))
+        spikes = (spikes + now.jitter * jitter).clamp_(min=0)
+    spikes = spikes + now.delay
+    if now.drop:
+        kept = torch.rand(len(spikes), generator=_generator(now, part, 2)) >= now.drop
+        spikes = torch.where(kept, spikes, -1.0)
+    flat[where] = spikes
+    return flat.view(times.shape)
+
+
+def _slices(shift: int) -> tuple[slice, slice]:
+    """Where rows or columns go, and where they come from."""
+    return (
+        slice(max(shift, 0), max(0, _SIDE + min(shift, 0))),
+        slice(min(max(-shift, 0), _SIDE), max(0, _SIDE - max(shift, 0))),
+    )
+
+
+def _generator(now: Perturbation, part: int, stage: int) -> torch.Generator:
+    return torch.Generator().manual_seed((now.seed * 1_000_003 + part) * 3 + stage)
+
+
+def drawn(split: Split, most: int = MOST) -> Split:
+    """The split where it is small; else that many of its samples, always the same ones."""
+    if len(split) <= most:
+        return split
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(2006))[:most].sort().values
+    return Split(split.images[chosen], split.labels[chosen])
+
+
+@torch.no_grad()
+def hits(model: Model, split: Split, now: Perturbation) -> int:
+    """How many of the split's samples the network names rightly under that perturbation."""
+    net, right = model.network(), 0
+    for part, chosen in enumerate(torch.arange(len(split)).split(_CHUNK)):
+        images = image_under(split.images[chosen], now, part)
+        times = times_under(pixel_times(images, model.m, model.T, model.beta), now, part)
+        decided = pooled(net(times, "v_max"), model.k).argmax(dim=1)
+        right += int((decided == split.labels[chosen]).sum())
+    return right

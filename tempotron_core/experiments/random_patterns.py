@@ -1,0 +1,235 @@
+"""One tempotron alone with random latency patterns: it must fire for the targets among them and for no other.
+
+Each of N afferents spikes once a pattern, at a time uniform in [0, T); P = alpha N patterns are targets or null
+patterns by a fair coin. Patterns are shown one at a time, in a new random order every cycle. After an error, and only
+then, the weights follow the tempotron rule with momentum,
+
+    dw_i <- mu dw_i +- lambda K(t_max - t_i),    w_i <- w_i + dw_i
+
+plus where a target was missed, minus where a null pattern fired. A problem is solved by the first cycle without an
+error: weights do not change in it, so they hold for all patterns at once.
+
+Gutig R, Sompolinsky H. The tempotron: a neuron that learns spike timing-based decisions. Nature Neuroscience 9(3),
+420-428, 2006.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tempotron_core.snn import engine
+from tempotron_core.validation import check_time_constants, positive_integer, positive_real
+
+__all__ = ["Course", "Patterns", "Problem", "Snapshot", "Trace", "draw", "learn", "responses", "trace"]
+
+MOST_BYTES = 128 * 2**20
+"""What the responses of all afferents to all patterns may take: a course keeps them while it learns."""
+MOST_MOMENTUM = 0.9999
+_WIDTH = 0.01
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned, and how. Times in ms.
+
+    afferents: N; alpha: patterns an afferent; rate: lambda, momentum: mu; most_cycles: when to give up.
+    Raises ValueError or TypeError where these do not fit, or would not fit into memory.
+    """
+
+    afferents: int = 100
+    alpha: float = 2.0
+    T: int = 500
+    tau: float = 15.0
+    tau_s: float = 15.0 / 4
+    v_threshold: float = 1.0
+    rate: float = 4.7e-4
+    momentum: float = 0.99
+    seed: int = 0
+    most_cycles: int = 1000
+
+    def __post_init__(self) -> None:
+        positive_integer("afferents", self.afferents)
+        positive_integer("T (steps of 1 ms)", self.T)
+        positive_integer("cycles at most", self.most_cycles)
+        positive_integer("seed", self.seed, minimum=0)
+        check_time_constants(self.tau, self.tau_s)
+        for name in ("alpha", "v_threshold", "rate"):
+            positive_real(name, getattr(self, name))
+        if not 0 <= self.momentum <= MOST_MOMENTUM:
+            raise ValueError(
+                f"momentum: expected 0 to {MOST_MOMENTUM}, got {self.momentum:g}; choose 0 for none, or the usual 0.99."
+            )
+        most = MOST_BYTES / (4 * self.afferents**2 * self.T)
+        if self.alpha > most:
+            need = self.alpha / most * MOST_BYTES / 2**20
+            raise ValueError(
+                f"alpha: expected a problem of {MOST_BYTES // 2**20} MiB at most, got {need:,.0f} MiB; with this N and "
+                f"this T choose an alpha up to {np.floor(100 * most) / 100:g}."
+            )
+
+    @property
+    def patterns(self) -> int:
+        """P, at least one."""
+        return max(1, round(self.alpha * self.afferents))
+
+    @property
+    def kernel(self) -> engine.Kernel:
+        """The neuron's postsynaptic potential."""
+        return engine.Kernel(self.tau, self.tau_s, self.v_threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """A problem's draw: times [P, N] in ms, target bool [P], and the initial weights [N], Gaussian of width 0.01."""
+
+    times: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor
+
+
+def draw(problem: Problem) -> Patterns:
+    """The patterns, labels and initial weights that belong to the problem's seed."""
+    chance = torch.Generator().manual_seed(problem.seed)
+    weight = _WIDTH * torch.randn(problem.afferents, generator=chance)
+    target = torch.rand(problem.patterns, generator=chance) < 0.5
+    times = problem.T * torch.rand(problem.patterns, problem.afferents, generator=chance)
+    return Patterns(times, target, weight)
+
+
+def responses(problem: Problem, times: torch.Tensor) -> torch.Tensor:
+    """K(t - t_i), what the engine answers to each afferent alone at a weight of 1: [P, N, T] for times [P, N].
+
+    Learning changes the weights after every error, and asks one pattern for its potential before the next: a product
+    with these, which stay, costs a hundredth of a walk through the engine each time.
+    """
+    alone = torch.eye(problem.afferents)
+    table = torch.empty(len(times), problem.afferents, problem.T)
+    for some, rows in zip(times.split(_CHUNK), table.split(_CHUNK), strict=True):
+        rows.copy_(engine.potential(alone, engine.bin_spikes(some, problem.T), problem.kernel))
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """After a cycle: its number, from 1, its errors, the weights [N] and the last change dw [N]; never written to."""
+
+    cycle: int
+    errors: int
+    weight: torch.Tensor
+    change: torch.Tensor
+
+    @property
+    def solved(self) -> bool:
+        """Whether these weights are right for every pattern."""
+        return self.errors == 0
+
+
+def learn(problem: Problem, after: Snapshot | None = None) -> Iterator[Snapshot]:
+    """Learn cycle by cycle until all patterns are right or the cycles used up; go on after a snapshot where given."""
+    patterns = draw(problem)
+    cycle, weight, change = (0, patterns.weight, torch.zeros_like(patterns.weight))
+    if after is not None:
+        if after.solved:
+            return
+        cycle, weight, change = after.cycle, after.weight, after.change
+    table = list(responses(problem, patterns.times).numpy())
+    w, dw = weight.numpy(), change.numpy()
+    wanted = patterns.target.tolist()
+    momentum, steps = np.float32(problem.momentum), {True: np.float32(problem.rate), False: np.float32(-problem.rate)}
+    while cycle < problem.most_cycles:
+        cycle, errors = cycle + 1, 0
+        for p in np.random.default_rng((problem.seed, cycle)).permutation(len(wanted)).tolist():
+            v = w @ table[p]
+            t_max = v.argmax()
+            if (v[t_max] >= problem.v_threshold) != wanted[p]:
+                dw = momentum * dw + steps[wanted[p]] * table[p][:, t_max]
+                w = w + dw
+                errors += 1
+        yield Snapshot(cycle, errors, torch.from_numpy(w), torch.from_numpy(dw))
+        if not errors:
+            return
+
+
+class Course:
+    """A problem being learned, a slice of time after the other; it holds its responses only from start to stop."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.patterns = draw(problem)
+        self.snapshot: Snapshot | None = None
+        self.errors: list[int] = []
+        self._learning: Iterator[Snapshot] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is between start and stop."""
+        return self._learning is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to learn: solved, or out of cycles."""
+        last = self.snapshot
+        return last is not None and (last.solved or last.cycle >= self.problem.most_cycles)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The present weights, [N]."""
+        return self.patterns.weight if self.snapshot is None else self.snapshot.weight
+
+    def start(self) -> None:
+        """Begin, or go on where it was stopped."""
+        if not self.active and not self.over:
+            self._learning = learn(self.problem, self.snapshot)
+
+    def stop(self) -> None:
+        """Keep what has been learned, and let go of the rest."""
+        self._learning = None
+
+    def advance(self, seconds: float, cycles: int | None = None) -> None:
+        """Learn for about that long, or so many cycles where these are fewer; at least one while active."""
+        began, done = time.monotonic(), 0
+        while self._learning is not None:
+            self.snapshot = next(self._learning)
+            self.errors.append(self.snapshot.errors)
+            done += 1
+            if self.over:
+                self.stop()
+            if time.monotonic() - began >= seconds or done == cycles:
+                return
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What the neuron does with one pattern: v [T], shunted [T], t_max and spike (ms), fired.
+
+    spike: the first step at which v reaches the threshold, None where it never does. shunted: v where every afferent
+    spike after it is without effect, V(t) = sum of w_i K(t - t_i) over t_i <= spike; v itself without a spike.
+    """
+
+    v: torch.Tensor
+    shunted: torch.Tensor
+    v_max: float
+    t_max: int
+    spike: int | None
+
+
+def trace(problem: Problem, weight: torch.Tensor, times: torch.Tensor) -> Trace:
+    """Show one pattern, times [N] in ms, to a neuron with weights [N]."""
+
+    def potential(spikes: torch.Tensor) -> torch.Tensor:
+        arrivals = engine.bin_spikes(spikes.unsqueeze(0), problem.T)
+        return engine.potential(weight.unsqueeze(0), arrivals, problem.kernel)[0, 0]
+
+    v = potential(times)
+    v_max, t_max = v.max(dim=0)
+    reached = (v >= problem.v_threshold).nonzero()
+    if not len(reached):
+        return Trace(v, v, float(v_max), int(t_max), None)
+    spike = int(reached[0])
+    return Trace(v, potential(torch.where(times <= spike, times, -1.0)), float(v_max), int(t_max), spike)

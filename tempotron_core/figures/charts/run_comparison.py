@@ -1,0 +1,73 @@
+"""Runs on top of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tempotron_core.figures import theme
+
+__all__ = ["ComparisonInfo", "comparison_figure"]
+
+_COLOURS = (theme.HISTORY, theme.PREDICTED, theme.TRUE, theme.SPIKE, theme.CHOSEN, "#4c6ef5", theme.INK, "#8a6a00")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonInfo:
+    """Names of the runs, and the test and training accuracies in [0, 1] after each of their epochs."""
+
+    names: tuple[str, ...]
+    test: tuple[np.ndarray, ...]
+    train: tuple[np.ndarray, ...]
+
+    @property
+    def takeaway(self) -> str:
+        """Which run ends highest, in one sentence."""
+        ended = [(float(test[-1]), name) for name, test in zip(self.names, self.test, strict=True) if len(test)]
+        if not ended:
+            return "No epoch is over yet."
+        ended.sort(reverse=True)
+        best, name = ended[0]
+        if len(ended) == 1:
+            return f"{name}: test accuracy {best:.2%} after its last epoch."
+        return f"{name} ends highest, at {best:.2%}, {100 * (best - ended[1][0]):.2f} points above {ended[1][1]}."
+
+
+def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
+    """Test accuracies as thick lines, training accuracies as thin dotted ones."""
+    if not any(len(test) for test in info.test):
+        return theme.empty(height, "Accuracies will appear here after the first epoch")
+    figure = theme.base(
+        height,
+        xaxis={"title": {"text": "epoch"}} | ({"dtick": 1} if max(map(len, info.test)) <= 12 else {}),
+        yaxis={"title": {"text": "accuracy, %"}},
+        hovermode="x",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}},
+        margin={"t": 40},
+    )
+    for i, (name, test, train) in enumerate(zip(info.names, info.test, info.train, strict=True)):
+        colour, epochs = _COLOURS[i % len(_COLOURS)], np.arange(1, len(test) + 1)
+        figure.add_scatter(
+            x=epochs,
+            y=100 * test,
+            mode="lines+markers",
+            name=theme.words(name).replace(" · ", "<br>"),  # two short lines fit a narrow page
+            line={"color": colour, "width": 4, "dash": _DASHES[i % len(_DASHES)]},
+            marker={"size": 10, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
+            hovertemplate="test %{y:.2f} %",
+        )
+        figure.add_scatter(
+            x=epochs,
+            y=100 * train,
+            mode="lines",
+            name=f"{theme.words(name)}, training",
+            showlegend=False,
+            line={"color": colour, "width": 1.6, "dash": "dot"},
+            hovertemplate="training %{y:.2f} %",
+        )
+    return figure.figure()

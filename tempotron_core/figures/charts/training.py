@@ -1,0 +1,129 @@
+"""A run as it learns: loss and accuracy over the epochs, and the weights as maps over the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tempotron_core.figures import theme
+
+__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weights_takeaway"]
+
+_MOST_POINTS = 400
+_SIDE = 28
+
+
+@dataclass(frozen=True, eq=False)
+class CurvesInfo:
+    """epochs [n] (fractions of them), loss [n], train [n]: the points; test_epochs [k], test [k]: after each epoch."""
+
+    epochs: np.ndarray
+    loss: np.ndarray
+    train: np.ndarray
+    test_epochs: np.ndarray
+    test: np.ndarray
+    total_epochs: int
+
+    @property
+    def takeaway(self) -> str:
+        """What is seen, in one sentence."""
+        if not len(self.test):
+            return (
+                "The first epoch is not over yet: no test accuracy so far."
+                if len(self.loss)
+                else "Nothing learned yet."
+            )
+        last, best = float(self.test[-1]), int(self.test.argmax())
+        words = f"Test accuracy {last:.1%} after {len(self.test)} epoch{'s' if len(self.test) > 1 else ''}"
+        if best < len(self.test) - 1:
+            words += f", best {float(self.test[best]):.1%} after epoch {int(self.test_epochs[best])}"
+        elif len(self.test) > 1:
+            words += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
+        return words + "."
+
+    @property
+    def loss_takeaway(self) -> str:
+        """Where the loss came from and where it is, in one sentence."""
+        if not len(self.loss):
+            return "No loss so far."
+        first, last = float(self.loss[0]), float(self.loss[-1])
+        verb = "fell" if last < first else "rose" if last > first else "stayed"
+        return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
+
+
+def thinned(values: np.ndarray) -> np.ndarray:
+    """Positions of at most _MOST_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
+    n = len(values)
+    if n <= _MOST_POINTS:
+        return np.arange(n)
+    stretch = -(-n // (_MOST_POINTS // 2 - 1))
+    starts = np.arange(0, n, stretch)
+    rows = np.pad(values, (0, len(starts) * stretch - n), mode="edge").reshape(len(starts), stretch)
+    extremes = (starts + rows.argmin(axis=1), starts + rows.argmax(axis=1))
+    return np.unique(np.concatenate([[0], *extremes, [n - 1]]).clip(max=n - 1))
+
+
+def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
+    """Training and test accuracy against epochs."""
+    if not len(info.loss):
+        return theme.empty(height, "Accuracy will appear here")
+    figure = _by_epoch(info, height, "accuracy, %")
+    _curve(
+        figure, info.epochs, 100 * info.train, "training %{y:.1f} %",
+        mode="lines", name="training", line={"color": theme.MUTED, "width": 2.5},
+    )  # fmt: skip
+    _curve(
+        figure, info.test_epochs, 100 * info.test, "test %{y:.2f} %",
+        mode="lines+markers", name="test", line={"color": theme.HISTORY, "width": 4}, marker={"size": 10},
+        cliponaxis=False,
+    )  # fmt: skip
+    figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}},
+        margin={"t": 34},
+    )
+    return figure.figure()
+
+
+def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
+    """Loss against epochs."""
+    if not len(info.loss):
+        return theme.empty(height, "The loss will appear here")
+    figure = _by_epoch(info, height, "loss")
+    line = {"color": theme.HISTORY, "width": 3}
+    _curve(figure, info.epochs, info.loss, "loss %{y:.4g}", mode="lines", line=line)
+    figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"t": 34})
+    return figure.figure()
+
+
+def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.Sketch:
+    return theme.base(
+        height,
+        xaxis={"title": {"text": "epoch"}, "range": [0, info.total_epochs]},
+        yaxis={"title": {"text": quantity}},
+        hovermode="x",
+    )
+
+
+def _curve(figure: theme.Sketch, x: np.ndarray, y: np.ndarray, hover: str, **look: Any) -> None:
+    keep = thinned(y)
+    figure.add_scatter(x=x[keep], y=y[keep], hovertemplate=f"{hover}<extra></extra>", **look)
+
+
+def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.ndarray:
+    """Weights [C, 784*m] as maps [C, 28, 28]: summed over a pixel's m neurons, or those of one of them (from 0)."""
+    by_pixel = weight.reshape(len(weight), _SIDE * _SIDE, m)
+    maps = by_pixel.sum(axis=2) if neuron is None else by_pixel[:, :, neuron]
+    return maps.reshape(len(weight), _SIDE, _SIDE)
+
+
+def weights_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
+    """Which way maps [C, 28, 28] go and where they go furthest, in one sentence."""
+    name = classes[int(np.abs(maps).max(axis=(1, 2)).argmax())]
+    return (
+        f"Weight maps, one a class, from {float(maps.min()):+.2g} (dark, inhibits) to {float(maps.max()):+.2g} "
+        f"(bright, excites); the strongest weight is {name}'s."
+    )

@@ -1,0 +1,117 @@
+"""A trained (or untrained) network as an immutable value, and its decision on one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from tempotron_core.snn.encoding import GaussianTuning
+from tempotron_core.snn.tempotron import Tempotron
+
+__all__ = [
+    "PIXELS",
+    "Decision",
+    "Model",
+    "decide",
+    "decide_times",
+    "pixel_table",
+    "pixel_times",
+    "pixel_tuning",
+    "pooled",
+]
+
+PIXELS = 28 * 28
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights [classes*k, 784*m], on the CPU, with everything needed to use them. Never written to after creation.
+
+    k: tempotrons a class, whose rows stand one after the other.
+    """
+
+    weight: torch.Tensor
+    m: int = 16
+    T: int = 100
+    beta: float = 1.5
+    tau: float = 15.0
+    tau_s: float = 15.0 / 4
+    v_threshold: float = 1.0
+    k: int = 1
+
+    def network(self) -> Tempotron:
+        """A tempotron layer that holds these weights."""
+        outputs, afferents = self.weight.shape
+        net = Tempotron(afferents, outputs, self.T, self.tau, self.tau_s, self.v_threshold)
+        net.fc.weight.data = self.weight
+        return net.requires_grad_(False)
+
+
+def pooled(v: torch.Tensor, k: int) -> torch.Tensor:
+    """A class's value from those of its k tempotrons: [batch, classes*k, ...] to [batch, classes, ...].
+
+    The logarithm of the mean of their exponentials. Compared with the log-sum-exp it lacks ln k in every class, which
+    changes neither a comparison nor a softmax, and leaves a class of silent tempotrons at rest.
+    """
+    if k == 1:
+        return v
+    return torch.logsumexp(v.view(len(v), -1, k, *v.shape[2:]), dim=2) - math.log(k)
+
+
+def initial_weight(m: int, outputs: int, seed: int, width: float = 1.0) -> torch.Tensor:
+    """Seeded initial weights U(-b, b), b = width/sqrt(784*m), of that many tempotrons, [outputs, 784*m]."""
+    bound = width / math.sqrt(PIXELS * m)
+    return torch.empty(outputs, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
+
+
+def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
+    """The one population code that all pixels share: range [0, 1]."""
+    return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta)
+
+
+def pixel_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+    """Spike times of the 256 values that a pixel can take: float32 [256, m], -1 for no spike."""
+    values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
+    return pixel_tuning(m, beta).encode(values, T)[0, 0]
+
+
+def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+    """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
+    table = pixel_table(m, T, beta).to(images.device)
+    return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a network does with one image.
+
+    times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes];
+    neurons: [classes, k, T], the potentials of each class's k tempotrons. With k = 1 these are the same; otherwise v
+    and v_max pool the potentials and the peaks of a class, and t_max is that of its strongest tempotron.
+    """
+
+    times: torch.Tensor
+    v: torch.Tensor
+    v_max: torch.Tensor
+    t_max: torch.Tensor
+    v_threshold: float
+    neurons: torch.Tensor
+
+
+def decide(model: Model, image: torch.Tensor) -> Decision:
+    """Run one image, uint8 [28, 28], through the network."""
+    return decide_times(model, pixel_times(image.unsqueeze(0), model.m, model.T, model.beta))
+
+
+def decide_times(model: Model, times: torch.Tensor) -> Decision:
+    """Run the spikes of one image, [1, 784*m] in ms, any real times, negative for none, through the network."""
+    v = model.network()(times, "v")
+    peaks, when = v.max(dim=-1)
+    strongest = peaks.view(-1, model.k).argmax(dim=1, keepdim=True)
+    t_max = when.view(-1, model.k).gather(1, strongest).view(-1)
+    neurons = v.view(-1, model.k, model.T)
+    return Decision(
+        times.view(PIXELS, model.m), pooled(v, model.k)[0], pooled(peaks, model.k)[0], t_max, model.v_threshold, neurons
+    )

@@ -1,0 +1,126 @@
+"""What can be done with runs on disk: name, compare, export, delete."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import time
+import zipfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from tempotron_core.runs.files import ENDED, replace_file
+from tempotron_core.runs.reader import RunError, RunRecord
+
+__all__ = ["MOST_NAME", "delete_run", "differences", "distinct", "name_run", "run_title", "still_written", "zipped"]
+
+MOST_NAME = 80
+"""Characters of a run's own name."""
+
+_TITLE = "title.txt"
+_FRESH_SECONDS = 60.0
+_MOST_BYTES = 2**31  # of an export, which is made in memory
+
+
+def run_title(record: RunRecord) -> str:
+    """The name that somebody gave the run; else what it is and when it began, as its folder has it."""
+    file, title = record.path / _TITLE, ""
+    with suppress(OSError):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as text:
+                title = text.read(4 * MOST_NAME).decode(errors="replace")
+    shown = "".join(letter if letter.isprintable() else " " for letter in title)
+    return " ".join(shown.split())[:MOST_NAME] or _own_title(record)
+
+
+def _own_title(record: RunRecord) -> str:
+    """Recipe, data, m, seed and when it began, with what tells runs of one second apart; else the folder's name."""
+    began = re.match(r"(\d{8}-\d{6})-", record.name)
+    if record.settings is None or not began:
+        return record.name
+    s = record.settings
+    try:
+        when = time.strptime(began[1], "%Y%m%d-%H%M%S")
+    except ValueError:
+        return record.name
+    number = re.search(r"-seed\d+-(\d+)$", record.name)
+    told = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
+    return f"{told} ({number[1]})" if number else told
+
+
+def distinct(titles: dict[str, str]) -> dict[str, str]:
+    """Titles by folder, the folder added to those that several have."""
+    common = [title for title, times in Counter(titles.values()).items() if times > 1]
+    return {name: f"{title} ({name})" if title in common else title for name, title in titles.items()}
+
+
+def name_run(record: RunRecord, title: str) -> None:
+    """Give the run a name of its own; RunError where it is too long or the folder cannot be written."""
+    title = " ".join(title.split())
+    if len(title) > MOST_NAME or not title.isprintable():
+        raise RunError(f"name: expected at most {MOST_NAME} printable characters, got {len(title)}; choose another.")
+    try:
+        replace_file(record.path / _TITLE, title.encode())
+    except OSError as error:
+        raise RunError(
+            f"name: expected to write into {record.name!r}, got {error.strerror or error}; check the folder."
+        ) from error
+
+
+def differences(records: list[RunRecord]) -> dict[str, list[str]]:
+    """Settings in which the runs differ: name -> one value a run."""
+    told = [asdict(record.settings) if record.settings else {} for record in records]
+    names = dict.fromkeys(name for settings in told for name in settings)
+    rows = {name: [str(settings.get(name, "?")) for settings in told] for name in names}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
+def zipped(record: RunRecord) -> bytes:
+    """The run's folder as one zip, links left out; RunError where it cannot be read."""
+    file, total = io.BytesIO(), 0
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for path in sorted(record.path.rglob("*")):
+                if path.is_symlink() or not path.is_file() or path.name.endswith(".part"):
+                    continue
+                if path.resolve().is_relative_to(record.path.resolve()):
+                    total += path.stat().st_size
+                    if total > _MOST_BYTES:
+                        raise RunError(
+                            f"export: expected at most {_MOST_BYTES:,} bytes in {record.name!r}, got more; copy the "
+                            "folder by hand."
+                        )
+                    archive.write(path, Path(record.name) / path.relative_to(record.path))
+    except OSError as error:
+        raise RunError(
+            f"export: expected to read {record.name!r}, got {error.strerror or error}; check the folder."
+        ) from error
+    return file.getvalue()
+
+
+def delete_run(record: RunRecord) -> None:
+    """Delete the run's folder; RunError where it is a link or cannot be deleted."""
+    if record.path.is_symlink():
+        raise RunError(f"delete: expected a folder of its own, got a link, {record.name!r}; delete it by hand.")
+    try:
+        shutil.rmtree(record.path)
+    except OSError as error:
+        raise RunError(
+            f"delete: expected to delete {record.name!r}, got {error.strerror or error}; delete it by hand."
+        ) from error
+
+
+def still_written(record: RunRecord) -> bool:
+    """Whether the run has epochs to go and its folder has changed a moment ago, whoever writes it."""
+    if record.settings is None or len(record.epochs) >= record.settings.epochs:
+        return False
+    if (record.path / ENDED).exists():
+        return False
+    try:
+        latest = max(path.stat().st_mtime for path in record.path.iterdir())
+    except (OSError, ValueError):
+        return False
+    return time.time() - latest < _FRESH_SECONDS

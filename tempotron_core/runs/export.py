@@ -1,0 +1,63 @@
+"""A view to take away: one zip that holds a figure, its numbers, what was chosen, and the network as a run's folder.
+
+Unpacked where runs are looked for, the folder is a run like any other, so that the link inside shows the view again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from dataclasses import asdict
+from urllib.parse import urlencode
+
+import torch
+
+from tempotron_core.runs.files import checkpoint
+from tempotron_core.training.settings import Settings
+
+__all__ = ["bundle"]
+
+_MIDNIGHT = (2000, 1, 1, 0, 0, 0)  # the same view gives the same bytes
+
+
+def bundle(
+    files: dict[str, str],
+    page: str,
+    query: dict[str, str],
+    settings: Settings,
+    weight: torch.Tensor,
+    classes: tuple[str, ...],
+) -> bytes:
+    """A zip of these files and of the network, with view.json, which says how to see the view again.
+
+    files: name -> text; page: the page's address below the dashboard's; query: the link's choices, of which those of
+    the model are replaced by the run in the zip; settings: those the network was trained with, the seed among them.
+    """
+    weights = checkpoint(weight, classes)
+    digest = hashlib.sha256(weights).hexdigest()
+    run = f"shared-{digest[:12]}"
+    chosen = {key: value for key, value in query.items() if key not in ("model", "run")}
+    view = {
+        "page": page,
+        "query": query,
+        "link": f"{page}?{urlencode(chosen | {'model': 'saved run', 'run': run})}",
+        "how": f"Unpack runs/{run} into the dashboard's log directory and open the link below its address.",
+        "seed": settings.seed,
+        "settings": asdict(settings),
+        "checkpoint": {"file": f"runs/{run}/last.safetensors", "sha256": digest},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+    contents: dict[str, str | bytes] = {
+        **files,
+        "view.json": json.dumps(view, indent=2) + "\n",
+        f"runs/{run}/settings.json": json.dumps(asdict(settings), indent=2) + "\n",
+        f"runs/{run}/last.safetensors": weights,
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, _MIDNIGHT), content, zipfile.ZIP_DEFLATED)
+    return file.getvalue()

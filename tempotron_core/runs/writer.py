@@ -1,0 +1,190 @@
+"""A run's folder as its training writes it, snapshot after snapshot.
+
+Tables are appended to; every other file is written whole beside its place and then moved there, the state after all
+others: a process killed at any instant leaves a folder that opens and has lost at most the epoch in progress.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from tempotron_core.runs.csv_tables import Table
+from tempotron_core.runs.files import ENDED, checkpoint, replace_file
+from tempotron_core.runs.tensorboard_log import Events
+from tempotron_core.training.metrics import EpochResult, Point
+from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.snapshot import Snapshot
+
+__all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "logged"]
+
+BATCH_ACCURACY_EVERY = 256
+"""Steps between two values of the training accuracy of a batch."""
+
+CHECKPOINT_BUDGET = 256 * 2**20
+
+
+class RunLog:
+    """Writes a run's folder as its snapshots come. Raises TrainingError where it cannot.
+
+    path: a folder to go on with, from the snapshot that was read from it; a new one in the log directory otherwise.
+    note: what went wrong and was mended, as one sentence.
+    """
+
+    def __init__(self, settings: Settings, path: Path | None = None, origin: Snapshot | None = None) -> None:
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{settings.recipe}-seed{settings.seed}"
+        self._settings = settings
+        self.note: str | None = None
+        try:
+            self.path = path or _new_folder(Path(settings.log_dir).expanduser(), name)
+            if path is None:
+                self._describe()
+            self._tables = Table(self.path / "points.csv", Point), Table(self.path / "epochs.csv", EpochResult)
+            if origin is not None:
+                self._tabulate(origin)  # without what a killed process has written since
+            self._events = Events(self.path)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
+                f"({getattr(error, 'strerror', None) or error}); choose another one."
+            ) from error
+        with suppress(OSError):
+            (self.path / ENDED).unlink(missing_ok=True)
+        self._latest: Snapshot | None = None
+        self._best = max((result.test_accuracy for result in origin.epochs), default=-math.inf) if origin else -math.inf
+        self._points = len(origin.points) if origin else 0
+        self._epochs = len(origin.epochs) if origin else 0
+        self._kept_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Append what this snapshot adds to the ones before."""
+        new = snapshot.epochs[self._epochs :]
+        try:
+            for point in snapshot.points[self._points :]:
+                self._events.scalar("train_loss", point.loss, point.step)
+                if point.step % BATCH_ACCURACY_EVERY == 0:
+                    self._events.scalar("train_accuracy", point.batch_accuracy, point.step)
+            for result in new:
+                self._events.scalar("test_accuracy", result.test_accuracy, result.epoch)
+                self._best = max(self._best, result.test_accuracy)
+            self._latest = snapshot
+            self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
+            if new:
+                self._restore()
+                self._checkpoint(snapshot)
+        except OSError as error:
+            raise TrainingError(
+                f"run folder: expected to write into {str(self.path)!r}, got {error.strerror or error}; all epochs "
+                "before are kept; free the disk or choose another log directory, then resume the run."
+            ) from error
+
+    def close(self) -> None:
+        """Flush everything to disk, the latest weights included, and note that nobody writes here any more."""
+        latest = self._latest
+        with suppress(OSError):
+            if latest is not None and latest.weight is not None:
+                anew = self._restore()
+                if latest.state is None:  # within an epoch
+                    replace_file(self.path / "last.safetensors", checkpoint(latest.weight, latest.classes))
+                    self._tabulate(latest)
+                elif anew:
+                    self._checkpoint(latest)
+        self._events.close()
+        with suppress(OSError):
+            if self.path.is_dir():
+                replace_file(self.path / ENDED, b"")
+
+    def _describe(self) -> None:
+        replace_file(self.path / "settings.json", _json(asdict(self._settings)))
+        replace_file(self.path / "environment.json", _json(_environment(self._settings)))
+
+    def _restore(self) -> bool:
+        """Whether somebody has deleted the folder; it then stands again, to be filled."""
+        if (self.path / "settings.json").is_file():
+            return False
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._describe()
+        self._events.close()
+        self._events = Events(self.path)
+        self._kept_bytes = 0
+        self.note = (
+            f"The run's folder {self.path.name!r} was deleted while it trained and has been written anew; the weights "
+            "of earlier epochs and TensorBoard's values up to then are gone."
+        )
+        return True
+
+    def _tabulate(self, snapshot: Snapshot) -> None:
+        points, epochs = self._tables
+        points.update(snapshot.points)
+        epochs.update(snapshot.epochs)
+
+    def _checkpoint(self, snapshot: Snapshot) -> None:
+        if snapshot.weight is None:
+            return
+        weights = checkpoint(snapshot.weight, snapshot.classes)
+        if self._kept_bytes + len(weights) <= CHECKPOINT_BUDGET:
+            replace_file(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
+            self._kept_bytes += len(weights)
+        if snapshot.epochs[-1].test_accuracy >= self._best:
+            replace_file(self.path / "best.safetensors", weights)
+        replace_file(self.path / "last.safetensors", weights)
+        self._tabulate(snapshot)
+        if snapshot.state is not None:
+            done = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
+            replace_file(self.path / "state.safetensors", save(snapshot.state, done))
+
+
+@contextmanager
+def logged(settings: Settings, path: Path | None = None, origin: Snapshot | None = None) -> Iterator[RunLog]:
+    """A run's log, closed at the end whatever happens."""
+    log = RunLog(settings, path, origin)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def _environment(settings: Settings) -> dict[str, object]:
+    revision = ""
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        revision = told.stdout.strip() if told.returncode == 0 else ""
+    device = torch.cuda.get_device_name(settings.device) if settings.device.startswith("cuda") else platform.machine()
+    return {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.platform(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "seed": settings.seed,
+        "git_revision": revision or None,
+    }
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    for suffix in ("", *(f"-{i}" for i in range(2, 1000))):
+        try:
+            (parent / (name + suffix)).mkdir(parents=True)
+        except FileExistsError:
+            if parent.exists() and not parent.is_dir():
+                raise
+            continue
+        return parent / (name + suffix)
+    raise OSError("a thousand runs began in the same second")

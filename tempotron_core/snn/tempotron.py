@@ -1,0 +1,141 @@
+"""The tempotron: a leaky integrate-and-fire neuron that learns decisions from spike times.
+
+With resting potential 0 and afferents i that spike at t_i, the membrane potential of an output neuron is
+
+    V(t) = sum_i w_i K(t - t_i),    K(s) = V0 (exp(-s/tau) - exp(-s/tau_s)) for s >= 0, else 0
+
+evaluated on the grid t = 0 ... T-1 (ms). V0 scales the peak of K, at s* = tau tau_s ln(tau/tau_s)/(tau - tau_s), to
+v_threshold. The neuron fires, at most once, if V(t_max) reaches v_threshold at t_max = argmax V(t), and the
+tempotron rule follows the gradient d V(t_max)/d w_i = K(t_max - t_i).
+
+Gutig R, Sompolinsky H. The tempotron: a neuron that learns spike timing-based decisions. Nature Neuroscience 9(3),
+420-428, 2006.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tempotron_core.snn import engine
+from tempotron_core.validation import check_time_constants, finite_tensor, positive_integer, positive_real
+
+__all__ = ["RET_TYPES", "Tempotron"]
+
+RET_TYPES = ("v", "v_max", "spikes")
+
+
+class Tempotron(nn.Module):
+    """A layer of tempotrons; its only parameter is fc.weight, [out_features, in_features].
+
+    in_features: afferents; out_features: output neurons; T: steps of the time grid, 1 ms each.
+    tau, tau_s: membrane and synaptic time constants in ms, different from each other; v_threshold above 0.
+    Raises ValueError or TypeError on arguments outside these.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        T: int,
+        tau: float = 15.0,
+        tau_s: float = 15.0 / 4,
+        v_threshold: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.in_features = positive_integer("in_features", in_features)
+        self.out_features = positive_integer("out_features", out_features)
+        self.T = positive_integer("T (steps of 1 ms)", T)
+        self.tau, self.tau_s = check_time_constants(tau, tau_s)
+        self.v_threshold = positive_real("v_threshold", v_threshold, minimum=1e-30, maximum=1e30)
+        self.fc = nn.Linear(self.in_features, self.out_features, bias=False)
+
+    @property
+    def kernel(self) -> engine.Kernel:
+        """The normalised postsynaptic potential K."""
+        return engine.Kernel(self.tau, self.tau_s, self.v_threshold)
+
+    def forward(self, in_spikes: torch.Tensor, ret_type: str) -> torch.Tensor:
+        """Answer the afferents' spike times.
+
+        in_spikes: floating [batch, in_features] in ms, any real times, negative for no spike.
+        ret_type: "v", the potentials [batch, out_features, T]; "v_max", their peaks [batch, out_features];
+        "spikes", the output spike times [batch, out_features], which are t_max where the peak reaches the threshold
+        and -max(t_max, 1) where it does not. The gradient of t_max is that of the mean time under softmax(V T).
+        Raises ValueError on another ret_type, shape or non-finite time, TypeError on anything but floating tensors.
+        """
+        if ret_type not in RET_TYPES:
+            raise ValueError(f"ret_type: expected 'v', 'v_max' or 'spikes', got {ret_type!r}; pass one of the three.")
+        times = finite_tensor("in_spikes (ms)", in_spikes, ("batch", self.in_features))
+        spikes = engine.bin_spikes(times.detach(), self.T)
+        if ret_type == "v_max":
+            return self.peak(spikes)
+        v = self.potential(spikes)
+        return v if ret_type == "v" else self._spike_times(v)
+
+    def potential(self, spikes: engine.Arrivals) -> torch.Tensor:
+        """Membrane potentials [batch, out_features, T] of spikes that are binned already."""
+        return engine.potential(self.fc.weight, spikes, self.kernel)
+
+    def peak(self, spikes: engine.Arrivals, weight: torch.Tensor | None = None) -> torch.Tensor:
+        """Peaks of the membrane potentials, [batch, out_features], with other weights than the own where given."""
+        return engine.peak(self.fc.weight if weight is None else weight, spikes, self.kernel)
+
+    def _spike_times(self, v: torch.Tensor) -> torch.Tensor:
+        v_max, t_max = v.detach().max(dim=-1)
+        fired = v_max >= self.v_threshold
+        grid = torch.arange(self.T, dtype=v.dtype, device=v.device)
+        mean_time = (torch.softmax(v * self.T, dim=-1) * grid).sum(dim=-1)
+        hard = torch.where(fired, t_max, -t_max.clamp(min=1)).to(v.dtype)
+        soft = torch.where(fired, mean_time, -mean_time)
+        return hard + (soft - soft.detach())
+
+    @staticmethod
+    def psp_kernel(t: torch.Tensor, tau: float, tau_s: float) -> torch.Tensor:
+        """The unnormalised kernel exp(-t/tau) - exp(-t/tau_s) at times t in ms, 0 for negative t.
+
+        t: a real tensor of any shape, finite; tau, tau_s above 0 and different. Raises ValueError or TypeError.
+        """
+        check_time_constants(tau, tau_s)
+        if not isinstance(t, torch.Tensor) or t.is_complex() or t.dtype == torch.bool:
+            got = t.dtype if isinstance(t, torch.Tensor) else type(t).__name__
+            raise TypeError(f"t (ms): expected a real tensor, got {got}; pass a torch.Tensor of times.")
+        if not bool(torch.isfinite(t).all()):
+            raise ValueError("t (ms): expected finite times, got NaN or infinity; clean the input first.")
+        t = t.clamp(min=0)
+        return torch.exp(-t / tau) - torch.exp(-t / tau_s)
+
+    @staticmethod
+    def mse_loss(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, num_classes: int) -> torch.Tensor:
+        """Squared distance to the threshold of every peak on its wrong side, summed and divided by the batch size.
+
+        v_max: floating [batch, num_classes]; label: integers [batch], the one class that should reach v_threshold.
+        Returns a scalar. Raises ValueError or TypeError where shapes, labels or types do not fit.
+        """
+        num_classes = positive_integer("num_classes", num_classes)
+        v_threshold = positive_real("v_threshold", v_threshold)
+        v_max = finite_tensor("v_max", v_max, ("batch", num_classes))
+        _check_labels(label, v_max.shape[0], num_classes)
+        return threshold_mse(v_max, v_threshold, label)
+
+
+def threshold_mse(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
+    """Tempotron.mse_loss without its checks, which would make the host wait for an accelerator."""
+    wrong = (v_max >= v_threshold) != nn.functional.one_hot(label.long(), v_max.shape[1]).bool()
+    return ((v_max - v_threshold) * wrong).square().sum() / label.shape[0]
+
+
+def _check_labels(label: object, batch: int, num_classes: int) -> None:
+    if not isinstance(label, torch.Tensor) or label.is_floating_point() or label.dtype == torch.bool:
+        got = label.dtype if isinstance(label, torch.Tensor) else type(label).__name__
+        raise TypeError(f"label: expected an integer tensor [{batch}], got {got}; pass class numbers as int64.")
+    if label.shape != (batch,) or batch == 0:
+        raise ValueError(
+            f"label: expected shape [{batch}] with at least one sample, got {list(label.shape)}; "
+            "pass one class number a sample."
+        )
+    low, high = int(label.min()), int(label.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"label: expected classes 0 to {num_classes - 1}, got {low} to {high}; check num_classes or the labels."
+        )

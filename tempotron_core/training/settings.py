@@ -1,0 +1,114 @@
+"""What a run is asked to be: its settings, the devices it may use, and the network that it begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+
+from tempotron_core.data import datasets
+from tempotron_core.model.classifier import Model, initial_weight
+from tempotron_core.training.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from tempotron_core.validation import check_time_constants, positive_integer, positive_real
+
+__all__ = ["RECIPE_CHOICES", "Settings", "TrainingError", "devices", "model_of", "untrained"]
+
+RECIPE_CHOICES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
+"""What a run may change of its recipe."""
+
+
+class TrainingError(Exception):
+    """A run that cannot start or go on, in one sentence.
+
+    failed_step: the step after which loss or weights were no longer finite; None where something else is wrong.
+    """
+
+    def __init__(self, words: str, failed_step: int | None = None) -> None:
+        super().__init__(words)
+        self.failed_step = failed_step
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the devices present, best first."""
+    return (*(f"cuda:{i}" for i in range(torch.cuda.device_count())), "cpu")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range.
+
+    validation: training samples held out; where there are any, they take the test set's place throughout the run.
+    From loss on: what this run changes of its recipe, None where it takes the recipe's own value.
+    """
+
+    device: str = "cpu"
+    dataset_dir: str | None = None
+    batch_size: int = 64
+    lr: float = 1e-3
+    T: int = 100
+    epochs: int = 10
+    m: int = 16
+    log_dir: str = "runs"
+    seed: int = 0
+    dataset: str = datasets.EMBEDDED
+    recipe: str = DEFAULT_RECIPE
+    beta: float = 1.5
+    tau: float = 15.0
+    tau_s: float = 15.0 / 4
+    v_threshold: float = 1.0
+    validation: int = 0
+    loss: str | None = None
+    optimiser: str | None = None
+    schedule: str | None = None
+    temperature: float | None = None
+    weight_decay: float | None = None
+    smoothing: float | None = None
+    clears_gradients: bool | None = None
+    drop: float | None = None
+    revives: bool | None = None
+    k: int | None = None
+    width: float | None = None
+
+    @property
+    def plan(self) -> Recipe:
+        """The recipe with this run's changes."""
+        named = {name: getattr(self, name) for name in RECIPE_CHOICES}
+        return replace(RECIPES[self.recipe], **{name: value for name, value in named.items() if value is not None})
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        positive_integer("batch size", self.batch_size)
+        positive_real("learning rate", self.lr, maximum=1e38)  # it must be one in float32
+        positive_integer("T (ms)", self.T)
+        positive_integer("epochs", self.epochs)
+        positive_integer("m (neurons a pixel)", self.m, minimum=3)
+        positive_integer("seed", self.seed, minimum=0)
+        positive_integer("validation samples", self.validation, minimum=0)
+        check_time_constants(self.tau, self.tau_s)
+        positive_real("beta", self.beta, minimum=1e-3, maximum=1e3)
+        positive_real("v_threshold", self.v_threshold, minimum=1e-6, maximum=1e6)
+        for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
+            if not isinstance(path, str) or not path.strip():
+                raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
+        if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
+            raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
+        _ = self.plan
+        names = (datasets.EMBEDDED, *datasets.DATASETS)
+        if self.dataset not in names:
+            raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
+        if self.device not in devices():
+            raise ValueError(
+                f"device: expected one of {', '.join(devices())}, got {self.device!r}; choose one that is present."
+            )
+
+
+def untrained(settings: Settings, classes: int = 10) -> Model:
+    """The network as such a run begins with it."""
+    recipe = settings.plan
+    return model_of(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
+
+
+def model_of(settings: Settings, weight: torch.Tensor) -> Model:
+    """Weights with the constants of the run that they are of."""
+    constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
+    return Model(weight, *constants, settings.plan.k)

@@ -1,0 +1,55 @@
+"""A run at one instant, as whoever follows it gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from tempotron_core.model.classifier import Model
+from tempotron_core.training.metrics import EpochResult, History, Points
+from tempotron_core.training.settings import Settings, model_of
+
+__all__ = ["Snapshot"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one instant. classes: names of the outputs; weight: a copy, None while the data is being prepared.
+
+    state: copies of all that the run needs to go on from the end of an epoch, None in between.
+    """
+
+    settings: Settings
+    phase: str
+    total_steps: int
+    step: int = 0
+    prepared: float = 0.0
+    preparation_seconds: float = 0.0
+    training_seconds: float = 0.0
+    samples_per_second: float = 0.0
+    points: Points = field(default_factory=Points)
+    epochs: History[EpochResult] = field(default_factory=History)
+    classes: tuple[str, ...] = ()
+    weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
+    state: dict[str, torch.Tensor] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def model(self) -> Model | None:
+        """The network as it is at this instant."""
+        return None if self.weight is None else model_of(self.settings, self.weight)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in progress, counted from 1."""
+        return min(len(self.epochs) + 1, self.settings.epochs)
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps done, in [0, 1]."""
+        return self.step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the pace so far; None before the first steps."""
+        return self.training_seconds / self.step * (self.total_steps - self.step) if self.step else None

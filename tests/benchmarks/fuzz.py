@@ -1,0 +1,189 @@
+"""What reads files and links, given any bytes: it answers, or refuses in one sentence.
+
+As a script it drives atheris over them, for as long as is wanted, and says how many inputs were tried:
+
+    pip install atheris
+    PYTHONPATH=. python tests/fuzz.py SECONDS [READER ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType
+
+import torch
+from helpers import idx_files
+from safetensors.torch import save
+
+from pages.state import markdown, paths
+from tempotron_core.data import datasets
+from tempotron_core.runs import csv_tables, files, reader
+from tempotron_core.runs.catalogue import run_title
+from tempotron_core.runs.reader import RunError
+from tempotron_core.training.loop import run
+from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.snapshot import Snapshot
+from tempotron_core.training.trainer import Trainer
+
+SETTINGS = Settings(m=3, T=20, epochs=2, batch_size=16)
+EPOCHS = b"epoch,step,loss,train_accuracy,test_accuracy,seconds,samples_per_second,dead\n1,2,0.5,0.1,0.2,1.0,9.0,0 3\n"
+POINTS = b"step,loss,accuracy,batch_accuracy\n1,0.5,0.1,0.2\n2,0.4,0.2,0.3\n"
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path:
+    """A data set and a run, in memory where the system has files there; removed at the end."""
+    where = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    idx_files.write_set(where)
+    (where / "run").mkdir()
+    for name, content in seeds().items():
+        if "." in name:
+            (where / "run" / name).write_bytes(content)
+    return where
+
+
+@lru_cache(maxsize=1)
+def seeds() -> dict[str, bytes]:
+    """Whole inputs, from which others are made."""
+    state = Trainer(SETTINGS, 10).state() | {"shuffle": torch.Generator().get_state()}
+    return {
+        "settings.json": json.dumps(asdict(SETTINGS)).encode(),
+        "epochs.csv": EPOCHS,
+        "points.csv": POINTS,
+        "last.safetensors": save({"fc.weight": torch.zeros(10, 784 * 3)}),
+        "state.safetensors": save(state, {"epochs": "1", "total_steps": "4"}),
+        "title.txt": b"a name",
+        "images": idx_files.packed(idx_files.images(torch.arange(20).numpy() % 10)),
+        "labels": idx_files.packed(torch.arange(20).numpy() % 10),
+        "text": b"[tap](javascript:alert(1)) **b** <img src=x> http://a.bc",
+        "path": b"sub/../../etc",
+    }
+
+
+def _in_run(name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
+    def target(content: bytes) -> None:
+        run_folder = folder() / "run"
+        try:
+            (run_folder / name).write_bytes(content)
+            read(run_folder)
+        finally:
+            (run_folder / name).write_bytes(seeds()[name])
+
+    return target
+
+
+def _in_set(file: str) -> Callable[[bytes], None]:
+    def target(content: bytes) -> None:
+        path = datasets.raw_folder("MNIST", folder()) / file
+        whole = path.read_bytes()
+        try:
+            path.write_bytes(content)
+            loaded = datasets.load("MNIST", folder())
+            assert len(loaded.test.images) == len(loaded.test.labels) > 0
+        finally:
+            path.write_bytes(whole)
+
+    return target
+
+
+def _resumed(run_folder: Path) -> None:
+    origin = reader.load_snapshot(run_folder)
+    assert isinstance(origin, Snapshot)
+    next(iter(run(SETTINGS, idx_files.few_digits(20, 20), origin)))
+    if origin.state is not None:
+        Trainer(SETTINGS, 10).restore(origin.state)
+
+
+def _shown(content: bytes) -> None:
+    shown = markdown.escape_markdown(content.decode(errors="replace"))
+    assert len(shown.splitlines()) <= 1
+    bare = re.sub(r"\\[\\`*\[\]<>$~|_]", "", shown)
+    assert not re.search(r"[`*\[\]<>$~|]|://\w|www\.|@\w", bare), shown
+
+
+def _confined(content: bytes) -> None:
+    text = content.decode(errors="replace")
+    kept = paths.check_inside_roots("log directory", text, paths.RUNS_ROOTS_ENV)
+    assert (
+        Path(kept)
+        .expanduser()
+        .resolve()
+        .is_relative_to(Path(paths.default_root(paths.RUNS_ROOTS_ENV, os.getcwd())).resolve())
+    )
+
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {
+    "settings": (_in_run("settings.json", lambda path: reader.read_run(path)), "settings.json"),
+    "epochs": (_in_run("epochs.csv", lambda path: reader.read_run(path)), "epochs.csv"),
+    "points": (_in_run("points.csv", lambda path: reader.read_run(path)), "points.csv"),
+    "title": (_in_run("title.txt", lambda path: run_title(reader.read_run(path))), "title.txt"),
+    "weights": (_in_run("last.safetensors", lambda path: reader.load_model(path)), "last.safetensors"),
+    "state": (_in_run("state.safetensors", _resumed), "state.safetensors"),
+    "images": (_in_set(idx_files.FILES[2]), "images"),
+    "labels": (_in_set(idx_files.FILES[3]), "labels"),
+    "text": (_shown, "text"),
+    "path": (_confined, "path"),
+}
+"""A reader's name -> what gives it bytes, and the name of the seed to begin with."""
+
+
+def tried(name: str, content: bytes) -> bool:
+    """Give the reader those bytes; whether it took them. Anything but a sentence of its own is thrown."""
+    try:
+        TARGETS[name][0](content)
+    except (RunError, datasets.DataError, TrainingError, paths.PathNotAllowedError) as error:
+        text = str(error)
+        assert len(text.splitlines()) == 1 and len(text) < 6000, text
+        assert any(word in text for word in ("expected", "truncated", "too long")), text
+        return False
+    return True
+
+
+def main(name: str, seconds: int) -> None:
+    """Fuzz one reader that long, in this process; libFuzzer reports the number of inputs on its last line."""
+    import atheris
+
+    for module in (files, csv_tables, reader, datasets, paths):
+        for function in [value for value in vars(module).values() if isinstance(value, FunctionType)]:
+            if function.__module__ == module.__name__:
+                setattr(module, function.__name__, atheris.instrument_func(function))
+
+    def give(content: bytes) -> None:
+        tried(name, content)
+
+    corpus = folder() / "corpus"
+    corpus.mkdir()
+    seed = seeds()[TARGETS[name][1]]
+    (corpus / "whole").write_bytes(seed)
+    if name in ("weights", "state"):
+        text = b'{"fc.weight":{"dtype":"F32","shape":[10,2352],"data_offsets":[0,94080]}}'
+        (corpus / "header").write_bytes(struct.pack("<Q", len(text)) + text)
+    atheris.Setup(
+        [sys.argv[0], f"-max_total_time={seconds}", f"-max_len={len(seed) + 1000}", "-rss_limit_mb=4096", str(corpus)],
+        give,
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] in TARGETS and sys.argv[2].isdigit():
+        main(sys.argv[1], int(sys.argv[2]))
+    else:
+        chosen = sys.argv[2:] or list(TARGETS)
+        seconds = sys.argv[1] if len(sys.argv) > 1 else "60"
+        for target in chosen:
+            told = subprocess.run([sys.executable, __file__, target, seconds], capture_output=True, text=True)
+            last = [line for line in told.stderr.splitlines() if "Done" in line or "ERROR" in line or "Error" in line]
+            print(f"{target}: {last[-1] if last else told.stderr[-500:]}", flush=True)
+    shutil.rmtree(folder(), ignore_errors=True)

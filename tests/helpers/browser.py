@@ -1,0 +1,250 @@
+"""A real Chromium against a real server: shared by the browser tests and the screenshot script."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def missing(what: str) -> NoReturn:
+    """Without a browser its tests are skipped; they fail where one is required."""
+    if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
+        pytest.fail(f"TEMPOTRON_REQUIRE_BROWSER is set, but {what}", pytrace=False)
+    pytest.skip(what, allow_module_level=True)
+
+
+try:
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+except ModuleNotFoundError:
+    missing("the playwright package is not installed: pip install playwright")
+
+LONG = 60_000
+"""Milliseconds for what takes long: the first training, the first page of a server."""
+
+expect.set_options(timeout=20_000)  # a busy machine with two cores may take several seconds for a page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    "Overview": "",
+    "Encoder": "encoder",
+    "Voltages": "voltages",
+    "Evidence": "evidence",
+    "Draw and perturb": "draw",
+    "Training": "training",
+    "Learning rule": "rule",
+    "Replay": "replay",
+    "Laboratory": "laboratory",
+    "Results": "results",
+    "Runs": "runs",
+    "Published curve": "published",
+}
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium() -> str | None:
+    """The browser's path; None where none is installed."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Server:
+    """A running dashboard, or another script: its address, its folder, its process, its log, whether it has a model."""
+
+    def __init__(self, folder: Path, script: Path = ROOT / "app.py") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://localhost:{port}"
+        self.folder, self._log = folder, folder / "server.log"
+        self.trained, self._read = False, 0
+        command = [sys.executable, "-m", "streamlit", "run", str(script)]
+        command += ["--server.port", str(port), "--server.headless", "true"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        for name in ("TEMPOTRON_DATA", "TEMPOTRON_RUNS"):  # its folders are those below its own
+            environment.pop(name, None)
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(self.url + "/_stcore/health", timeout=1).read()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError(f"no server after 30 s: {self.log}")
+
+    @property
+    def log(self) -> str:
+        """Everything the server has printed."""
+        return self._log.read_text()
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines of its log that tell of something odd."""
+        return _odd(self.log)
+
+    def news(self) -> list[str]:
+        """What the server has complained about since this was asked last."""
+        whole, read = self.log, self._read
+        self._read = len(whole)
+        return _odd(whole[read:])
+
+    def interrupt(self) -> float:
+        """Ctrl-C; the seconds until the process has ended."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return time.monotonic() - began
+
+
+def _odd(log: str) -> list[str]:
+    """Tracebacks, errors, and whatever Streamlit logs, which begins with the date."""
+    return re.findall(r"^(?:.*(?:Traceback|Uncaught|Error|WARNING)|\d{4}-\d\d-\d\d ).*$", log, re.MULTILINE)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield instance
+        instance.close()
+
+
+@contextmanager
+def watched(chrome: Browser, server: Server) -> Iterator[Page]:
+    """A fresh page; whatever its console or the server has complained about by its end is an error."""
+    complaints: list[str] = []
+    page = chrome.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(LONG)
+    page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page
+        assert page.locator("[data-testid=stException]").count() == 0
+    finally:
+        page.close()
+    assert complaints == [], complaints
+    news = server.news()
+    assert news == [], server.log
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Errors, but for Streamlit's own search for its server below a page's address before it asks at the root."""
+    probe = re.search(r"/\w+/_stcore/(health|host-config)$", message.location["url"])
+    return message.type == "error" and not (probe and "404" in message.text)
+
+
+def settle(page: Page) -> None:
+    """Wait until what was asked is answered, every chart drawn and the script at rest, for longer than a control waits.
+
+    A page does not say that it waits for the server; so from its first rest on, what it sends is watched.
+    """
+    page.wait_for_function(
+        """asked => {
+            if (window.waiting === undefined) {
+                window.waiting = 0;
+                const send = WebSocket.prototype.send;
+                WebSocket.prototype.send = function (...what) {
+                    window.waiting += 1;
+                    window.sent = performance.now();
+                    this.addEventListener("message", () => { window.waiting = 0; }, { once: true });
+                    return send.apply(this, what);
+                };
+            }
+            const app = document.querySelector("[data-testid=stApp]");
+            const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
+            const now = performance.now();
+            const answered = window.waiting === 0 || now - window.sent > 10000;  // a part that is gone has no answer
+            const calm = answered && app?.dataset.testScriptState === "notRunning" &&
+                document.querySelector(".stMain :is(h1, h2)") &&
+                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                charts.every((chart) => chart.querySelector("svg.main-svg"));
+            if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
+            window.calm.frames += 1;
+            return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second
+        }""",
+        arg=time.monotonic(),
+        timeout=LONG,
+    )
+
+
+def opened(page: Page, server: Server, name: str, query: str = "") -> Page:
+    """One of the pages, drawn."""
+    page.goto(f"{server.url}/{PAGES[name]}?{query}")
+    settle(page)
+    return page
+
+
+def trained(page: Page, server: Server) -> None:
+    """Wait until the model that the first viewer finds is there, once a server."""
+    if not server.trained:
+        page.goto(server.url)
+        expect(page.get_by_text("Trained cross-entropy on embedded").first).to_be_visible(timeout=LONG)
+        server.trained = True
+
+
+def slide(page: Page, label: str, presses: int) -> None:
+    """Move a slider by keys."""
+    thumb = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
+    thumb.focus()
+    for _ in range(abs(presses)):
+        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
+
+
+def heading(page: Page) -> Locator:
+    """The first large line of text."""
+    return page.locator(".stMain h2, .stMain h4").first
+
+
+def headline(page: Page) -> str:
+    """What the first large line says now."""
+    return heading(page).inner_text()
+
+
+class Received:
+    """When a page that is opened from now on has received something from its server."""
+
+    def __init__(self, page: Page) -> None:
+        self._page, self._last = page, time.monotonic()
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+
+    def _note(self, _: object) -> None:
+        self._last = time.monotonic()
+
+    def ends(self, silence: float = 4.0, within: float = 30.0) -> bool:
+        """Whether nothing comes any more for longer than what runs by itself ever waits."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            if time.monotonic() - self._last > silence:
+                return True
+            self._page.wait_for_timeout(50)
+        return False
