@@ -29,12 +29,12 @@ PAGES = (
     PageEntry("views/evidence.py", "evidence", "Evidence", "troubleshoot", "Explore"),
     PageEntry("views/draw.py", "draw", "Draw and perturb", "draw", "Explore"),
     PageEntry("views/training.py", "training", "Training", "school", "Train"),
-    PageEntry("views/learning_rule.py", "rule", "Learning rule", "biotech", "Train"),
+    PageEntry("views/rule.py", "rule", "Learning rule", "biotech", "Train"),
     PageEntry("views/replay.py", "replay", "Replay", "history", "Train"),
     PageEntry("views/laboratory.py", "laboratory", "Laboratory", "science", "Train"),
     PageEntry("views/results.py", "results", "Results", "target", "Evaluate"),
     PageEntry("views/runs.py", "runs", "Runs", "inventory_2", "Evaluate"),
-    PageEntry("views/published_curve.py", "published", "Published curve", "trending_down", "Evaluate"),
+    PageEntry("views/published.py", "published", "Published curve", "trending_down", "Evaluate"),
 )
 BY_URL_PATH = {entry.url_path: entry for entry in PAGES}
 

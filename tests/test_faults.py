@@ -19,7 +19,7 @@ from helpers import idx_files
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_pages import app, button, ran, trainings  # noqa: F401
 
-from pages.state import datasets
+from pages.state import datasets as dataset_state
 from tempotron_core import train
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Dataset
@@ -364,7 +364,7 @@ def test_pages_follow_a_data_set_that_has_changed_since(on_disk: Path) -> None:
     ran(page)
     assert page.sidebar.number_input(key="sample").max == 14
     assert page.sidebar.number_input(key="sample").value == 14
-    assert datasets.current_dataset()[1] is None
+    assert dataset_state.current_dataset()[1] is None
 
 
 def test_a_run_is_not_resumed_on_other_data(settings: Settings, few: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""The server's use of its machine."""
+"""The memory's use of its machine."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import time
 
 import pytest
 
-from pages import server
+from pages import memory
 
 
 def test_free_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     library = type("Library", (), {"malloc_trim": lambda self, spare: given.append(spare)})()
-    monkeypatch.setattr(server, "_C", library)
-    monkeypatch.setattr(server, "_trimmed", time.monotonic() - 60)
+    monkeypatch.setattr(memory, "_libc", library)
+    monkeypatch.setattr(memory, "_last_trim", time.monotonic() - 60)
     for _ in range(3):
-        server.trim_heap()
+        memory.trim_heap()
     assert given == [0]
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_C", None)
-    monkeypatch.setattr(server, "_trimmed", time.monotonic() - 60)
-    server.trim_heap()
-    assert time.monotonic() - server._last_trim < 10
+    monkeypatch.setattr(memory, "_libc", None)
+    monkeypatch.setattr(memory, "_last_trim", time.monotonic() - 60)
+    memory.trim_heap()
+    assert time.monotonic() - memory._last_trim < 10

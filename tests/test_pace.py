@@ -12,7 +12,6 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, Scri
 from streamlit.runtime.scriptrunner_utils.shared_run_state import SharedRunState
 
 from pages import refresh, streamlit_hooks
-from pages.shell import sidebar
 from pages.state.training import format_status
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import Settings

@@ -14,8 +14,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.state import datasets, experiment, settings
 from pages.state import datasets as dataset_state
+from pages.state import experiment, settings
 from pages.state import training as training_state
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import assess
@@ -51,20 +51,15 @@ def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Train
     fresh.shutdown(10)
 
 
-def script_of(page: str) -> str:
-    """The script of a page, relative to pages/."""
-    return f"views/{ {'rule': 'learning_rule', 'published': 'published_curve'}.get(page, page) }.py"
-
-
 def alone(page: str, **state: Any) -> AppTest:
     """One page without navigation and sidebar, with that session state."""
-    return with_state(AppTest.from_file(str(ROOT / "pages" / script_of(page)), default_timeout=60), state)
+    return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=60), state)
 
 
 def app(page: str = "overview", **state: Any) -> AppTest:
     """The dashboard with one page open, with that session state."""
     test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)
-    return with_state(test.switch_page(script_of(page)), state)
+    return with_state(test.switch_page(f"views/{page}.py"), state)
 
 
 def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
@@ -410,7 +405,7 @@ def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
 ) -> None:
     trained(trainings, tmp_path)
     clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
-    load = datasets._load_dataset
+    load = dataset_state._load_dataset
     monkeypatch.setattr(
         dataset_state, "_load_dataset", lambda name, where: clothes if name == "FashionMNIST" else load(name, where)
     )
@@ -464,6 +459,8 @@ def test_results_open_a_sample_on_the_voltages(trainings: Trainings, tmp_path: P
     button.click()
     ran(test)
     assert test.session_state["sample"] == worst
+    assert test.title[0].value == "Voltages"
+    ran(test.switch_page("views/results.py"))
     test.selectbox(key="true").set_value("3")
     test.selectbox(key="taken").set_value("5")
     ran(test)

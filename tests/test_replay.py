@@ -162,7 +162,7 @@ def test_the_figure_marks_right_and_wrong_and_the_epoch_shown() -> None:
     assert list(line.y) == [-0.5, 0.5, 0.0, 0.25]
     assert (list(right.x), list(wrong.x)) == ([1, 3], [0, 2])
     assert (list(right.text), list(wrong.text)) == (["7", "7"], ["1", "a tie"])
-    assert right.marker.color == figures.style.TRUE and wrong.marker.color == figures.style.PREDICTED
+    assert right.marker.color == figures.theme.TRUE and wrong.marker.color == figures.theme.PREDICTED
     assert right.marker.size[0] > right.marker.size[1]
     assert [shape.x0 for shape in drawn.layout.shapes if shape.x0 == shape.x1] == [1]
     assert "margin of 7" in drawn.layout.yaxis.title.text

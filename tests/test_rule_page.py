@@ -12,9 +12,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 from test_pages import EMBEDDED, TINY, alone, app, button, figure, headline, ran, trained, trainings  # noqa: F401
 
-from pages.state import datasets, experiment
 from pages.state import datasets as dataset_state
-from pages.views import learning_rule_steps
+from pages.state import experiment
+from pages.views import rule_steps
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import kernel_at_peak
 from tempotron_core.analysis.learning_step import Lesson, Walk, step, walk
@@ -38,8 +38,8 @@ def drawn(
     view = view_of(model, sample)
     taken = walk(model, view.image).on(lesson, before)
     found = step(taken.model, view.image, lesson)
-    info = learning_rule_steps.told(view, taken, found)
-    return info, learning_rule_steps.change(view, found, info.subject, 0)
+    info = rule_steps.told(view, taken, found)
+    return info, rule_steps.change(view, found, info.subject, 0)
 
 
 def test_a_step_is_told_and_drawn_as_it_is() -> None:
@@ -166,7 +166,7 @@ def test_the_path_holds_every_peak() -> None:
 def shown(test: AppTest, model: Model, taken: Walk, lesson: Lesson, index: int = 0) -> bool:
     """Whether the page draws that step."""
     found = step(taken.model, EMBEDDED.test.images[index], lesson)
-    info = learning_rule_steps.told(view_of(model, index), taken, found)
+    info = rule_steps.told(view_of(model, index), taken, found)
     lines = {trace.get("name"): trace["y"] for trace in figure(test, "step")["data"] if trace["mode"] == "lines"}
     wanted = figures.step_figure(info).to_plotly_json()["data"]
     return headline(test).splitlines()[0] == info.headline and all(
@@ -237,7 +237,7 @@ def test_the_rate_and_the_rule_change_the_drawn_step() -> None:
     test.selectbox(key="rule_neuron").set_value("3")
     ran(test)
     found = step(model, EMBEDDED.test.images[0], Lesson(4, 1e-2, "cross-entropy"))
-    one = learning_rule_steps.change(view_of(model, 0), found, 2, 0, 2)
+    one = rule_steps.change(view_of(model, 0), found, 2, 0, 2)
     heat = figure(test, "change")["data"][0]
     assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
 
@@ -251,7 +251,7 @@ def test_another_digit_or_model_begins_anew_and_says_so(
 ) -> None:  # fmt: skip
     trained(trainings, tmp_path)
     other = replace(TINY, name="MNIST")
-    load = datasets._load_dataset
+    load = dataset_state._load_dataset
     monkeypatch.setattr(
         dataset_state, "_load_dataset", lambda name, where: other if name == "MNIST" else load(name, where)
     )
@@ -332,7 +332,7 @@ def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> 
     ran(test)
     assert any("tempotron 2 of garment 4" in element.value for element in test.markdown)
     found = step(model, TINY.test.images[2], Lesson(int(TINY.test.labels[2]), 1e-3, "cross-entropy"))
-    one = learning_rule_steps.change(view_of(model, 2, clothes), found, 4, 1)
+    one = rule_steps.change(view_of(model, 2, clothes), found, 4, 1)
     heat = figure(test, "change")["data"][0]
     assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
     button(test, "Step again").click()

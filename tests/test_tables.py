@@ -39,7 +39,7 @@ def test_an_append_writes_no_more_than_its_rows(tmp_path: Path, monkeypatch: pyt
     table, rows = Table(tmp_path / "points.csv", Point), POINTS * 1000
     table.update(rows)
     place = (tmp_path / "points.csv").stat().st_ino
-    monkeypatch.setattr("tempotron_core.runs.reader.csv_tables.replace_file", None)
+    monkeypatch.setattr("tempotron_core.runs.csv_tables.replace_file", None)
     before = (tmp_path / "points.csv").read_bytes()
     table.update([*rows, POINTS[0]])
     after = (tmp_path / "points.csv").read_bytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pages import navigation, server, streamlit_hooks
+from pages import memory, navigation, streamlit_hooks
 from pages.components import charts, export_panel
 from pages.shell import presentation, sidebar, theme_fixes, tour
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def render(page: StreamlitPage) -> None:
     """Run a page inside its frame."""
     script = navigation.BY_URL_PATH[page.url_path].script
-    server.freeze_imported_objects()
+    memory.freeze_imported_objects()
     with streamlit_hooks.page_run():
         tour.follow(script)
         charts.forget_shown()
@@ -28,5 +28,5 @@ def render(page: StreamlitPage) -> None:
         tour.banner(script)
         page.run()
         export_panel.share(page.title, page.url_path)
-    server.trim_heap()
+    memory.trim_heap()
     presentation.sent()

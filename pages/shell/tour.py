@@ -137,11 +137,11 @@ STEPS = (
     Step("views/evidence.py", "Why this class", _why),
     Step("views/draw.py", "What would tip it over", _shaken),
     Step("views/training.py", "A training takes seconds", _training),
-    Step("views/learning_rule.py", "One step of learning", _rule),
+    Step("views/rule.py", "One step of learning", _rule),
     Step("views/replay.py", "How it came to know this digit", _replay),
     Step("views/laboratory.py", "How much one tempotron learns", _laboratory),
     Step("views/results.py", "What it gets wrong", _results),
-    Step("views/published_curve.py", "The published curve", _published),
+    Step("views/published.py", "The published curve", _published),
 )
 
 

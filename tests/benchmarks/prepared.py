@@ -18,7 +18,7 @@ import torch
 from contenders import peak_mb
 
 from tempotron_core.model.classifier import PIXELS, pixel_table
-from tempotron_core.snn import engine
+from tempotron_core.snn import engine, spike_store
 from tempotron_core.snn.engine import Kernel
 from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.snn.tempotron import threshold_mse

@@ -9,7 +9,7 @@ from pages.state.experiment import View, resolve_view
 from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
-from pages.views import learning_rule_steps
+from pages.views import rule_steps
 from tempotron_core import figures
 from tempotron_core.analysis.learning_step import MOST_STEPS, Lesson, Walk, step, walk
 
@@ -47,7 +47,7 @@ def buttons(view: View, taken: Walk, lesson: Lesson, moves: bool) -> None:
         for label, icon, disabled, way in ways:
             st.button(
                 label, icon=f":material/{icon}:", type="primary" if icon == "skip_next" else "secondary",
-                disabled=disabled, key=f"rule_{icon}", on_click=lambda way=way: learning_rule_steps.take(way()),
+                disabled=disabled, key=f"rule_{icon}", on_click=lambda way=way: rule_steps.take(way()),
             )  # fmt: skip
         end = ", which can go no further" if last else ""
         st.markdown(f"On a copy{end}: the chosen model is untouched.")
@@ -63,7 +63,7 @@ def learning() -> None:
             icon=":material/error:",
         )
         return
-    taken, words = learning_rule_steps.present(view)
+    taken, words = rule_steps.present(view)
     place = st.empty()
     with st.container(horizontal=True):
         rule = st.selectbox("Rule", tuple(RULES), key="rule", bind="query-params", width=width())
@@ -74,10 +74,10 @@ def learning() -> None:
         tempotron = picked("Tempotron", MOST, numbers(k), "rule_tempotron") if k > 1 else None
     lesson = Lesson(view.label if target is None else target, float(rate), RULES.get(str(rule), "linear"))
     found = step(taken.model, view.image, lesson)
-    info = learning_rule_steps.told(view, taken, found, chosen)
+    info = rule_steps.told(view, taken, found, chosen)
     if tempotron is None:
         tempotron = int(found.error[info.subject].abs().argmax())
-    one = learning_rule_steps.change(view, found, info.subject, tempotron, neuron)
+    one = rule_steps.change(view, found, info.subject, tempotron, neuron)
     place.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
     buttons(view, taken, lesson, found.moves)
     optional_caption(words or view.note)
