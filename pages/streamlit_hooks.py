@@ -82,7 +82,7 @@ def drop_stale_fragment_rerun() -> None:
         return
     try:
         requests: Any = context.script_requests
-        current = context.shared.new_fragment_ids.snapshot()  # type: ignore[attr-defined]
+        current = context.shared.new_fragment_ids.snapshot()
         with requests._lock:
             rerun = requests._rerun_data
             fragments = rerun.fragment_id_queue if requests._state == ScriptRequestType.RERUN else ()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from benchmarks import fuzz
+from helpers import fuzz
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_pages import app, ran, trainings  # noqa: F401
