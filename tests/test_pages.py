@@ -44,7 +44,7 @@ TINY = replace(
 def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Trainings]:
     """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
     fresh = Trainings()
-    monkeypatch.setattr(training_state, "_registry", lambda: fresh)
+    monkeypatch.setattr(training_state, "_cached_registry", lambda: fresh)
     monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
     monkeypatch.chdir(tmp_path)
     yield fresh

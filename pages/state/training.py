@@ -13,14 +13,22 @@ TRAINING_REFRESH_SECONDS = 1.2
 LIVE_MODEL_REFRESH_SECONDS = 2.0
 
 
+_registry: Trainings | None = None
+
+
 def training_registry() -> Trainings:
-    """Return the one registry of this server process; it outlives pages, sessions and code edits."""
-    return _registry()
+    """Return the one registry of this server process; it outlives pages and sessions.
+
+    Two references keep it: this module's survives cleared caches, the cache's survives a hot reload of this module.
+    """
+    global _registry
+    _registry = _cached_registry()
+    return _registry
 
 
 @st.cache_resource(show_spinner=False)
-def _registry() -> Trainings:
-    return Trainings(began=streamlit_hooks.rerun_idle_sessions)
+def _cached_registry() -> Trainings:
+    return _registry or Trainings(began=streamlit_hooks.rerun_idle_sessions)
 
 
 def start_initial_training() -> None:

@@ -80,7 +80,7 @@ class Server:
         self.trained, self._read = False, 0
         command = [sys.executable, "-m", "streamlit", "run", str(script)]
         command += ["--server.port", str(port), "--server.headless", "true"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {"PYTHONPATH": str(script.parent), "PYTHONUNBUFFERED": "1"}
         for name in ("TEMPOTRON_DATA", "TEMPOTRON_RUNS"):  # its folders are those below its own
             environment.pop(name, None)
         with self._log.open("wb") as log:
