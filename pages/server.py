@@ -47,7 +47,11 @@ def wait_for_imports(title: str) -> None:
     place.empty()
 
 
-_SKELETON = "<div>Loading</div>"
+_SKELETON = """<style>
+.first-load-skeleton { display: grid; gap: 1rem; }
+.first-load-skeleton div { border-radius: 8px; background: light-dark(#8882, #fff2); }
+</style><div class="first-load-skeleton" role="status" aria-label="Loading">
+<div style="height: 2.2rem; width: 60%"></div><div style="height: 11rem"></div><div style="height: 17rem"></div></div>"""
 
 
 def _import_packages() -> None:
