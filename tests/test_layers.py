@@ -97,3 +97,20 @@ def test_modules_of_a_package_import_each_other_in_one_direction() -> None:
         for targets in edges.values():
             targets.difference_update(free)
     assert edges == {}, "import cycle"
+
+
+def test_widgets_bind_url_parameters_through_the_table_of_settings() -> None:
+    from pages.state.settings import SETTINGS
+
+    used = set()
+    for file in sorted((ROOT / "pages").rglob("*.py")):
+        if file.name == "settings.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            assert not any(keyword.arg == "bind" for keyword in node.keywords), f"{file}:{node.lineno}"
+            if isinstance(node.func, ast.Name) and node.func.id in ("url_widget", "number_widget"):
+                used |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+    assert used <= set(SETTINGS)
+    assert len(used) > 40

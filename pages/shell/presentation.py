@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 from pages.state.datasets import current_dataset
-from pages.state.settings import PRESENTATION_SCALE, get_setting, is_presentation_mode
+from pages.state.settings import PRESENTATION_SCALE, get_setting, is_presentation_mode, url_widget
 
 _UNHEARD_SECONDS = 0.7
 """So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
@@ -23,7 +23,7 @@ html {{ font-size: {16 * PRESENTATION_SCALE:g}px; }}
 def switch() -> None:
     """The switch in the sidebar."""
     with st.sidebar:
-        st.toggle("Presentation", key="present", bind="query-params", persist_state="session")
+        st.toggle("Presentation", **url_widget("present"))
 
 
 def stage() -> None:

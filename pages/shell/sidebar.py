@@ -8,7 +8,15 @@ from pages.state.datasets import current_dataset, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.paths import PathNotAllowedError
 from pages.state.runs import run_display_name, run_names
-from pages.state.settings import DEFAULTS, MODELS, SAVED_RUN, drop_non_finite_query_params, get_setting
+from pages.state.settings import (
+    DEFAULTS,
+    MODELS,
+    SAVED_RUN,
+    drop_non_finite_query_params,
+    get_setting,
+    number_widget,
+    url_widget,
+)
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.data import datasets
@@ -24,7 +32,7 @@ def sidebar() -> None:
             chosen = _data_set()
         with st.container():
             _sample(chosen)
-        st.radio("Model", MODELS, key="model", bind="query-params", persist_state="session")
+        st.radio("Model", MODELS, **url_widget("model"))
         with st.container():
             _saved_run()
         show_view_only_notice()
@@ -49,14 +57,10 @@ def _saved_run() -> None:
 
 
 def _data_set() -> datasets.Dataset:
-    st.selectbox(
-        "Data set", (datasets.EMBEDDED, *datasets.DATASETS), key="data", bind="query-params", persist_state="session"
-    )
+    st.selectbox("Data set", (datasets.EMBEDDED, *datasets.DATASETS), **url_widget("data"))
     if get_setting("data") != datasets.EMBEDDED:
         st.session_state.setdefault("dir", DEFAULTS["dir"])
-        st.text_input(
-            "Dataset directory", key="dir", placeholder="folder that holds MNIST/raw", persist_state="session"
-        )
+        st.text_input("Dataset directory", placeholder="folder that holds MNIST/raw", **url_widget("dir"))
     chosen, problem = current_dataset()
     if problem:
         st.warning(f"{escape_markdown(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
@@ -68,7 +72,7 @@ def _sample(chosen: datasets.Dataset) -> None:
     last = len(chosen.test) - 1
     if int(st.session_state.get("sample") or 0) > last:
         st.session_state["sample"] = last
-    st.number_input(f"Test sample, 0 to {last:,}", 0, last, key="sample", bind="query-params", persist_state="session")
+    st.number_input(f"Test sample, 0 to {last:,}", **number_widget("sample", max_value=last))
     st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
     st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
     if problem := st.session_state.pop("no_draw", None):

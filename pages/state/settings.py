@@ -3,25 +3,153 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from pages.state import paths
 from tempotron_core.data.datasets import EMBEDDED
+from tempotron_core.experiments.random_patterns import MOST_MOMENTUM, Problem
 
 PRESENTATION_SCALE = 1.25
 SAVED_RUN = "saved run"
 MODELS = ("last finished run", "live run", "untrained", SAVED_RUN)
-DEFAULTS: dict[str, Any] = {
-    "data": EMBEDDED,
-    "sample": 0,
-    "model": MODELS[0],
-    "run": None,
-    "train_log_dir": paths.default_root(paths.RUNS_ROOTS_ENV, "runs"),
-    "dir": paths.default_root(paths.DATA_ROOTS_ENV, ""),
-    "present": False,
+ONE_PIXEL, CODE_ANALYSIS = "One pixel", "What is kept and lost"
+PROBLEM = Problem()
+TEST_DIGIT, DRAWING, UPLOAD = "Test digit", "Draw", "Upload"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One session key, and the URL parameter of the same name.
+
+    Attributes:
+        key: name in st.session_state and in the URL
+        default: value where neither URL nor viewer gives one; None where the page derives it from the model or data
+        low: smallest value of a number
+        high: largest value of a number
+        step: step of a number's widget
+        in_url: whether the URL holds it
+        persistent: whether it is kept while other pages are open
+    """
+
+    key: str
+    default: Any = None
+    low: float | int | None = None
+    high: float | int | None = None
+    step: float | int | None = None
+    in_url: bool = True
+    persistent: bool = False
+
+
+SETTINGS = {
+    setting.key: setting
+    for setting in (
+        # experiment, shared by all pages
+        Setting("data", EMBEDDED, persistent=True),
+        Setting("dir", paths.default_root(paths.DATA_ROOTS_ENV, ""), in_url=False, persistent=True),
+        Setting("sample", 0, 0, persistent=True),
+        Setting("model", MODELS[0], persistent=True),
+        Setting("run"),
+        Setting("present", False, persistent=True),
+        Setting("tour"),
+        Setting("t"),
+        # Encoder
+        Setting("view", ONE_PIXEL),
+        Setting("m", 16, 3, 64, 1),
+        Setting("beta", 1.5, 0.5, 4.0, 0.1),
+        Setting("T", 100, 10, 600, 10),
+        Setting("pixel", 431, 0, 783, 1),  # grey in the first test digit, so that its spikes differ
+        Setting("x", None, 0.0, 1.0, 0.001),
+        # Voltages
+        Setting("tau", None, 1.0, 100.0, 0.25),
+        Setting("tau_s", None, 0.25, 50.0, 0.25),
+        Setting("threshold", None, 0.1, 3.0, 0.05),
+        Setting("neuron"),
+        # Evidence
+        Setting("why"),
+        Setting("why_not"),
+        Setting("why_neuron"),
+        # Draw and perturb
+        Setting("source", TEST_DIGIT),
+        Setting("jitter", 0.0, 0.0, 20.0, 0.5),
+        Setting("drop", 0, 0, 90, 5),
+        Setting("delay", 0, 0, 40, 1),
+        Setting("noise", 0, 0, 100, 5),
+        Setting("right", 0, -8, 8, 1),
+        Setting("down", 0, -8, 8, 1),
+        Setting("perturb_seed", 0, 0, 9999, 1),
+        Setting("curve"),
+        Setting("measure", False),
+        # Training; the form is not part of a link
+        Setting("train_log_dir", paths.default_root(paths.RUNS_ROOTS_ENV, "runs"), in_url=False, persistent=True),
+        Setting("train_epochs", 10, 1, 1000, 1, in_url=False, persistent=True),
+        Setting("train_lr", 1e-3, 0.0, 10.0, 1e-4, in_url=False, persistent=True),
+        Setting("train_batch", 64, 1, 4096, 1, in_url=False, persistent=True),
+        Setting("train_m", 16, 3, 64, 1, in_url=False, persistent=True),
+        Setting("train_T", 100, 1, 1000, 1, in_url=False, persistent=True),
+        Setting("train_seed", 0, 0, 2**31 - 1, 1, in_url=False, persistent=True),
+        Setting("train_beta", 1.5, 0.1, 10.0, 0.1, in_url=False, persistent=True),
+        Setting("train_tau", 15.0, 0.1, 1000.0, 1.0, in_url=False, persistent=True),
+        Setting("train_tau_s", 3.75, 0.1, 1000.0, 0.25, in_url=False, persistent=True),
+        Setting("train_threshold", 1.0, 0.01, 100.0, 0.1, in_url=False, persistent=True),
+        Setting("train_validation", 0, 0, 60_000, 500, in_url=False, persistent=True),
+        # Learning rule
+        Setting("rule"),
+        Setting("rule_target"),
+        Setting("rule_rate", "1e-3"),
+        Setting("rule_output"),
+        Setting("rule_neuron"),
+        Setting("rule_tempotron"),
+        Setting("rule_steps"),
+        # Replay
+        Setting("replay_run"),
+        Setting("replay_of"),
+        Setting("epoch"),
+        # Laboratory
+        Setting("lab_alpha", PROBLEM.alpha, 0.05, 10.0, 0.25, persistent=True),
+        Setting("lab_N", PROBLEM.afferents, 2, 1000, 10, persistent=True),
+        Setting("lab_momentum", PROBLEM.momentum, 0.0, MOST_MOMENTUM, 0.01, persistent=True),
+        Setting("lab_seed", PROBLEM.seed, 0, 2**31 - 1, 1, persistent=True),
+        Setting("lab_rate", PROBLEM.rate, 1e-6, 10.0, 1e-4, persistent=True),
+        Setting("lab_T", PROBLEM.T, 10, 5000, 50, persistent=True),
+        Setting("lab_tau", PROBLEM.tau, 0.5, 500.0, 1.0, persistent=True),
+        Setting("lab_tau_s", PROBLEM.tau_s, 0.1, 500.0, 0.25, persistent=True),
+        Setting("lab_shunts", True),
+        Setting("lab_within", 1000),
+        Setting("lab_try", 2.25, 0.05, 4.0, 0.25, in_url=False),
+        # Results
+        Setting("true"),
+        Setting("taken"),
+    )
 }
+"""Every URL parameter and every shared session key, with default and bounds."""
+
+DEFAULTS: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
+
+
+def url_widget(key: str) -> dict[str, Any]:
+    """Return the arguments that bind a widget to its setting: key, URL parameter, persistence."""
+    setting = SETTINGS[key]
+    arguments: dict[str, Any] = {"key": key}
+    if setting.in_url:
+        arguments["bind"] = "query-params"
+    if setting.persistent:
+        arguments["persist_state"] = "session"
+    return arguments
+
+
+def number_widget(key: str, **overrides: Any) -> dict[str, Any]:
+    """Return the arguments of a number input or slider: bounds, default and step besides those of url_widget.
+
+    Args:
+        key: name of the setting
+        **overrides: arguments that depend on model or data, such as value or max_value
+    """
+    setting = SETTINGS[key]
+    bounds = {"min_value": setting.low, "max_value": setting.high, "value": setting.default, "step": setting.step}
+    return {name: value for name, value in bounds.items() if value is not None} | url_widget(key) | overrides
 
 
 def get_setting(key: str) -> Any:

@@ -7,6 +7,7 @@ from pages.components import charts
 from pages.components.page import optional_caption, page_header
 from pages.refresh import refresh_interval
 from pages.state.experiment import View, image_name, resolve_view
+from pages.state.settings import DEFAULTS, number_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import draw_digit_source, draw_robustness
@@ -15,29 +16,27 @@ from tempotron_core.analysis.robustness import Perturbation, image_under, times_
 from tempotron_core.model.classifier import Decision, decide, decide_times, pixel_times
 
 SLIDERS = {
-    "jitter": ("Jitter, ms", 0.0, 20.0, 0.5, "Every spike moves by a random time of this standard deviation."),
-    "drop": ("Spikes lost, %", 0, 90, 5, "Each spike is lost with this probability."),
-    "delay": ("Delay, ms", 0, 40, 1, "All spikes come this much later; the window stays."),
-    "noise": ("Pixel noise", 0, 100, 5, "Every pixel, 0 to 255, gets a random value of this standard deviation."),
-    "right": ("Shift right, px", -8, 8, 1, "Negative: to the left."),
-    "down": ("Shift down, px", -8, 8, 1, "Negative: up."),
+    "jitter": ("Jitter, ms", "Every spike moves by a random time of this standard deviation."),
+    "drop": ("Spikes lost, %", "Each spike is lost with this probability."),
+    "delay": ("Delay, ms", "All spikes come this much later; the window stays."),
+    "noise": ("Pixel noise", "Every pixel, 0 to 255, gets a random value of this standard deviation."),
+    "right": ("Shift right, px", "Negative: to the left."),
+    "down": ("Shift down, px", "Negative: up."),
 }
 
 
 def reset() -> None:
     """Take all perturbations away."""
-    for key, (_, low, *_) in SLIDERS.items():
-        st.session_state[key] = type(low)(0)
+    for key in SLIDERS:
+        st.session_state[key] = DEFAULTS[key]
 
 
 def perturbation() -> Perturbation:
     values = {}
     columns = st.columns(4, vertical_alignment="bottom")
-    for place, (key, (label, low, high, step, words)) in enumerate(SLIDERS.items()):
-        values[key] = columns[place % 3].slider(
-            label, low, high, type(low)(0), step, "%g", key=key, bind="query-params", help=words
-        )
-    seed = columns[3].number_input("Seed", 0, 9999, 0, key="perturb_seed", bind="query-params", help="Of all chance.")
+    for place, (key, (label, words)) in enumerate(SLIDERS.items()):
+        values[key] = columns[place % 3].slider(label, format="%g", help=words, **number_widget(key))
+    seed = columns[3].number_input("Seed", help="Of all chance.", **number_widget("perturb_seed"))
     columns[3].button("All to zero", on_click=reset, width="stretch")
     return Perturbation(
         values["jitter"], values["drop"] / 100, values["delay"], values["noise"],

@@ -9,9 +9,9 @@ import streamlit as st
 from pages.components import charts
 from pages.state.experiment import View
 from pages.state.markdown import escape_markdown
+from pages.state.settings import DRAWING, TEST_DIGIT, UPLOAD, url_widget
 from tempotron_core.data.digit_normalisation import FORMATS, DrawingError, normalise, read_picture
 
-TEST, DRAW, UPLOAD = "Test digit", "Draw", "Upload"
 UNKNOWN = "not said"
 SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
 
@@ -74,17 +74,19 @@ def uploaded() -> np.ndarray | None:
 def chosen(view: View) -> tuple[np.ndarray | None, int | None, str]:
     """The digit to read, its class where that is known, and what to say without one."""
     source = st.segmented_control(
-        "Digit from", (TEST, DRAW, UPLOAD), default=TEST, required=True, key="source", bind="query-params"
+        "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True, **url_widget("source")
     )
-    if source not in (DRAW, UPLOAD):
+    if source not in (DRAWING, UPLOAD):
         return view.pixels, view.label, ""
     with st.container():
         try:
-            image = canvas() if source == DRAW else uploaded()
+            image = canvas() if source == DRAWING else uploaded()
         except DrawingError as error:
             image = None
             st.warning(escape_markdown(error), icon=":material/broken_image:")
     classes = view.dataset.classes
     meant = st.selectbox("It is meant to be", (UNKNOWN, *classes), key="meant")
-    words = "Draw a digit, and the network reads it" if source == DRAW else "Upload a picture, and the network reads it"
+    words = (
+        "Draw a digit, and the network reads it" if source == DRAWING else "Upload a picture, and the network reads it"
+    )
     return image, classes.index(meant) if meant in classes else None, words

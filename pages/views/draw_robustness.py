@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.components import charts
 from pages.state.experiment import View, cache_key
+from pages.state.settings import url_widget
 from pages.state.training import is_live
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import wilson_interval
@@ -24,8 +25,8 @@ def right_under(key: str, now: Perturbation, _model: Model, _split: Split) -> in
 def curve(view: View, now: Perturbation) -> None:
     st.divider()
     line, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
-    name = first.selectbox("Accuracy against", tuple(KINDS), key="curve", bind="query-params")
-    wanted = second.toggle("Measure it on the whole test set", key="measure", bind="query-params")
+    name = first.selectbox("Accuracy against", tuple(KINDS), **url_widget("curve"))
+    wanted = second.toggle("Measure it on the whole test set", **url_widget("measure"))
     place = st.empty()
     kind = KINDS.get(name or "", KINDS["jitter"])
     if not wanted:

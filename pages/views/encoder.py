@@ -7,14 +7,12 @@ import torch
 from pages.components import charts, pixel_picker
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.state.experiment import View, resolve_view
+from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, number_widget, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis
 from tempotron_core import figures
 from tempotron_core.model.classifier import pixel_times, pixel_tuning
 
-ONE_PIXEL = "One pixel"
-KEPT = "What is kept and lost"
-FIRST_PIXEL = 431  # grey in the first test digit, so that its spikes are spread
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
 
@@ -39,15 +37,11 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
     with left:
         st.markdown("**Click a pixel**")
         spot = st.container()
-        if "pixel" not in st.session_state:
-            st.session_state["pixel"] = FIRST_PIXEL
-        pixel = int(st.number_input("Pixel, row by row from the top left", 0, 783, key="pixel", bind="query-params"))
+        pixel = int(st.number_input("Pixel, row by row from the top left", **number_widget("pixel")))
         with spot:
             pixel_picker.digit(view, pixel, choose)
         follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
-        value = st.slider(
-            "Value x, the pixel's own or any other", 0.0, 1.0, step=0.001, format="%.3f", key="x", bind="query-params"
-        )
+        value = st.slider("Value x, the pixel's own or any other", format="%.3f", **number_widget("x"))
     tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
     time = tuning.encode(x, T)[0, 0, 0].numpy()
     info = figures.TuningInfo(
@@ -76,12 +70,12 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
 def encoder(chosen: str) -> None:
     view = resolve_view()
     controls = st.columns(3)
-    m = controls[0].slider("m, neurons a pixel", 3, 64, 16, key="m", bind="query-params")
-    beta = controls[1].slider("beta, narrowness of the curves", 0.5, 4.0, 1.5, 0.1, key="beta", bind="query-params")
-    T = controls[2].slider("T, window in ms", 10, 600, 100, 10, key="T", bind="query-params")
+    m = controls[0].slider("m, neurons a pixel", **number_widget("m"))
+    beta = controls[1].slider("beta, narrowness of the curves", **number_widget("beta"))
+    T = controls[2].slider("T, window in ms", **number_widget("T"))
     # A place each: what stands in one must not be taken for what stood in the other, see optional_caption().
     first, second = st.container(), st.container()
-    if chosen == KEPT:
+    if chosen == CODE_ANALYSIS:
         with second:
             encoder_code_analysis.inspect(view, m, beta, T)
     else:
@@ -112,11 +106,10 @@ def equations() -> None:
 page_header("Encoder")
 chosen = st.segmented_control(
     "View",
-    (ONE_PIXEL, KEPT),
+    (ONE_PIXEL, CODE_ANALYSIS),
     default=ONE_PIXEL,
     required=True,
-    key="view",
-    bind="query-params",
+    **url_widget("view"),
     label_visibility="collapsed",
 )
 encoder(chosen)

@@ -7,6 +7,7 @@ from pages.components import charts
 from pages.components.page import lazy_expander, optional_caption, page_header, prediction_headline
 from pages.refresh import refresh_interval
 from pages.state.experiment import resolve_view
+from pages.state.settings import url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -44,17 +45,15 @@ def why() -> None:
     classes, k = view.dataset.classes, view.model.k
     decision, voltages = view.voltages()
     place, controls = st.empty(), st.columns(3 if k > 1 else 2)
-    chosen = controls[0].selectbox("Why", (WINNER, *classes), key="why", bind="query-params")
-    against = controls[1].selectbox("and not", (RIVAL, *classes), key="why_not", bind="query-params")
+    chosen = controls[0].selectbox("Why", (WINNER, *classes), **url_widget("why"))
+    against = controls[1].selectbox("and not", (RIVAL, *classes), **url_widget("why_not"))
     output = classes.index(chosen) if chosen in classes else voltages.predicted
     other = classes.index(against) if against in classes else rival_of(voltages, output)
     neuron = None
     if k > 1:
         strongest = "the strongest"
         options = (strongest, *(str(j) for j in range(1, k + 1)))
-        picked = controls[2].selectbox(
-            f"Tempotron of {classes[output]}", options, key="why_neuron", bind="query-params"
-        )
+        picked = controls[2].selectbox(f"Tempotron of {classes[output]}", options, **url_widget("why_neuron"))
         neuron = None if picked in (None, strongest) else int(picked) - 1
     mine, theirs = evidence(view.model, decision, output, neuron), evidence(view.model, decision, other)
     alone = told(classes[output], mine, view.pixels, None)

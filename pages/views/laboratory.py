@@ -12,10 +12,11 @@ from pages.components.page import chart_heading, lazy_expander, optional_caption
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
 from pages.state.markdown import escape_markdown
+from pages.state.settings import DEFAULTS, number_widget, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.experiments.capacity import Point, Series, Trials, recorded, tally
-from tempotron_core.experiments.random_patterns import MOST_MOMENTUM, Course, Problem, trace
+from tempotron_core.experiments.random_patterns import Course, Problem, trace
 
 TICK, SLICE = 0.8, 0.4
 WITHIN = (250, 1000, 4000)
@@ -24,23 +25,21 @@ MORE = 3
 
 def chosen() -> Problem | None:
     """The problem on the page; None and a sentence where it does not fit."""
-    default, columns = Problem(), [*st.columns(4)]
+    columns = [*st.columns(4)]
     with st.expander("Learning rate, time window, time constants"):
         columns += st.columns(4)
 
-    def asked(column: int, label: str, key: str, low: Any, high: Any, value: Any, step: Any, form: str | None) -> Any:
-        return columns[column].number_input(
-            label, low, high, value, step, form, key=f"lab_{key}", bind="query-params", persist_state="session"
-        )
+    def number(column: int, label: str, key: str, form: str | None) -> Any:
+        return columns[column].number_input(label, format=form, **number_widget(f"lab_{key}"))
 
-    alpha = asked(0, "alpha, patterns an afferent", "alpha", 0.05, 10.0, default.alpha, 0.25, "%.2f")
-    afferents = asked(1, "N, afferents", "N", 2, 1000, default.afferents, 10, None)
-    momentum = asked(2, "momentum", "momentum", 0.0, MOST_MOMENTUM, default.momentum, 0.01, "%.4f")
-    seed = asked(3, "Seed", "seed", 0, 2**31 - 1, default.seed, 1, None)
-    rate = asked(4, "learning rate", "rate", 1e-6, 10.0, default.rate, 1e-4, "%.6f")
-    T = asked(5, "T, window in ms", "T", 10, 5000, default.T, 50, None)
-    tau = asked(6, "tau, membrane, ms", "tau", 0.5, 500.0, default.tau, 1.0, "%.2f")
-    tau_s = asked(7, "tau_s, synapse, ms", "tau_s", 0.1, 500.0, default.tau_s, 0.25, "%.2f")
+    alpha = number(0, "alpha, patterns an afferent", "alpha", "%.2f")
+    afferents = number(1, "N, afferents", "N", None)
+    momentum = number(2, "momentum", "momentum", "%.4f")
+    seed = number(3, "Seed", "seed", None)
+    rate = number(4, "learning rate", "rate", "%.6f")
+    T = number(5, "T, window in ms", "T", None)
+    tau = number(6, "tau, membrane, ms", "tau", "%.2f")
+    tau_s = number(7, "tau_s, synapse, ms", "tau_s", "%.2f")
     problem = st.empty()
     try:
         return Problem(
@@ -126,12 +125,11 @@ def capacity(problem: Problem, trials: Trials, was_active: bool) -> None:
     within = controls[0].segmented_control(
         "Solved within, cycles",
         WITHIN,
-        default=1000,
-        key="lab_within",
+        default=DEFAULTS["lab_within"],
         required=True,
-        bind="query-params",
+        **url_widget("lab_within"),
     )
-    controls[1].number_input("alpha to try", 0.05, 4.0, 2.25, 0.25, key="lab_try")
+    controls[1].number_input("alpha to try", **number_widget("lab_try"))
 
     def more() -> None:
         trials.add(round(float(st.session_state["lab_try"]), 2), int(within or 1000), MORE)
@@ -184,7 +182,7 @@ buttons[1].button(
     "Stop", icon=":material/stop:", width="stretch", on_click=course.stop if course else None, disabled=not active
 )
 buttons[2].button("Reset", icon=":material/restart_alt:", width="stretch", on_click=reset, disabled=course is None)
-shunts = buttons[3].toggle("Shunting after the spike", True, key="lab_shunts", bind="query-params")
+shunts = buttons[3].toggle("Shunting after the spike", DEFAULTS["lab_shunts"], **url_widget("lab_shunts"))
 if now and course:
     flushing_fragment(learning, run_every=refresh_interval(TICK, active))(course, shunts, active)
     st.subheader("How much can one tempotron learn?")

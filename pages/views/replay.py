@@ -14,7 +14,7 @@ from pages.refresh import refresh_interval
 from pages.state.experiment import View, resolve_view, set_current_view
 from pages.state.markdown import escape_markdown
 from pages.state.runs import runs_directory
-from pages.state.settings import SAVED_RUN, get_setting
+from pages.state.settings import SAVED_RUN, get_setting, url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import replay_epoch_player
@@ -125,8 +125,8 @@ def page() -> bool:
     title, headline = st.empty(), st.empty()
     controls = st.columns([3.3, 1.3, 1], vertical_alignment="bottom")
     names = run_names()
-    picked = controls[1].selectbox("Run", (FOLLOW, *names), key="replay_run", bind="query-params")
-    of = controls[2].selectbox("Evidence of", (TRUE, WINNER, *classes), key="replay_of", bind="query-params")
+    picked = controls[1].selectbox("Run", (FOLLOW, *names), **url_widget("replay_run"))
+    of = controls[2].selectbox("Evidence of", (TRUE, WINNER, *classes), **url_widget("replay_of"))
     folder = folder_of(picked or FOLLOW, names)
     if folder is None:
         replay_epoch_player.stop()

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.components import charts
 from pages.components.page import chart_heading, lazy_expander, optional_caption, page_header, switch_page
 from pages.state.experiment import View, cache_key, resolve_view
+from pages.state.settings import url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import Results, assess, wilson_interval
@@ -80,8 +81,8 @@ def page() -> None:
     chart_heading(info.takeaway)
     optional_caption(view.note)
     first, second = st.columns(2)
-    true = first.selectbox("True class", (EVERY, *classes), key="true", bind="query-params")
-    taken = second.selectbox("Decision", (EVERY, *classes), key="taken", bind="query-params")
+    true = first.selectbox("True class", (EVERY, *classes), **url_widget("true"))
+    taken = second.selectbox("Decision", (EVERY, *classes), **url_widget("taken"))
     cell = tuple(None if name == EVERY else classes.index(name) for name in (true, taken))
     left, right = st.columns([1.6, 1])
     with left:

@@ -6,7 +6,7 @@ from pages.components import charts
 from pages.components.page import lazy_expander, optional_caption, page_header
 from pages.refresh import refresh_interval
 from pages.state.experiment import View, resolve_view
-from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
+from pages.state.settings import DEFAULTS, PRESENTATION_SCALE, is_presentation_mode, url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import rule_steps
@@ -27,7 +27,7 @@ def width() -> int:
 
 def picked(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
     """Which of the options was chosen; None for the first, which stands for none of them."""
-    value = st.selectbox(label, (first, *options), key=key, bind="query-params", width=width())
+    value = st.selectbox(label, (first, *options), width=width(), **url_widget(key))
     return options.index(value) if value in options else None
 
 
@@ -66,9 +66,11 @@ def learning() -> None:
     taken, words = rule_steps.present(view)
     place = st.empty()
     with st.container(horizontal=True):
-        rule = st.selectbox("Rule", tuple(RULES), key="rule", bind="query-params", width=width())
+        rule = st.selectbox("Rule", tuple(RULES), width=width(), **url_widget("rule"))
         target = picked("Teach it as", LABEL, classes, "rule_target")
-        rate = st.select_slider("Learning rate λ", RATES, "1e-3", key="rule_rate", bind="query-params", width=width())
+        rate = st.select_slider(
+            "Learning rate λ", RATES, DEFAULTS["rule_rate"], width=width(), **url_widget("rule_rate")
+        )
         chosen = picked("Weights of", MOST, classes, "rule_output")
         neuron = picked("Tuning neuron", ALL, numbers(view.model.m), "rule_neuron")
         tempotron = picked("Tempotron", MOST, numbers(k), "rule_tempotron") if k > 1 else None

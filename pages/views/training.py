@@ -12,7 +12,7 @@ from pages.state.auth import is_writable, require_write_access, show_view_only_n
 from pages.state.datasets import current_dataset, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.paths import RUNS_ROOTS_ENV, check_inside_roots
-from pages.state.settings import DEFAULTS, get_setting
+from pages.state.settings import DEFAULTS, get_setting, number_widget, url_widget
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -65,25 +65,25 @@ def settings_form() -> Settings | None:
     first, second = st.columns(4), st.columns(4)
 
     recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **kept("recipe"))
-    epochs = first[1].number_input("Epochs", 1, 1000, 10, **kept("epochs"))
-    lr = first[2].number_input("Learning rate", 0.0, 10.0, 1e-3, 1e-4, format="%.5f", **kept("lr"))
-    batch = first[3].number_input("Batch size", 1, 4096, 64, **kept("batch"))
-    m = second[0].number_input("m, neurons a pixel", 3, 64, 16, **kept("m"))
-    T = second[1].number_input("T, window in ms", 1, 1000, 100, **kept("T"))
-    seed = second[2].number_input("Seed", 0, 2**31 - 1, 0, **kept("seed"))
+    epochs = first[1].number_input("Epochs", **number_widget("train_epochs"))
+    lr = first[2].number_input("Learning rate", format="%.5f", **number_widget("train_lr"))
+    batch = first[3].number_input("Batch size", **number_widget("train_batch"))
+    m = second[0].number_input("m, neurons a pixel", **number_widget("train_m"))
+    T = second[1].number_input("T, window in ms", **number_widget("train_T"))
+    seed = second[2].number_input("Seed", **number_widget("train_seed"))
     device = second[3].selectbox("Device", devices(), **kept("device"))
     with st.expander("Code, neuron and validation"):
         st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=slow_neurons)
         st.caption("The best of those tried on held-out digits: with ten epochs, 93.8 % on all of MNIST.")
         third = st.columns(5)
-        beta = third[0].number_input("beta", 0.1, 10.0, 1.5, 0.1, **kept("beta"))
-        tau = third[1].number_input("tau, ms", 0.1, 1000.0, 15.0, 1.0, **kept("tau"))
-        tau_s = third[2].number_input("tau_s, ms", 0.1, 1000.0, 3.75, 0.25, **kept("tau_s"))
-        threshold = third[3].number_input("Threshold", 0.01, 100.0, 1.0, 0.1, **kept("threshold"))
-        validation = third[4].number_input("Held-out samples", 0, 60_000, 0, 500, **kept("validation"))
+        beta = third[0].number_input("beta", **number_widget("train_beta"))
+        tau = third[1].number_input("tau, ms", **number_widget("train_tau"))
+        tau_s = third[2].number_input("tau_s, ms", **number_widget("train_tau_s"))
+        threshold = third[3].number_input("Threshold", **number_widget("train_threshold"))
+        validation = third[4].number_input("Held-out samples", **number_widget("train_validation"))
     changes = recipe_editor(recipe)
     with st.expander("Directories"):
-        log_dir = st.text_input("Log directory", DEFAULTS["train_log_dir"], **kept("log_dir"))
+        log_dir = st.text_input("Log directory", DEFAULTS["train_log_dir"], **url_widget("train_log_dir"))
         st.caption("The data set, and its directory, are chosen in the sidebar.")
     edited = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
     st.caption(RECIPES[recipe].summary + edited)

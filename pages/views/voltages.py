@@ -9,6 +9,7 @@ from pages.components.page import lazy_expander, optional_caption, page_header, 
 from pages.refresh import refresh_interval
 from pages.state.experiment import image_name, resolve_view
 from pages.state.markdown import escape_markdown
+from pages.state.settings import number_widget, url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -20,15 +21,13 @@ def voltages() -> None:
     view = resolve_view()
     classes = view.dataset.classes
     headline, controls = st.empty(), st.columns(4)
-    tau = controls[0].slider("tau, membrane, ms", 1.0, 100.0, view.model.tau, 0.25, key="tau", bind="query-params")
-    tau_s = controls[1].slider(
-        "tau_s, synapse, ms", 0.25, 50.0, view.model.tau_s, 0.25, key="tau_s", bind="query-params"
-    )
+    tau = controls[0].slider("tau, membrane, ms", **number_widget("tau", value=view.model.tau))
+    tau_s = controls[1].slider("tau_s, synapse, ms", **number_widget("tau_s", value=view.model.tau_s))
     threshold = controls[2].slider(
-        "threshold", 0.1, 3.0, view.model.v_threshold, 0.05, key="threshold", bind="query-params",
+        "threshold", **number_widget("threshold", value=view.model.v_threshold),
         help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
     )  # fmt: skip
-    only = controls[3].selectbox("Show", (ALL, *classes), key="neuron", bind="query-params")
+    only = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
     try:
         model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
         decision, info = view.voltages(model, None if only == ALL else classes.index(only))
