@@ -186,7 +186,7 @@ def settle(page: Page) -> None:
             const answered = window.waiting === 0 || now - window.sent > 10000;  // a part that is gone has no answer
             const calm = answered && app?.dataset.testScriptState === "notRunning" &&
                 document.querySelector(".stMain :is(h1, h2)") &&
-                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                !document.querySelector("[data-testid=stSkeleton], [data-stale=true], [data-testid=stEChartsChart][aria-busy=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
             if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
             window.calm.frames += 1;

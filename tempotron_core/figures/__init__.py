@@ -6,6 +6,7 @@ Each keeps what it shows (info) apart from how.
 from tempotron_core.figures.change import ChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.digit import digit_figure, pixel_of_click
+from tempotron_core.figures.echarts import make_option
 from tempotron_core.figures.evidence import EvidenceInfo, evidence_figure, neurons_figure
 from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
 from tempotron_core.figures.inspection import InspectionInfo, curves_figure, kept_figure, times_figure, values_figure
@@ -110,6 +111,7 @@ __all__ = [
     "letters",
     "lines_plate",
     "loss_figure",
+    "make_option",
     "moved_info",
     "moved_plate",
     "neurons_figure",

@@ -40,12 +40,13 @@ PROBE = """() => {
   new MutationObserver(changes => {
     for (const change of changes) {
       const element = change.target.nodeType === 1 ? change.target : change.target.parentElement;
-      if (element && element.closest('.js-plotly-plot, .stMain .stHtml')) probe.last = performance.now();
+      if (element && element.closest('.js-plotly-plot, .stMain .stEChartsChart, .stMain .stHtml')) probe.last = performance.now();
     }
     const plate = {evidence: 'evidence', rule: 'step', replay: 'traces', training: 'accuracy', runs: 'comparison'};
     const key = plate[location.pathname.slice(1)];
     const chart = '.js-plotly-plot :is(.scatterlayer path, .imagelayer image, .bars path)';
-    if (!probe.painted && document.querySelector(key ? `[data-plate=${key}] img` : chart))
+    const own = `:is([data-plate=${key}] img, .st-key-${key} :is(.js-plotly-plot .scatterlayer path, .stEChartsChart svg path))`;
+    if (!probe.painted && document.querySelector(key ? own : chart))
       requestAnimationFrame(() => { probe.painted = probe.painted || performance.now(); });
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 }"""
