@@ -20,7 +20,6 @@ from tempotron_core.figures.laboratory import (
     pattern_figure,
 )
 from tempotron_core.figures.learning import CurvesInfo, accuracy_figure, loss_figure, weight_maps, weights_takeaway
-from tempotron_core.figures.lines import lines_plate
 from tempotron_core.figures.maps import change_plate, evidence_plate, weights_plate
 from tempotron_core.figures.perturb import (
     MovedInfo,
@@ -109,7 +108,6 @@ __all__ = [
     "kept_figure",
     "kernel_figure",
     "letters",
-    "lines_plate",
     "loss_figure",
     "make_option",
     "moved_info",

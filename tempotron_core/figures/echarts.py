@@ -125,15 +125,14 @@ def _line_series(trace: Any) -> dict[str, Any]:
     dash = _DASH.get(trace.line.dash or "")
     look = {"color": colour, "width": trace.line.width or 2, "opacity": opacity, "cap": "butt", "join": "round"}
     hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
-    first = trace.marker.size if marked and trace.marker.size is not None else 0
     return {
         "type": "line",
         "name": _plain(trace.name or _before_value(hover)),
         "data": [[_number(x), _number(y)] for x, y in zip(trace.x, trace.y, strict=True)],
         "lineStyle": look | ({"type": dash} if dash else {}),
         "itemStyle": {"color": colour, "opacity": opacity},
-        "symbol": _SYMBOL.get(trace.marker.symbol or "", "circle"),
-        "symbolSize": first,
+        "symbol": _SYMBOL.get(trace.marker.symbol or "", "circle") if marked else "none",
+        "symbolSize": trace.marker.size or 6,
         "showSymbol": marked,
         "clip": trace.cliponaxis is not False,
         "emphasis": {"disabled": True},
@@ -196,8 +195,7 @@ def _straight(ends: list[list[float]], line: dict[str, Any], below: bool = False
         "type": "line",
         "data": ends,
         "lineStyle": line,
-        "showSymbol": False,
-        "symbolSize": 0,
+        "symbol": "none",
         "silent": True,
         "z": 2 if below else 3,
         "tooltip": {"show": False},
