@@ -2,8 +2,8 @@
 
 const MOST_LINES = 6, CHART = ".stEChartsChart > div";
 const decoded = new WeakMap();
-let bubble = null, marker = null, watch = 0, last = null, chart = null;
-const observer = new MutationObserver(remember);
+let bubble = null, marker = null, watch = 0, reminder = 0, last = null, chart = null;
+const changes = new MutationObserver(remember);
 
 function point() {
   for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, look, { passive: true });
@@ -14,9 +14,9 @@ function look(event) {
   say(event.target.closest?.("[data-told]"));
   const over = event.target.closest?.(CHART) ?? null;
   if (over === chart) return;
-  observer.disconnect();
+  changes.disconnect();
   chart = over;
-  if (chart) observer.observe(chart.parentElement, { childList: true, subtree: true });
+  if (chart) changes.observe(chart.parentElement, { childList: true, subtree: true });
 }
 
 // The picture may change under a pointer that rests.
@@ -24,10 +24,13 @@ function again() {
   say(document.elementFromPoint(...last)?.closest("[data-told]"));
 }
 
-// ECharts forgets where the pointer rests with every new option, which Streamlit sets with notMerge.
+// ECharts empties its tooltip with every new option, which Streamlit sets with notMerge, a moment after it is drawn.
 function remember() {
-  if (chart.nextElementSibling?.textContent !== "") return;
-  chart.dispatchEvent(new MouseEvent("mousemove", { clientX: last[0], clientY: last[1], bubbles: true }));
+  clearTimeout(reminder);
+  reminder = setTimeout(() => {
+    if (chart?.nextElementSibling?.textContent !== "") return;
+    chart.dispatchEvent(new MouseEvent("mousemove", { clientX: last[0], clientY: last[1], bubbles: true }));
+  }, 30);
 }
 
 function say(picture) {
