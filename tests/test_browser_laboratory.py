@@ -23,7 +23,7 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     page.get_by_role("button", name="Start", exact=True).click()
     first, began = told(page)
     for figure in ("target_pattern", "null_pattern", "errors"):
-        expect(page.locator(f"{chart(figure)} path").first).to_be_visible()
+        expect(page.locator(f"{chart(figure)} path")).not_to_have_count(0)
     page.wait_for_function(
         "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
         " return n && Number(n[1].replace(',', '')) > began + 60; }",

@@ -264,10 +264,11 @@ def _legend(figure: go.Figure) -> dict[str, Any]:
     return {"legend": legend, "media": [{"query": {"maxWidth": _NARROW}, "option": {"legend": below, "grid": room}}]}
 
 
-def _template(trace: Any, hover: str) -> tuple[str, list[list[str]]]:
+def _template(trace: Any, hover: str) -> tuple[str, list[list[Any]]]:
     """Convert the words at the pointer: a template, and the columns of written numbers that stand in it."""
     count = len(trace.x)
-    parts, columns = [], []
+    parts: list[str] = []
+    columns: list[list[Any]] = []
     for i, part in enumerate(_FIELD.split(hover.replace("<extra></extra>", ""))):
         if i % 3 == 0:
             parts.append("".join(word if n % 2 else escape(unescape(word)) for n, word in enumerate(_TAG.split(part))))
