@@ -11,7 +11,21 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from helpers.browser import LONG, PAGES, Received, Server, heading, headline, opened, settle, slide, trained, watched
+from helpers.browser import (
+    LONG,
+    PAGES,
+    Received,
+    Server,
+    chart,
+    heading,
+    headline,
+    opened,
+    outlines,
+    settle,
+    slide,
+    trained,
+    watched,
+)
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -38,7 +52,7 @@ def test_every_page_opens_with_its_figures(page: Page, server: Server, width: in
     page.set_viewport_size({"width": width, "height": 800})
     for name in PAGES:
         opened(page, server, name)
-        expect(page.locator(".js-plotly-plot, [data-plate]").first, name).to_be_visible()
+        expect(page.locator(".js-plotly-plot, .stEChartsChart svg, [data-plate]").first, name).to_be_visible()
         assert page.locator("[data-testid=stAlert], [data-testid=stException]").count() == 0, name
         overflow = page.evaluate(
             "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
@@ -243,11 +257,13 @@ def test_a_training_from_start_to_stop(own: tuple[Page, Server]) -> None:
     page.get_by_role("button", name="Start").click()
     progress = page.locator("[data-testid=stProgress]")
     expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG)
-    told = "document.querySelector('[data-plate=accuracy] [data-told]')?.dataset.told"
-    points = f"(JSON.parse({told} ?? '[]')[0]?.x.length ?? 0)"
+    line = f"{chart('accuracy')} path[stroke='#8f959b']"  # the training accuracy
+    points = f'(document.querySelector("{line}")?.getAttribute("d").split("L").length ?? 0)'
     page.wait_for_function(f"{points} >= 2")
     first = page.evaluate(points)
+    page.evaluate(f"window.drawing = document.querySelector('{chart('accuracy')}')")
     page.wait_for_function(f"{points} > {first} + 5")
+    assert page.evaluate("window.drawing.isConnected")  # redrawn in place, without a blink
 
     page.get_by_role("button", name="Pause").click()
     expect(progress).to_contain_text("Paused")
@@ -359,6 +375,34 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
     assert view["query"]["t"] == "20"
     panel.get_by_role("button", name="Copy link").click()
     expect(panel.get_by_label("link to this view")).to_have_value(page.url)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_is_saved_as_it_is_seen(page: Page, server: Server, tmp_path: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    opened(page, server, "Learning rule", "sample=3&model=untrained")
+    panel = page.locator(".st-key-share")
+    panel.get_by_text("Save or share").click()
+    for name in ("SVG", "PNG", "HTML", "CSV"):
+        with page.expect_download() as coming:
+            panel.get_by_role("button", name=name, exact=True).click()
+        file = tmp_path / coming.value.suggested_filename
+        coming.value.save_as(file)
+        assert file.name == f"learning-rule-step.{name.lower()}"
+        content = file.read_bytes()
+        if name == "SVG":
+            drawing = ElementTree.fromstring(content)
+            words = {"".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")}
+            assert {"membrane potential V", "time, ms", "threshold"} <= words
+            outline = [path.get("d") for path in drawing.iter("{http://www.w3.org/2000/svg}path")]
+            assert all(line in outline for line in outlines(page, "step"))
+        if name == "PNG":
+            with Image.open(file) as picture:
+                corner = picture.convert("L").getpixel((2, 2))
+                assert isinstance(corner, int | float) and (corner > 200) == (scheme == "light")
+                assert len(picture.convert("RGB").getcolors(2**20) or []) > 20
+        if name == "HTML":
+            assert b"plotly" in content
 
 
 def test_an_idle_page_is_silent(chrome: Browser, server: Server) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
-from helpers.browser import Server, opened, settle, trained
+from helpers.browser import Server, chart, opened, settle, trained
+from helpers.browser import rest as rest_on_chart
 from playwright.sync_api import Locator, Page, expect
 
 from tempotron_core.analysis.attribution import evidence
@@ -57,19 +57,29 @@ def test_a_pixel_tells_its_spikes_weights_and_kernel_values(page: Page, server: 
     expect(page.locator(".told")).to_have_count(0)
 
 
-def test_a_line_tells_its_points(page: Page, server: Server) -> None:
+def test_lines_and_bars_tell_their_values(page: Page, server: Server) -> None:
     opened(page, server, "Learning rule", "model=untrained&sample=3")
-    for key, form in (
-        ("kernel", r"[\d,]+ spikes at \d+ ms: [+−][\d.]+"),
-        ("step", r"\d after\n\d+ ms, V = −?\d\.\d{3}"),
-    ):
-        picture = page.locator(f"[data-plate={key}] [data-told]")
-        line = json.loads(picture.get_attribute("data-told") or "")[0]
-        at = len(line["x"]) // 2
-        words = rest(page, picture, line["x"][at] / 1000, line["y"][at] / 1000)
-        assert re.fullmatch(form, words)
-        near = [numbers[j] for numbers in line["numbers"] for j in (at - 1, at, at + 1)]
-        assert any(number in words for number in near)
+    words = rest_on_chart(page, "step", 0.5, 0.5).splitlines()
+    assert len(words) > 20 and words[1].endswith((" before", " after"))
+    values = [float(value) for value in words[2::2]]
+    assert values == sorted(values, reverse=True)
+    page.goto(f"{server.url}/evidence?model=untrained&sample=3")
+    settle(page)
+    bar = page.locator(f"{chart('evidence_neurons')} path[fill='#1b7837']").last.bounding_box()
+    whole = page.locator(chart("evidence_neurons")).bounding_box()
+    assert bar and whole
+    place = [(bar[at] + bar[size] / 2 - whole[at]) / whole[size] for at, size in (("x", "width"), ("y", "height"))]
+    assert re.fullmatch(r"neuron \d+: [+−][\d.]+", rest_on_chart(page, "evidence_neurons", *place))
+
+
+def test_a_resting_pointer_follows_a_chart_that_changes(page: Page, server: Server) -> None:
+    opened(page, server, "Learning rule", "model=untrained&sample=3")
+    words = rest_on_chart(page, "step", 0.5, 0.5)
+    page.evaluate("document.querySelector('[data-testid=stSidebar] [data-testid=stNumberInputStepUp]').click()")
+    tooltip = page.locator(".st-key-step .stEChartsChart > div:not(:first-child)").first
+    expect(tooltip).not_to_have_text(words)
+    settle(page)
+    expect(tooltip).to_contain_text("after")
 
 
 def test_a_resting_pointer_follows_the_page(page: Page, server: Server) -> None:

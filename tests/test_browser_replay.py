@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from helpers.browser import Received, Server, opened, settle, slide, trained
+from helpers.browser import Received, Server, chart, opened, outlines, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
-TRACES = "JSON.parse(document.querySelector('[data-plate=traces] [data-told]').dataset.told)"
-HIGHEST = f"Math.max(...{TRACES}.flatMap(line => line.numbers.at(-1).map(number => +number.replace('−', '-'))))"
-SCALE = (
-    "[...document.querySelectorAll('[data-plate=traces] span')].map(e => e.innerText).filter(t => /^[−0-9.]+$/.test(t))"
-)
+
+def scale(page: Page) -> list[str]:
+    """The numbers at the axes of the potentials."""
+    words = page.locator(f"{chart('traces')} text").all_text_contents()
+    return [word for word in words if re.fullmatch(r"[-−0-9.,]+", word)]
 
 
 def title(page: Page) -> str:
@@ -30,17 +30,17 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     trained(page, server)
     opened(page, server, "Replay", "sample=3")
     assert title(page) == "Replay · epoch 2"
-    verdicts, peaks = {verdict(page)}, {page.evaluate(HIGHEST)}
-    spans = {str(page.evaluate(SCALE))}
+    verdicts, traces = {verdict(page)}, {str(outlines(page, "traces"))}
+    spans = {str(scale(page))}
     for epoch in (1, 0):
         slide(page, "Epoch", -1)
         expect(page).to_have_url(re.compile(f"epoch={epoch}"))
         settle(page)
         verdicts.add(verdict(page))
-        peaks.add(page.evaluate(HIGHEST))
-        spans.add(str(page.evaluate(SCALE)))
+        traces.add(str(outlines(page, "traces")))
+        spans.add(str(scale(page)))
     assert title(page) == "Replay · before training"
-    assert len(verdicts) == len(peaks) == 3
+    assert len(verdicts) == len(traces) == 3
     assert len(spans) == 1
     page.locator(".stMain h1").click()  # keys belong to the slider while it has the focus
     page.keyboard.press("l")

@@ -5,39 +5,48 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browser import Server, heading, headline, opened, settle, slide, trained
+from helpers.browser import Server, chart, heading, headline, opened, outlines, rest, settle, slide, trained
 from playwright.sync_api import Browser, Page, expect
 
-NUMBERS = """key => JSON.parse(document.querySelector(`[data-plate=${key}] [data-told]`).dataset.told)
-    .map(line => line.numbers.at(-1).map(number => +number.replace("−", "-")))"""
+LARGEST = """chart => {
+  const box = chart.getBoundingClientRect();
+  const marks = [...chart.querySelectorAll("path[fill='#0b7f73']")].map(e => e.getBoundingClientRect());
+  const at = marks.reduce((a, b) => (b.width > a.width ? b : a));
+  return [(at.x + at.width / 2 - box.x) / box.width, (at.y + at.height / 2 - box.y) / box.height];
+}"""
 
 
-def drawn(page: Page, key: str) -> list[list[float]]:
-    numbers: list[list[float]] = page.evaluate(NUMBERS, key)
-    return numbers
+def largest_change(page: Page) -> float:
+    """What the largest mark on the kernel says of the change of its weights."""
+    place = page.locator(chart("kernel")).evaluate(LARGEST)
+    words = rest(page, "kernel", *place)
+    found = re.fullmatch(r"[\d,]+ spikes at \d+ ms: ([+−][\d.]+)", words)
+    assert found, words
+    page.mouse.move(5, 5)
+    return float(found[1].replace("−", "-"))
 
 
 def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome: Browser) -> None:
     opened(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
-    first, dots = headline(page), drawn(page, "kernel")[0]
+    first, change = headline(page), largest_change(page)
     assert first == "Step 1: 1 output is wrong."
-    before = drawn(page, "step")
+    before = outlines(page, "step")
     page.get_by_role("button", name="Step again").click()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
     settle(page)
-    assert drawn(page, "step") != before
+    assert outlines(page, "step") != before
     expect(page).to_have_url(re.compile("rule_steps=1_linear_5_0.0002"))
     page.get_by_role("button", name="10 more").click()
     expect(page).to_have_url(re.compile(r"rule_steps=(?!1_)\d\d?_linear_5_0.0002"))
     settle(page)
-    taken, seen = headline(page), drawn(page, "step")
+    taken, seen = headline(page), outlines(page, "step")
     assert int(taken.split(":")[0].removeprefix("Step ")) > 5
 
     other = chrome.new_page()
     other.goto(page.evaluate("location.href"))
     settle(other)
     expect(heading(other)).to_have_text(taken)
-    assert drawn(other, "step") == seen
+    assert outlines(other, "step") == seen
     other.close()
 
     for _ in range(2):
@@ -47,12 +56,12 @@ def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome
     page.get_by_role("button", name="Start over").click()
     expect(page.locator(".stMain h2").first).to_have_text(first)
     settle(page)
-    assert drawn(page, "step") == before
+    assert outlines(page, "step") == before
     assert "rule_steps" not in page.url
     slide(page, "Learning rate", 1)
     expect(page).to_have_url(re.compile("rule_rate=5e-4"))
     settle(page)
-    assert max(drawn(page, "kernel")[0]) == pytest.approx(2.5 * max(dots), rel=1e-3)
+    assert largest_change(page) == pytest.approx(2.5 * change, rel=1e-3)
 
 
 def test_steps_wait_while_another_page_is_looked_at(page: Page, server: Server) -> None:

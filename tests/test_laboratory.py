@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -372,19 +370,17 @@ def test_errors_words_and_figure() -> None:
     assert "will appear" in figures.errors_figure(info()).layout.annotations[0].text
 
 
-def test_the_plate_has_every_line_and_mark_of_its_figure() -> None:
+def test_the_page_draws_every_line_and_mark_of_the_figure() -> None:
     figure = figures.pattern_figure(pattern(FIRES, True), 5)
-    markup = figures.lines_plate(figure, "a <b>")
-    assert 'aria-label="a &lt;b&gt;"' in markup
-    picture = base64.b64decode(markup.split("base64,")[1].split('"')[0]).decode()
-    lines = re.findall(r'points="([^"]*)" fill="none" stroke="([^"]*)"', picture)
-    assert [colour for _, colour in lines] == [trace.line.color for trace in figure.data if trace.mode == "lines"]
-    low, high = figure.layout.yaxis.range
-    points = [tuple(map(float, point.split(","))) for point in lines[1][0].split()]
-    assert [x for x, _ in points] == [500, 750, 1000]
-    assert [high - (high - low) * y / 1000 for _, y in points] == pytest.approx(FIRES[2:], abs=2e-3)
-    assert "threshold" in markup and "rotate:45deg" in markup and "unshunted" in markup
-    assert "None among" in figures.lines_plate(figures.pattern_figure(None, 5), "")
+    option = figures.make_option(figure)
+    lines = [trace for trace in figure.data if trace.mode == "lines"]
+    drawn = option["series"][: len(lines)]
+    assert [series["lineStyle"]["color"] for series in drawn] == [trace.line.color for trace in lines]
+    assert [x for x, _ in drawn[1]["data"]] == [2, 3, 4]
+    assert [y for _, y in drawn[1]["data"]] == pytest.approx(FIRES[2:], abs=2e-3)
+    assert option["series"][len(lines)]["symbol"] == "diamond"
+    assert "threshold" in str(option) and "unshunted" in option["legend"]["data"]
+    assert "None among" in figures.make_option(figures.pattern_figure(None, 5))["title"]["text"]
 
 
 def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.Share:

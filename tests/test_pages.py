@@ -332,11 +332,12 @@ def button(test: AppTest, label: str) -> Any:
 
 
 def figure(test: AppTest, key: str) -> Any:
-    """The figure with that key: as it is sent to the browser, or the one whose markup is."""
+    """The figure with that key: as it is sent to the browser, or the one that another renderer draws."""
     charts = [element.proto.spec for element in test.get("plotly_chart") if element.key == key]
     if charts:
         return json.loads(charts[0])
-    assert any(f'data-plate="{key}"' in element.proto.body for element in test.get("html"))
+    drawn = any(element.key == key for element in test.get("echarts_chart"))
+    assert drawn or any(f'data-plate="{key}"' in element.proto.body for element in test.get("html"))
     return json.loads(figures.figure_json(test.session_state["_shown"][key].figure))
 
 

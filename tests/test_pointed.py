@@ -1,4 +1,4 @@
-"""What markup says at the pointer, read back as the browser reads it; maps and charts as pictures."""
+"""What maps say at the pointer, read back as the browser reads it; maps as pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
@@ -109,58 +108,11 @@ def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
     assert found
 
 
-def test_points_say_what_the_chart_would() -> None:
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1, 2, 3],
-        y=[1234.5, -0.25, np.nan, 2],
-        customdata=[1, 2000, 3, 4],
-        text=["a", "<b>b</b>", "c", "d"],
-        hovertemplate="<b>%{text}</b><br>%{customdata:,} at %{x:.0f} ms: %{y:+.4f}<extra></extra>",
-    )
-    figure.add_scatter(x=[0, 3], y=[0, 1], name="run &lt;1&gt;", hovertemplate="test %{y:.2f} %", line={"color": "red"})
-    figure.add_scatter(x=[0, 3], y=[0, 1], hoverinfo="skip", hovertemplate="no", line={"color": "red"})
-    figure.update_layout(
-        height=200, showlegend=False, margin={"l": 9, "r": 9, "t": 9, "b": 9}, xaxis={"range": [0, 4]},
-        yaxis={"range": [-500, 1500]},
-    )  # fmt: skip
-    figure.update_traces(mode="lines", line={"color": "red", "width": 2})
-    first, second = Told(figures.lines_plate(figure, "")).said[0]
-    assert (first["x"], first["y"]) == ([0, 250, 750], [133, 750, 749])
-
-    def words(line: dict[str, Any], i: int) -> str:
-        numbers = [*(column[i] for column in line["numbers"]), ""]
-        return "".join(part + number for part, number in zip(line["words"], numbers, strict=True))
-
-    assert [words(first, i) for i in range(3)] == [
-        "a\n1 at 0 ms: +1234.5000", "b\n2,000 at 1 ms: −0.2500", "d\n4 at 3 ms: +2.0000",
-    ]  # fmt: skip
-    assert words(second, 1) == "run <1>: test 1.00 %"
-
-
-def test_what_is_not_finite_leaves_a_gap_and_what_is_flat_a_range() -> None:
-    nan = np.array([0.5, np.nan, 0.7, 0.8, np.inf])
-    info = figures.CurvesInfo(np.arange(5) / 4, nan, nan, np.array([1]), np.array([np.nan]), 1)
-    for figure in (figures.loss_figure(info), figures.accuracy_figure(info)):
-        markup = figures.lines_plate(figure, "")
-        drawing = base64.b64decode(Told(markup).sources[-1].split(",")[1]).decode()
-        assert "nan" not in (markup + drawing).lower().replace("nan</", "") and "inf" not in drawing
-        assert len(re.findall("<polyline", drawing)) == 2
-    flat = figures.CurvesInfo(np.arange(3.0), np.zeros(3), np.zeros(3), np.array([1]), np.zeros(1), 1)
-    assert (
-        "polyline"
-        in base64.b64decode(Told(figures.lines_plate(figures.loss_figure(flat), "")).sources[0][26:]).decode()
-    )
-
-
 def test_names_are_only_words() -> None:
-    info, curve = info_of(0, 8, name=HOSTILE), (np.array([0.5, 0.6]),)
-    compared = figures.comparison_figure(figures.ComparisonInfo((HOSTILE,), curve, curve))
-    for markup in (figures.evidence_plate(info), figures.lines_plate(compared, HOSTILE)):
-        told = Told(markup)
-        assert told.tags <= {"div", "span", "img", "b", "sub", "sup"}
-        assert all(source.startswith("data:image/") for source in told.sources)
-        assert "onerror" in json.dumps(told.said)
+    told = Told(figures.evidence_plate(info_of(0, 8, name=HOSTILE)))
+    assert told.tags <= {"div", "span", "img", "b", "sub", "sup"}
+    assert all(source.startswith("data:image/") for source in told.sources)
+    assert "onerror" in json.dumps(told.said)
 
 
 def test_the_scale_is_as_tall_as_the_map() -> None:

@@ -10,10 +10,12 @@ from tempotron_core import figures
 def _chart_words() -> str:
     """Words in charts take the page's colour, or their meaning's on the theme; not so those at the pointer."""
     where = ".js-plotly-plot svg text{}:not(.hoverlayer *) {{ fill: {} !important; fill-opacity: 1 !important; }}"
-    rules = [where.format("", "currentColor")]
+    light = ".stEChartsChart svg text{} {{ fill: {}; fill-opacity: 1; }}"
+    rules = [where.format("", "currentColor"), light.format("", "currentColor")]
     for colour in figures.ON_DARK:
         rgb = ", ".join(str(part) for part in bytes.fromhex(colour[1:]))
         rules.append(where.format(f'[style*="rgb({rgb})"]', figures.letters(colour)))
+        rules.append(light.format(f'[fill="{colour}"]', figures.letters(colour)))
     return "\n".join(rules)
 
 

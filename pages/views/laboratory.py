@@ -76,15 +76,6 @@ def told(course: Course, target: bool, shunts: bool) -> figures.PatternInfo | No
     )  # fmt: skip
 
 
-def drawn(figure: Any, key: str, alt: str, changing: bool) -> None:
-    """The figure; while it changes, its markup, which does not blink."""
-    with st.empty():
-        if changing:
-            charts.sketch(figure, key, alt)
-        else:
-            charts.chart(figure, key, alt)
-
-
 def learning(course: Course, shunts: bool, was_active: bool) -> None:
     """The traces and the errors; while learning, a slice of it first. Cycles pass faster the more there have been."""
     if course.active:
@@ -96,8 +87,8 @@ def learning(course: Course, shunts: bool, was_active: bool) -> None:
         with column:
             words = info.takeaway if info else f"No {name} pattern was drawn."
             st.markdown(f"**{words}**")
-            drawn(figures.pattern_figure(info, course.problem.T), f"{name}_pattern", words, course.active)
-    drawn(figures.errors_figure(errors), "errors", errors.takeaway, course.active)
+            charts.sketch(figures.pattern_figure(info, course.problem.T), f"{name}_pattern", words)
+    charts.sketch(figures.errors_figure(errors), "errors", errors.takeaway)
     if course.active != was_active:
         st.rerun()
 

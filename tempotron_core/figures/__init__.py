@@ -54,9 +54,9 @@ from tempotron_core.figures.charts.training import (
 from tempotron_core.figures.charts.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
 from tempotron_core.figures.charts.weight_change import ChangeInfo, change_figure, kernel_figure
+from tempotron_core.figures.echarts import make_option
 from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
 from tempotron_core.figures.html.job_states import states_plate
-from tempotron_core.figures.html.lines import lines_plate
 from tempotron_core.figures.html.maps import change_plate, evidence_plate, weights_plate
 from tempotron_core.figures.html.pictures import (
     digit_plate,
@@ -120,8 +120,8 @@ __all__ = [
     "kept_figure",
     "kernel_figure",
     "letters",
-    "lines_plate",
     "loss_figure",
+    "make_option",
     "moved_info",
     "moved_plate",
     "neurons_figure",

@@ -2,8 +2,8 @@
 
 A control's time runs from its event in the browser (key or click) to the last change inside any figure of the page;
 the bare script has one slider and one chart, on a server of its own with the same settings, and takes turns with the
-page. First paint runs from the request of a page to its first chart with something drawn in it, or, where it has none,
-to its main figure in markup. Bytes are what the page's WebSocket receives.
+page. First paint runs from the request of a page to its first Plotly chart with something drawn in it, or, where it
+has none, to its main figure. Bytes are what the page's WebSocket receives.
 """
 
 from __future__ import annotations
@@ -41,12 +41,18 @@ PROBE = """() => {
   new MutationObserver(changes => {
     for (const change of changes) {
       const element = change.target.nodeType === 1 ? change.target : change.target.parentElement;
-      if (element && element.closest('.js-plotly-plot, .stMain .stHtml')) probe.last = performance.now();
+      if (element && element.closest('.js-plotly-plot, .stMain :is(.stEChartsChart, .stHtml)'))
+        probe.last = performance.now();
     }
-    const plate = {evidence: 'evidence', rule: 'step', replay: 'traces', training: 'accuracy', runs: 'comparison'};
-    const key = plate[location.pathname.slice(1)];
+    const main = {
+      evidence: '[data-plate=evidence] img',
+      rule: '.st-key-step .stEChartsChart path',
+      replay: '.st-key-traces .stEChartsChart path',
+      training: '.st-key-accuracy .stEChartsChart path',
+      runs: '.st-key-comparison .stEChartsChart path',
+    };
     const chart = '.js-plotly-plot :is(.scatterlayer path, .imagelayer image, .bars path)';
-    if (!probe.painted && document.querySelector(key ? `[data-plate=${key}] img` : chart))
+    if (!probe.painted && document.querySelector(main[location.pathname.slice(1)] ?? chart))
       requestAnimationFrame(() => { probe.painted = probe.painted || performance.now(); });
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 }"""
@@ -190,7 +196,7 @@ def opened(chrome: Browser, address: str) -> tuple[Page, Socket]:
 
 
 def settled(page: Page) -> None:
-    page.locator(".js-plotly-plot, [data-plate]").first.wait_for(timeout=30_000)
+    page.locator(".js-plotly-plot, .stEChartsChart svg, [data-plate]").first.wait_for(timeout=30_000)
     settle(page)
 
 

@@ -91,7 +91,8 @@ def words_in_pictures(page: Page) -> list[dict[str, Any]]:
         page,
         """
         const page = paper(), told = [];
-        const charts = [...document.querySelectorAll(".js-plotly-plot svg text:not(.hoverlayer *, .textpoint *)")];
+        const plotly = ".js-plotly-plot svg text:not(.hoverlayer *, .textpoint *)";
+        const charts = [...document.querySelectorAll(`${plotly}, .stEChartsChart svg text`)];
         const plates = [...document.querySelectorAll(".stMain [role=img] *")].filter((e) =>
           [...e.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()) && !e.closest("svg"));
         for (const e of [...charts, ...plates]) {
@@ -114,7 +115,7 @@ def pictures(page: Page) -> list[str]:
     found: list[str] = measured(
         page,
         """
-        const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")].map((e) => {
+        const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart], .stEChartsChart")].map((e) => {
           const named = [e, ...e.querySelectorAll("[role=img], [aria-label], [aria-describedby]")];
           return named.map((n) => n.getAttribute("aria-label")).find(Boolean) || "";
         });

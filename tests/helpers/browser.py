@@ -187,6 +187,7 @@ def settle(page: Page) -> None:
             const calm = answered && app?.dataset.testScriptState === "notRunning" &&
                 document.querySelector(".stMain :is(h1, h2)") &&
                 !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                !document.querySelector(".stEChartsChart[aria-busy=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
             if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
             window.calm.frames += 1;
@@ -195,6 +196,32 @@ def settle(page: Page) -> None:
         arg=time.monotonic(),
         timeout=LONG,
     )
+
+
+def chart(key: str) -> str:
+    """The drawing of an ECharts chart, as a selector."""
+    return f".st-key-{key} .stEChartsChart > div > svg"
+
+
+def outlines(page: Page, key: str) -> list[str]:
+    """What is drawn in an ECharts chart: the outline of every line and mark."""
+    found: list[str] = page.locator(f"{chart(key)} path").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+    return found
+
+
+def rest(page: Page, key: str, across: float, down: float) -> str:
+    """What an ECharts chart says where the pointer rests, in shares of its width and height."""
+    page.mouse.move(5, 5)
+    place = page.locator(chart(key))
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    assert box is not None
+    for near in (3, 0):
+        page.mouse.move(box["x"] + across * box["width"] - near, box["y"] + down * box["height"])
+    tooltip = page.locator(f".st-key-{key} .stEChartsChart > div:not(:first-child)").first
+    expect(tooltip).to_have_css("opacity", "1")
+    expect(tooltip).not_to_be_empty()
+    return tooltip.inner_text()
 
 
 def opened(page: Page, server: Server, name: str, query: str = "") -> Page:

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import FunctionType
 
 import torch
-from helpers import idx_files
 from safetensors.torch import save
 
+from helpers import idx_files
 from pages.state import markdown, paths
 from tempotron_core.data import datasets
 from tempotron_core.runs import csv_tables, files, reader

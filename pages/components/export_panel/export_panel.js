@@ -18,7 +18,7 @@ export default function ({ data, parentElement }) {
 }
 
 async function picture(data) {
-  const plot = document.querySelector(`.st-key-${data.key} .js-plotly-plot`);
+  const plot = document.querySelector(`.st-key-${data.key} :is(.js-plotly-plot, .stEChartsChart)`);
   if (plot) return drawing(plot);
   const plate = document.querySelector(`[data-plate="${data.key}"]`);
   return plate ? markup(plate) : null;
@@ -29,10 +29,10 @@ function paper(element) {
   return { background: style.backgroundColor, colour: style.color, scheme: style.colorScheme, font: getComputedStyle(element).fontFamily };
 }
 
-// A chart is several drawings on top of each other.
+// A Plotly chart is several drawings on top of each other, an ECharts chart is one.
 function drawing(plot) {
   const { width, height } = plot.getBoundingClientRect();
-  const layers = [...plot.querySelectorAll("svg.main-svg")].map((layer) => {
+  const layers = [...plot.querySelectorAll("svg.main-svg, :scope.stEChartsChart > div > svg")].map((layer) => {
     const copy = layer.cloneNode(true), words = copy.querySelectorAll("text");
     // The page's style gives words their colour; in the file they must carry it themselves.
     layer.querySelectorAll("text").forEach((text, i) => { words[i].style.fill = getComputedStyle(text).fill; });

@@ -1,8 +1,9 @@
-// What a picture of markup says at the pointer: the point next to it, or the cell under it. One listener for the page.
+// What a map says at the pointer of the cell under it. One listener for the page.
 
-const REACH = 30, MOST_LINES = 6;
+const MOST_LINES = 6, CHART = ".stEChartsChart > div";
 const decoded = new WeakMap();
-let bubble = null, marker = null, watch = 0, last = null;
+let bubble = null, marker = null, watch = 0, reminder = 0, last = null, chart = null;
+const changes = new MutationObserver(remember);
 
 function point() {
   for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, look, { passive: true });
@@ -11,6 +12,11 @@ function point() {
 function look(event) {
   last = [event.clientX, event.clientY];
   say(event.target.closest?.("[data-told]"));
+  const over = event.target.closest?.(CHART) ?? null;
+  if (over === chart) return;
+  changes.disconnect();
+  chart = over;
+  if (chart) changes.observe(chart.parentElement, { childList: true, subtree: true });
 }
 
 // The picture may change under a pointer that rests.
@@ -18,8 +24,17 @@ function again() {
   say(document.elementFromPoint(...last)?.closest("[data-told]"));
 }
 
+// ECharts empties its tooltip with every new option, which Streamlit sets with notMerge, a moment after it is drawn.
+function remember() {
+  clearTimeout(reminder);
+  reminder = setTimeout(() => {
+    if (chart?.nextElementSibling?.textContent !== "") return;
+    chart.dispatchEvent(new MouseEvent("mousemove", { clientX: last[0], clientY: last[1], bubbles: true }));
+  }, 30);
+}
+
 function say(picture) {
-  const box = picture?.getBoundingClientRect(), found = picture && nearest(content(picture), box);
+  const box = picture?.getBoundingClientRect(), found = picture && cell(content(picture), box);
   if (!found) {
     clearInterval(watch);
     watch = 0;
@@ -32,7 +47,7 @@ function say(picture) {
   marker ??= Object.assign(document.createElement("div"), { className: "told-at" });
   if (bubble.textContent !== found.words) bubble.textContent = found.words;
   if (!bubble.isConnected) document.querySelector(".stApp").append(marker, bubble);
-  Object.assign(marker.style, { left: `${found.x}px`, top: `${found.y}px`, width: `${found.wide}px`, height: `${found.wide}px`, borderRadius: found.round });
+  Object.assign(marker.style, { left: `${found.x}px`, top: `${found.y}px`, width: `${found.wide}px`, height: `${found.wide}px` });
   const { offsetWidth: width, offsetHeight: height } = bubble;
   const left = found.x + 22 + width > innerWidth ? found.x - 22 - width : found.x + 22;
   Object.assign(bubble.style, { left: `${Math.max(4, left)}px`, top: `${Math.max(4, Math.min(found.y - height / 2, innerHeight - height - 4))}px` });
@@ -46,7 +61,6 @@ function content(picture) {
 }
 
 function unpacked(told) {
-  if (Array.isArray(told)) return told;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
   const counts = new Uint8Array(bytes(told.counts)), starts = [0];
   counts.forEach((count) => starts.push(starts.at(-1) + count));
@@ -55,21 +69,6 @@ function unpacked(told) {
     neurons: new Uint8Array(bytes(told.neurons)), times: new Uint16Array(bytes(told.times)),
     spikes: told.spikes.map((spike) => ({ ...spike, numbers: new Float32Array(bytes(spike.numbers)) })),
   };
-}
-
-function nearest(told, box) {
-  if (!Array.isArray(told)) return cell(told, box);
-  let best = null, least = REACH;
-  for (const line of told) {
-    line.x.forEach((share, i) => {
-      const x = box.left + (share / 1000) * box.width, y = box.top + (line.y[i] / 1000) * box.height;
-      const far = Math.hypot(x - last[0], y - last[1]);
-      if (far < least) [best, least] = [{ x, y, line, i }, far];
-    });
-  }
-  if (!best) return null;
-  const words = best.line.words.map((part, n) => part + (best.line.numbers[n]?.[best.i] ?? "")).join("");
-  return { ...best, words, wide: 22, round: "50%" };
 }
 
 function cell(told, box) {
@@ -83,7 +82,7 @@ function cell(told, box) {
     lines.push(`neuron ${told.neurons[i]} at ${told.times[i]} ms${numbers.join("")}`);
   }
   if (end - first > MOST_LINES) lines.push(`and ${end - first - MOST_LINES} more`);
-  return { x: box.left + (column + 0.5) * wide, y: box.top + (row + 0.5) * wide, words: lines.join("\n"), wide, round: "0" };
+  return { x: box.left + (column + 0.5) * wide, y: box.top + (row + 0.5) * wide, words: lines.join("\n"), wide };
 }
 
 function written(number, digits, signed) {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from html import escape
+import re
+from html import escape, unescape
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.attribution import EvidenceInfo, outline
 from tempotron_core.figures.charts.weight_change import ChangeInfo
-from tempotron_core.figures.html.lines import lettering, ticks
+from tempotron_core.figures.echarts import ticks
 from tempotron_core.figures.html.pictures import png
 from tempotron_core.figures.html.tooltips import spikes, told
 
@@ -84,7 +85,7 @@ def _map(
         f'<img src="{picture}" alt="" style="{fill};image-rendering:pixelated"><img src="{line}" alt="" '
         f'style="{fill}"></div><div style="width:16px;background:linear-gradient(to top,{",".join(_DIVERGING)})"></div>'
         f'<div style="position:relative;width:44px">{marks}</div>'
-        f'<div style="writing-mode:vertical-rl;text-align:center;font-size:1rem">{lettering(quantity)}</div></div>'
+        f'<div style="writing-mode:vertical-rl;text-align:center;font-size:1rem">{_lettering(quantity)}</div></div>'
     )
 
 
@@ -113,3 +114,9 @@ def _between(stops: tuple[str, ...], count: int) -> np.ndarray:
     ends = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], float)
     at, places = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))
     return np.stack([np.interp(at, places, channel) for channel in ends.T], axis=1).round().astype(np.uint8)
+
+
+def _lettering(words: str) -> str:
+    """Words of a chart, whose raised, lowered and bold parts stay so; other markup in them is none."""
+    parts = re.split(r"(</?(?:su[bp]|b)>)", words or "")
+    return "".join(part if i % 2 else escape(unescape(part)) for i, part in enumerate(parts))

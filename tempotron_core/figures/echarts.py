@@ -1,0 +1,323 @@
+"""A Plotly figure of lines, marks or bars as the option dictionary of an ECharts chart.
+
+A figure is defined once: Plotly remains the form that is exported, ECharts is what pages draw, because it repaints in
+place and in a fraction of Plotly's time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from html import escape, unescape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tempotron_core.figures import theme
+
+__all__ = ["make_option", "ticks"]
+
+_GRID = "rgba(127,135,144,0.25)"
+_DASH = {"dot": [2, 5], "dash": [9, 7], "longdash": [15, 7], "dashdot": [9, 5, 2, 5]}
+_SYMBOL = {
+    "square": "rect",
+    "diamond": "diamond",
+    "triangle-up": "triangle",
+    "x": "path://M22 0L50 28L78 0L100 22L72 50L100 78L78 100L50 72L22 100L0 78L28 50L0 22Z",
+    "cross": "path://M33 0L67 0L67 33L100 33L100 67L67 67L67 100L33 100L33 67L0 67L0 33L33 33Z",
+    "star": "path://M50 0L62 36L100 36L69 59L80 96L50 73L20 96L31 59L0 36L38 36Z",
+    "hexagon": "path://M50 0L94 25L94 75L50 100L6 75L6 25Z",
+}
+_FIELD = re.compile(r"%\{(\w+)(?::([^}]*))?\}")
+_LEVEL = {"sub": str.maketrans("0123456789i", "₀₁₂₃₄₅₆₇₈₉ᵢ"), "sup": str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")}
+_TAG = re.compile(r"(</?b>|<br>)")
+_NARROW = 560
+_LEGEND_WIDTH = 300
+
+
+def make_option(figure: go.Figure) -> dict[str, Any]:
+    """Convert a figure of scatter traces, bars, straight shapes and annotations."""
+    layout = figure.layout
+    if layout.xaxis.visible is False:
+        words = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.INK}
+        text = _plain(layout.annotations[0].text)
+        return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": words}, "series": []}
+    x_range, y_range = _axis_range(figure, "x"), _axis_range(figure, "y")
+    ranges = (x_range, y_range)
+    series = [_line_series(trace) if "lines" in _mode(trace) else _mark_series(trace) for trace in figure.data]
+    series += [_shape_series(shape, ranges) for shape in layout.shapes]
+    series += [_text_series(label, ranges) for label in layout.annotations]
+    if layout.yaxis.zeroline:
+        series.append(_straight([[x_range[0], 0], [x_range[1], 0]], {"color": theme.INK, "width": 1.5}))
+    margin = layout.margin
+    option: dict[str, Any] = {
+        "animation": False,
+        "grid": {
+            "left": margin.l,
+            "right": margin.r,
+            "top": margin.t,
+            "bottom": margin.b,
+            "containLabel": False,
+            "outerBoundsMode": "none",
+        },
+        "xAxis": _axis(layout.xaxis, x_range, margin.b - 26) | {"splitLine": {"show": False}},
+        "yAxis": _axis(layout.yaxis, y_range, margin.l - 26) | {"splitLine": {"lineStyle": {"color": _GRID}}},
+        "tooltip": {
+            "trigger": "axis" if any(one["tooltip"].get("trigger") == "axis" for one in series) else "item",
+            "confine": True,
+            "transitionDuration": 0,
+            "order": "valueDesc" if layout.hovermode == "closest" else "seriesAsc",
+            "textStyle": {"fontSize": layout.font.size},
+            "axisPointer": {"animation": False, "lineStyle": {"color": theme.INK}},
+        },
+        "series": series,
+    }
+    return option | _legend(figure)
+
+
+def _mode(trace: Any) -> str:
+    return str(trace.mode) if trace.type == "scatter" else ""
+
+
+def _axis(axis: Any, ends: tuple[float, float], gap: float) -> dict[str, Any]:
+    places = ticks(*ends, axis.dtick)
+    return {
+        "type": "value",
+        "min": ends[0],
+        "max": ends[1],
+        "name": _plain(axis.title.text or ""),
+        "nameLocation": "middle",
+        "nameGap": gap,
+        "nameTextStyle": _words(axis.title.font.size),
+        "axisLabel": _words(axis.tickfont.size) | {"customValues": places, "hideOverlap": True, "margin": 8},
+        "axisTick": {"show": False, "customValues": places},
+        "axisLine": {"show": False},
+    }
+
+
+def _words(size: float) -> dict[str, float]:
+    """Set the size of words; ECharts takes the height of a line from a letter that the page's font may lack."""
+    return {"fontSize": size, "lineHeight": round(1.25 * size)}
+
+
+def _axis_range(figure: go.Figure, name: str) -> tuple[float, float]:
+    """Read the range of an axis, or find the one that Plotly would take for its values."""
+    axis = figure.layout[f"{name}axis"]
+    if axis.range is not None:
+        return float(axis.range[0]), float(axis.range[1])
+    found = [np.asarray(trace[name], float) for trace in figure.data if trace[name] is not None]
+    values = np.concatenate([part[np.isfinite(part)] for part in found] or [np.zeros(1)])
+    low, high = float(values.min(initial=math.inf)), float(values.max(initial=-math.inf))
+    low, high = (low, high) if low <= high else (0.0, 1.0)
+    to_zero = axis.rangemode == "tozero"
+    low, high = (min(low, 0.0), max(high, 0.0)) if to_zero else (low, high)
+    if low == high:
+        return low - (not to_zero), high + 1
+    spare = (0.05 if name == "y" else 0.02) * (high - low)
+    return low - spare * (low < 0 or not to_zero), high + spare * (high > 0 or not to_zero)
+
+
+def _line_series(trace: Any) -> dict[str, Any]:
+    """Convert a trace with lines, whose values are read where the pointer's vertical line crosses them."""
+    marked = "markers" in _mode(trace)
+    colour, opacity = trace.line.color, 1 if trace.opacity is None else trace.opacity
+    dash = _DASH.get(trace.line.dash or "")
+    look = {"color": colour, "width": trace.line.width or 2, "opacity": opacity, "cap": "butt", "join": "round"}
+    hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
+    return {
+        "type": "line",
+        "name": _plain(trace.name or _before_value(hover)),
+        "data": [[_number(x), _number(y)] for x, y in zip(trace.x, trace.y, strict=True)],
+        "lineStyle": look | ({"type": dash} if dash else {}),
+        "itemStyle": {"color": colour, "opacity": opacity},
+        "symbol": _SYMBOL.get(trace.marker.symbol or "", "circle") if marked else "none",
+        "symbolSize": trace.marker.size or 6,
+        "showSymbol": marked,
+        "clip": trace.cliponaxis is not False,
+        "emphasis": {"disabled": True},
+        "z": 3,
+        "silent": True,
+        "tooltip": {"trigger": "axis", "valueFormatter": _printf(hover)} if hover else {"show": False},
+    }
+
+
+def _mark_series(trace: Any) -> dict[str, Any]:
+    """Convert markers or bars, each of which has its own words at the pointer."""
+    count, bars = len(trace.x), trace.type == "bar"
+    look = trace.marker
+    names = _each(trace.text, count) if "text" in _mode(trace) else None
+    hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
+    template, columns = _template(trace, hover) if hover else ("", [])
+    items = []
+    colours, sizes = _each(look.color, count), _each(None if bars else look.size, count)
+    widths, edges = (_each(of, count) for of in (look.line.width, look.line.color))
+    for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)):
+        item: dict[str, Any] = {"value": [_number(x), _number(y), *(column[i] for column in columns)]}
+        if bars:
+            item["itemStyle"] = {"color": colours[i]}
+        else:
+            hollow = look.symbol == "circle-open"
+            edge = edges[i] or (colours[i] if hollow else None)
+            item["itemStyle"] = {"color": "transparent" if hollow else colours[i]} | (
+                {"borderColor": edge, "borderWidth": widths[i] or 0} if edge else {}
+            )
+            item["symbolSize"] = float(sizes[i])
+            if names:
+                item["name"] = _plain(str(names[i]))
+        items.append(item)
+    label = {
+        "show": True,
+        "position": "top",
+        "distance": 1,
+        "formatter": "{b}",
+        "color": trace.textfont.color,
+    } | _words(trace.textfont.size or 15)
+    kind = {"type": "bar", "barCategoryGap": "20%"} if bars else {
+        "type": "scatter",
+        "symbol": _SYMBOL.get(look.symbol or "", "circle"),
+        "itemStyle": {"opacity": 1 if look.opacity is None else look.opacity},
+    }  # fmt: skip
+    return kind | {
+        "name": _plain(trace.name or ""),
+        "data": items,
+        "clip": trace.cliponaxis is not False,
+        "emphasis": {"disabled": True},
+        "z": 2 if bars else 4,
+        "silent": not hover,
+        "label": label if "text" in _mode(trace) else {"show": False},
+        "tooltip": {"trigger": "item", "formatter": template} if hover else {"show": False},
+    }
+
+
+def _straight(ends: list[list[float]], line: dict[str, Any], below: bool = False) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "data": ends,
+        "lineStyle": line,
+        "symbol": "none",
+        "silent": True,
+        "z": 2 if below else 3,
+        "tooltip": {"show": False},
+    }
+
+
+def _shape_series(shape: Any, ranges: tuple[tuple[float, float], tuple[float, float]]) -> dict[str, Any]:
+    ends = [
+        [_place(x, shape.xref, ranges[0]), _place(y, shape.yref, ranges[1])]
+        for x, y in ((shape.x0, shape.y0), (shape.x1, shape.y1))
+    ]
+    dash = _DASH.get(shape.line.dash or "")
+    look = {"color": shape.line.color, "width": shape.line.width} | ({"type": dash} if dash else {})
+    return _straight(ends, look, shape.layer == "below")
+
+
+def _text_series(label: Any, ranges: tuple[tuple[float, float], tuple[float, float]]) -> dict[str, Any]:
+    """Convert an annotation: an invisible mark with words beside it."""
+    at = [_place(label.x, label.xref, ranges[0]), _place(label.y, label.yref, ranges[1])]
+    across = 0 if label.xshift is None else label.xshift
+    return {
+        "type": "scatter",
+        "itemStyle": {"opacity": 1},
+        "data": [{"value": at, "name": _plain(label.text)}],
+        "symbolSize": 0.01,
+        "clip": False,
+        "silent": True,
+        "z": 5,
+        "tooltip": {"show": False},
+        "label": {
+            "show": True,
+            "position": [0, 0],
+            "formatter": "{b}",
+            "align": label.xanchor or "center",
+            "verticalAlign": label.yanchor or "middle",
+            "offset": [across, -(label.yshift or 0)],
+            "color": label.font.color,
+            "fontWeight": "bold" if "<b>" in label.text else "normal",
+        }
+        | _words(label.font.size or 15),
+    }
+
+
+def _place(value: float, ref: str | None, ends: tuple[float, float]) -> float:
+    """Place a value on its axis; a share of the axis's length where it refers to the paper or the axis's domain."""
+    share = ref is not None and (ref == "paper" or ref.endswith("domain"))
+    return float(ends[0] + value * (ends[1] - ends[0]) if share else value)
+
+
+def _legend(figure: go.Figure) -> dict[str, Any]:
+    if not figure.layout.showlegend:
+        return {}
+    names = [
+        _plain(trace.name or "")
+        for trace in figure.data
+        if trace.mode in ("lines", "lines+markers") and trace.showlegend is not False
+    ]
+    size, margin = figure.layout.font.size, figure.layout.margin
+    legend = {"data": names, "left": margin.l, "top": 4, "itemGap": 16, "padding": 0, "textStyle": _words(size)}
+    if sum(len(name) + 6 for name in names) < 40:
+        return {"legend": legend}
+    # On a narrow page, one below the other.
+    lines = sum(math.ceil(0.5 * size * len(name) / _LEGEND_WIDTH) for name in names)
+    below = {"orient": "vertical", "left": 0, "itemGap": 6, "textStyle": {"width": _LEGEND_WIDTH, "overflow": "break"}}
+    room = {"top": 14 + round(1.25 * size * lines + 6 * len(names))}
+    return {"legend": legend, "media": [{"query": {"maxWidth": _NARROW}, "option": {"legend": below, "grid": room}}]}
+
+
+def _template(trace: Any, hover: str) -> tuple[str, list[list[Any]]]:
+    """Convert the words at the pointer: a template, and the columns of written numbers that stand in it."""
+    count = len(trace.x)
+    parts: list[str] = []
+    columns: list[list[Any]] = []
+    for i, part in enumerate(_FIELD.split(hover.replace("<extra></extra>", ""))):
+        if i % 3 == 0:
+            parts.append("".join(word if n % 2 else escape(unescape(word)) for n, word in enumerate(_TAG.split(part))))
+        elif i % 3 == 1:
+            parts.append(f"{{@[{2 + len(columns)}]}}")
+            columns.append(_each(trace[part], count))
+        else:
+            columns[-1] = [_written(value, part or "") for value in columns[-1]]
+    return "".join(parts), columns
+
+
+def _written(value: Any, form: str) -> str:
+    """Write a value as Plotly would."""
+    if isinstance(value, str):
+        return _plain(value)
+    return format(int(value) if form == "," else float(value), form or "g").replace("-", "−")
+
+
+def _before_value(hover: str | None) -> str:
+    words = (hover or "").split("%{y")[0].split("<br>")[-1]
+    return words.strip() if "%" not in words else ""
+
+
+def _printf(hover: str) -> str:
+    """Convert the format of y in a hover template, with the words after it."""
+    found = re.search(r"%\{y(?::([^}]*))?\}([^<]*)", hover)
+    form, after = (found[1] or "g", found[2]) if found else ("g", "")
+    return "%" + form + after.replace("%", "%%")
+
+
+def _plain(words: str) -> str:
+    """Words without markup; raised and lowered ones by their own characters."""
+    words = re.sub(r"<(su[bp])>(.*?)</\1>", lambda found: found[2].translate(_LEVEL[found[1]]), words)
+    return unescape(re.sub(r"</?b>", "", words).replace("<br>", " · "))
+
+
+def _each(value: Any, count: int) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * count
+
+
+def _number(value: Any) -> float | None:
+    """A number that JSON has, with the digits that a screen can show."""
+    return float(f"{float(value):.6g}") if math.isfinite(value) else None
+
+
+def ticks(low: float, high: float, step: float | None = None, most: int = 6) -> list[float]:
+    """Round numbers within a range, a few of them, or multiples of a step."""
+    if not step:
+        rough = (high - low) / most
+        power = 10 ** math.floor(math.log10(rough))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
+    return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
