@@ -74,13 +74,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     runs = [measure(options.page) for _ in range(options.repeats)]
-    result = {
-        "cold": os.access("/proc/sys/vm/drop_caches", os.W_OK),
-        "page": options.page or "overview",
-        "seconds": {step: [round(run[step], 2) for run in runs if step in run] for step in ("listening", *STEPS)},
-    }
-    for step, values in result["seconds"].items():  # type: ignore[attr-defined]
+    seconds = {step: [round(run[step], 2) for run in runs if step in run] for step in ("listening", *STEPS)}
+    for step, values in seconds.items():
         print(f"{step:12} {statistics.median(values) if values else float('nan'):6.2f} s   {values}")
+    cold = os.access("/proc/sys/vm/drop_caches", os.W_OK)
+    result = {"cold": cold, "page": options.page or "overview", "seconds": seconds}
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
