@@ -68,7 +68,8 @@ def test_every_size_counts() -> None:
     assert estimate(Settings(), 60_000, 10_000).memory > least.memory
 
 
-def test_usual_settings_fit() -> None:
+def test_usual_settings_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "available_memory", lambda device: 8e9)
     assert misfit(Settings()) is None
     assert misfit(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
     assert misfit(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None
