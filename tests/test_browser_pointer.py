@@ -86,7 +86,7 @@ def test_the_canvas_has_a_name_and_room(page: Page, server: Server) -> None:
     expect(page.get_by_role("img", name=re.compile("^Canvas: draw a digit"))).to_be_visible()
     for width in (660, 820, 1000, 1190, 1280):
         page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_timeout(300)
+        settle(page)
         canvas = page.get_by_role("img", name=re.compile("^Canvas"))
         column = page.locator("[data-testid=stColumn]", has=page.locator(".st-key-canvas_place")).first
         inner, outer = canvas.bounding_box(), column.bounding_box()
