@@ -25,7 +25,7 @@ SMALL = ["--epochs", "2", "-m", "3", "-T", "20", "--validation", "7500", "-b", s
 # of their sizes. AdamW divides by the size of the gradient itself: where terms cancel, rounding may move a weight by up
 # to the learning rate in either direction. In float32 no bound would thus hold on every processor and still show a
 # fault. In float64 a weight may differ by steps * rate * n epsilon = 1e-15, times CANCELLATION where the terms cancel
-# to that part: 1e-10. A share of the batch that is lost or has the wrong weight shows at 1e-5 and above.
+# to that part: 1e-10. A share of the batch that is lost or has the wrong weight shows at 1e-3 and above.
 CANCELLATION = 1e5
 TOLERANCE = STEPS * RATE * BATCH * torch.finfo(torch.float64).eps * CANCELLATION
 

@@ -79,6 +79,7 @@ async def long_run(viewer: Viewer) -> None:
     await until(lambda: any(button.proto.label == "Start" for button in viewer.all("button")))
     await viewer.move("number_input", "Epochs", 1000)
     await viewer.move("number_input", "m, neurons", 4)
+    await viewer.move("number_input", "T, window", 30)
     await viewer.move("button", "Start", True)
     await until(lambda: viewer.says(r"Running: .* epoch \d+ of 1000"))
 
