@@ -178,12 +178,12 @@ def small_in_a_presentation(page: Page) -> list[str]:
     """Words that stay smaller than a room needs, once the switch is on."""
     page.get_by_text("Presentation", exact=True).click()
     expect(page.get_by_role("button", name="Leave")).to_be_visible()
-    for _ in range(50):
+    for _ in range(LONG // 100):
         words = words_in_pictures(page)
         small = [word for word in words if word["size"] < 1.25 * 15 - 0.01]
         if words and not small:
             return []
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(100)  # between two looks
     return [f"small in a presentation: {word}" for word in small]
 
 

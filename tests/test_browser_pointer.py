@@ -68,8 +68,9 @@ def test_lines_and_bars_tell_their_values(page: Page, server: Server) -> None:
     bar = page.locator(f"{chart('evidence_neurons')} path[fill='#1b7837']").last.bounding_box()
     whole = page.locator(chart("evidence_neurons")).bounding_box()
     assert bar and whole
-    place = [(bar[at] + bar[size] / 2 - whole[at]) / whole[size] for at, size in (("x", "width"), ("y", "height"))]
-    assert re.fullmatch(r"neuron \d+: [+−][\d.]+", rest_on_chart(page, "evidence_neurons", *place))
+    across = (bar["x"] + bar["width"] / 2 - whole["x"]) / whole["width"]
+    down = (bar["y"] + bar["height"] / 2 - whole["y"]) / whole["height"]
+    assert re.fullmatch(r"neuron \d+: [+−][\d.]+", rest_on_chart(page, "evidence_neurons", across, down))
 
 
 def test_a_resting_pointer_follows_a_chart_that_changes(page: Page, server: Server) -> None:
@@ -96,7 +97,7 @@ def test_the_canvas_has_a_name_and_room(page: Page, server: Server) -> None:
     expect(page.get_by_role("img", name=re.compile("^Canvas: draw a digit"))).to_be_visible()
     for width in (660, 820, 1000, 1190, 1280):
         page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_timeout(300)
+        settle(page)
         canvas = page.get_by_role("img", name=re.compile("^Canvas"))
         column = page.locator("[data-testid=stColumn]", has=page.locator(".st-key-canvas_place")).first
         inner, outer = canvas.bounding_box(), column.bounding_box()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -219,10 +218,8 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_bad_pictures_are_refused_in_one_sentence(kind: str) -> None:
     make, words = BAD[kind]
     content = make()
-    began = time.monotonic()
     with pytest.raises(DrawingError, match=words) as error:
         normalise(read_picture(content))
-    assert time.monotonic() - began < 1
     assert str(error.value).startswith("Picture: expected")
     assert "\n" not in str(error.value)
 

@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import idx_files
+from helpers.waiting import PATIENCE, PausingJob, pausing, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_pages import app, button, ran, trainings  # noqa: F401
 
@@ -58,16 +58,9 @@ def epochs(worker: Job) -> int:
     return len(snapshot.epochs) if snapshot else 0
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 def check_sentence(worker: Job, *words: str) -> None:
     """Failed, with one sentence that holds these words; what was shown last is still there."""
-    assert worker.join(30)
+    assert worker.join(PATIENCE)
     status = worker.status
     assert status.state == "failed"
     assert status.error is not None
@@ -79,7 +72,7 @@ def check_sentence(worker: Job, *words: str) -> None:
 def check_next_start(registry: Trainings, settings: Settings, few: Dataset) -> None:
     """Another run goes from its start to its end, in a folder of its own."""
     worker = registry.start(settings, few)
-    assert worker.join(60)
+    assert worker.join(PATIENCE)
     status = worker.status
     assert (status.state, status.error, status.note) == ("finished", None, None)
     assert len(read_run(status.log or "").epochs) == settings.epochs
@@ -155,42 +148,39 @@ def test_a_worker_that_hangs_is_told_of_and_given_up(
     trainings: Trainings,
     settings: Settings,
     few: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    release, hangs = threading.Event(), threading.Event()
+    release, hangs, now = threading.Event(), threading.Event(), [100.0]
 
     def hanging(settings: Settings, dataset: Dataset | None) -> Iterator[Snapshot]:
         for snapshot in run(settings, dataset):
             yield snapshot
             if len(snapshot.epochs) == 2:
                 hangs.set()
-                release.wait(60)
+                release.wait(PATIENCE)
 
     class Hanging(Job):
         def __init__(self, settings: Settings, dataset: Dataset | None = None) -> None:
-            super().__init__(settings, dataset, hanging)
+            super().__init__(settings, dataset, hanging, clock=lambda: now[0])
 
     worker = trainings.start(settings, few, Hanging)
-    assert hangs.wait(30)
-    until(lambda: epochs(worker) == 2)
+    assert hangs.wait(PATIENCE)
+    assert epochs(worker) == 2
     page = ran(app("training"))
     assert not page.warning
-    monkeypatch.setattr(job, "QUIET_SECONDS", 0.2)
-    time.sleep(0.3)
-    assert "No step for" in ran(page).warning[0].value
-    monkeypatch.setattr(job, "GIVE_UP_SECONDS", 0.4)
+    now[0] += job.QUIET_SECONDS + 1
+    assert "No step for 31 s" in ran(page).warning[0].value
     button(page, "Stop").click()
     assert button(ran(page), "Start").disabled
-    time.sleep(0.5)
+    now[0] += job.GIVE_UP_SECONDS + 1
     ran(page)
     assert "did not answer to Stop" in page.error[0].value
     assert not button(page, "Start").disabled
-    check_sentence(worker, "did not answer to Stop within 0 s", "start another")
+    check_sentence(worker, "did not answer to Stop within 10 s", "start another")
     seen = worker.status
     check_next_start(trainings, settings, few)
     assert not trainings.shutdown(0.1)  # whoever ends the process must know of the thread that is left
     release.set()
-    worker._thread.join(30)
+    worker._thread.join(PATIENCE)
     assert not worker._thread.is_alive()
     assert worker.status is seen
     assert trainings.finished is not None and trainings.finished.log != seen.log
@@ -254,11 +244,10 @@ def test_a_disk_that_is_really_full(small_disk: Path, settings: Settings, few: D
 
 
 def held_after(few: Dataset, settings: Settings, registry: Trainings, count: int) -> Job:
-    """A run that is held after so many epochs."""
-    worker = registry.start(replace(settings, epochs=10_000), few)
-    until(lambda: epochs(worker) >= count)
-    worker.pause()
-    time.sleep(0.1)
+    """A run that is held after so many epochs: its worker writes nothing meanwhile."""
+    kind = pausing(lambda snapshot: len(snapshot.epochs) >= count)
+    worker = registry.start(replace(settings, epochs=10_000), few, kind)
+    assert isinstance(worker, PausingJob) and worker.paused.wait(PATIENCE)
     return worker
 
 
@@ -290,11 +279,11 @@ def test_a_run_folder_deleted_under_the_run(
     shutil.rmtree(folder)
     if whole_epoch:
         worker.resume()
-        until(lambda: epochs(worker) > held)
-        until(lambda: worker.status.note is not None)
+        wait_until(lambda: epochs(worker) > held)
+        wait_until(lambda: worker.status.note is not None)
         assert "was deleted while it trained" in ran(app("training")).warning[0].value
     worker.stop()
-    assert worker.join(30)
+    assert worker.join(PATIENCE)
     assert worker.status.error is None
     record = read_run(folder)
     assert len(record.epochs) == epochs(worker) >= held
@@ -346,12 +335,12 @@ def test_a_data_set_that_changes_while_it_is_read(
     with monkeypatch.context() as patch:
         patch.setattr(source, "read_image_file", changing)
         worker = registry.start(mine)
-        assert worker.join(30)
+        assert worker.join(PATIENCE)
         assert worker.status.state == "failed"
         assert worker.status.error is not None
         assert "try again" in worker.status.error
         assert len(worker.status.error.splitlines()) == 1
-    assert registry.start(mine).join(30)
+    assert registry.start(mine).join(PATIENCE)
     assert registry.status is not None
     assert registry.status.state == "finished"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import idx_files
+from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core.data import datasets
 from tempotron_core.jobs import job
@@ -71,7 +72,7 @@ def endless(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot
     while True:
         step += 1
         yield snapshot(settings, step=step)
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # waits for nothing: leaves the processor to the others
 
 
 def ending(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
@@ -88,7 +89,7 @@ class Gate:
 
     def train(self, settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         self.reached.set()
-        self.opened.wait(10)
+        self.opened.wait(PATIENCE)
         yield snapshot(settings, step=1)
 
 
@@ -99,7 +100,7 @@ def trainings() -> Iterator[Trainings]:
     try:
         yield registry
     finally:
-        registry.shutdown()
+        registry.shutdown(PATIENCE)
         assert workers() == []
 
 
@@ -109,13 +110,6 @@ def workers() -> list[threading.Thread]:
 
 def state(registry: Trainings) -> str:
     return "idle" if registry.status is None else registry.status.state
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def check_refused(registry: Trainings, settings: Settings, kind: type[Job], word: str) -> None:
@@ -172,7 +166,7 @@ def test_every_sequence_on_a_quick_worker(settings: Settings) -> None:
                 now = apply(registry, action, settings, kind, now)
                 if now == "stopping":
                     assert registry.job is not None
-                    assert registry.job.join(5)
+                    assert registry.job.join(PATIENCE)
                     now = "stopped"
                 assert state(registry) == now, sequence
                 assert len(workers()) == (now in ("running", "paused")), sequence
@@ -180,27 +174,36 @@ def test_every_sequence_on_a_quick_worker(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("unlogged")
 def test_paused_means_no_new_snapshots(settings: Settings) -> None:
+    turns = threading.Semaphore(0)
+
+    def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
+        for snapshot in endless(settings, dataset):
+            assert turns.acquire(timeout=PATIENCE)
+            yield snapshot
+
     with trainings() as registry:
-        worker = registry.start(settings, job=with_train(endless))
+        worker = registry.start(settings, job=with_train(by_turns))
 
         def step() -> int:
             return worker.status.snapshot.step if worker.status.snapshot else 0
 
-        wait_until(lambda: step() > 2)
+        turns.release(3)
+        wait_until(lambda: step() == 3)
         worker.pause()
         assert worker.status.active
-        time.sleep(0.02)
-        held = step()
-        time.sleep(0.05)
-        assert step() == held
+        turns.release(100)
+        wait_until(lambda: step() == 4)  # the step in progress is completed
+        time.sleep(0.05)  # an observation window: a worker that was not held would go on within it
+        assert step() == 4
         worker.resume()
-        wait_until(lambda: step() > held)
+        wait_until(lambda: step() > 4)
         worker.stop()
-        assert worker.join(5)
+        turns.release(100)
+        assert worker.join(PATIENCE)
         assert worker.status.state == "stopped"
         assert not worker.status.active
         assert worker.status.error is None
-        assert step() >= held
+        assert step() > 4
 
 
 @pytest.mark.usefixtures("unlogged")
@@ -210,7 +213,7 @@ def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
         assert nothing == (None,) * 5
         for _ in range(3):
             worker = registry.start(settings, job=with_train(ending))
-            assert worker.join(5)
+            assert worker.join(PATIENCE)
             assert state(registry) == "finished"
             for action in ("pause", "resume", "stop"):
                 getattr(worker, action)()
@@ -233,7 +236,7 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
         worker = registry.start(settings, job=with_train(train))
         worker.pause()
         gate.opened.set()
-        assert worker.join(5)
+        assert worker.join(PATIENCE)
         assert state(registry) == "finished"
 
 
@@ -247,12 +250,12 @@ def test_whoever_listens_hears_of_every_run_that_has_begun_and_of_no_other(setti
         registry.start(settings, job=with_train(endless))
     registry.start_first(settings)
     assert heard == ["running"]
-    registry.shutdown()
+    assert registry.shutdown(PATIENCE)
     registry.start_first(settings)
     assert heard == ["running"]
     registry.start(settings, job=with_train(endless))
     assert heard == ["running"] * 2
-    registry.shutdown()
+    assert registry.shutdown(PATIENCE)
 
 
 @pytest.mark.usefixtures("unlogged")
@@ -323,7 +326,7 @@ def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, probl
 
     with trainings() as registry:
         worker = registry.start(settings, job=with_train(train))
-        assert worker.join(5)
+        assert worker.join(PATIENCE)
         status = worker.status
         assert status.state == "failed"
         assert status.error is not None
@@ -332,7 +335,7 @@ def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, probl
         assert words in status.error
         assert status.snapshot is not None
         assert status.snapshot.step == 5
-        assert registry.start(settings, job=with_train(ending)).join(5)
+        assert registry.start(settings, job=with_train(ending)).join(PATIENCE)
         assert state(registry) == "finished"
 
 
@@ -340,7 +343,7 @@ def test_a_log_that_cannot_be_written_fails_the_run(settings: Settings, tmp_path
     (tmp_path / "file").write_text("")
     with trainings() as registry:
         worker = registry.start(Settings(log_dir=str(tmp_path / "file")), job=with_train(endless))
-        assert worker.join(10)
+        assert worker.join(PATIENCE)
         assert worker.status.state == "failed"
         assert worker.status.error is not None
         assert worker.status.error.startswith("log directory")
@@ -353,14 +356,14 @@ def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
         raise ValueError("no")
 
     with trainings() as registry:
-        registry.start(settings, job=with_train(ending)).join(5)
+        registry.start(settings, job=with_train(ending)).join(PATIENCE)
         finished = registry.finished
         assert finished is not None
         for kind in (endless, failing, endless):
             worker = registry.start(settings, job=with_train(kind))
             wait_until(lambda worker=worker: worker.status.snapshot is not None)  # type: ignore[misc]
             worker.stop()
-            assert worker.join(5)
+            assert worker.join(PATIENCE)
             assert registry.finished is finished
             model, live = registry.finished_model(), registry.live_model()
             assert model is not None
@@ -368,7 +371,7 @@ def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
             assert model.weight.unique().tolist() == [100]
             assert live.weight.unique().tolist() != [100]
         other = registry.start(settings, job=with_train(ending))
-        assert other.join(5)
+        assert other.join(PATIENCE)
         assert registry.finished is other.status
 
 
@@ -380,20 +383,20 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
             yield snapshot
             if snapshot.weight is not None:
                 done.release()
-                assert turn.acquire(timeout=10)
+                assert turn.acquire(timeout=PATIENCE)
 
     held = []
     with trainings() as registry:
         worker = registry.start(settings, idx_files.few_digits(200, 20), with_train(by_turns))
         for _ in range(4):
-            assert done.acquire(timeout=10)
+            assert done.acquire(timeout=PATIENCE)
             model = registry.live_model()
             assert model is not None
             held.append((model.weight, model.weight.clone()))
             turn.release()
         worker.stop()
         turn.release(100)
-        assert worker.join(5)
+        assert worker.join(PATIENCE)
     assert all(torch.equal(weight, copy) for weight, copy in held)
     assert not torch.equal(held[0][0], held[-1][0])
 
@@ -407,25 +410,27 @@ def test_shutdown_is_quick(settings: Settings, paused: bool) -> None:
         if paused:
             worker.pause()
         began = time.monotonic()
-        registry.shutdown()
-        assert time.monotonic() - began < 1
+        assert registry.shutdown(PATIENCE)
+        assert time.monotonic() - began < PATIENCE / 2, "it waits for the end of the worker, not for its time to pass"
         assert state(registry) == "stopped"
-        registry.shutdown()
+        assert registry.shutdown(0)
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_shutdown_does_not_wait_for_a_busy_worker(settings: Settings) -> None:
-    gate = Gate()
+def test_shutdown_does_not_wait_for_a_busy_worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, waits = Gate(), list[float]()
     with trainings() as registry:
         worker = registry.start(settings, job=with_train(gate.train))
-        assert gate.reached.wait(5)
+        assert gate.reached.wait(PATIENCE)
         assert all(thread.daemon for thread in workers())
-        began = time.monotonic()
-        registry.shutdown()
-        assert time.monotonic() - began < 3
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "join", waits.append)
+            assert not registry.shutdown()
+        assert waits[0] < 2
+        assert not worker.join(0.01)
         assert state(registry) == "stopping"
         gate.opened.set()
-        assert worker.join(5)
+        assert worker.join(PATIENCE)
         assert state(registry) == "stopped"
 
 
@@ -438,7 +443,7 @@ def test_shutdown_before_any_run() -> None:
 @pytest.mark.usefixtures("unlogged")
 def test_the_first_run_starts_only_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "run", endless)
-    monkeypatch.setattr(Job.__init__, "__defaults__", (None, endless))
+    monkeypatch.setattr(Job.__init__, "__defaults__", (None, endless, time.monotonic))
     with trainings() as registry:
         threads = [threading.Thread(target=registry.start_first, args=(settings,)) for _ in range(4)]
         for thread in threads:
@@ -450,7 +455,7 @@ def test_the_first_run_starts_only_once(settings: Settings, monkeypatch: pytest.
         assert len(workers()) == 1
         registry.start_first(settings)
         first.stop()
-        assert first.join(5)
+        assert first.join(PATIENCE)
         registry.start_first(settings)
         assert registry.job is first
         assert state(registry) == "stopped"
@@ -468,7 +473,7 @@ def test_a_real_run(settings: Settings) -> None:
     few = idx_files.few_digits(100, 50)
     with trainings() as registry:
         worker = registry.start(settings, few)
-        assert worker.join(20)
+        assert worker.join(PATIENCE)
         status = registry.finished
         assert status is not None
         assert status.snapshot is not None
@@ -496,5 +501,5 @@ def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> N
     trainings.start(settings)
     with pytest.raises(trainings.refusal, match="Expected no training in progress"):
         trainings.start(settings)
-    trainings.shutdown(30)
+    assert trainings.shutdown(PATIENCE)
     assert trainings.status.state == "stopped"

@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[1]
 MEASURE = """
 import json, resource, sys
 import torch
-import idx
+from helpers import idx_files
 from torch.utils.tensorboard import SummaryWriter
-from tempotron_core.runlog import logged
-from tempotron_core.settings import Settings
-from tempotron_core.training import run
+from tempotron_core.runs.writer import logged
+from tempotron_core.training.settings import Settings
+from tempotron_core.training.loop import run
 torch.set_num_threads(1)
 settings, few = Settings(**json.loads(sys.argv[1])), idx_files.few_digits(int(sys.argv[2]), 500)
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
@@ -68,7 +68,8 @@ def test_every_size_counts() -> None:
     assert estimate(Settings(), 60_000, 10_000).memory > least.memory
 
 
-def test_usual_settings_fit() -> None:
+def test_usual_settings_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "available_memory", lambda device: 8e9)
     assert misfit(Settings()) is None
     assert misfit(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
     assert misfit(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None

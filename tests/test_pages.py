@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from helpers.waiting import PATIENCE, PausingJob, pausing, wait_until
 from streamlit.testing.v1 import AppTest
 
+from pages.shell import presentation
 from pages.state import datasets as dataset_state
 from pages.state import experiment, settings
 from pages.state import training as training_state
@@ -88,7 +91,7 @@ def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> s
 
 def trained(trainings: Trainings, tmp_path: Path, **changes: Any) -> Model:
     """Train a small network to the end through the process's one place to train."""
-    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(60)
+    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
     model = trainings.finished_model()
     assert model is not None
     return model
@@ -242,7 +245,7 @@ def test_training_starts_with_the_settings_on_the_page(trainings: Trainings, tmp
     assert (status.settings.m, status.settings.T, status.settings.batch_size) == (3, 10, 500)
     assert status.settings.recipe == "reference"
     assert trainings.job is not None
-    assert trainings.job.join(60)
+    assert trainings.job.join(PATIENCE)
     ran(test)
     assert trainings.status is not None
     assert trainings.status.state == "finished"
@@ -293,7 +296,7 @@ def test_a_second_start_is_refused_with_a_sentence(trainings: Trainings, tmp_pat
     button(test, "Stop").click()
     ran(test)
     assert trainings.job is not None
-    assert trainings.job.join(10)
+    assert trainings.job.join(PATIENCE)
 
 
 def test_settings_that_do_not_fit_give_a_sentence_and_no_start() -> None:
@@ -306,7 +309,7 @@ def test_settings_that_do_not_fit_give_a_sentence_and_no_start() -> None:
 
 def test_a_failed_training_says_why_in_one_sentence(trainings: Trainings, tmp_path: Path) -> None:
     job = trainings.start(Settings(epochs=1, log_dir=str(tmp_path), dataset="MNIST", dataset_dir=str(tmp_path)))
-    assert job.join(30)
+    assert job.join(PATIENCE)
     test = ran(app("training"))
     assert len(test.error) == 1
     assert "expected train-images" in test.error[0].value
@@ -315,16 +318,19 @@ def test_a_failed_training_says_why_in_one_sentence(trainings: Trainings, tmp_pa
 def test_a_link_opened_while_the_first_training_runs_shows_its_live_weights(
     trainings: Trainings, tmp_path: Path
 ) -> None:
-    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
-    deadline = time.monotonic() + 30
-    while trainings.live_model() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    job.pause()
-    time.sleep(0.3)
+    job = paused_run(trainings, tmp_path)
     snapshot = job.status.snapshot
     assert isinstance(snapshot, Snapshot)
     assert snapshot.model is not None
     assert headline(ran(app("overview", sample=1))) == verdict(snapshot.model, 1)
+
+
+def paused_run(trainings: Trainings, tmp_path: Path) -> Job:
+    """A run that has paused itself as soon as it had live weights."""
+    kind = pausing(lambda snapshot: snapshot.weight is not None)
+    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY, kind)
+    assert isinstance(job, PausingJob) and job.paused.wait(PATIENCE)
+    return job
 
 
 def button(test: AppTest, label: str) -> Any:
@@ -345,9 +351,7 @@ def figure(test: AppTest, key: str) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_page_shows_a_run_in_progress(name: str, model: str, trainings: Trainings, tmp_path: Path) -> None:
     job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
-    deadline = time.monotonic() + 30
-    while trainings.live_model() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: trainings.live_model() is not None)
     ran(app(name, model=model))
     job.pause()
     test = ran(app(name, model=model))
@@ -425,7 +429,7 @@ def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: 
         def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None) -> None:
             super().__init__(settings, dataset, fails)
 
-    assert trainings.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(30)
+    assert trainings.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(PATIENCE)
     test = ran(app("training"))
     (error,) = test.error
     assert "RuntimeError (out of memory)" in error.value and "Traceback" not in error.value and "\n" not in error.value
@@ -510,9 +514,7 @@ def test_any_run_becomes_the_model_and_is_deleted_when_asked_twice(trainings: Tr
 
 def test_the_run_in_progress_is_not_deleted(trainings: Trainings, tmp_path: Path) -> None:
     job = trainings.start(Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path)), TINY)
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("*/last.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.glob("*/last.safetensors")))
     job.pause()
     test = ran(app("runs", train_log_dir=str(tmp_path)))
     assert any("Still being written" in caption.value for caption in test.caption)
@@ -546,9 +548,7 @@ def test_the_published_curve_is_trained_regime_after_regime(
     button(test, "Train all four").click()
     ran(test)
     assert button(test, "Train all four").disabled
-    deadline = time.monotonic() + 60
-    while (len(trainings.series) < 4 or trainings.series[-1].active) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: len(trainings.series) == 4 and not trainings.series[-1].active)
     assert [status.state for status in trainings.series] == ["finished"] * 4
     ran(test)
     for recipe in ("as-published", "reference", "cross-entropy", "over-fitting"):
@@ -562,8 +562,8 @@ def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_pa
     job = trainings.job
     assert job is not None
     job.stop()
-    assert job.join(30)
-    time.sleep(0.2)
+    assert job.join(PATIENCE)
+    wait_until(lambda: not any(thread.name == "series" for thread in threading.enumerate()))
     assert [status.state for status in trainings.series] == ["stopped"]
     assert trainings.job is job
 
@@ -571,7 +571,7 @@ def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_pa
 def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trainings, tmp_path: Path) -> None:
     for epochs, lr in ((1, 0.01), (50, 1e35)):
         settings = Settings(recipe="as-published", epochs=epochs, lr=lr, m=4, T=20, log_dir=str(tmp_path))
-        assert trainings.start(settings, TINY).join(60)
+        assert trainings.start(settings, TINY).join(PATIENCE)
         test = ran(app("training"))
         (metric,) = [metric for metric in test.metric if metric.label == "Non-finite values"]
         status = trainings.status
@@ -583,7 +583,10 @@ def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trai
         assert any("NaN or infinity" in caption.value for caption in test.caption)
 
 
-def test_the_settings_make_room_for_the_curves_at_the_start(trainings: Trainings, tmp_path: Path) -> None:
+def test_the_settings_make_room_for_the_curves_at_the_start(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     test = ran(app("training"))
     assert test.session_state["settings_open"]
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
@@ -591,7 +594,7 @@ def test_the_settings_make_room_for_the_curves_at_the_start(trainings: Trainings
     button(test, "Start").click()
     ran(test)
     assert not test.session_state["settings_open"]
-    assert trainings.job is not None and trainings.job.join(60)
+    assert trainings.job is not None and trainings.job.join(PATIENCE)
     assert not ran(test).session_state["settings_open"]
 
 
@@ -613,7 +616,9 @@ def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Tr
     assert "run" not in ran(test).query_params
 
 
-def test_quick_steps_through_a_presentation_all_count() -> None:
+def test_quick_steps_through_a_presentation_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(presentation, "time", SimpleNamespace(monotonic=lambda: now[0]))
     calls = (
         "presentation.keep_steps",
         "sidebar.sidebar",
@@ -635,6 +640,6 @@ def test_quick_steps_through_a_presentation_all_count() -> None:
         assert ran(at).number_input(key="sample").value == expected
     at.number_input(key="sample").set_value(2)  # nor has what is moved next
     assert ran(at).number_input(key="sample").value == 1
-    time.sleep(0.8)
+    now[0] += presentation._UNHEARD_SECONDS + 0.1
     at.number_input(key="sample").set_value(2)  # whereas this has been chosen
     assert ran(at).number_input(key="sample").value == 2

@@ -9,52 +9,91 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.waiting import PATIENCE
+from safetensors.torch import load_file
 
 from tempotron_core.data import datasets
-from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.runs.reader import read_run
 from tempotron_core.training.distributed import ALONE, ParallelError, Processes, joined
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["--epochs", "2", "-m", "4", "-T", "30", "--batch-size", "250"]
+RECIPES = ["cross-entropy", "as-published", "population"]
+BATCH, STEPS, RATE = 100, 50, 1e-3
+SMALL = ["--epochs", "2", "-m", "3", "-T", "20", "--validation", "7500", "-b", str(BATCH), "--lr", str(RATE)]
+
+# One process and two add the terms of a gradient in different orders; a sum of n terms is exact to n epsilon of the sum
+# of their sizes. AdamW divides by the size of the gradient itself: where terms cancel, rounding may move a weight by up
+# to the learning rate in either direction. In float32 no bound would thus hold on every processor and still show a
+# fault. In float64 a weight may differ by steps * rate * n epsilon = 1e-15, times CANCELLATION where the terms cancel
+# to that part: 1e-10. A share of the batch that is lost or has the wrong weight shows at 1e-3 and above.
+CANCELLATION = 1e5
+TOLERANCE = STEPS * RATE * BATCH * torch.finfo(torch.float64).eps * CANCELLATION
+
+IN_FLOAT64 = """
+import runpy, sys, torch
+from torch import distributed
+from tempotron_core import train
+torch.set_default_dtype(torch.float64)
+# The processes of a launcher can form a group only once: all recipes share it.
+form, distributed.destroy_process_group = distributed.init_process_group, lambda: None
+distributed.init_process_group = lambda backend: distributed.is_initialized() or form(backend)
+*others, last = sys.argv[1].split()
+for recipe in others:
+    train.main([*sys.argv[2:], "--recipe", recipe])
+sys.argv[1:] = [*sys.argv[2:], "--recipe", last]
+runpy.run_module("tempotron_core.train", run_name="__main__", alter_sys=True)
+"""
+"""Trains one recipe after the other, the last one as the command line does: `python -m tempotron_core.train`."""
 
 
-def trained(launcher: list[str], arguments: list[str]) -> dict[str, Any]:
-    """The command's report."""
+def trained(launcher: list[str], folder: Path) -> dict[str, dict[str, Any]]:
+    """Train every recipe in float64, and return the reports by recipe."""
+    script = folder / "in_float64.py"
+    script.write_text(IN_FLOAT64)
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "tempotron_core.train", *arguments],
+        [sys.executable, *launcher, str(script), " ".join(RECIPES), *SMALL, "--log-dir", str(folder / "runs")],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == 1, "one process alone speaks"
-    report = json.loads(lines[0])
-    assert isinstance(report, dict)
-    return report
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [report["settings"]["recipe"] for report in reports] == RECIPES, "one process alone speaks"
+    assert len(list((folder / "runs").iterdir())) == len(RECIPES), "one process alone writes"
+    return {report["settings"]["recipe"]: report for report in reports}
 
 
-@pytest.mark.parametrize("recipe", ["cross-entropy", "as-published", "population"])
-def test_two_processes_learn_what_one_learns(recipe: str, tmp_path: Path) -> None:
-    arguments = [*SMALL, "--recipe", recipe]
-    together = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    one = trained([], [*arguments, "--log-dir", str(tmp_path / "one")])
-    two = trained(together, [*arguments, "--log-dir", str(tmp_path / "two")])
-    assert len(list((tmp_path / "two").iterdir())) == 1, "one process alone writes"
-    assert two["steps"] == one["steps"] == 80
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return trained([], tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return trained(launcher, tmp_path_factory.mktemp("two"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_two_processes_learn_what_one_learns(
+    recipe: str, alone: dict[str, dict[str, Any]], together: dict[str, dict[str, Any]]
+) -> None:
+    one, two = alone[recipe], together[recipe]
+    assert two["steps"] == one["steps"] == STEPS
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-9)
     for key in ("train_accuracy", "test_accuracy"):
-        assert two[key] == pytest.approx(one[key], abs=1e-3)
+        assert two[key] == pytest.approx(one[key])
     expected, got = (read_run(report["log"]) for report in (one, two))
-    assert [point.loss for point in got.points] == pytest.approx([point.loss for point in expected.points], rel=1e-4)
+    assert [point.loss for point in got.points] == pytest.approx([point.loss for point in expected.points], rel=1e-9)
     for name in ("wrong_state", "pinned_first", "pinned_last"):
         found, wanted = (getattr(record.epochs[-1], name) for record in (got, expected))
-        assert found == pytest.approx(wanted, abs=1e-3)
-    weights, others = load_model(two["log"]).weight, load_model(one["log"]).weight
-    assert float((weights - others).abs().max()) < 1e-4 * float(others.abs().max())
+        assert found == pytest.approx(wanted)
+    weights, others = (load_file(Path(report["log"], "last.safetensors"))["fc.weight"] for report in (two, one))
+    assert weights.dtype == torch.float64
+    assert float((weights - others).abs().max()) < TOLERANCE
 
 
 def test_shares_are_the_whole_set_once() -> None:

@@ -84,11 +84,16 @@ def test_every_epoch_is_the_equation(run: Path) -> None:
         weight = (load_model(run, f"epochs/{row:04}") if row else untrained(Settings(m=4, T=20))).weight[:, spiking]
         v = reference.potential(weight.numpy(), table)
         v_max, t_max = reference.peaks(v)
-        assert np.allclose(found.v[row].numpy(), v[0], atol=1e-5)
-        assert np.allclose(found.v_max[row].numpy(), v_max[0], atol=1e-5)
-        assert found.t_max[row].tolist() == t_max[0].tolist()
+        # A float32 sum of n terms, in whatever order, is exact to n * 2^-24 of the sum of their sizes.
+        rounding = spiking.size * 2.0**-24 * reference.potential(np.abs(weight.numpy()), np.abs(table)).max()
+        assert rounding < 1e-2 * np.abs(v).max()
+        assert np.allclose(found.v[row].numpy(), v[0], rtol=0, atol=rounding)
+        assert np.allclose(found.v_max[row].numpy(), v_max[0], rtol=0, atol=rounding)
+        clear = reference.clear_peaks(v, 2 * rounding)[0]
+        assert clear.mean() >= 0.5
+        assert np.array_equal(found.t_max[row].numpy()[clear], t_max[0][clear])
         others = max(float(peak) for i, peak in enumerate(v_max[0]) if i != label)
-        assert float(found.margin[row]) == pytest.approx(float(v_max[0, label]) - others, abs=1e-5)
+        assert float(found.margin[row]) == pytest.approx(float(v_max[0, label]) - others, abs=2 * rounding)
 
 
 def test_it_agrees_with_the_accuracy_of_the_run(run: Path) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import idx_files
+from helpers.waiting import wait_until
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -248,15 +249,13 @@ def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
         arguments = [*begin] if folder is None else ["--resume", str(folder)]
         with (tmp_path.parent / "errors").open("w+b") as errors:
             process = subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, stderr=errors)
-            seen = done
-            while seen == done:  # until an epoch more has been reported
-                time.sleep(0.02)
-                assert process.poll() is None
-                seen = max([seen, *_reported(Path(errors.name))])
-            time.sleep(draw.random() * 0.5)
+            reported = Path(errors.name)
+            wait_until(lambda: process.poll() is not None or max([0, *_reported(reported)]) > done)  # noqa: B023
+            assert process.poll() is None
+            time.sleep(draw.random() * 0.5)  # waits for nothing: draws the instant of the kill
             process.kill()
             process.wait()
-        seen = max([seen, *_reported(Path(errors.name))])
+        seen = max(_reported(reported))
         (record,) = runs_in(tmp_path)
         assert record.problem is None
         folder = record.path

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from helpers.browser import ROOT, Server
 from helpers.streamlit_client import Viewer
+from helpers.waiting import PATIENCE
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tempotron_core.runs.reader import load_model, load_snapshot, runs_in
 
-LONG = 30.0
+LONG = PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,16 @@ async def until(condition: Callable[[], object], seconds: float = LONG) -> None:
             await asyncio.sleep(0.05)
 
 
+async def silent(*viewers: Viewer, seconds: float = 2) -> None:
+    """Wait until nothing has come for so long: an observation window, as nothing tells that nothing will come."""
+    loop, received, since = asyncio.get_running_loop(), list[int](), 0.0
+    async with asyncio.timeout(LONG):
+        while not received or loop.time() - since < seconds:
+            if (now := [viewer.bytes for viewer in viewers]) != received:
+                received, since = now, loop.time()
+            await asyncio.sleep(0.05)
+
+
 async def idle(viewer: Viewer) -> None:
     """Wait until nothing trains; stop what does."""
     async with asyncio.timeout(LONG):
@@ -47,7 +58,19 @@ async def idle(viewer: Viewer) -> None:
             assert not viewer.lost
             if any(button.proto.label == "Stop" for button in viewer.all("button")):
                 await viewer.move("button", "Stop", True)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.05)
+
+
+async def reopened(viewer: Viewer, session: str) -> None:
+    """Connect again as the same session: the server gives a new one until it has noticed that the old one is gone."""
+    async with asyncio.timeout(LONG):
+        while True:
+            viewer.session, runs = session, viewer.runs
+            await viewer.open()
+            await until(lambda runs=runs: viewer.runs > runs)  # type: ignore[misc]
+            if viewer.session == session:
+                return
+            await viewer.close()
 
 
 async def long_run(viewer: Viewer) -> None:
@@ -56,6 +79,7 @@ async def long_run(viewer: Viewer) -> None:
     await until(lambda: any(button.proto.label == "Start" for button in viewer.all("button")))
     await viewer.move("number_input", "Epochs", 1000)
     await viewer.move("number_input", "m, neurons", 4)
+    await viewer.move("number_input", "T, window", 30)
     await viewer.move("button", "Start", True)
     await until(lambda: viewer.says(r"Running: .* epoch \d+ of 1000"))
 
@@ -102,13 +126,10 @@ def test_pages_that_lie_still_learn_of_a_training_as_their_viewers_left_them(ser
         await still[0].move("number_input", "Test sample", 77, "test sample 77[^0-9,]")
         for viewer in still:
             await viewer.rerun()
-        await asyncio.sleep(2)
-        received = [viewer.bytes for viewer in still]
-        await asyncio.sleep(2)
-        assert [viewer.bytes for viewer in still] == received
+        await silent(*still)
         await long_run(starter)
         for viewer in still:
-            await until(lambda viewer=viewer: (viewer.job or "").startswith("Running"), 5)  # type: ignore[misc]
+            await until(lambda viewer=viewer: (viewer.job or "").startswith("Running"))  # type: ignore[misc]
             assert viewer.complaints == []
         assert still[0].says("test sample 77[^0-9,]")
         await idle(starter)
@@ -144,11 +165,12 @@ def test_a_control_of_the_page_that_is_being_left_empties_no_page(server: Server
         moved.rerun_script.fragment_id, moved.rerun_script.page_script_hash = tau.fragment, tau.script
         moved.rerun_script.widget_states.widgets.add(id=tau.proto.id).double_array_value.data.append(40.0)
         await viewer.rerun(page="encoder")
-        await asyncio.sleep(later)  # the browser has not heard of the new page yet
+        await asyncio.sleep(later)  # waits for nothing: draws the instant of the move
         assert viewer._socket is not None
         await viewer._socket.send(moved.SerializeToString())
-        await asyncio.sleep(1)
+        await until(lambda: viewer.find("slider", "m, neurons"))
         await viewer.settled(LONG)
+        await silent(viewer, seconds=1)  # an empty page would come only now
         assert viewer.find("slider", "m, neurons")
         assert viewer.find("slider", "tau, membrane") is None
         await viewer.move("slider", "m, neurons", 20.0, "of 20 curves")
@@ -172,10 +194,8 @@ def test_a_training_outlives_its_viewers(server: Server) -> None:
         # The laptop sleeps: the connection is gone, and comes back for the same session.
         session = other.session
         await other.close()
-        await asyncio.sleep(1)
-        await other.open()
+        await reopened(other, session)
         await until(lambda: other.says("test sample 77[^0-9,]"))
-        assert other.session == session
         # A reload, and a link opened after longer than the server waits, are new sessions with the same address.
         again = await opened(server, "", "sample=77")
         assert again.session != session
@@ -209,11 +229,11 @@ def test_a_training_outlives_edits_of_the_code(tmp_path: Path, monkeypatch: pyte
     async def story() -> None:
         viewer = await opened(server)
         await long_run(viewer)
-        for name in ("tempotron_core/jobs/job.py", "pages/state/experiment.py"):
-            seen, runs = epoch(viewer), viewer.runs
-            file = copy / name
+        for name in ("tempotron_core/job.py", "pages/common.py"):
+            edits, file = viewer.edits, copy / name
             file.write_text(file.read_text().replace("-> Trainings:", "->  Trainings:") + "\nEDITED = True\n")
-            await asyncio.sleep(1.5)
+            await until(lambda edits=edits: viewer.edits > edits)  # type: ignore[misc]
+            seen, runs = epoch(viewer), viewer.runs
             await viewer.rerun()
             await until(lambda runs=runs, seen=seen: viewer.finished > runs and epoch(viewer) > seen)  # type: ignore[misc]
         await viewer.move("button", "Pause", True)

@@ -4,16 +4,17 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
+from helpers.waiting import PATIENCE
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as hypothesis_strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from test_job import endless, settings, snapshot, unlogged, with_train, workers  # noqa: F401
+from test_job import ending, endless, settings, snapshot, unlogged, with_train, workers  # noqa: F401
 
 from tempotron_core import figures
 from tempotron_core.data import datasets
@@ -67,29 +68,41 @@ def test_the_docstring_is_the_table() -> None:
     assert not any(end in pairs for end in ENDS for pairs in MOVES.values())
 
 
-def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(2e-5)
-
-
 @dataclass
 class Puppet:
-    """A run that does what it is told, and a model of the job that it is in."""
+    """A run that follows orders and reports each of its moves, and a model of the job that it is in.
+
+    After every action the test takes the reports that must follow from it, so that nothing is left to time. Reports:
+    "asks" for the next order; "waits" while paused; "ends": the end of the run is published, its thread still runs.
+    """
 
     registry: Trainings = field(default_factory=Trainings)
     orders: "queue.Queue[str]" = field(default_factory=queue.Queue)
+    reports: "queue.Queue[str]" = field(default_factory=queue.Queue)
     state: str = "idle"
     held: bool = False
     step: int = 0
-    asked: int = 0
-    answered: int = 0
+
+    def reporting_job(self) -> type[Job]:
+        reports = self.reports
+
+        class Reporting(with_train(self.train)):  # type: ignore[misc]
+            def _may_go_on(self) -> bool:
+                if self._status.state == "paused":
+                    reports.put("waits")
+                may: bool = super()._may_go_on()
+                return may
+
+            def _work(self) -> None:
+                super()._work()
+                reports.put("ends")
+
+        return Reporting
 
     def train(self, settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         while True:
-            self.asked += 1
-            order = self.orders.get(timeout=20)
+            self.reports.put("asks")
+            order = self.orders.get(timeout=PATIENCE)
             if order == "end":
                 return
             if order == "raise":
@@ -100,23 +113,23 @@ class Puppet:
     def start(self, settings: Settings) -> None:
         if self.state in ACTIVE:
             with pytest.raises(JobError, match=f"got one that is {self.state}"):
-                self.registry.start(settings, job=with_train(self.train))
+                self.registry.start(settings, job=self.reporting_job())
+            self.check()
             return
-        self.orders, self.state, self.held, self.asked, self.answered = queue.Queue(), "running", False, 0, 1
-        self.registry.start(settings, job=with_train(self.train))
-        self.check()
+        self.state, self.held = "running", False
+        self.registry.start(settings, job=self.reporting_job())
+        self.check("asks")
 
     def press(self, button: str) -> None:
         if self.registry.job is None:
             return
         getattr(self.registry.job, button)()
         self.state = expected(self.state, button)
-        if self.held and self.state == "stopping":
+        report = {"stopping": "ends", "running": "asks"}.get(self.state) if self.held else None
+        if report == "ends":
             self.state = "stopped"
-        if self.held and self.state == "running":
-            self.held, self.answered = False, self.answered + 1
         self.held &= self.state == "paused"
-        self.check()
+        self.check(report)
 
     def order(self, what: str) -> None:
         """Let the worker do something, where it is not held."""
@@ -124,18 +137,21 @@ class Puppet:
             return
         self.step += 1
         self.orders.put(what)
+        report = "ends"
         if what == "step":
+            report = {"running": "asks", "paused": "waits", "stopping": "ends"}[self.state]
             self.held = self.state == "paused"
-            self.answered += self.state == "running"
             self.state = "stopped" if self.state == "stopping" else self.state
         else:
             self.state = {"finish": "finished", "raise": "failed", "end": "stopped"}[what]
-        self.check(self.step if what in ("step", "finish") else None)
+        self.check(report)
+        if what in ("step", "finish"):
+            assert self.status.snapshot is not None and self.status.snapshot.step == self.step
 
-    def check(self, step: int | None = None) -> None:
-        wait(lambda: self.status.state == self.state and self.asked == self.answered)
-        if step is not None:
-            wait(lambda: self.status.snapshot is not None and self.status.snapshot.step == step)
+    def check(self, report: str | None = None) -> None:
+        if report:
+            assert self.reports.get(timeout=PATIENCE) == report
+        assert self.status.state == self.state
         assert (self.status.error is not None) == (self.state == "failed")
 
     @property
@@ -147,7 +163,7 @@ class Puppet:
         if self.registry.job is not None:
             self.registry.job.stop()
             self.orders.put("end")
-            assert self.registry.job.join(10)
+            assert self.registry.job.join(PATIENCE)
 
 
 def do(puppet: Puppet, action: str, settings: Settings) -> None:
@@ -159,15 +175,30 @@ def do(puppet: Puppet, action: str, settings: Settings) -> None:
         puppet.order(action)
 
 
+WAYS: dict[tuple[str, ...], tuple[str, bool]] = {
+    (): ("running", False),
+    ("pause",): ("paused", False),
+    ("pause", "step"): ("paused", True),
+    ("stop",): ("stopping", False),
+    ("stop", "step"): ("stopped", False),
+    ("finish",): ("finished", False),
+    ("raise",): ("failed", False),
+}
+"""The shortest way from a start to each state of the puppet: the job's state, and whether the worker waits."""
+
+
 @pytest.mark.usefixtures("unlogged")
 def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settings) -> None:
-    for sequence in product(("start", *BUTTONS, "step", "finish", "raise"), repeat=5):
+    for way, sequence in product(WAYS, product(("start", *BUTTONS, "step", "finish", "raise"), repeat=3)):
         puppet = Puppet()
         puppet.start(settings)
+        for action in way:
+            do(puppet, action, settings)
+        assert (puppet.state, puppet.held) == WAYS[way]
         for action in sequence:
             do(puppet, action, settings)
         puppet.end()
-        wait(lambda: workers() == [])  # a run before the last one may still be on its way out
+        assert workers() == []
 
 
 @pytest.mark.usefixtures("unlogged")
@@ -207,8 +238,64 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:
             self.puppet.end()
 
     run_state_machine_as_test(
-        Machine, settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+        Machine, settings=hypothesis_settings(max_examples=100, stateful_step_count=40, deadline=None)
     )
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_run_starts_after_the_thread_of_the_run_before_has_ended(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published, released, overlaps = threading.Event(), threading.Event(), []
+
+    class Slow(with_train(ending)):  # type: ignore[misc]
+        def _work(self) -> None:
+            super()._work()
+            published.set()
+            assert released.wait(PATIENCE)
+
+    class Next(with_train(ending)):  # type: ignore[misc]
+        def start(self) -> None:
+            overlaps.append(len(workers()))
+            super().start()
+
+    registry = Trainings()
+    first = registry.start(settings, job=Slow)
+    assert published.wait(PATIENCE)
+    assert first.status.state == "finished"
+    join = first.join
+
+    def released_by_who_waits(timeout: float | None = None) -> bool:
+        released.set()
+        return join(timeout)
+
+    monkeypatch.setattr(first, "join", released_by_who_waits)
+    second = registry.start(settings, job=Next)
+    released.set()
+    assert second.join(PATIENCE)
+    assert overlaps == [0]
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_worker_that_does_not_answer_is_given_up_after_its_time_by_the_clock(settings: Settings) -> None:
+    now, release = [100.0], threading.Event()
+
+    def hanging(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
+        assert release.wait(PATIENCE)
+        yield snapshot(settings)
+
+    hung = Job(settings, None, hanging, clock=lambda: now[0])
+    hung.start()
+    hung.stop()
+    now[0] += job.GIVE_UP_SECONDS
+    assert hung.status.state == "stopping"
+    now[0] += 0.1
+    assert hung.status.state == "failed"
+    assert hung.status.error is not None and "did not answer to Stop within 10 s" in hung.status.error
+    assert hung.join(PATIENCE)  # a job that was given up is not waited for
+    release.set()
+    hung._thread.join(PATIENCE)
+    assert hung.status.state == "failed" and hung.status.snapshot is None
 
 
 @pytest.mark.usefixtures("unlogged")
@@ -242,14 +329,14 @@ def test_everybody_presses_everything_at_once(settings: Settings) -> None:
             except JobError:
                 refused[0] += 1
             most[0] = max(most[0], sum(made_one.status.active for made_one in list(made)))
-            time.sleep(draw.random() * 1e-3)
+            time.sleep(draw.random() * 1e-3)  # waits for nothing: mixes the orders in which the viewers press
 
     viewers = [threading.Thread(target=viewer, args=(number,)) for number in range(12)]
     for thread in viewers:
         thread.start()
     for thread in viewers:
         thread.join()
-    assert registry.shutdown(10)
+    assert registry.shutdown(PATIENCE)
     started = [one for one in made if one._thread.ident is not None]
     assert len(started) > 1 and refused[0] > 0
     allowed = {(origin, target) for pairs in MOVES.values() for origin, target in pairs.items()}
@@ -272,9 +359,9 @@ def test_the_picture_marks_the_present_state_and_names_every_event() -> None:
 
 
 def test_silence_is_told_only_of_a_run_that_should_go_on(settings: Settings) -> None:
-    quiet = Status("running", settings, since=time.monotonic() - 45)
+    quiet = Status("running", settings, since=100, clock=lambda: 145)
     assert quiet.silence is not None
     assert "No step for 45 s" in quiet.silence
     for state in ("paused", "stopping", *ENDS):
         assert replace(quiet, state=state).silence is None
-    assert Status("running", settings).silence is None
+    assert replace(quiet, clock=lambda: 100 + job.QUIET_SECONDS - 0.1).silence is None

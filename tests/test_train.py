@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torchvision.datasets
 from helpers import idx_files
+from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core import train
 from tempotron_core.data import datasets
@@ -53,7 +53,7 @@ def last_line(text: str) -> dict[str, Any]:
 
 def test_command_trains_and_reports(tmp_path: Path) -> None:
     command = begin([*SMALL, "--log-dir", str(tmp_path / "runs")], tmp_path / "errors")
-    output, _ = command.communicate(timeout=50)
+    output, _ = command.communicate(timeout=PATIENCE)
     errors = (tmp_path / "errors").read_text()
     assert command.returncode == 0
     assert "Traceback" not in errors
@@ -76,18 +76,13 @@ def test_command_trains_and_reports(tmp_path: Path) -> None:
 
 def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
     errors = tmp_path / "errors"
-    arguments = ["--epochs", "1000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
+    arguments = ["--epochs", "100000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
     with begin(arguments, errors) as command:
         try:
-            end = time.monotonic() + 40
-            while "epoch 1:" not in errors.read_text():
-                assert command.poll() is None
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            wait_until(lambda: command.poll() is not None or "epoch 1:" in errors.read_text())
+            assert command.poll() is None
             command.send_signal(signal.SIGINT)
-            began = time.monotonic()
-            output, _ = command.communicate(timeout=20)
-            assert time.monotonic() - began < 3
+            output, _ = command.communicate(timeout=PATIENCE)
         finally:
             command.kill()
     assert command.returncode == 130
@@ -96,7 +91,7 @@ def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
     report = last_line(output)
     assert report["interrupted"] is True
     assert report["steps"] > 0
-    assert 1 <= len(report["test_accuracy"]) < 1000
+    assert 1 <= len(report["test_accuracy"]) < 100_000
     assert Path(report["log"]).is_dir()
 
 
@@ -192,7 +187,7 @@ def test_broken_set_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_bad_input_from_a_shell(tmp_path: Path) -> None:
     command = begin(["-m", "2"], tmp_path / "errors")
-    output, _ = command.communicate(timeout=50)
+    output, _ = command.communicate(timeout=PATIENCE)
     assert (command.returncode, output) == (2, "")
     assert len((tmp_path / "errors").read_text().splitlines()) == 1
 

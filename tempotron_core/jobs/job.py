@@ -59,7 +59,7 @@ class Status:
     """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
 
     note: what went wrong and was mended, as one sentence. failed_step: the step after which loss or weights were no
-    longer finite, None where they were. since: when the state or the snapshot last changed, on the monotonic clock.
+    longer finite, None where they were. since: when the state or the snapshot last changed, in seconds of the clock.
     """
 
     state: str
@@ -70,6 +70,7 @@ class Status:
     note: str | None = None
     failed_step: int | None = None
     since: float = field(default_factory=time.monotonic, compare=False)
+    clock: Callable[[], float] = field(default=time.monotonic, compare=False, repr=False)
 
     @property
     def active(self) -> bool:
@@ -79,7 +80,7 @@ class Status:
     @property
     def silence(self) -> str | None:
         """A sentence where the job should go on and has shown no step for long."""
-        quiet = time.monotonic() - self.since
+        quiet = self.clock() - self.since
         if self.state != "running" or quiet < QUIET_SECONDS:
             return None
         return (
@@ -89,16 +90,21 @@ class Status:
 
 
 class Job:
-    """One run in a daemon thread. All methods return at once and may be called from any thread."""
+    """One run in a daemon thread. All methods but join return at once and may be called from any thread.
+
+    clock: seconds that never go back; what the states' time limits are measured by.
+    """
 
     def __init__(
         self,
         settings: Settings,
         dataset: datasets.Dataset | None = None,
         train: Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]] = run,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._condition = threading.Condition()
-        self._status = Status("running", settings)
+        self._clock = clock
+        self._status = Status("running", settings, since=clock(), clock=clock)
         self._given_up = False
         self._train, self._dataset = train, dataset
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
@@ -107,7 +113,7 @@ class Job:
     def status(self) -> Status:
         """The latest status."""
         status = self._status
-        if status.state == "stopping" and time.monotonic() - status.since > GIVE_UP_SECONDS:
+        if status.state == "stopping" and self._clock() - status.since > GIVE_UP_SECONDS:
             self._give_up()
         return self._status
 
@@ -143,7 +149,7 @@ class Job:
             state = MOVES[event].get(self._status.state)
             if state is None:
                 return False
-            self._status = replace(self._status, state=state, error=error, since=time.monotonic())
+            self._status = replace(self._status, state=state, error=error, since=self._clock())
             self._condition.notify_all()
             return True
 
@@ -152,7 +158,7 @@ class Job:
         with self._condition:
             if self._status.active:
                 # While it stops, since tells how long it has been asked to.
-                since = self._status.since if self._status.state == "stopping" else time.monotonic()
+                since = self._status.since if self._status.state == "stopping" else self._clock()
                 self._status = replace(self._status, since=since, **changes)  # type: ignore[arg-type]
 
     def _give_up(self) -> None:
@@ -228,6 +234,10 @@ class Trainings:
                     f"{status.settings.dataset}); stop it or wait for its end before starting another."
                 )
             self._keep_finished(status)
+            if self._job is not None:
+                # A worker publishes the end of its run shortly before its thread ends; two at once would share the
+                # machine. A worker that was given up is not waited for.
+                self._job.join()
             new = job(settings, dataset)
             try:
                 new.start()

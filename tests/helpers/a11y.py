@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from helpers.browser import STILL
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -61,7 +63,16 @@ const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(
 def findings(page: Page) -> list[str]:
     """axe-core's violations of serious or critical impact, a line an element."""
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
-    report: dict[str, Any] = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    # axe looks for a while: what it finds counts where nothing has faded or moved meanwhile.
+    report: dict[str, Any] | None = None
+    while report is None:
+        page.wait_for_function(STILL)
+        report = page.evaluate(
+            f"""async () => {{
+                const report = await axe.run({{ resultTypes: ["violations"] }});
+                return report.violations.length && !{STILL} ? null : report;
+            }}"""
+        )
     return [
         f"{rule['id']} ({rule['impact']}): {node['html'][:200]} {node['failureSummary']}"
         for rule in report["violations"]
@@ -71,8 +82,9 @@ def findings(page: Page) -> list[str]:
 
 
 def measured(page: Page, script: str) -> Any:
-    """What the body of a function says, with the helpers above at hand."""
-    return page.evaluate(f"() => {{ {_HELPERS} {script} }}")
+    """What the body of a function says, with the helpers above at hand, at a moment when nothing fades or moves."""
+    once = f"() => {STILL} && (() => {{ const measure = () => {{ {_HELPERS} {script} }}; return [measure()]; }})()"
+    return page.wait_for_function(once).json_value()[0]
 
 
 def open_all(page: Page) -> None:

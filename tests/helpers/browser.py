@@ -18,6 +18,12 @@ from typing import NoReturn
 
 import pytest
 
+from helpers.waiting import PATIENCE, wait_until
+
+STILL = """(() => !document.querySelector("[data-stale=true]") && document.getAnimations().every((animation) =>
+    animation.playState !== "running" || animation.effect.getComputedTiming().endTime === Infinity))()"""
+"""JavaScript: whether no text fades or moves; what turns for ever, such as a spinner, does not count."""
+
 
 def missing(what: str) -> NoReturn:
     """Without a browser its tests are skipped; they fail where one is required."""
@@ -31,10 +37,10 @@ try:
 except ModuleNotFoundError:
     missing("the playwright package is not installed: pip install playwright")
 
-LONG = 60_000
-"""Milliseconds for what takes long: the first training, the first page of a server."""
+LONG = 120_000
+"""Milliseconds after which a page has failed: only a fault uses them up, on a slow machine with busy processors too."""
 
-expect.set_options(timeout=20_000)  # a busy machine with two cores may take several seconds for a page
+expect.set_options(timeout=LONG)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
@@ -88,13 +94,15 @@ class Server:
         self._wait()
 
     def _wait(self) -> None:
-        for _ in range(300):
+        def answers() -> bool:
             try:
-                urllib.request.urlopen(self.url + "/_stcore/health", timeout=1).read()
-                return
+                urllib.request.urlopen(self.url + "/_stcore/health", timeout=10).read()
+                return True
             except OSError:
-                time.sleep(0.1)
-        raise RuntimeError(f"no server after 30 s: {self.log}")
+                assert self.process.poll() is None, self.log
+                return False
+
+        wait_until(answers)
 
     @property
     def log(self) -> str:
@@ -118,7 +126,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -145,8 +153,7 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
     complaints: list[str] = []
     page = chrome.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(LONG)
-    page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    collect_complaints(page, complaints)
     try:
         yield page
         assert page.locator("[data-testid=stException]").count() == 0
@@ -155,6 +162,12 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
     assert complaints == [], complaints
     news = server.news()
     assert news == [], server.log
+
+
+def collect_complaints(page: Page, complaints: list[str]) -> None:
+    """Append whatever the page's console complains about from now on."""
+    page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
@@ -186,13 +199,13 @@ def settle(page: Page) -> None:
             const answered = window.waiting === 0 || now - window.sent > 10000;  // a part that is gone has no answer
             const calm = answered && app?.dataset.testScriptState === "notRunning" &&
                 document.querySelector(".stMain :is(h1, h2)") &&
-                !document.querySelector("[data-testid=stSkeleton], [data-stale=true]") &&
+                !document.querySelector("[data-testid=stSkeleton]") && STILL &&
                 !document.querySelector(".stEChartsChart[aria-busy=true]") &&
                 charts.every((chart) => chart.querySelector("svg.main-svg"));
             if (!calm || window.calm?.asked !== asked) window.calm = { asked, since: now, frames: 0 };
             window.calm.frames += 1;
             return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second
-        }""",
+        }""".replace("STILL", STILL),
         arg=time.monotonic(),
         timeout=LONG,
     )
@@ -267,7 +280,7 @@ class Received:
     def _note(self, _: object) -> None:
         self._last = time.monotonic()
 
-    def ends(self, silence: float = 4.0, within: float = 30.0) -> bool:
+    def ends(self, silence: float = 4.0, within: float = PATIENCE) -> bool:
         """Whether nothing comes any more for longer than what runs by itself ever waits."""
         end = time.monotonic() + within
         while time.monotonic() < end:

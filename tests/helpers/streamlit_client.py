@@ -36,7 +36,7 @@ class Viewer:
     def __init__(self, address: str, page: str = "", query: str = "") -> None:
         self._address = address.replace("http", "ws", 1) + "/_stcore/stream"
         self.page, self._query = page, dict(parse_qsl(query))
-        self.session, self.lost, self.bytes, self.runs, self.finished = "", False, 0, 0, 0
+        self.session, self.lost, self.bytes, self.runs, self.finished, self.edits = "", False, 0, 0, 0, 0
         self.complaints: list[str] = []
         self.elements: dict[tuple[int, ...], Shown] = {}
         self._states: dict[str, WidgetState] = {}
@@ -232,6 +232,8 @@ class Viewer:
                 self._silence(*message.stop_auto_rerun.fragment_ids)
             case "script_finished":
                 self._finish(message.script_finished)
+            case "session_event":
+                self.edits += message.session_event.WhichOneof("type") == "script_changed_on_disk"
 
     def _draw(self, message: ForwardMsg) -> None:
         path, delta = tuple(message.metadata.delta_path), message.delta
