@@ -5,19 +5,10 @@ import time
 import streamlit as st
 
 from pages.state.datasets import current_dataset
-from pages.state.settings import PRESENTATION_SCALE, get_setting, is_presentation_mode, url_widget
+from pages.state.settings import get_setting, is_presentation_mode, url_widget
 
 _UNHEARD_SECONDS = 0.7
 """So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
-
-_LARGE = f"""<style>
-html {{ font-size: {16 * PRESENTATION_SCALE:g}px; }}
-[data-testid=stSidebar], [data-testid=stHeader], .st-key-share {{ display: none; }}
-.stMainBlockContainer {{ max-width: 100%; padding: 1.2rem 3vw 5rem; }}
-.stMain h1 {{ font-size: 1.5rem; padding: 0 0 0.4rem; }}
-.st-key-presenter {{ position: fixed; right: 1rem; bottom: 0.6rem; z-index: 99; width: auto; opacity: 0.9;
-  background: var(--st-background-color, Canvas); border-radius: 10px; padding: 2px 6px; }}
-</style>"""
 
 
 def switch() -> None:
@@ -30,7 +21,6 @@ def stage() -> None:
     """The look of a presentation and its buttons, where the switch is on."""
     if not is_presentation_mode():
         return
-    st.html(_LARGE)
     with st.container(key="presenter", horizontal=True, width="content"):
         st.button("Previous digit", on_click=_step, args=(-1,), key="present_back", shortcut="B")
         st.button("Next digit", on_click=_step, args=(1,), key="present_next", shortcut="N")

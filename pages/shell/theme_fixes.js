@@ -4,7 +4,6 @@
 let observer = null;
 
 export default function () {
-  point();
   const sidebar = document.querySelector("[data-testid=stSidebar]");
   observer?.disconnect();
   if (!sidebar) return;

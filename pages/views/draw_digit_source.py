@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.components import charts
 from pages.state.experiment import View
 from pages.state.markdown import escape_markdown
 from pages.state.settings import DRAWING, TEST_DIGIT, UPLOAD, url_widget
@@ -15,9 +14,6 @@ from tempotron_core.data.digit_normalisation import FORMATS, DrawingError, norma
 UNKNOWN = "not said"
 SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
 
-# The canvas has a fixed width: where columns stand side by side, its column is at least as wide.
-_ROOM = f"""<style>@media (min-width: 641px) {{
-  [data-testid=stColumn]:has(.st-key-canvas_place) {{ min-width: {SIDE + 4}px; }} }}</style>"""
 # Its component draws it some time later and gives it no name.
 _name = st.components.v2.component(
     "tempotron_canvas_name",
@@ -41,7 +37,6 @@ def canvas() -> np.ndarray | None:
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
     strokes, image = st.session_state["drawn_before"] or (None, None)
-    charts.plate(_ROOM)
     with st.container(key="canvas_place"):
         result = st_canvas(
             stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,

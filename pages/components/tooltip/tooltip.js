@@ -5,7 +5,7 @@ const decoded = new WeakMap();
 let bubble = null, marker = null, watch = 0, reminder = 0, last = null, chart = null;
 const changes = new MutationObserver(remember);
 
-function point() {
+export default function () {
   for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, look, { passive: true });
 }
 
