@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from tempotron_core.data import datasets
 from tempotron_core.runs.reader import RunError, load_snapshot
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.distributed import ParallelError, joined, leave
-from tempotron_core.training.loop import run
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.distributed import DistributedError, exit_process, init_process_group
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.training.resources import check_fits
+from tempotron_core.training.resources import require_fits
 from tempotron_core.training.settings import Settings, TrainingError, devices
 from tempotron_core.training.snapshot import Snapshot
 
@@ -38,34 +38,34 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the arguments say; the last line printed is one JSON object. Returns the exit code."""
     options = _parser().parse_args(arguments)
-    chosen = vars(options)
-    download, resumed = chosen.pop("download"), chosen.pop("resume")
-    if chosen["dataset"] is None:
-        chosen["dataset"] = "MNIST" if chosen["dataset_dir"] else datasets.EMBEDDED
+    arguments_by_name = vars(options)
+    download, resume_folder = arguments_by_name.pop("download"), arguments_by_name.pop("resume")
+    if arguments_by_name["dataset"] is None:
+        arguments_by_name["dataset"] = "MNIST" if arguments_by_name["dataset_dir"] else datasets.EMBEDDED
     try:
-        origin = load_snapshot(resumed) if resumed else None
-        settings = origin.settings if origin else Settings(**chosen)
-        with joined(settings.device) as (processes, device):
-            if download and processes.writes:
+        resume_from = load_snapshot(resume_folder) if resume_folder else None
+        settings = resume_from.settings if resume_from else Settings(**arguments_by_name)
+        with init_process_group(settings.device) as (processes, device):
+            if download and processes.is_main:
                 _download(settings)
             processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
             settings = replace(settings, device=device)
             dataset = datasets.load(settings.dataset, settings.dataset_dir)
-            check_fits(settings, dataset)
-            snapshots = run(settings, dataset, origin, processes)
-            if not processes.writes:
+            require_fits(settings, dataset)
+            snapshots = train_model(settings, dataset, resume_from, processes)
+            if not processes.is_main:
                 for _ in snapshots:
                     pass
                 return 0
-            return _write(settings, snapshots, Path(resumed) if resumed else None, origin)
-    except (ValueError, TypeError, datasets.DataError, ParallelError, RunError, TrainingError) as error:
+            return _write(settings, snapshots, Path(resume_folder) if resume_folder else None, resume_from)
+    except (ValueError, TypeError, datasets.DataError, DistributedError, RunError, TrainingError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("Stopped before the training began.", code=130)
 
 
-def _write(settings: Settings, snapshots: Iterator[Snapshot], folder: Path | None, origin: Snapshot | None) -> int:
-    with logged(settings, folder, origin) as log:
+def _write(settings: Settings, snapshots: Iterator[Snapshot], folder: Path | None, resume_from: Snapshot | None) -> int:
+    with open_run_log(settings, folder, resume_from) as log:
         last, interrupted = None, False
         try:
             with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
@@ -73,7 +73,7 @@ def _write(settings: Settings, snapshots: Iterator[Snapshot], folder: Path | Non
                     last = snapshot
                     log.write(snapshot)
                     bar.show(snapshot)
-                    interrupt.check()
+                    interrupt.raise_if_requested()
         except KeyboardInterrupt:
             interrupted = True
             print("Stopped; what was learned so far follows.", file=sys.stderr)
@@ -118,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--tau", dest="tau", type=float, help="membrane time constant, ms")
     add("--tau-s", dest="tau_s", type=float, help="synaptic time constant, ms")
     add("--v-threshold", dest="v_threshold", type=float, help="firing threshold")
-    changes = parser.add_argument_group("changes of the recipe", "Without one of these the recipe's own value holds.")
+    recipe_group = parser.add_argument_group(
+        "changes of the recipe", "Without one of these the recipe's own value holds."
+    )
     for name, registry in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
-        changes.add_argument(f"--{name}", choices=tuple(registry), default=argparse.SUPPRESS, help=f"{name}")
+        recipe_group.add_argument(f"--{name}", choices=tuple(registry), default=argparse.SUPPRESS, help=f"{name}")
     for name, kind, words in (
         ("temperature", float, "what the peaks are divided by in a cross-entropy"),
         ("weight-decay", float, "of the optimiser"),
@@ -130,12 +132,14 @@ def _parser() -> argparse.ArgumentParser:
         ("width", float, "factor on the initial weights"),
     ):
         metavar = name.rsplit("-", 1)[-1].upper()
-        changes.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words, metavar=metavar)
+        recipe_group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words, metavar=metavar)
     for name, words in (
         ("clears-gradients", "forget the gradients of the steps before"),
         ("revives", "give dead outputs new weights"),
     ):
-        changes.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words)
+        recipe_group.add_argument(
+            f"--{name}", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
+        )
     return parser
 
 
@@ -145,7 +149,7 @@ def _download(settings: Settings) -> None:
             "--download: expected a data set to fetch and a folder for it, got neither; "
             "add --dataset-dir DIR and, if it is not MNIST, --dataset NAME."
         )
-    if settings.dataset in datasets.available(settings.dataset_dir):
+    if settings.dataset in datasets.installed_datasets(settings.dataset_dir):
         return
     with tqdm(total=1.0, desc=f"downloading {settings.dataset}", bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
         datasets.download(
@@ -157,23 +161,23 @@ class _Interrupt:
     """Ctrl-C, remembered: raised inside a destructor, Python would report the interruption and go on."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
 
     def __enter__(self) -> _Interrupt:
         self._main = threading.current_thread() is threading.main_thread()
-        self._before = signal.signal(signal.SIGINT, self._note) if self._main else None
+        self._previous_handler = signal.signal(signal.SIGINT, self._on_signal) if self._main else None
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._main:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, self._previous_handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
         raise KeyboardInterrupt
 
-    def check(self) -> None:
-        if self._asked:
+    def raise_if_requested(self) -> None:
+        if self._requested:
             raise KeyboardInterrupt
 
 
@@ -191,7 +195,7 @@ class _ProgressBar:
 
     def show(self, snapshot: Snapshot) -> None:
         if snapshot.phase == "preparing":
-            self._bar.set_description(f"encoding {snapshot.prepared:4.0%}")
+            self._bar.set_description(f"encoding {snapshot.encoded_fraction:4.0%}")
             return
         size = self._settings.batch_size
         if self._bar.total is None:
@@ -218,22 +222,22 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
         "interrupted": interrupted,
         "steps": last.step if last else 0,
         "evaluated_on": "held-out training samples" if settings.validation else "test set",
-        "dead_outputs": list(epochs[-1].dead) if epochs else [],
+        "dead_outputs": list(epochs[-1].dead_outputs) if epochs else [],
         "test_accuracy": [result.test_accuracy for result in epochs],
         "train_accuracy": [result.train_accuracy for result in epochs],
         "loss": [result.loss for result in epochs],
         "seconds_per_epoch": [result.seconds for result in epochs],
         "samples_per_second": last.samples_per_second if last else 0.0,
-        "preparation_seconds": last.preparation_seconds if last else 0.0,
+        "preparation_seconds": last.encoding_seconds if last else 0.0,
         "log": log,
     }
 
 
-def _fail(sentence: str, code: int = 2) -> NoReturn:
+def _fail(message: str, code: int = 2) -> NoReturn:
     rank = os.environ.get("RANK", "0")
-    print(sentence if rank == "0" else f"process {rank}: {sentence}", file=sys.stderr)
+    print(message if rank == "0" else f"process {rank}: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_process(main())

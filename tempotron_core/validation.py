@@ -7,16 +7,21 @@ import numbers
 
 import torch
 
-__all__ = ["check_time_constants", "finite_tensor", "in_short", "positive_integer", "positive_real"]
+__all__ = ["check_time_constants", "finite_tensor", "one_line_error", "positive_integer", "positive_real"]
 
-_LARGEST = 2**31 - 1  # spikes, bins and afferents are counted in int32
-_SHORTEST, _LONGEST = 1e-3, 1e6  # ms; outside them the exponentials of the kernel lose all their digits
+_INT32_MAX = 2**31 - 1  # spikes, bins and afferents are counted in int32
+_MIN_TIME_CONSTANT, _MAX_TIME_CONSTANT = (
+    1e-3,
+    1e6,
+)  # ms; outside them the exponentials of the kernel lose all their digits
 
 
-def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int = _LARGEST) -> int:
+def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int = _INT32_MAX) -> int:
     """Return value as an int from minimum to maximum; TypeError where it is no integer, ValueError where outside."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}: expected an integer of at least {minimum}, got {_shown(value)}; pass a whole number.")
+        raise TypeError(
+            f"{name}: expected an integer of at least {minimum}, got {_describe_value(value)}; pass a whole number."
+        )
     if value < minimum:
         raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value}; choose {minimum} or more.")
     if int(value) > maximum:
@@ -33,7 +38,7 @@ def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: fl
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: expected a number above 0, got {_shown(value)}; pass a float.")
+        raise TypeError(f"{name}: expected a number above 0, got {_describe_value(value)}; pass a float.")
     try:
         number = float(value)
     except OverflowError:  # an integer of hundreds of digits
@@ -48,7 +53,7 @@ def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: fl
 def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:
     """Return both as floats in ms where they are positive and different; ValueError or TypeError otherwise."""
     slow, fast = (
-        positive_real(name, value, minimum=_SHORTEST, maximum=_LONGEST)
+        positive_real(name, value, minimum=_MIN_TIME_CONSTANT, maximum=_MAX_TIME_CONSTANT)
         for name, value in (("tau (ms)", tau), ("tau_s (ms)", tau_s))
     )
     if slow == fast:
@@ -66,7 +71,9 @@ def finite_tensor(name: str, value: object, shape: tuple[int | str, ...]) -> tor
     """
     wanted = "[" + ", ".join(map(str, shape)) + "]"
     if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{name}: expected a floating-point tensor {wanted}, got {_shown(value)}; pass a torch.Tensor.")
+        raise TypeError(
+            f"{name}: expected a floating-point tensor {wanted}, got {_describe_value(value)}; pass a torch.Tensor."
+        )
     if not value.is_floating_point():
         raise TypeError(
             f"{name}: expected a floating-point tensor {wanted}, got {value.dtype}; convert it with .float()."
@@ -85,11 +92,11 @@ def finite_tensor(name: str, value: object, shape: tuple[int | str, ...]) -> tor
     return value
 
 
-def _shown(value: object) -> str:
+def _describe_value(value: object) -> str:
     text = repr(value).replace("\n", " ")
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def in_short(error: BaseException) -> str:
+def one_line_error(error: BaseException) -> str:
     """What an error says, as at most 120 characters of one line."""
     return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:120]

@@ -71,10 +71,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
     """Chromium; not for a session, as no event loop of a test can run beside Playwright's."""
-    from helpers.browser import browser, chromium, missing
+    from helpers.browser import browser, find_chromium, skip_without_browser
 
-    if chromium() is None:
-        missing("no Chromium is installed (Debian: apt-get install chromium)")
+    if find_chromium() is None:
+        skip_without_browser("no Chromium is installed (Debian: apt-get install chromium)")
     with browser() as instance:
         yield instance
 
@@ -82,7 +82,7 @@ def chrome() -> Iterator[Browser]:
 @pytest.fixture
 def page(chrome: Browser, server: Server) -> Iterator[Page]:
     """A fresh page; whatever its console or the server complains about fails the test."""
-    from helpers.browser import watched
+    from helpers.browser import page_without_errors
 
-    with watched(chrome, server) as fresh:
+    with page_without_errors(chrome, server) as fresh:
         yield fresh

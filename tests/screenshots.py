@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from helpers.browser import PAGES, Server, browser, settle
+from helpers.browser import PAGES, Server, browser, wait_until_idle
 
 HEIGHTS = {390: 844, 1280: 800, 1920: 1080}
 
@@ -34,11 +34,11 @@ def main() -> None:
                 page = chrome.new_page(viewport={"width": width, "height": HEIGHTS.get(width, 800)}, color_scheme=theme)
                 for name in options.page:
                     page.goto(f"{url}/{PAGES[name]}?{options.query}")
-                    settle(page)
+                    wait_until_idle(page)
                     if options.whole:
                         height = page.evaluate("document.querySelector('.stMain').scrollHeight")
                         page.set_viewport_size({"width": width, "height": int(height) + 20})
-                        settle(page)
+                        wait_until_idle(page)
                     page.screenshot(path=str(options.folder / f"{name.lower()}-{width}-{theme}.png"))
                     page.set_viewport_size({"width": width, "height": HEIGHTS.get(width, 800)})
     if server:

@@ -6,8 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from helpers.a11y import CONTROLS, findings, measured, open_all, pictures, targets, words_in_pictures
-from helpers.browser import LONG, PAGES, Server, opened, settle, trained
+from helpers.a11y import (
+    CONTROLS,
+    axe_violations,
+    evaluate_with_helpers,
+    images,
+    open_all_expanders,
+    targets,
+    text_in_images,
+)
+from helpers.browser import LONG_TIMEOUT_MS, PAGES, Server, open_page, wait_for_first_model, wait_until_idle
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 pytest.importorskip("axe_playwright_python", reason="axe-core is not installed: pip install axe-playwright-python")
@@ -28,7 +36,7 @@ def learn(page: Page) -> None:
     """Let the laboratory learn for a moment; what it shows meanwhile is tried as well."""
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator(".stMain h4", has_text="wrong in cycle")).to_be_visible()
-    assert faults(page) == []
+    assert find_faults(page) == []
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
 
@@ -48,11 +56,11 @@ def draw(page: Page) -> None:
 ACTIONS: dict[tuple[str, str], Callable[[Page], None]] = {VIEWS[-2]: draw, VIEWS[-1]: learn}
 
 
-def faults(page: Page) -> list[str]:
+def find_faults(page: Page) -> list[str]:
     """What axe-core finds, words that are pale or small, pictures without a sentence; at least one word is measured."""
-    words, told = words_in_pictures(page), pictures(page)
+    words, told = text_in_images(page), images(page)
     return [
-        *findings(page),
+        *axe_violations(page),
         *(f"pale or small: {word}" for word in words if word["contrast"] < 4.5 or word["size"] < 15),
         # A sentence: words, with a number from the data or a name of it.
         *(f"no sentence: {alt!r}" for alt in told if len(alt.split()) < 4 or not re.search(r"[\d.:]", alt)),
@@ -60,24 +68,24 @@ def faults(page: Page) -> list[str]:
     ]
 
 
-def told(found: dict[str, list[str]]) -> str:
+def fault_messages(found: dict[str, list[str]]) -> str:
     return "\n".join(f"{view}: {fault}" for view, faults in found.items() for fault in faults)
 
 
 def visits(page: Page, server: Server) -> Iterator[str]:
     """Every view in turn, with its name."""
-    trained(page, server)
+    wait_for_first_model(page, server)
     for name, query in VIEWS:
-        opened(page, server, name, query)
+        open_page(page, server, name, query)
         if (name, query) in ACTIONS:
             ACTIONS[name, query](page)
-            settle(page)
+            wait_until_idle(page)
         yield f"{name}?{query}"
 
 
-def stops(page: Page) -> tuple[list[str], list[str]]:
+def tab_stops(page: Page) -> tuple[list[str], list[str]]:
     """What the tabulator key alone reaches, and what of it does not show that it has the focus."""
-    measured(
+    evaluate_with_helpers(
         page,
         f"""
         const radios = new Set();
@@ -160,26 +168,26 @@ def stops(page: Page) -> tuple[list[str], list[str]]:
 def test_a_light_page_is_read_driven_by_keys_and_shown_to_a_room(page: Page, server: Server) -> None:
     found: dict[str, list[str]] = {}
     for view in visits(page, server):
-        open_all(page)
-        settle(page)
-        missed, blind = stops(page)
+        open_all_expanders(page)
+        wait_until_idle(page)
+        missed, blind = tab_stops(page)
         found[view] = [
-            *faults(page),
+            *find_faults(page),
             *(f"no key reaches {control}" for control in missed),
             *(f"no sign of the focus on {control}" for control in blind),
             *small_in_a_presentation(page),
         ]
         if view.startswith(("Overview", "Encoder?s", "Voltages")):
-            assert any(re.search(r"digit \w+ \(test sample [\d,]+\)", told) for told in pictures(page)), view
-    assert not any(found.values()), told(found)
+            assert any(re.search(r"digit \w+ \(test sample [\d,]+\)", told) for told in images(page)), view
+    assert not any(found.values()), fault_messages(found)
 
 
 def small_in_a_presentation(page: Page) -> list[str]:
     """Words that stay smaller than a room needs, once the switch is on."""
     page.get_by_text("Presentation", exact=True).click()
     expect(page.get_by_role("button", name="Leave")).to_be_visible()
-    for _ in range(LONG // 100):
-        words = words_in_pictures(page)
+    for _ in range(LONG_TIMEOUT_MS // 100):
+        words = text_in_images(page)
         small = [word for word in words if word["size"] < 1.25 * 15 - 0.01]
         if words and not small:
             return []
@@ -189,31 +197,31 @@ def small_in_a_presentation(page: Page) -> list[str]:
 
 def test_a_dark_page_is_read_and_touched_on_a_narrow_screen(chrome: Browser, server: Server) -> None:
     page = chrome.new_page(viewport=WIDE, color_scheme="dark", has_touch=True)
-    page.set_default_timeout(LONG)
-    trained(page, server)
-    opened(page, server, "Overview")
-    assert faults(page) == []
+    page.set_default_timeout(LONG_TIMEOUT_MS)
+    wait_for_first_model(page, server)
+    open_page(page, server, "Overview")
+    assert find_faults(page) == []
     page.close()
     page = chrome.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
-    page.set_default_timeout(LONG)
+    page.set_default_timeout(LONG_TIMEOUT_MS)
     found: dict[str, list[str]] = {}
     for view in visits(page, server):
-        found[view] = faults(page)
+        found[view] = find_faults(page)
         wide = "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
         found[view] += [*targets(page), *([f"{page.evaluate(wide)} px too wide"] if page.evaluate(wide) > 1 else [])]
     page.close()
-    assert not any(found.values()), told(found)
+    assert not any(found.values()), fault_messages(found)
 
 
 def test_letters_typed_into_a_field_are_no_shortcuts(page: Page, server: Server) -> None:
-    opened(page, server, "Runs", "present=true&sample=3")
+    open_page(page, server, "Runs", "present=true&sample=3")
     page.get_by_label("Name", exact=True).focus()
     page.keyboard.type(" nbn n")
-    settle(page)
+    wait_until_idle(page)
     assert "sample=3" in page.url
-    opened(page, server, "Voltages", "sample=3&t=40")
+    open_page(page, server, "Voltages", "sample=3&t=40")
     page.get_by_label(re.compile("Test sample")).focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Tab")
-    settle(page)
+    wait_until_idle(page)
     assert "t=40" in page.url

@@ -26,10 +26,10 @@ from safetensors.torch import load, save
 
 from tempotron_core import GaussianTuning, Tempotron, train
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import JobError, Trainings
-from tempotron_core.runs.reader import RunError, load_model, load_snapshot, runs_in
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.loop import run
+from tempotron_core.jobs.job import JobError, TrainingRegistry
+from tempotron_core.runs.reader import RunError, list_runs, load_model, load_snapshot
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 
 NAN, INF = math.nan, math.inf
@@ -134,7 +134,7 @@ def longer(more: bytes) -> Damage:
 
 
 def shape(*sizes: int) -> Damage:
-    return lambda file: file.write_bytes(idx_files.packed(np.zeros(sizes)))
+    return lambda file: file.write_bytes(idx_files.to_idx_bytes(np.zeros(sizes)))
 
 
 def content(new: bytes) -> Damage:
@@ -161,7 +161,7 @@ def make_directory(file: Path) -> None:
     file.mkdir()
 
 
-def linked(target: str) -> Damage:
+def as_link(target: str) -> Damage:
     def link(file: Path) -> None:
         file.unlink(missing_ok=True)
         file.symlink_to(target)
@@ -175,7 +175,7 @@ def pipe(file: Path) -> None:
     os.mkfifo(file)
 
 
-def swapped(other: str) -> Damage:
+def swap_with(other: str) -> Damage:
     def swap(file: Path) -> None:
         companion, kept = file.with_name(other), file.read_bytes()
         file.write_bytes(companion.read_bytes())
@@ -219,9 +219,9 @@ SETS: list[tuple[str, str, Damage, str]] = [
     ("no height", TEST_IMAGES, shape(20, 0, 28), "28 x 28"),
     ("transposed sizes", TEST_IMAGES, shape(28, 28, 20), "28 x 28"),
     ("huge sides", TEST_IMAGES, overwrite(8, b"\xff" * 8), "28 x 28"),
-    ("images and labels swapped", TRAIN_IMAGES, swapped(TRAIN_LABELS), "magic"),
-    ("training and test labels swapped", TRAIN_LABELS, swapped(TEST_LABELS), "30"),
-    ("training and test images swapped", TRAIN_IMAGES, swapped(TEST_IMAGES), "30"),
+    ("images and labels swapped", TRAIN_IMAGES, swap_with(TRAIN_LABELS), "magic"),
+    ("training and test labels swapped", TRAIN_LABELS, swap_with(TEST_LABELS), "30"),
+    ("training and test images swapped", TRAIN_IMAGES, swap_with(TEST_IMAGES), "30"),
     ("fewer labels", TRAIN_LABELS, shape(29), "30"),
     ("more labels", TEST_LABELS, shape(21), "20"),
     ("huge count", TRAIN_IMAGES, overwrite(4, b"\xff\xff\xff\xff"), "truncated"),
@@ -239,8 +239,8 @@ SETS: list[tuple[str, str, Damage, str]] = [
     ("no labels", TEST_LABELS, shape(0), "at least one"),
     ("a directory", TRAIN_IMAGES, make_directory, "no such file"),
     ("a pipe", TRAIN_LABELS, pipe, "no such file"),
-    ("a link to nothing", TEST_LABELS, linked("nowhere"), "no such file"),
-    ("a link in a circle", TEST_LABELS, linked(TEST_LABELS), "no such file"),
+    ("a link to nothing", TEST_LABELS, as_link("nowhere"), "no such file"),
+    ("a link in a circle", TEST_LABELS, as_link(TEST_LABELS), "no such file"),
     ("missing images", TEST_IMAGES, Path.unlink, "no such file"),
     ("missing labels", TRAIN_LABELS, Path.unlink, "no such file"),
 ]
@@ -261,7 +261,7 @@ def tensor(offsets: str, shape: str = "[10,2352]", dtype: str = '"F32"') -> byte
     return f'{{"fc.weight":{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}}}}}'.encode()
 
 
-def changed(**values: object) -> Damage:
+def with_settings(**values: object) -> Damage:
     """Settings with these values."""
     return lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
@@ -299,27 +299,27 @@ RUNS: list[tuple[str, str, Damage]] = [
     ("settings of another kind", SETTINGS_FILE, content(b"[1, 2]")),
     ("settings that are a number", SETTINGS_FILE, content(b"7")),
     ("settings that are null", SETTINGS_FILE, content(b"null")),
-    ("settings out of range", SETTINGS_FILE, changed(m=-3)),
-    ("settings in words", SETTINGS_FILE, changed(T="long")),
-    ("settings not finite", SETTINGS_FILE, changed(lr=NAN)),
-    ("settings of hundreds of digits", SETTINGS_FILE, changed(seed=HUGE)),
+    ("settings out of range", SETTINGS_FILE, with_settings(m=-3)),
+    ("settings in words", SETTINGS_FILE, with_settings(T="long")),
+    ("settings not finite", SETTINGS_FILE, with_settings(lr=NAN)),
+    ("settings of hundreds of digits", SETTINGS_FILE, with_settings(seed=HUGE)),
     ("settings of thousands of digits", SETTINGS_FILE, content(b'{"seed": ' + b"9" * 5000 + b"}")),
-    ("settings unknown", SETTINGS_FILE, changed(mm=3)),
-    ("settings with markup", SETTINGS_FILE, changed(recipe="<img src=x onerror=alert(1)>\n[x](http://a.bc)")),
-    ("settings of objects", SETTINGS_FILE, changed(recipe={"__class__": "os.system"})),
-    ("settings with dunders", SETTINGS_FILE, changed(__init__=1)),
+    ("settings unknown", SETTINGS_FILE, with_settings(mm=3)),
+    ("settings with markup", SETTINGS_FILE, with_settings(recipe="<img src=x onerror=alert(1)>\n[x](http://a.bc)")),
+    ("settings of objects", SETTINGS_FILE, with_settings(recipe={"__class__": "os.system"})),
+    ("settings with dunders", SETTINGS_FILE, with_settings(__init__=1)),
     ("settings nested", SETTINGS_FILE, content(b"[" * 100_000)),
     ("settings nested in objects", SETTINGS_FILE, content(b'{"m":' * 100_000)),
     ("settings no text", SETTINGS_FILE, content(b"\xff\xfe\x00")),
     ("settings as a pickle", SETTINGS_FILE, content(pickle.dumps(Exploding()))),
-    ("settings linked out", SETTINGS_FILE, linked("/etc/passwd")),
-    ("settings linked in a circle", SETTINGS_FILE, linked(SETTINGS_FILE)),
+    ("settings linked out", SETTINGS_FILE, as_link("/etc/passwd")),
+    ("settings linked in a circle", SETTINGS_FILE, as_link(SETTINGS_FILE)),
     ("settings as a folder", SETTINGS_FILE, make_directory),
     ("settings as a pipe", SETTINGS_FILE, pipe),
     ("settings of 20 MB", SETTINGS_FILE, sparse(b"{", 20_000_000)),
-    ("T too long to draw", SETTINGS_FILE, changed(T=1_000_000)),
-    ("another m", SETTINGS_FILE, changed(m=4)),
-    ("more tempotrons than weights", SETTINGS_FILE, changed(k=7)),
+    ("T too long to draw", SETTINGS_FILE, with_settings(T=1_000_000)),
+    ("another m", SETTINGS_FILE, with_settings(m=4)),
+    ("more tempotrons than weights", SETTINGS_FILE, with_settings(k=7)),
     ("metrics in words", EPOCHS, content(b"epoch,step\nx,y\n")),
     ("metrics too few", EPOCHS, content(b"epoch,step,loss\n1,2,3\n")),
     ("metrics too many", EPOCHS, content(b"epoch,step\n1,2,3,4\n")),
@@ -334,12 +334,12 @@ RUNS: list[tuple[str, str, Damage]] = [
     ("an epoch and a half", EPOCHS, table(epoch=1.5)),
     ("a formula", EPOCHS, table(test_accuracy="=cmd|'/c calc'!A1")),
     ("metrics as a folder", EPOCHS, make_directory),
-    ("metrics linked out", EPOCHS, linked("/etc/passwd")),
+    ("metrics linked out", EPOCHS, as_link("/etc/passwd")),
     ("points in words", POINTS, content(b"step,loss,accuracy,batch_accuracy\nx,y,z,0\n")),
     ("points of infinite accuracy", POINTS, table(accuracy="inf")),
-    ("points linked out", POINTS, linked("/etc/passwd")),
+    ("points linked out", POINTS, as_link("/etc/passwd")),
     ("no weights", LAST, Path.unlink),
-    ("weights linked out", LAST, linked("/etc/passwd")),
+    ("weights linked out", LAST, as_link("/etc/passwd")),
     ("weights as a folder", LAST, make_directory),
     ("weights as a pipe", LAST, pipe),
     ("empty weights", LAST, content(b"")),
@@ -374,7 +374,7 @@ RUNS: list[tuple[str, str, Damage]] = [
 ]
 STATES: list[tuple[str, str, Damage]] = [
     ("no state", STATE, Path.unlink),
-    ("a state linked out", STATE, linked("/etc/passwd")),
+    ("a state linked out", STATE, as_link("/etc/passwd")),
     ("a state that is a pickle", STATE, content(pickle.dumps(Exploding()))),
     ("a state of nothing", STATE, content(save({"rows": torch.zeros(2)}))),
     ("a state later than its metrics", STATE,
@@ -403,11 +403,11 @@ STATES: list[tuple[str, str, Damage]] = [
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch with another to go, whose parts are then damaged."""
     settings = Settings(m=3, T=20, epochs=2, batch_size=32, log_dir=str(tmp_path_factory.mktemp("runs")))
-    with logged(settings) as log:
-        for snapshot in run(settings, idx_files.few_digits(60, 20)):
+    with open_run_log(settings) as log:
+        for snapshot in train_model(settings, idx_files.few_digits(60, 20)):
             log.write(snapshot)
             if snapshot.epochs:
                 break
@@ -415,10 +415,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copied(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def copied_run(complete_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the run to be damaged, in the working directory; nothing in it may run."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(whole, tmp_path / "logs" / "copy")
+    shutil.copytree(complete_run, tmp_path / "logs" / "copy")
     yield tmp_path / "logs" / "copy"
     assert not Path("exploded").exists()
 
@@ -432,11 +432,11 @@ def check_sentence(error: object) -> None:
     assert "Traceback" not in text
 
 
-def named(rows: list[Any]) -> list[str]:
+def row_ids(rows: list[Any]) -> list[str]:
     return [f"{row[0]} {row[1]!r:.40}" for row in rows]
 
 
-@pytest.mark.parametrize(("name", "value"), SETTINGS, ids=named(SETTINGS))
+@pytest.mark.parametrize(("name", "value"), SETTINGS, ids=row_ids(SETTINGS))
 def test_settings(name: str, value: object) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         replace(Settings(), **{name: value})  # type: ignore[arg-type]
@@ -444,7 +444,7 @@ def test_settings(name: str, value: object) -> None:
     assert "got" in str(caught.value)
 
 
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def error_of_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What the command says on its last line before it ends with 2."""
     with pytest.raises(SystemExit) as caught:
         train.main(arguments)
@@ -457,7 +457,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda row: " ".join(row)[:50].replace("\0", "NUL"))
 def test_commands(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = refused([*arguments, "--log-dir", str(tmp_path / "runs")], capsys).splitlines()
+    (line,) = error_of_command([*arguments, "--log-dir", str(tmp_path / "runs")], capsys).splitlines()
     assert any(word in line for word in ("expected", "invalid", "unrecognized"))
     assert len(line) < 6000
     assert not (tmp_path / "runs").exists()
@@ -481,14 +481,14 @@ def test_sets(tmp_path: Path, file: str, damage: Damage, word: str) -> None:
 
 
 @pytest.mark.parametrize(("file", "damage"), [pytest.param(*row[1:], id=row[0]) for row in RUNS])
-def test_runs(copied: Path, file: str, damage: Damage) -> None:
-    load_model(copied)
-    damage(copied / file)
-    (listed,) = runs_in(copied.parent)
+def test_runs(copied_run: Path, file: str, damage: Damage) -> None:
+    load_model(copied_run)
+    damage(copied_run / file)
+    (listed,) = list_runs(copied_run.parent)
     if file == LAST:
         assert listed.problem is None
     with pytest.raises(RunError) as caught:
-        load_model(copied)
+        load_model(copied_run)
     check_sentence(caught.value)
     if listed.problem:
         check_sentence(listed.problem)
@@ -496,25 +496,25 @@ def test_runs(copied: Path, file: str, damage: Damage) -> None:
 
 @pytest.mark.parametrize(("file", "damage"), [pytest.param(*row[1:], id=row[0]) for row in STATES])
 def test_states(
-    copied: Path, file: str, damage: Damage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, file: str, damage: Damage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    load_snapshot(copied)
+    load_snapshot(copied_run)
     monkeypatch.setattr(datasets, "load", lambda *_: idx_files.few_digits(60, 20))
-    damage(copied / file)
-    check_sentence(refused(["--resume", str(copied)], capsys).splitlines()[-1])
+    damage(copied_run / file)
+    check_sentence(error_of_command(["--resume", str(copied_run)], capsys).splitlines()[-1])
 
 
-def test_a_run_that_is_a_link_is_listed_with_what_is_wrong(copied: Path) -> None:
-    (copied.parent / "elsewhere").symlink_to(copied, target_is_directory=True)
-    (copied.parent / "nowhere").symlink_to("/nonexistent")
-    by_name = {record.name: record for record in runs_in(copied.parent)}
+def test_a_run_that_is_a_link_is_listed_with_what_is_wrong(copied_run: Path) -> None:
+    (copied_run.parent / "elsewhere").symlink_to(copied_run, target_is_directory=True)
+    (copied_run.parent / "nowhere").symlink_to("/nonexistent")
+    by_name = {record.name: record for record in list_runs(copied_run.parent)}
     assert by_name["copy"].problem is None
     for name in ("elsewhere", "nowhere"):
         check_sentence(by_name[name].problem)
 
 
-def test_what_lies_beside_a_run_does_no_harm(copied: Path) -> None:
-    shutil.rmtree(copied / "epochs")
+def test_what_lies_beside_a_run_does_no_harm(copied_run: Path) -> None:
+    shutil.rmtree(copied_run / "epochs")
     for file, damage in (
         ("epochs", content(b"a file")),
         ("title.txt", pipe),
@@ -525,18 +525,18 @@ def test_what_lies_beside_a_run_does_no_harm(copied: Path) -> None:
         ("<img src=x onerror=alert(1)>", content(b"")),
         ("new\nline", content(b"")),
     ):
-        damage(copied / file)
-    load_model(copied)
-    (listed,) = runs_in(copied.parent)
+        damage(copied_run / file)
+    load_model(copied_run)
+    (listed,) = list_runs(copied_run.parent)
     assert listed.problem is None
     with pytest.raises(RunError):
-        load_model(copied, "epochs/0001")
+        load_model(copied_run, "epochs/0001")
     with pytest.raises(RunError):
-        load_model(copied, "../../outside")
+        load_model(copied_run, "../../outside")
 
 
 def test_a_training_that_does_not_fit_is_refused_where_it_is_started(tmp_path: Path) -> None:
-    trainings = Trainings()
+    trainings = TrainingRegistry()
     here = Settings(log_dir=str(tmp_path))
     for settings in (
         replace(here, T=100_000), replace(here, m=1_000_000), replace(here, epochs=2**31 - 1),
@@ -553,7 +553,7 @@ def test_a_training_that_does_not_fit_is_refused_where_it_is_started(tmp_path: P
 def test_weights_that_were_not_finite_from_the_start_end_the_run(tmp_path: Path) -> None:
     settings = Settings(m=3, T=20, epochs=1, lr=1e30, batch_size=1, log_dir=str(tmp_path))
     with pytest.raises(TrainingError) as caught:
-        list(run(settings, idx_files.few_digits(40, 20)))
+        list(train_model(settings, idx_files.few_digits(40, 20)))
     check_sentence(caught.value)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bad_input import LAST, RUNS, whole  # noqa: F401
-from test_pages import EMBEDDED, NAMES, app, button, ran, trainings  # noqa: F401
+from test_bad_input import LAST, RUNS, complete_run  # noqa: F401
+from test_pages import EMBEDDED, NAMES, app, button, registry, run_app  # noqa: F401
 
 from pages.state import settings
-from tempotron_core.jobs.job import Trainings
+from tempotron_core.jobs.job import TrainingRegistry
 
 KEYS = (
     "data", "sample", "model", "run", "present", "m", "beta", "T", "pixel", "x", "tau", "tau_s", "threshold", "neuron",
@@ -43,7 +43,7 @@ def test_links(name: str, value: str) -> None:
     test = app(name)
     for key in KEYS:
         test.query_params[key] = value
-    ran(test)
+    run_app(test)
     assert test.sidebar.number_input(key="sample").value in range(len(EMBEDDED.test))
     assert test.sidebar.radio(key="model").value in settings.MODELS
     assert test.sidebar.selectbox(key="data").value == "embedded"
@@ -54,7 +54,7 @@ def test_links_that_repeat_their_choices(name: str) -> None:
     test = app(name)
     for key in KEYS:
         test.query_params[key] = ["3", "inf", "-1", "<b>"]
-    ran(test)
+    run_app(test)
 
 
 FORM: list[tuple[str, str, Any]] = [
@@ -82,12 +82,12 @@ FORM: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "key", "value"), FORM, ids=[f"{row[1]} {row[2]:.4g}" for row in FORM])
-def test_forms(name: str, key: str, value: float, trainings: Trainings) -> None:
+def test_forms(name: str, key: str, value: float, registry: TrainingRegistry) -> None:
     """A number outside its range is set back into it, or told in a sentence; and only then nothing can start."""
-    test = ran(app(name))
+    test = run_app(app(name))
     place = test.sidebar if key == "sample" else test
     place.number_input(key=key).set_value(value)
-    ran(test)
+    run_app(test)
     field = (test.sidebar if key == "sample" else test).number_input(key=key)
     told = [element.value for element in test.warning]
     assert told or float(field.min or 0) <= float(field.value or 0) <= float(field.max or 0)
@@ -98,30 +98,30 @@ def test_forms(name: str, key: str, value: float, trainings: Trainings) -> None:
 
 def test_settings_beyond_the_machine_are_refused_with_the_nearest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempotron_core.training.resources.available_memory", lambda device: 4e8)
-    test = ran(app("training"))
+    test = run_app(app("training"))
     assert not test.warning
     test.number_input(key="train_batch").set_value(4096)
     test.number_input(key="train_T").set_value(1000)
-    ran(test)
+    run_app(test)
     (warning,) = test.warning
     assert "an estimate of" in warning.value and "the nearest that fits is" in warning.value
     assert button(test, "Start").disabled
 
 
 def test_every_damaged_run_is_listed_and_none_breaks_a_page(
-    whole: Path,
+    complete_run: Path,
     tmp_path: Path,
-    trainings: Trainings,
+    registry: TrainingRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     logs, names = tmp_path / "logs", {}
     logs.mkdir()
     for number, (kind, file, damage) in enumerate(RUNS):
         folder = logs / f"run-{number:03}"
-        shutil.copytree(whole, folder)
+        shutil.copytree(complete_run, folder)
         damage(folder / file)
         names[kind] = folder.name, file
-    test = ran(app("runs", train_log_dir=str(logs)))
+    test = run_app(app("runs", train_log_dir=str(logs)))
     listed = test.dataframe[0].value.set_index("folder")["problem"]
     assert len(listed) == len(RUNS)
     for name, file in names.values():
@@ -129,7 +129,7 @@ def test_every_damaged_run_is_listed_and_none_breaks_a_page(
         assert file == LAST or problem == "" or ("expected" in problem and "\n" not in problem)
     for name, _ in list(names.values())[::4]:
         if (logs / name / LAST).is_file():
-            page = ran(app("overview", model=settings.SAVED_RUN, run=name, train_log_dir=str(logs)))
+            page = run_app(app("overview", model=settings.SAVED_RUN, run=name, train_log_dir=str(logs)))
             assert any("expected" in element.value for element in page.caption), name
     assert not Path("exploded").exists()
 
@@ -172,11 +172,11 @@ def _weighted(run: Path, value: float) -> None:
 
 @pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE.keys())
 def test_a_strange_run_is_shown_by_every_page_or_told(
-    whole: Path,
+    complete_run: Path,
     tmp_path: Path,
     change: Change,
 ) -> None:
-    shutil.copytree(whole, tmp_path / "logs" / "strange")
+    shutil.copytree(complete_run, tmp_path / "logs" / "strange")
     change(tmp_path / "logs" / "strange")
     for name in ("overview", "voltages", "evidence"):
-        ran(app(name, model=settings.SAVED_RUN, run="strange", train_log_dir=str(tmp_path / "logs")))
+        run_app(app(name, model=settings.SAVED_RUN, run="strange", train_log_dir=str(tmp_path / "logs")))

@@ -12,27 +12,27 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers.browser import (
-    LONG,
+    LONG_TIMEOUT_MS,
     PAGES,
-    Received,
+    ReceivedMessages,
     Server,
     chart,
     collect_complaints,
     heading,
     headline,
-    opened,
+    open_page,
     outlines,
-    settle,
-    slide,
-    trained,
-    watched,
+    page_without_errors,
+    press_slider_keys,
+    wait_for_first_model,
+    wait_until_idle,
 )
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import decide
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.model.classifier import predict
+from tempotron_core.training.settings import Settings, initial_model
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def own(chrome: Browser, tmp_path: Path) -> Iterator[tuple[Page, Server]]:
     """A page of a server that nobody else uses."""
     running = Server(tmp_path)
     try:
-        with watched(chrome, running) as fresh:
+        with page_without_errors(chrome, running) as fresh:
             yield fresh, running
     finally:
         running.interrupt()
@@ -48,7 +48,7 @@ def own(chrome: Browser, tmp_path: Path) -> Iterator[tuple[Page, Server]]:
 
 def check_figures(page: Page, name: str) -> None:
     """The page shows figures and no alert, fits its width and has no left-over of a failed calculation."""
-    expect(page.locator(".js-plotly-plot, .stEChartsChart svg, [data-plate]").first, name).to_be_visible()
+    expect(page.locator(".js-plotly-plot, .stEChartsChart svg, [data-figure]").first, name).to_be_visible()
     assert page.locator("[data-testid=stAlert], [data-testid=stException]").count() == 0, name
     overflow = page.evaluate(
         "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
@@ -59,17 +59,17 @@ def check_figures(page: Page, name: str) -> None:
 
 
 def test_every_page_opens_with_its_figures_in_the_dark_on_a_narrow_screen(page: Page, server: Server) -> None:
-    trained(page, server)
+    wait_for_first_model(page, server)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 800})
     for name in PAGES:
-        opened(page, server, name)
+        open_page(page, server, name)
         check_figures(page, name)
 
 
 def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Overview")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Overview")
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
     expect(heading(page)).to_have_text(re.compile(r"^(Right|Wrong): \d "))
@@ -78,11 +78,11 @@ def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> No
 
 
 def test_a_link_reopens_the_view(page: Page, server: Server, chrome: Browser) -> None:
-    trained(page, server)
-    opened(page, server, "Voltages", "sample=17&model=untrained&tau=30")
-    slide(page, "threshold", 4)
+    wait_for_first_model(page, server)
+    open_page(page, server, "Voltages", "sample=17&model=untrained&tau=30")
+    press_slider_keys(page, "threshold", 4)
     expect(page).to_have_url(re.compile("threshold=1.2"))
-    settle(page)
+    wait_until_idle(page)
     before = headline(page)
     page.get_by_role("link", name="Encoder").click()
     expect(page.get_by_role("heading", name="Encoder")).to_be_visible()
@@ -98,14 +98,14 @@ def test_a_link_reopens_the_view(page: Page, server: Server, chrome: Browser) ->
 
 
 def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
-    opened(page, server, "Encoder", "sample=0")
+    open_page(page, server, "Encoder", "sample=0")
     before = headline(page)
-    slide(page, "Value x", -40)
+    press_slider_keys(page, "Value x", -40)
     expect(page.locator(".stMain h4").first).not_to_have_text(before)
-    slide(page, "m, neurons", 3)
+    press_slider_keys(page, "m, neurons", 3)
     expect(page.locator(".stMain h4").first).to_contain_text("of 19 curves")
     number = page.get_by_label(re.compile("^Pixel"))
-    digit = page.locator("[data-plate=digit] [data-told]")
+    digit = page.locator("[data-figure=digit] [data-tooltip]")
     digit.scroll_into_view_if_needed()
     box = digit.bounding_box()
     assert box is not None
@@ -113,18 +113,18 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     expect(number).to_have_value(str(12 * 28 + 17))
     expect(digit.locator("[data-chosen]")).to_have_attribute("data-chosen", str(12 * 28 + 17))
     page.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.45 + 1)
-    expect(page.locator(".told")).to_contain_text("row 12, column 17")
+    expect(page.locator(".tooltip")).to_contain_text("row 12, column 17")
 
 
-def said(page: Page) -> str:
+def cursor_text(page: Page) -> str:
     return page.locator(".cursor [data-part=words]").inner_text()
 
 
 def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> None:
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("sent")))
-    trained(page, server)
-    opened(page, server, "Overview")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Overview")
     sent.clear()
     page.evaluate(
         """() => {
@@ -142,43 +142,43 @@ def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> No
     page.wait_for_function("window.moves >= 20")
     page.get_by_role("button", name="pause").click()
     assert sent == []
-    at = int(said(page).split(" ms")[0])
+    at = int(cursor_text(page).split(" ms")[0])
     assert at > 0
     page.get_by_label("time, ms").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert said(page).startswith(f"{at + 2} ms: ")
+    assert cursor_text(page).startswith(f"{at + 2} ms: ")
     expect(page).to_have_url(re.compile(f"[?&]t={at + 2}"))
     page.get_by_role("button", name=re.compile("^to the peak of 0")).click()
     title = page.get_by_role("button", name=re.compile("^to the peak of 0")).get_attribute("title")
     peak = re.search(r"(\d+) ms", title or "")
     assert peak is not None
-    assert said(page).startswith(f"{peak.group(1)} ms: ")
+    assert cursor_text(page).startswith(f"{peak.group(1)} ms: ")
     page.get_by_role("button", name="whole time").click()
-    assert page.locator(".cursor-over").count() == 0
+    assert page.locator(".cursor-overlay").count() == 0
     assert sent == []
 
 
 def test_the_cursor_shows_the_potentials_and_spikes_of_its_time(page: Page, server: Server) -> None:
-    opened(page, server, "Voltages", "sample=3&t=60&model=untrained")
-    decision = decide(untrained(Settings()), datasets.load().test.images[3])
+    open_page(page, server, "Voltages", "sample=3&t=60&model=untrained")
+    decision = predict(initial_model(Settings()), datasets.load().test.images[3])
     shown = page.locator("[data-number]").all_inner_texts()
     assert shown == [f"{float(v) + 0.0:.2f}" for v in decision.v[:, 60]]
     arrived = int(((decision.times >= 0) & (decision.times <= 60)).sum())
-    assert said(page).startswith(f"60 ms: {arrived:,} of {int((decision.times >= 0).sum()):,} spikes")
+    assert cursor_text(page).startswith(f"60 ms: {arrived:,} of {int((decision.times >= 0).sum()):,} spikes")
 
 
 def test_the_cursor_stays_through_new_digits_and_in_the_link(page: Page, server: Server, chrome: Browser) -> None:
-    trained(page, server)
-    opened(page, server, "Voltages", "sample=3&t=43")
-    assert said(page).startswith("43 ms: ")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Voltages", "sample=3&t=43")
+    assert cursor_text(page).startswith("43 ms: ")
     for _ in range(3):
         page.get_by_role("button", name="Random").first.click()
-        settle(page)
+        wait_until_idle(page)
         expect(page.locator(".cursor [data-part=words]")).to_have_text(re.compile("^43 ms: "))
         expect(page.locator(".cursor-line")).to_have_count(2)
-    expect(page.locator(".cursor-grip")).to_be_visible()
-    grip = page.locator(".cursor-grip").bounding_box()
+    expect(page.locator(".cursor-handle")).to_be_visible()
+    grip = page.locator(".cursor-handle").bounding_box()
     assert grip is not None
     page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + 60)
     page.mouse.down()
@@ -186,14 +186,14 @@ def test_the_cursor_stays_through_new_digits_and_in_the_link(page: Page, server:
     page.mouse.up()
     words = page.locator(".cursor [data-part=words]")
     expect(words).not_to_have_text(re.compile("^43 ms: "))
-    settle(page)
-    there = said(page)
+    wait_until_idle(page)
+    there = cursor_text(page)
     assert int(there.split(" ms")[0]) > 50
     expect(page).to_have_url(re.compile(f"[?&]t={there.split(' ms')[0]}(&|$)"))
     other = chrome.new_page()
     other.goto(page.evaluate("location.href"))
-    settle(other)
-    assert said(other) == there
+    wait_until_idle(other)
+    assert cursor_text(other) == there
     numbers = other.locator("[data-number]").all_inner_texts()
     assert len(numbers) == 10
     highest = max(map(float, numbers))
@@ -202,16 +202,16 @@ def test_the_cursor_stays_through_new_digits_and_in_the_link(page: Page, server:
 
 
 def test_voltages_follow_the_hand(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Voltages", "sample=3")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Voltages", "sample=3")
     before = headline(page)
-    slide(page, "tau, membrane", 60)
+    press_slider_keys(page, "tau, membrane", 60)
     expect(page.locator(".stMain h2").first).not_to_have_text(before)
 
 
 def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Overview")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Overview")
     page.locator("[data-testid=stSidebar]").get_by_role("radio", name="7", exact=True).or_(
         page.locator("[data-testid=stSidebar] button", has_text=re.compile("^7$"))
     ).first.click()
@@ -220,7 +220,7 @@ def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
 
 
 def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server) -> None:
-    opened(page, server, "Overview", "data=FashionMNIST")
+    open_page(page, server, "Overview", "data=FashionMNIST")
     expect(page.locator("[data-testid=stSidebar] [data-testid=stAlert]").first).to_contain_text("Showing the embedded")
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     page.get_by_label("Dataset directory").fill("/etc")
@@ -236,33 +236,33 @@ def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server) -
 
 @pytest.mark.parametrize("query", ["", "sample=5&model=last+finished+run"])
 def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server, query: str) -> None:
-    trained(page, server)
-    opened(page, server, "Results", query)
+    wait_for_first_model(page, server)
+    open_page(page, server, "Results", query)
     page.locator(".stMain").get_by_role("button", name=re.compile(r"→")).first.click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
     expect(heading(page)).to_have_text(re.compile("^Wrong:"))
 
 
 def test_a_click_on_a_cell_filters_the_gallery(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Results")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Results")
     page.locator(".js-plotly-plot").first.get_by_text(re.compile(r"^1\d\d$")).first.click(force=True)
     expect(page).to_have_url(re.compile(r"true=0&taken=0"))
-    settle(page)
+    wait_until_idle(page)
     button = page.locator(".stMain").get_by_role("button", name=re.compile(r"^0 \("))
     expect(button.first).to_be_visible()
 
 
 def test_a_training_from_start_to_stop(own: tuple[Page, Server]) -> None:
     page, server = own
-    trained(page, server)
-    opened(page, server, "Training")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Training")
     page.get_by_role("spinbutton", name="Epochs").fill("500")
     page.get_by_role("spinbutton", name="Epochs").press("Enter")
-    settle(page)
+    wait_until_idle(page)
     page.get_by_role("button", name="Start").click()
     progress = page.locator("[data-testid=stProgress]")
-    expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG)
+    expect(progress).to_contain_text("Running: cross-entropy on embedded, epoch", timeout=LONG_TIMEOUT_MS)
     line = f"{chart('accuracy')} path[stroke='#8f959b']"  # the training accuracy
     points = f'(document.querySelector("{line}")?.getAttribute("d").split("L").length ?? 0)'
     page.wait_for_function(f"{points} >= 2")
@@ -290,8 +290,8 @@ def test_a_training_from_start_to_stop(own: tuple[Page, Server]) -> None:
     page.get_by_role("link", name="Encoder").click()
     expect(page.get_by_role("heading", name="Encoder")).to_be_visible()
     page.reload()
-    settle(page)
-    opened(page, server, "Training")
+    wait_until_idle(page)
+    open_page(page, server, "Training")
     expect(progress).to_contain_text("Running")
     page.get_by_role("button", name="Stop").click()
     expect(progress).to_contain_text("Stopped")
@@ -299,14 +299,14 @@ def test_a_training_from_start_to_stop(own: tuple[Page, Server]) -> None:
 
 
 def test_every_step_of_the_tour_stands_on_its_page(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Results", "sample=3")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Results", "sample=3")
     page.get_by_role("button", name="Take the tour").click()
     step = page.locator(".st-key-tour_step")
     seen: list[str] = []
     while True:
         expect(step).to_contain_text(f"{len(seen) + 1} of ")
-        settle(page)
+        wait_until_idle(page)
         seen.append(step.inner_text())
         assert page.locator("[data-testid=stAlert]").count() == 0
         assert "sample=3" in page.url
@@ -320,36 +320,36 @@ def test_every_step_of_the_tour_stands_on_its_page(page: Page, server: Server) -
     for address in ("", "voltages", "results"):
         page.goto(f"{server.url}/{address}?tour=4&sample=7")
         expect(step).to_contain_text("4 of ")
-        settle(page)
+        wait_until_idle(page)
         assert page.url.startswith(f"{server.url}/voltages")
         assert "sample=7" in page.url
         expect(page.get_by_label(re.compile("Test sample"))).to_have_value("7")
     page.get_by_role("button", name="End the tour").click()
     expect(step).to_have_count(0)
-    settle(page)
+    wait_until_idle(page)
     assert "tour=" not in page.url
 
 
 def test_a_presentation_is_large_and_has_no_sidebar(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Voltages", "sample=3")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Voltages", "sample=3")
     letters = "parseFloat(getComputedStyle(document.querySelector('.js-plotly-plot .xtick text')).fontSize)"
     before = page.evaluate(letters)
-    opened(page, server, "Voltages", "sample=3&present=true")
+    open_page(page, server, "Voltages", "sample=3&present=true")
     expect(page.locator("[data-testid=stSidebar]")).to_be_hidden()
     assert page.evaluate(letters) > 1.2 * before
     page.keyboard.press("n")
     expect(page).to_have_url(re.compile("sample=4"))
     page.keyboard.press("b")
     expect(page).to_have_url(re.compile("sample=3"))
-    settle(page)
+    wait_until_idle(page)
     page.keyboard.press("Escape")
     expect(page.locator("[data-testid=stSidebar]")).to_be_visible()
     expect(page).not_to_have_url(re.compile("present"))
 
 
 def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) -> None:
-    opened(page, server, "Voltages", "sample=3&model=untrained&t=20")
+    open_page(page, server, "Voltages", "sample=3&model=untrained&t=20")
     panel = page.locator(".st-key-share")
     panel.get_by_text("Save or share").click()
     begins = {"PNG": b"\x89PNG", "SVG": b"<svg", "HTML": b"<", "CSV": b"", "All (zip)": b"PK"}
@@ -357,7 +357,7 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
         if figure != "Traces":  # the first one is chosen already
             panel.get_by_role("combobox").click()
             page.get_by_role("option", name=figure, exact=True).click()
-        settle(page)
+        wait_until_idle(page)
         for name, begin in begins.items():
             with page.expect_download() as coming:
                 panel.get_by_role("button", name=name, exact=True).click()
@@ -369,13 +369,13 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
             assert len(content) > 150
             if name == "SVG":
                 ElementTree.fromstring(content)
-                assert b"cursor-over" not in content
+                assert b"cursor-overlay" not in content
             if name == "PNG":
                 with Image.open(file) as picture:
                     assert picture.width > 400
                     assert len(picture.convert("RGB").getcolors(2**20) or []) > 20
             if name == "CSV" and figure == "Peaks":
-                decision = decide(untrained(Settings()), datasets.load().test.images[3])
+                decision = predict(initial_model(Settings()), datasets.load().test.images[3])
                 told = [float(row["v_max"]) for row in csv.DictReader(content.decode().splitlines())]
                 assert told == pytest.approx(decision.v_max.tolist())
     with zipfile.ZipFile(file) as archive:
@@ -389,7 +389,7 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_chart_is_saved_as_it_is_seen(page: Page, server: Server, tmp_path: Path, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    opened(page, server, "Learning rule", "sample=3&model=untrained")
+    open_page(page, server, "Learning rule", "sample=3&model=untrained")
     panel = page.locator(".st-key-share")
     panel.get_by_text("Save or share").click()
     for name in ("SVG", "PNG", "HTML", "CSV"):
@@ -417,21 +417,21 @@ def test_a_chart_is_saved_as_it_is_seen(page: Page, server: Server, tmp_path: Pa
 def test_every_page_opens_with_its_figures_and_an_idle_page_is_silent(
     page: Page, chrome: Browser, server: Server
 ) -> None:
-    trained(page, server)
+    wait_for_first_model(page, server)
     complaints: list[str] = []
     with chrome.new_context(viewport={"width": 1280, "height": 800}) as context:
-        tabs: dict[str, tuple[Page, Received]] = {}
+        tabs: dict[str, tuple[Page, ReceivedMessages]] = {}
         for name, path in PAGES.items():
             tab = context.new_page()
-            tab.set_default_timeout(LONG)
+            tab.set_default_timeout(LONG_TIMEOUT_MS)
             collect_complaints(tab, complaints)
-            tabs[name] = tab, Received(tab)
+            tabs[name] = tab, ReceivedMessages(tab)
             tab.goto(f"{server.url}/{path}", wait_until="commit")
         for name, (tab, _) in tabs.items():
-            settle(tab)
+            wait_until_idle(tab)
             check_figures(tab, name)
         for name, (_, received) in tabs.items():
-            assert received.ends(silence=8.0), name  # with so many viewers, what runs by itself waits longer
+            assert received.has_stopped(silence=8.0), name  # with so many viewers, what runs by itself waits longer
     assert complaints == []
 
 
@@ -441,11 +441,11 @@ def test_a_link_to_a_page_is_the_first_thing_a_server_sees_and_interrupting_it_i
     server = Server(tmp_path)
     fresh = chrome.new_page()
     fresh.goto(f"{server.url}/encoder?sample=7&m=9")
-    expect(fresh.get_by_label(re.compile("Test sample"))).to_have_value("7", timeout=LONG)
+    expect(fresh.get_by_label(re.compile("Test sample"))).to_have_value("7", timeout=LONG_TIMEOUT_MS)
     expect(fresh.locator(".stMain h4").first).to_contain_text("of 9 curves")
     links = fresh.locator("[data-testid=stSidebarNavLink]").all_inner_texts()
     assert [text.splitlines()[-1] for text in links] == list(PAGES)
-    expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG)
+    expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG_TIMEOUT_MS)
     server.interrupt()
     assert server.process.returncode == 0  # it has ended by itself
     assert "Traceback" not in server.log

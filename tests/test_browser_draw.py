@@ -6,7 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.browser import Server, heading, headline, opened, settle, slide, trained
+from helpers.browser import (
+    Server,
+    heading,
+    headline,
+    open_page,
+    press_slider_keys,
+    wait_for_first_model,
+    wait_until_idle,
+)
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -31,7 +39,7 @@ def source(page: Page, name: str) -> None:
     page.locator(".stMain").get_by_role("radio", name=name, exact=True).or_(
         page.locator(".stMain button", has_text=re.compile(f"^{name}$"))
     ).first.click()
-    settle(page)
+    wait_until_idle(page)
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
@@ -41,10 +49,10 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
     width: int,
     theme: str,
 ) -> None:
-    trained(page, server)
+    wait_for_first_model(page, server)
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     page.set_viewport_size({"width": width, "height": 800})
-    opened(page, server, "Draw and perturb")
+    open_page(page, server, "Draw and perturb")
     assert page.locator("canvas").count() == 0
     source(page, "Draw")
     expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
@@ -62,13 +70,13 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
 
 
 def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Server, tmp_path: Path) -> None:
-    trained(page, server)
+    wait_for_first_model(page, server)
     picture, garbage = tmp_path / "seven.png", tmp_path / "garbage.png"
     digits = datasets.load().test
     seven = digits.images[int((digits.labels == 7).nonzero()[0])]
     Image.fromarray(255 - seven.numpy()).resize((280, 280)).save(picture)
     garbage.write_bytes(b"no picture at all")
-    opened(page, server, "Draw and perturb", "source=Upload")
+    open_page(page, server, "Draw and perturb", "source=Upload")
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(picture)
     expect(page.locator(".stMain h2").first).to_contain_text("Reads ")
     expect(page.get_by_text("It is dark on light, so it was inverted")).to_be_visible()
@@ -79,10 +87,10 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
 
 
 def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Draw and perturb", "sample=8")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Draw and perturb", "sample=8")
     before = headline(page)
-    slide(page, "Jitter, ms", 8)
+    press_slider_keys(page, "Jitter, ms", 8)
     expect(page.locator(".stMain h2").first).to_have_text(re.compile(r"margin \d+\.\d\d → \d+\.\d\d with 4 ms jitter"))
     assert headline(page) != before
     expect(page).to_have_url(re.compile("jitter=4"))

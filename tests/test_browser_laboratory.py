@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from helpers.browser import LONG, Received, Server, chart, opened, settle
+from helpers.browser import LONG_TIMEOUT_MS, ReceivedMessages, Server, chart, open_page, wait_until_idle
 from playwright.sync_api import Page, expect
 
 
-def told(page: Page) -> tuple[int, int]:
+def errors_and_cycle(page: Page) -> tuple[int, int]:
     """Errors and the cycle they belong to, as the headline tells them."""
     line = page.locator(".stMain h4").first
     expect(line).to_contain_text("wrong in cycle")
@@ -18,32 +18,32 @@ def told(page: Page) -> tuple[int, int]:
 
 
 def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> None:
-    received = Received(page)
-    opened(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
+    received = ReceivedMessages(page)
+    open_page(page, server, "Laboratory", "lab_alpha=3&lab_seed=1")
     page.get_by_role("button", name="Start", exact=True).click()
-    first, began = told(page)
+    first, began = errors_and_cycle(page)
     for figure in ("target_pattern", "null_pattern", "errors"):
         expect(page.locator(f"{chart(figure)} path")).not_to_have_count(0)
     page.wait_for_function(
         "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
         " return n && Number(n[1].replace(',', '')) > began + 60; }",
         arg=began,
-        timeout=LONG,
+        timeout=LONG_TIMEOUT_MS,
     )
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
-    settle(page)
-    last, ended = told(page)
+    wait_until_idle(page)
+    last, ended = errors_and_cycle(page)
     assert last < first and ended > began + 60
     expect(page.locator(f"{chart('errors')} path[stroke='#8250df']").first).to_be_visible()
-    assert received.ends()
-    assert told(page) == (last, ended)
+    assert received.has_stopped()
+    assert errors_and_cycle(page) == (last, ended)
 
 
 def test_a_small_problem_is_solved_before_the_eyes(page: Page, server: Server) -> None:
-    opened(page, server, "Laboratory", "lab_N=30&lab_alpha=1&lab_T=200")
+    open_page(page, server, "Laboratory", "lab_N=30&lab_alpha=1&lab_T=200")
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns right after", timeout=LONG)
+    expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns right after", timeout=LONG_TIMEOUT_MS)
     expect(page.get_by_text(re.compile(r"^Target: fires at \d+ ms, as it should"))).to_be_visible()
     expect(page.get_by_text(re.compile("^Null pattern: silent"))).to_be_visible()
     expect(page.locator(chart("target_pattern")).get_by_text("unshunted")).to_be_visible()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from helpers.browser import Received, Server, chart, opened, outlines, settle, slide, trained
+from helpers.browser import (
+    ReceivedMessages,
+    Server,
+    chart,
+    open_page,
+    outlines,
+    press_slider_keys,
+    wait_for_first_model,
+    wait_until_idle,
+)
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -27,15 +36,15 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     server: Server,
     chrome: Browser,
 ) -> None:
-    trained(page, server)
-    opened(page, server, "Replay", "sample=3")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Replay", "sample=3")
     assert title(page) == "Replay · epoch 2"
     verdicts, traces = {verdict(page)}, {str(outlines(page, "traces"))}
     spans = {str(scale(page))}
     for epoch in (1, 0):
-        slide(page, "Epoch", -1)
+        press_slider_keys(page, "Epoch", -1)
         expect(page).to_have_url(re.compile(f"epoch={epoch}"))
-        settle(page)
+        wait_until_idle(page)
         verdicts.add(verdict(page))
         traces.add(str(outlines(page, "traces")))
         spans.add(str(scale(page)))
@@ -45,24 +54,24 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     page.locator(".stMain h1").click()  # keys belong to the slider while it has the focus
     page.keyboard.press("l")
     expect(page.locator(".stMain h1")).to_have_text("Replay · epoch 1")
-    settle(page)
+    wait_until_idle(page)
     other = chrome.new_page()
     other.goto(page.url)
-    settle(other)
+    wait_until_idle(other)
     assert title(other) == "Replay · epoch 1"
     assert verdict(other) == verdict(page)
     other.close()
 
 
 def test_a_play_ends_at_the_last_epoch_and_is_silent_then(page: Page, server: Server) -> None:
-    received = Received(page)
-    trained(page, server)
-    opened(page, server, "Replay", "sample=3")
+    received = ReceivedMessages(page)
+    wait_for_first_model(page, server)
+    open_page(page, server, "Replay", "sample=3")
     page.get_by_role("button", name="Play").click()
     for words in ("before training", "epoch 1", "epoch 2"):
         expect(page.locator(".stMain h1")).to_have_text(f"Replay · {words}")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page.locator("[data-testid=stSlider]").first).to_be_visible()
-    settle(page)
-    assert received.ends()
+    wait_until_idle(page)
+    assert received.has_stopped()
     assert title(page) == "Replay · epoch 2"

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browser import Server, chart, heading, headline, opened, outlines, rest, settle, slide, trained
+from helpers.browser import (
+    Server,
+    chart,
+    heading,
+    headline,
+    open_page,
+    outlines,
+    press_slider_keys,
+    rest,
+    wait_for_first_model,
+    wait_until_idle,
+)
 from playwright.sync_api import Browser, Page, expect
 
 LARGEST = """chart => {
@@ -27,51 +38,51 @@ def largest_change(page: Page) -> float:
 
 
 def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome: Browser) -> None:
-    opened(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
+    open_page(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
     first, change = headline(page), largest_change(page)
     assert first == "Step 1: 1 output is wrong."
     before = outlines(page, "step")
     page.get_by_role("button", name="Step again").click()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
-    settle(page)
+    wait_until_idle(page)
     assert outlines(page, "step") != before
     expect(page).to_have_url(re.compile("rule_steps=1_linear_5_0.0002"))
     page.get_by_role("button", name="10 more").click()
     expect(page).to_have_url(re.compile(r"rule_steps=(?!1_)\d\d?_linear_5_0.0002"))
-    settle(page)
+    wait_until_idle(page)
     taken, seen = headline(page), outlines(page, "step")
     assert int(taken.split(":")[0].removeprefix("Step ")) > 5
 
     other = chrome.new_page()
     other.goto(page.evaluate("location.href"))
-    settle(other)
+    wait_until_idle(other)
     expect(heading(other)).to_have_text(taken)
     assert outlines(other, "step") == seen
     other.close()
 
     for _ in range(2):
         page.get_by_role("button", name="Undo").click()
-        settle(page)
+        wait_until_idle(page)
     expect(heading(page)).not_to_have_text(taken)
     page.get_by_role("button", name="Start over").click()
     expect(page.locator(".stMain h2").first).to_have_text(first)
-    settle(page)
+    wait_until_idle(page)
     assert outlines(page, "step") == before
     assert "rule_steps" not in page.url
-    slide(page, "Learning rate", 1)
+    press_slider_keys(page, "Learning rate", 1)
     expect(page).to_have_url(re.compile("rule_rate=5e-4"))
-    settle(page)
+    wait_until_idle(page)
     assert largest_change(page) == pytest.approx(2.5 * change, rel=1e-3)
 
 
 def test_steps_wait_while_another_page_is_looked_at(page: Page, server: Server) -> None:
-    trained(page, server)
-    opened(page, server, "Learning rule", "sample=3&rule=cross-entropy")
+    wait_for_first_model(page, server)
+    open_page(page, server, "Learning rule", "sample=3&rule=cross-entropy")
     page.get_by_role("button", name="Step again").click()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))
     page.get_by_role("link", name="Voltages").click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
-    settle(page)
+    wait_until_idle(page)
     assert "rule_steps" not in page.url
     page.get_by_role("link", name="Learning rule").click()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))

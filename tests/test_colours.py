@@ -11,7 +11,7 @@ import pytest
 
 from tempotron_core import figures
 from tempotron_core.figures import theme
-from tempotron_core.figures.charts.evaluation import ResultsInfo, confusion_figure, histogram_figure
+from tempotron_core.figures.charts.evaluation import EvaluationInfo, confusion_figure, histogram_figure
 from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.charts.voltages import VoltageInfo, traces_figure
 
@@ -35,7 +35,7 @@ VISION = {
     ),
     "grey": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
 }
-TOLD = 10.0
+MUTED_ALLOWED = 10.0
 """CIE76 distance from which two colours in one figure are told apart at a glance; 2.3 is just noticeable."""
 
 
@@ -88,13 +88,13 @@ def test_lines_and_marks_are_seen_on_either_page(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MEANINGS if name != "MUTED"])
 def test_words_are_read_on_either_page(name: str) -> None:
     assert contrast(MEANINGS[name], WHITE) >= 4.5
-    assert contrast(theme.ON_DARK[MEANINGS[name]], DARK) >= 4.5
-    assert contrast(theme.ON_DARK[MEANINGS[name]], SIDE_DARK) >= 4.5
-    assert theme.letters(MEANINGS[name]) == f"light-dark({MEANINGS[name]},{theme.ON_DARK[MEANINGS[name]]})"
+    assert contrast(theme.DARK_VARIANT[MEANINGS[name]], DARK) >= 4.5
+    assert contrast(theme.DARK_VARIANT[MEANINGS[name]], SIDE_DARK) >= 4.5
+    assert theme.css_text_colour(MEANINGS[name]) == f"light-dark({MEANINGS[name]},{theme.DARK_VARIANT[MEANINGS[name]]})"
 
 
 def test_what_is_muted_is_written_in_the_colour_of_the_page() -> None:
-    assert theme.letters(theme.MUTED) == "inherit"
+    assert theme.css_text_colour(theme.MUTED) == "inherit"
 
 
 def test_the_theme_s_colours_are_read() -> None:
@@ -113,13 +113,13 @@ def test_the_theme_s_colours_are_read() -> None:
     [("TRUE", "MUTED"), ("PREDICTED", "MUTED"), ("SPIKE", "MUTED"), ("HISTORY", "MUTED"), ("CHOSEN", "MUTED")],
 )
 def test_accents_stand_out_from_what_is_muted_for_everyone(one: str, other: str, vision: str) -> None:
-    assert distance(MEANINGS[one], MEANINGS[other], vision) >= TOLD
+    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
 
 
 @pytest.mark.parametrize("vision", [name for name in VISION if name != "grey"])
 @pytest.mark.parametrize(("one", "other"), [("TRUE", "PREDICTED"), ("FOR", "AGAINST"), ("SPIKE", "CHOSEN")])
 def test_pairs_of_accents_differ_in_every_colour_vision(one: str, other: str, vision: str) -> None:
-    assert distance(MEANINGS[one], MEANINGS[other], vision) >= TOLD
+    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
 
 
 def test_without_any_hue_a_second_cue_tells_the_wrong_class_from_the_true_one() -> None:
@@ -142,8 +142,8 @@ def test_the_sign_of_a_map_is_seen_in_every_vision(vision: str) -> None:
     stops = [lab(colour, vision) for _, colour in theme.DIVERGING]
     steps = np.diff([stop[0] for stop in stops])
     assert (steps > 5).all()
-    assert np.linalg.norm(stops[0] - stops[2]) > 2 * TOLD
-    assert np.linalg.norm(stops[4] - stops[2]) > 1.5 * TOLD
+    assert np.linalg.norm(stops[0] - stops[2]) > 2 * MUTED_ALLOWED
+    assert np.linalg.norm(stops[4] - stops[2]) > 1.5 * MUTED_ALLOWED
     assert stops[4][0] - stops[0][0] > 50
 
 
@@ -159,12 +159,12 @@ def test_runs_on_top_of_each_other_differ_in_colour_or_in_dash_and_symbol(vision
         assert contrast(colour, WHITE) >= 3 and contrast(colour, DARK) >= 3
     for (one_colour, one_dash, _), (other_colour, other_dash, _) in itertools.combinations(looks, 2):
         if one_dash == other_dash and vision != "grey":
-            assert distance(one_colour, other_colour, vision) >= TOLD
+            assert distance(one_colour, other_colour, vision) >= MUTED_ALLOWED
 
 
 def test_numbers_are_read_on_every_cell_of_the_confusion_matrix() -> None:
     confusion = np.array([[5, 90], [1, 7]])
-    drawn = confusion_figure(ResultsInfo(confusion, ("a", "b"), 0.1, (0.0, 0.2)))
+    drawn = confusion_figure(EvaluationInfo(confusion, ("a", "b"), 0.1, (0.0, 0.2)))
     (cells,) = [trace for trace in drawn.data if trace.type == "heatmap"]
     assert cells.colorscale[-1][1] == "rgba(232,89,12,0.5)"
     for page, words in ((WHITE, "#31333f"), (DARK, "#f0efec")):

@@ -65,7 +65,7 @@ def test_embedded_digits_load_hardly_longer_than_their_file() -> None:
                 assert len(arrays[name])
 
     def cold() -> None:
-        datasets._embedded.cache_clear()
+        datasets._load_embedded.cache_clear()
         datasets.load()
 
     def least_seconds(action: Callable[[], None]) -> float:
@@ -120,7 +120,7 @@ def test_subset_command_writes_the_file_that_was_named(
 
 @pytest.mark.parametrize(("name", "first_class"), [("MNIST", "0"), ("FashionMNIST", "T-shirt/top"), ("KMNIST", "o")])
 def test_sets_load_by_name(tmp_path: Path, name: str, first_class: str) -> None:
-    assert datasets.available(tmp_path) == ()
+    assert datasets.installed_datasets(tmp_path) == ()
     idx_files.write_set(tmp_path, name)
     loaded = datasets.load(name, str(tmp_path))
     assert loaded.name == name
@@ -129,7 +129,7 @@ def test_sets_load_by_name(tmp_path: Path, name: str, first_class: str) -> None:
     assert loaded.train.images.dtype == torch.uint8
     assert loaded.train.images[:, 0, 0].tolist() == loaded.train.labels.tolist()
     assert loaded.test.labels.dtype == torch.int64
-    assert datasets.available(tmp_path) == (name,)
+    assert datasets.installed_datasets(tmp_path) == (name,)
     assert "30" in loaded.source
 
 
@@ -141,11 +141,11 @@ def test_digits_have_their_numbers_as_names(tmp_path: Path) -> None:
 def test_available_lists_whole_sets_only(tmp_path: Path) -> None:
     for name in datasets.DATASETS:
         idx_files.write_set(tmp_path, name)
-    assert datasets.available(tmp_path) == tuple(datasets.DATASETS)
+    assert datasets.installed_datasets(tmp_path) == tuple(datasets.DATASETS)
     (datasets.raw_folder("FashionMNIST", tmp_path) / TEST_LABELS).unlink()
-    assert datasets.available(str(tmp_path)) == ("MNIST", "KMNIST")
+    assert datasets.installed_datasets(str(tmp_path)) == ("MNIST", "KMNIST")
     for nowhere in (None, "", tmp_path / "missing", "a\0b", tmp_path / "MNIST" / "raw" / TRAIN_IMAGES):
-        assert datasets.available(nowhere) == ()
+        assert datasets.installed_datasets(nowhere) == ()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def serve_folder(folder: Path) -> Iterator[str]:
     """The address at which a folder is served."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -263,7 +263,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def silent() -> Iterator[str]:
+def silent_server() -> Iterator[str]:
     """The address of a server that lets its visitors wait for this block's end, and then turns them away."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -306,10 +306,10 @@ def test_download_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_download_brings_a_set(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[float, str]] = []
     target = tmp_path / "new" / "sets"
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         use_mirrors(monkeypatch, address)
         datasets.download("KMNIST", target, lambda share, message: calls.append((share, message)))
-    assert datasets.available(target) == ("KMNIST",)
+    assert datasets.installed_datasets(target) == ("KMNIST",)
     loaded, original = datasets.load("KMNIST", target), datasets.load("KMNIST", tmp_path / "original")
     assert torch.equal(loaded.train.images, original.train.images)
     assert torch.equal(loaded.test.labels, original.test.labels)
@@ -323,7 +323,7 @@ def test_download_brings_a_set(packed_set: Path, tmp_path: Path, monkeypatch: py
 
 def test_download_replaces_a_broken_set(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (idx_files.write_set(tmp_path, "KMNIST") / TRAIN_LABELS).write_bytes(b"broken")
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         use_mirrors(monkeypatch, "http://127.0.0.1:9/", address)
         datasets.download("KMNIST", tmp_path)
     assert len(datasets.load("KMNIST", tmp_path).train) == 30
@@ -334,7 +334,7 @@ def test_download_of_wrong_files_leaves_nothing(
 ) -> None:
     (packed_set / f"{TEST_LABELS}.gz").write_bytes(b"something else")
     target = tmp_path / "target"
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         use_mirrors(monkeypatch, address)
         with pytest.raises(datasets.DataError) as caught:
             datasets.download("KMNIST", target)
@@ -345,13 +345,13 @@ def test_download_of_wrong_files_leaves_nothing(
 def test_download_that_fails_its_checks_leaves_the_old_set(
     packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = gzip.compress(idx_files.packed(np.arange(21) % 10))
+    content = gzip.compress(idx_files.to_idx_bytes(np.arange(21) % 10))
     (packed_set / f"{TEST_LABELS}.gz").write_bytes(content)
     resources = [*torchvision.datasets.KMNIST.resources[:3], (f"{TEST_LABELS}.gz", hashlib.md5(content).hexdigest())]
     monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
     target = tmp_path / "target"
     idx_files.write_set(target, "KMNIST", train=40)
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         use_mirrors(monkeypatch, address)
         with pytest.raises(datasets.DataError) as caught:
             datasets.download("KMNIST", target)
@@ -364,7 +364,7 @@ def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
-    with silent() as address:
+    with silent_server() as address:
         use_mirrors(monkeypatch, address)
         with pytest.raises(datasets.DataError) as caught:  # without a limit it would never return
             datasets.download("KMNIST", target)
@@ -382,9 +382,9 @@ def test_stalled_download_does_not_go_on_in_the_background(
     monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         before = set(threading.enumerate())
-        with silent() as stalling:
+        with silent_server() as stalling:
             use_mirrors(monkeypatch, stalling, address)
             with pytest.raises(datasets.DataError):
                 datasets.download("KMNIST", target)

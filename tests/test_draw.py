@@ -12,23 +12,23 @@ import pytest
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from test_pages import EMBEDDED, TINY, app, headline, ran, trained, trainings, verdict  # noqa: F401
+from test_pages import EMBEDDED, TINY, app, headline, registry, run_app, train_small_model, verdict  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from pages.state import experiment
 from pages.views import draw_robustness
-from tempotron_core.analysis.robustness import Perturbation, drawn, hits, image_under, times_under
-from tempotron_core.jobs.job import Trainings
-from tempotron_core.model.classifier import Model, decide_times, pixel_times
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.analysis.robustness import Perturbation, num_correct, perturb_image, perturb_spikes, subsample
+from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.model.classifier import Model, pixel_spike_times, predict_from_spikes
+from tempotron_core.training.settings import Settings, initial_model
 
-UNTRAINED = untrained(Settings())
+UNTRAINED = initial_model(Settings())
 
 
 def margin(model: Model, sample: int, now: Perturbation) -> float:
-    images = image_under(EMBEDDED.test.images[sample : sample + 1], now)
-    times = times_under(pixel_times(images, model.m, model.T, model.beta), now)
-    second, first = decide_times(model, times).v_max.sort().values[-2:]
+    images = perturb_image(EMBEDDED.test.images[sample : sample + 1], now)
+    times = perturb_spikes(pixel_spike_times(images, model.m, model.T, model.beta), now)
+    second, first = predict_from_spikes(model, times).v_max.sort().values[-2:]
     return float(first - second)
 
 
@@ -44,25 +44,25 @@ def png(picture: np.ndarray) -> bytes:
 
 
 def upload(content: bytes) -> AppTest:
-    test = ran(app("draw", source="Upload"))
+    test = run_app(app("draw", source="Upload"))
     test.file_uploader(key="picture").upload("digit.png", content, "image/png")
-    return ran(test)
+    return run_app(test)
 
 
 def test_sliders_move_verdict_and_margin() -> None:
-    test = ran(app("draw", sample=3))
+    test = run_app(app("draw", sample=3))
     assert headline(test) == verdict(UNTRAINED, 3)
     strengths = {"jitter": 4.0, "drop": 20, "delay": 3, "noise": 15, "right": 2, "down": -1}
     for key, value in strengths.items():
         test.slider(key=key).set_value(value)
     test.number_input(key="perturb_seed").set_value(7)
-    ran(test)
+    run_app(test)
     now = Perturbation(4.0, 0.2, 3.0, 15.0, 2, -1, 7)
     before, after = margin(UNTRAINED, 3, Perturbation()), margin(UNTRAINED, 3, now)
     assert re.search(rf"margin {before:.2f} → {after:.2f}", headline(test))
-    assert now.told in headline(test)
+    assert now.description in headline(test)
     next(button for button in test.button if button.label == "All to zero").click()
-    ran(test)
+    run_app(test)
     assert headline(test) == verdict(UNTRAINED, 3)
 
 
@@ -70,8 +70,8 @@ def test_a_link_brings_the_strengths_and_garbage_leaves_the_page_working() -> No
     test = app("draw")
     for key, value in {"sample": "3", "jitter": "4.0", "right": "2", "perturb_seed": "7", "curve": "delay"}.items():
         test.query_params[key] = value
-    ran(test)
-    assert Perturbation(jitter=4.0, shift_x=2).told in headline(test)
+    run_app(test)
+    assert Perturbation(jitter=4.0, shift_x=2).description in headline(test)
     assert test.selectbox(key="curve").value == "delay"
     garbage = {
         "jitter": "nan",
@@ -85,36 +85,36 @@ def test_a_link_brings_the_strengths_and_garbage_leaves_the_page_working() -> No
     test = app("draw")
     for key, value in (garbage | {"curve": "<b>", "measure": "maybe", "perturb_seed": "-1"}).items():
         test.query_params[key] = value
-    ran(test)
+    run_app(test)
     assert headline(test) == verdict(UNTRAINED, 0)
 
 
 def test_the_curve_of_the_test_set(
-    trainings: Trainings,
+    registry: TrainingRegistry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = trained(trainings, tmp_path, lr=0.02)
+    model = train_small_model(registry, tmp_path, lr=0.02)
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
-    test = ran(app("draw", jitter=3.0, measure=False))
+    test = run_app(app("draw", jitter=3.0, measure=False))
     assert "How does the whole test set" in line(test)
     test.toggle(key="measure").set_value(True)
-    ran(test)
-    clean = hits(model, TINY.test, Perturbation()) / 50
+    run_app(test)
+    clean = num_correct(model, TINY.test, Perturbation()) / 50
     assert f"{clean:.1%}" in line(test)
     assert any("On all 50 test samples" in caption.value for caption in test.caption)
     test.selectbox(key="curve").set_value("all as set")
-    ran(test)
-    assert f"{hits(model, TINY.test, Perturbation(jitter=3.0)) / 50:.1%}" in line(test)
+    run_app(test)
+    assert f"{num_correct(model, TINY.test, Perturbation(jitter=3.0)) / 50:.1%}" in line(test)
     test.slider(key="jitter").set_value(0.0)
-    ran(test)
+    run_app(test)
     assert "move a slider" in line(test)
 
 
 def test_a_large_set_is_said_to_be_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
-    monkeypatch.setattr(draw_robustness, "drawn", lambda split: drawn(split, 20))
-    test = ran(app("draw", measure=True, model="untrained"))
+    monkeypatch.setattr(draw_robustness, "subsample", lambda split: subsample(split, 20))
+    test = run_app(app("draw", measure=True, model="untrained"))
     assert any("20 of 50 test samples, drawn with a fixed seed" in caption.value for caption in test.caption)
 
 
@@ -124,7 +124,7 @@ def test_an_uploaded_digit_is_read_and_a_true_class_can_be_named() -> None:
     assert any("it was inverted" in caption.value for caption in test.caption)
     assert headline(test).startswith("Reads ")
     test.selectbox(key="meant").set_value(headline(test)[len("Reads ")])
-    ran(test)
+    run_app(test)
     assert headline(test).startswith("Right: ")
     test = upload(png(np.pad(digit, 40)))
     assert not any("it was inverted" in caption.value for caption in test.caption)
@@ -141,27 +141,27 @@ def test_a_picture_of_nothing_gets_one_sentence(content: bytes) -> None:
 
 
 def test_a_canvas_waits_for_a_digit() -> None:
-    test = ran(app("draw", source="Draw"))
+    test = run_app(app("draw", source="Draw"))
     assert headline(test) == "Draw a digit, and the network reads it"
     assert any(button.label == "Clear" for button in test.button)
 
 
 @pytest.mark.parametrize("kind", ["tie", "silent", "clothes", "population", "other classes"])
 def test_every_kind_of_network_and_data(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, dataset = untrained(Settings(m=4, T=20)), TINY
+    model, dataset = initial_model(Settings(m=4, T=20)), TINY
     if kind == "tie":
         model = replace(model, weight=torch.zeros_like(model.weight))
     if kind == "silent":
         model = replace(model, weight=-model.weight.abs())
     if kind == "population":
-        model = replace(model, weight=model.weight.repeat_interleave(3, 0), k=3)
+        model = replace(model, weight=model.weight.repeat_interleave(3, 0), tempotrons_per_class=3)
     if kind == "other classes":
-        model = untrained(Settings(m=4, T=20), 7)
+        model = initial_model(Settings(m=4, T=20), 7)
     if kind == "clothes":
         dataset = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: dataset)
     monkeypatch.setattr(experiment, "_resolve_model", lambda _: (model, Settings(), None))
-    test = ran(app("draw", jitter=2.0, measure=kind in ("tie", "population")))
+    test = run_app(app("draw", jitter=2.0, measure=kind in ("tie", "population")))
     if kind == "other classes":
         assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
     elif kind in ("tie", "silent"):

@@ -16,25 +16,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from tempotron_core.analysis.evaluation import assess
+from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
-from tempotron_core.data.digit_normalisation import LONGEST, MOST_PIXELS, DrawingError, normalise, read_picture
+from tempotron_core.data.digit_normalisation import MAX_PIXELS, MAX_SIDE, DrawingError, normalise, read_picture
 from tempotron_core.model.classifier import Model
-from tempotron_core.training.loop import run
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
 TEST = datasets.Split(*(values[::4] for values in (datasets.load().test.images, datasets.load().test.labels)))
 DIGITS = TEST.images.numpy()
 
 
-def pasted(digit: np.ndarray, how: Image.Resampling, place: tuple[int, int] = (60, 20)) -> np.ndarray:
+def paste_digit(digit: np.ndarray, how: Image.Resampling, place: tuple[int, int] = (60, 20)) -> np.ndarray:
     """A digit ten times as large, made smooth or not, anywhere on a canvas of 280 x 280."""
     canvas = Image.new("L", (320, 320))
     canvas.paste(Image.fromarray(digit).resize((280, 280), how), place)
     return np.asarray(canvas)
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> float:
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
@@ -51,7 +51,7 @@ def box(image: np.ndarray) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def model() -> Model:
     """A network that reads nine digits of ten."""
-    for snapshot in run(Settings(epochs=2, lr=3e-3, m=6), datasets.load()):
+    for snapshot in train_model(Settings(epochs=2, lr=3e-3, m=6), datasets.load()):
         latest = snapshot.model
     assert latest is not None
     return latest
@@ -63,17 +63,17 @@ def model() -> Model:
 def test_digits_of_mnist_come_back_and_are_read_as_before(
     how: Image.Resampling, least: float, points: float, model: Model
 ) -> None:
-    again = np.stack([normalise(pasted(digit, how)).image for digit in DIGITS])
-    assert np.median([alike(*pair) for pair in zip(again, DIGITS, strict=True)]) > least
-    before = assess(model, TEST).accuracy
+    again = np.stack([normalise(paste_digit(digit, how)).image for digit in DIGITS])
+    assert np.median([correlation(*pair) for pair in zip(again, DIGITS, strict=True)]) > least
+    before = evaluate(model, TEST).accuracy
     assert before > 0.88
-    assert assess(model, datasets.Split(torch.from_numpy(again), TEST.labels)).accuracy > before - points
+    assert evaluate(model, datasets.Split(torch.from_numpy(again), TEST.labels)).accuracy > before - points
     assert max(abs(at - 14) for image in again for at in centre(image)) <= 0.51
     assert all(max(box(image)) == 20 for image in again)
 
 
 def test_a_digit_of_mnist_as_it_is_stays_as_it_is() -> None:
-    same = sum(alike(normalise(digit).image, digit) > 0.999 for digit in DIGITS[:200])
+    same = sum(correlation(normalise(digit).image, digit) > 0.999 for digit in DIGITS[:200])
     assert same > 150  # of the others, the faintest edge is no part of the box, or the centre lies between two pixels
 
 
@@ -109,13 +109,13 @@ def test_the_aspect_ratio_is_kept() -> None:
     assert box(normalise(canvas).image) == (20, 20)
 
 
-def written(picture: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
+def to_file_bytes(picture: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **more)
     return file.getvalue()
 
 
-GREY = Image.fromarray(pasted(DIGITS[11], Image.Resampling.BICUBIC))
+GREY = Image.fromarray(paste_digit(DIGITS[11], Image.Resampling.BICUBIC))
 DARK = Image.fromarray(255 - np.asarray(GREY))
 
 
@@ -131,29 +131,29 @@ def deep(kind: str) -> Image.Image:
 
 
 KINDS: dict[str, tuple[Callable[[], bytes], bool]] = {
-    "grey png": (lambda: written(GREY), False),
-    "colour png": (lambda: written(GREY.convert("RGB")), False),
-    "palette png": (lambda: written(GREY.convert("P")), False),
-    "bilevel png": (lambda: written(GREY.point(lambda v: 255 * (v > 127)).convert("1")), False),
-    "dark on light png": (lambda: written(DARK), True),
-    "dark on light jpeg": (lambda: written(DARK.convert("RGB"), "JPEG", quality=70), True),
-    "cmyk jpeg": (lambda: written(DARK.convert("CMYK"), "JPEG"), True),
-    "cmyk tiff": (lambda: written(GREY.convert("CMYK"), "TIFF"), False),
-    "black on transparent": (lambda: written(transparent(0, "RGB")), True),
-    "white on transparent": (lambda: written(transparent(255, "RGB")), False),
-    "grey with alpha": (lambda: written(transparent(0, "L")), True),
-    "webp": (lambda: written(DARK.convert("RGB"), "WEBP"), True),
-    "bmp": (lambda: written(GREY, "BMP"), False),
-    "gif": (lambda: written(GREY, "GIF"), False),
+    "grey png": (lambda: to_file_bytes(GREY), False),
+    "colour png": (lambda: to_file_bytes(GREY.convert("RGB")), False),
+    "palette png": (lambda: to_file_bytes(GREY.convert("P")), False),
+    "bilevel png": (lambda: to_file_bytes(GREY.point(lambda v: 255 * (v > 127)).convert("1")), False),
+    "dark on light png": (lambda: to_file_bytes(DARK), True),
+    "dark on light jpeg": (lambda: to_file_bytes(DARK.convert("RGB"), "JPEG", quality=70), True),
+    "cmyk jpeg": (lambda: to_file_bytes(DARK.convert("CMYK"), "JPEG"), True),
+    "cmyk tiff": (lambda: to_file_bytes(GREY.convert("CMYK"), "TIFF"), False),
+    "black on transparent": (lambda: to_file_bytes(transparent(0, "RGB")), True),
+    "white on transparent": (lambda: to_file_bytes(transparent(255, "RGB")), False),
+    "grey with alpha": (lambda: to_file_bytes(transparent(0, "L")), True),
+    "webp": (lambda: to_file_bytes(DARK.convert("RGB"), "WEBP"), True),
+    "bmp": (lambda: to_file_bytes(GREY, "BMP"), False),
+    "gif": (lambda: to_file_bytes(GREY, "GIF"), False),
     "animated gif": (
-        lambda: written(GREY, "GIF", save_all=True, append_images=[Image.new("L", GREY.size, 90)] * 3),
+        lambda: to_file_bytes(GREY, "GIF", save_all=True, append_images=[Image.new("L", GREY.size, 90)] * 3),
         False,
     ),
-    "animated webp": (lambda: written(GREY, "WEBP", save_all=True, append_images=[DARK, DARK]), False),
-    "16 bits": (lambda: written(deep("I;16")), False),
-    "floats": (lambda: written(deep("F"), "TIFF"), False),
-    "faint pencil": (lambda: written(DARK.point(lambda v: 150 + v // 3)), True),
-    "large": (lambda: written(DARK.resize((3200, 3200)), "JPEG"), True),
+    "animated webp": (lambda: to_file_bytes(GREY, "WEBP", save_all=True, append_images=[DARK, DARK]), False),
+    "16 bits": (lambda: to_file_bytes(deep("I;16")), False),
+    "floats": (lambda: to_file_bytes(deep("F"), "TIFF"), False),
+    "faint pencil": (lambda: to_file_bytes(DARK.point(lambda v: 150 + v // 3)), True),
+    "large": (lambda: to_file_bytes(DARK.resize((3200, 3200)), "JPEG"), True),
 }
 
 
@@ -162,7 +162,7 @@ def test_every_kind_of_picture_gives_the_same_digit(kind: str) -> None:
     make, inverted = KINDS[kind]
     found = normalise(read_picture(make()))
     assert found.inverted == inverted
-    assert alike(found.image, normalise(np.asarray(GREY)).image) > (0.85 if kind == "bilevel png" else 0.96)
+    assert correlation(found.image, normalise(np.asarray(GREY)).image) > (0.85 if kind == "bilevel png" else 0.96)
 
 
 def test_a_photograph_is_turned_upright() -> None:
@@ -170,7 +170,9 @@ def test_a_photograph_is_turned_upright() -> None:
     exif[0x0112] = 6  # a quarter turn clockwise is needed
     turned = DARK.transpose(Image.Transpose.ROTATE_90).convert("RGB")
     assert (
-        alike(normalise(read_picture(written(turned, "JPEG", exif=exif))).image, normalise(np.asarray(GREY)).image)
+        correlation(
+            normalise(read_picture(to_file_bytes(turned, "JPEG", exif=exif))).image, normalise(np.asarray(GREY)).image
+        )
         > 0.98
     )
 
@@ -180,7 +182,7 @@ def test_grain_and_uneven_light_are_no_ink() -> None:
     photograph = np.clip(0.75 * np.asarray(DARK).astype(float) + 15 + light, 0, 255).astype(np.uint8)
     found = normalise(photograph)
     assert found.inverted
-    assert alike(found.image, normalise(np.asarray(GREY)).image) > 0.9
+    assert correlation(found.image, normalise(np.asarray(GREY)).image) > 0.9
 
 
 def png_of_size(width: int, height: int) -> bytes:
@@ -199,18 +201,18 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "something else"),
     "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "something else"),
     "only a signature": (lambda: b"\x89PNG\r\n\x1a\n", "something else"),
-    "cut png": (lambda: written(GREY)[:900], "damaged"),
-    "cut jpeg": (lambda: written(GREY, "JPEG")[:900], "damaged"),
-    "cut gif": (lambda: written(GREY, "GIF")[:900], "damaged"),
+    "cut png": (lambda: to_file_bytes(GREY)[:900], "damaged"),
+    "cut jpeg": (lambda: to_file_bytes(GREY, "JPEG")[:900], "damaged"),
+    "cut gif": (lambda: to_file_bytes(GREY, "GIF")[:900], "damaged"),
     "no pixels": (lambda: png_of_size(3000, 3000), "damaged"),
-    "too wide": (lambda: written(Image.new("L", (30_000, 10))), "30,000 x 10"),
+    "too wide": (lambda: to_file_bytes(Image.new("L", (30_000, 10))), "30,000 x 10"),
     "too many pixels": (lambda: png_of_size(9000, 9000), "9,000 x 9,000"),
     "a bomb": (lambda: png_of_size(60_000, 60_000), "far more"),
-    "one pixel": (lambda: written(Image.new("L", (1, 1), 7)), "stands out"),
-    "all black": (lambda: written(Image.new("L", (100, 100))), "stands out"),
-    "all white": (lambda: written(Image.new("RGB", (100, 100), "white")), "stands out"),
-    "all transparent": (lambda: written(Image.new("RGBA", (100, 100))), "stands out"),
-    "next to even": (lambda: written(Image.fromarray(np.eye(50, dtype=np.uint8) * 9 + 100)), "stands out"),
+    "one pixel": (lambda: to_file_bytes(Image.new("L", (1, 1), 7)), "stands out"),
+    "all black": (lambda: to_file_bytes(Image.new("L", (100, 100))), "stands out"),
+    "all white": (lambda: to_file_bytes(Image.new("RGB", (100, 100), "white")), "stands out"),
+    "all transparent": (lambda: to_file_bytes(Image.new("RGBA", (100, 100))), "stands out"),
+    "next to even": (lambda: to_file_bytes(Image.fromarray(np.eye(50, dtype=np.uint8) * 9 + 100)), "stands out"),
 }
 
 
@@ -226,20 +228,20 @@ def test_bad_pictures_are_refused_in_one_sentence(kind: str) -> None:
 
 def test_the_size_is_bounded_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
-    for size in ((LONGEST + 1, 1), (5001, MOST_PIXELS // 5000)):
+    for size in ((MAX_SIDE + 1, 1), (5001, MAX_PIXELS // 5000)):
         with pytest.raises(DrawingError, match="at most"):
             read_picture(png_of_size(*size))
 
 
 def test_what_is_read_is_small() -> None:
-    assert max(read_picture(written(DARK.resize((4000, 1000)))).shape) == 1024
+    assert max(read_picture(to_file_bytes(DARK.resize((4000, 1000)))).shape) == 1024
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @given(st.binary(max_size=300), st.integers(0, 10_000), st.sampled_from(["PNG", "GIF", "BMP", "TIFF", "JPEG", "WEBP"]))
 @settings(max_examples=200, deadline=None)
 def test_damage_of_any_kind_is_read_or_refused(noise: bytes, place: int, kind: str) -> None:
-    whole = written(GREY.resize((64, 64)), kind)
+    whole = to_file_bytes(GREY.resize((64, 64)), kind)
     at = place % len(whole)
     for content in (noise, whole[:at] + noise + whole[at + len(noise) :], whole[:at]):
         found = None

@@ -23,10 +23,10 @@ def option(figure: go.Figure) -> dict[str, Any]:
 
 
 def figure_of(*traces: dict[str, Any], **layout: Any) -> go.Figure:
-    sketch = theme.base(200, xaxis={"range": [0, 4]}, yaxis={"range": [-500, 1500]}, **layout)
+    sketch = theme.new_figure(200, xaxis={"range": [0, 4]}, yaxis={"range": [-500, 1500]}, **layout)
     for trace in traces:
         (sketch.add_bar if trace.pop("bar", False) else sketch.add_scatter)(**trace)
-    return sketch.figure()
+    return sketch.build()
 
 
 def words(series: dict[str, Any], i: int) -> str:
@@ -84,7 +84,7 @@ def test_lines_have_their_values_look_and_format() -> None:
 
 
 def test_bars_shapes_and_words_lie_where_the_figure_has_them() -> None:
-    sketch = theme.base(
+    sketch = theme.new_figure(
         200,
         xaxis={"range": [0, 4], "title": {"text": "t<sub>i</sub>, 10<sup>-4</sup>"}},
         yaxis={"range": [-1, 3], "zeroline": True},
@@ -92,8 +92,10 @@ def test_bars_shapes_and_words_lie_where_the_figure_has_them() -> None:
     sketch.add_bar(x=[1, 2], y=[0.5, -0.25], marker={"color": ["green", "red"]}, hovertemplate="n %{x}: %{y:+.1f}")
     sketch.add_hline(y=2, line={"color": "blue", "width": 3, "dash": "dash"})
     sketch.add_vline(x=1, line={"color": "blue", "width": 3})
-    sketch.add_annotation(**theme.text(0.5, 2, "<b>A</b> &amp; b", xref="paper", xanchor="left", yanchor="bottom"))
-    found = option(sketch.figure())
+    sketch.add_annotation(
+        **theme.text_label(0.5, 2, "<b>A</b> &amp; b", xref="paper", xanchor="left", yanchor="bottom")
+    )
+    found = option(sketch.build())
     bars, across, up, label, zero = found["series"]
     assert bars["type"] == "bar" and [bar["value"][:2] for bar in bars["data"]] == [[1, 0.5], [2, -0.25]]
     assert [bar["itemStyle"]["color"] for bar in bars["data"]] == ["green", "red"]

@@ -16,8 +16,8 @@ def test_bins_are_in_order() -> None:
     assert spikes.afferent.tolist() == [1, 1, 0, 2, 2, 3]
     assert spikes.rows.tolist() == [1, 6 + 1, 2, 2, 6 + 4, 6 + 4]
     assert spikes.offsets.tolist() == [0, 0, 0, 0, 1, 2, 2, 4, 4, 4, 4, 4, 4, 4, 6, 6]
-    assert spikes.lag is not None
-    assert spikes.lag.tolist() == [0.75, 0, 0, 0, 0, 0.5]
+    assert spikes.bin_offset_ms is not None
+    assert spikes.bin_offset_ms.tolist() == [0.75, 0, 0, 0, 0, 0.5]
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,20 +13,20 @@ from helpers import reference
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import Model, decide, initial_weight
+from tempotron_core.model.classifier import Model, initial_weight, predict
 
 DIGITS = datasets.load().test
 
 
 def model_of(m: int = 6, k: int = 1, width: float = 5.0, **more: Any) -> Model:
-    return Model(initial_weight(m, 10 * k, 3, width), m=m, k=k, **more)
+    return Model(initial_weight(m, 10 * k, 3, width), m=m, tempotrons_per_class=k, **more)
 
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("sample", [0, 5, 11])
 def test_parts_are_the_equations(sample: int, k: int) -> None:
-    model = model_of(k=k, tau=20.0, tau_s=7.0, v_threshold=0.8)
-    decision = decide(model, DIGITS.images[sample])
+    model = model_of(tempotrons_per_class=k, tau=20.0, tau_s=7.0, v_threshold=0.8)
+    decision = predict(model, DIGITS.images[sample])
     for output in (0, 7):
         found = evidence(model, decision, output)
         peaks = decision.neurons[output].amax(dim=1)
@@ -38,35 +38,35 @@ def test_parts_are_the_equations(sample: int, k: int) -> None:
                 kernel = 0.0 if time < 0 else reference.kernel(found.t_max - time, 20.0, 7.0, 0.8)
                 weight = float(model.weight[output * k + neuron, pixel * model.m + j])
                 assert float(found.kernel[pixel, j]) == pytest.approx(kernel, abs=1e-12)
-                assert float(found.parts[pixel, j]) == pytest.approx(weight * kernel, abs=1e-12)
+                assert float(found.contributions[pixel, j]) == pytest.approx(weight * kernel, abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_parts_sum_to_the_peak_for_every_output_and_tempotron(k: int) -> None:
     model = model_of(16, k, 30.0)
     for sample in range(20):
-        decision = decide(model, DIGITS.images[sample])
+        decision = predict(model, DIGITS.images[sample])
         for output in range(10):
             for neuron in range(k):
-                assert evidence(model, decision, output, neuron).gap < 1e-4
+                assert evidence(model, decision, output, neuron).residual < 1e-4
 
 
 def test_a_blank_image_and_a_silent_output_have_parts_that_sum_to_nothing() -> None:
     model = replace(model_of(), weight=-model_of().weight.abs())
-    found = evidence(model, decide(model, torch.zeros(28, 28, dtype=torch.uint8)), 4)
-    assert (found.v_max, found.t_max, found.gap) == (0.0, 0, 0.0)
-    assert not found.parts.any()
+    found = evidence(model, predict(model, torch.zeros(28, 28, dtype=torch.uint8)), 4)
+    assert (found.v_max, found.t_max, found.residual) == (0.0, 0, 0.0)
+    assert not found.contributions.any()
 
 
 @pytest.mark.parametrize(("output", "neuron"), [(-1, None), (10, None), (0, 2), (0, -1)])
 def test_what_does_not_exist_is_refused(output: int, neuron: int | None) -> None:
-    model = model_of(k=2)
+    model = model_of(tempotrons_per_class=2)
     with pytest.raises(ValueError, match="expected"):
-        evidence(model, decide(model, DIGITS.images[0]), output, neuron)
+        evidence(model, predict(model, DIGITS.images[0]), output, neuron)
 
 
 def info_of(model: Model, sample: int, output: int, rival: int | None = None) -> figures.EvidenceInfo:
-    decision = decide(model, DIGITS.images[sample])
+    decision = predict(model, DIGITS.images[sample])
     found = evidence(model, decision, output)
     arrays = found.weight.numpy(), found.kernel.numpy(), found.times.numpy(), found.v_max, found.t_max
     image = DIGITS.images[sample].numpy()
@@ -81,14 +81,14 @@ def info_of(model: Model, sample: int, output: int, rival: int | None = None) ->
 def test_the_maps_sum_to_the_peak_and_to_the_lead() -> None:
     model = model_of(16, width=30.0)
     for sample in range(8):
-        v_max = decide(model, DIGITS.images[sample]).v_max
+        v_max = predict(model, DIGITS.images[sample]).v_max
         alone, lead = info_of(model, sample, 3), info_of(model, sample, 3, 8)
         for info, total in ((alone, v_max[3]), (lead, v_max[3] - v_max[8])):
             assert info.total == pytest.approx(float(total), abs=1e-5)
             assert float(info.by_pixel.sum()) == pytest.approx(float(total), abs=1e-4)
             assert float(info.by_neuron.sum()) == pytest.approx(float(total), abs=1e-4)
-            assert info.gap < 1e-4
-        assert np.array_equal(lead.parts, alone.parts - info_of(model, sample, 8).parts)
+            assert info.residual < 1e-4
+        assert np.array_equal(lead.contributions, alone.contributions - info_of(model, sample, 8).contributions)
 
 
 def test_words_follow_the_numbers() -> None:
@@ -97,7 +97,7 @@ def test_words_follow_the_numbers() -> None:
     assert f"peaks at {alone.peak:.2f}" in alone.takeaway
     assert ("leads 8" if lead.total >= 0 else "trails 8") in lead.takeaway
     assert f"{abs(lead.total):.2f}" in lead.takeaway
-    assert f"{alone.peak:.4f}" in alone.exactness
+    assert f"{alone.peak:.4f}" in alone.residual_text
     assert "same parts" in info_of(model, 0, 3, 3).takeaway
     silent = replace(model, weight=-model.weight.abs())
     assert "never rises" in info_of(silent, 0, 3).takeaway

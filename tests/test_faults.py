@@ -17,18 +17,18 @@ import torch
 from helpers import idx_files
 from helpers.waiting import PATIENCE, PausingJob, pausing, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_pages import app, button, ran, trainings  # noqa: F401
+from test_pages import app, button, registry, run_app  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from tempotron_core import train
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import Job, Trainings
+from tempotron_core.jobs.job import Job, TrainingRegistry
 from tempotron_core.runs import tensorboard_log
-from tempotron_core.runs.reader import load_model, load_snapshot, read_run, runs_in
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.loop import run
+from tempotron_core.runs.reader import list_runs, load_model, load_snapshot, read_run
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Trainer
@@ -40,12 +40,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def few() -> Dataset:
+def few_digits() -> Dataset:
     return idx_files.few_digits(200, 50)
 
 
 @pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def uncaught_exceptions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No thread ends by an exception that nobody has caught."""
     uncaught: list[object] = []
     monkeypatch.setattr(threading, "excepthook", uncaught.append)
@@ -69,7 +69,7 @@ def check_sentence(worker: Job, *words: str) -> None:
     assert status.snapshot is not None and status.snapshot.weight is not None
 
 
-def check_next_start(registry: Trainings, settings: Settings, few: Dataset) -> None:
+def check_next_start(registry: TrainingRegistry, settings: Settings, few: Dataset) -> None:
     """Another run goes from its start to its end, in a folder of its own."""
     worker = registry.start(settings, few)
     assert worker.join(PATIENCE)
@@ -85,8 +85,8 @@ def check_kept(folder: str | None, least: int, settings: Settings, few: Dataset)
     assert len(origin.epochs) >= least
     assert load_model(path).weight.isfinite().all()
     assert not list(path.rglob("*.part"))
-    *_, resumed = run(settings, few, origin)
-    *_, whole = run(settings, few)
+    *_, resumed = train_model(settings, few, origin)
+    *_, whole = train_model(settings, few)
     assert resumed.weight is not None and whole.weight is not None
     assert torch.equal(resumed.weight, whole.weight)
 
@@ -107,7 +107,7 @@ def fails_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, calls: 
 STEPS = 13  # of an epoch of 200 samples by 16
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
@@ -121,21 +121,21 @@ STEPS = 13  # of an epoch of 200 samples by 16
     ],
 )
 def test_a_step_that_raises(
-    problem: BaseException, words: str, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    problem: BaseException, words: str, settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = Trainings()
+    registry = TrainingRegistry()
     with monkeypatch.context() as patch:
         fails_after(patch, Trainer, "step", 2 * STEPS + 5, problem)
-        worker = registry.start(settings, few)
+        worker = registry.start(settings, few_digits)
         check_sentence(worker, words)
-    check_kept(worker.status.log, 2, settings, few)
-    check_next_start(registry, settings, few)
+    check_kept(worker.status.log, 2, settings, few_digits)
+    check_next_start(registry, settings, few_digits)
 
 
 def test_out_of_memory_without_the_dashboard(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few: Dataset
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few_digits: Dataset
 ) -> None:
-    monkeypatch.setattr(datasets, "load", lambda *_: few)
+    monkeypatch.setattr(datasets, "load", lambda *_: few_digits)
     fails_after(monkeypatch, Trainer, "step", 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
     with pytest.raises(SystemExit) as end:
         train.main(["-m", "3", "-T", "20", "--log-dir", settings.log_dir])
@@ -143,16 +143,16 @@ def test_out_of_memory_without_the_dashboard(
     assert "choose a smaller batch, 32" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 def test_a_worker_that_hangs_is_told_of_and_given_up(
-    trainings: Trainings,
+    registry: TrainingRegistry,
     settings: Settings,
-    few: Dataset,
+    few_digits: Dataset,
 ) -> None:
     release, hangs, now = threading.Event(), threading.Event(), [100.0]
 
     def hanging(settings: Settings, dataset: Dataset | None) -> Iterator[Snapshot]:
-        for snapshot in run(settings, dataset):
+        for snapshot in train_model(settings, dataset):
             yield snapshot
             if len(snapshot.epochs) == 2:
                 hangs.set()
@@ -162,57 +162,57 @@ def test_a_worker_that_hangs_is_told_of_and_given_up(
         def __init__(self, settings: Settings, dataset: Dataset | None = None) -> None:
             super().__init__(settings, dataset, hanging, clock=lambda: now[0])
 
-    worker = trainings.start(settings, few, Hanging)
+    worker = registry.start(settings, few_digits, Hanging)
     assert hangs.wait(PATIENCE)
     assert epochs(worker) == 2
-    page = ran(app("training"))
+    page = run_app(app("training"))
     assert not page.warning
-    now[0] += job.QUIET_SECONDS + 1
-    assert "No step for 31 s" in ran(page).warning[0].value
+    now[0] += job.STALL_WARNING_SECONDS + 1
+    assert "No step for 31 s" in run_app(page).warning[0].value
     button(page, "Stop").click()
-    assert button(ran(page), "Start").disabled
-    now[0] += job.GIVE_UP_SECONDS + 1
-    ran(page)
+    assert button(run_app(page), "Start").disabled
+    now[0] += job.STOP_TIMEOUT_SECONDS + 1
+    run_app(page)
     assert "did not answer to Stop" in page.error[0].value
     assert not button(page, "Start").disabled
     check_sentence(worker, "did not answer to Stop within 10 s", "start another")
     seen = worker.status
-    check_next_start(trainings, settings, few)
-    assert not trainings.shutdown(0.1)  # whoever ends the process must know of the thread that is left
+    check_next_start(registry, settings, few_digits)
+    assert not registry.shutdown(0.1)  # whoever ends the process must know of the thread that is left
     release.set()
     worker._thread.join(PATIENCE)
     assert not worker._thread.is_alive()
     assert worker.status is seen
-    assert trainings.finished is not None and trainings.finished.log != seen.log
-    check_kept(seen.log, 2, settings, few)
+    assert registry.finished is not None and registry.finished.log != seen.log
+    check_kept(seen.log, 2, settings, few_digits)
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 @pytest.mark.parametrize("writes", [9, 12, 17])
 def test_a_full_disk_while_saving(
-    writes: int, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    writes: int, settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = Trainings()
+    registry = TrainingRegistry()
     with monkeypatch.context() as patch:
         fails_after(patch, os, "fsync", writes, OSError(errno.ENOSPC, "No space left on device"))
-        worker = registry.start(settings, few)
+        worker = registry.start(settings, few_digits)
         check_sentence(worker, "No space left on device", "all epochs before are kept", "free the disk")
-    check_kept(worker.status.log, 1, settings, few)
-    check_next_start(registry, settings, few)
+    check_kept(worker.status.log, 1, settings, few_digits)
+    check_next_start(registry, settings, few_digits)
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 def test_a_full_disk_under_tensorboards_events(
-    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = Trainings()
+    registry = TrainingRegistry()
     with monkeypatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
-        fails_after(patch, tensorboard_log.Events, "scalar", 6, full)
-        worker = registry.start(settings, few)
+        fails_after(patch, tensorboard_log.TensorBoardWriter, "scalar", 6, full)
+        worker = registry.start(settings, few_digits)
         check_sentence(worker, "No space left on device")
-    check_kept(worker.status.log, 2, settings, few)
-    check_next_start(registry, settings, few)
+    check_kept(worker.status.log, 2, settings, few_digits)
+    check_next_start(registry, settings, few_digits)
 
 
 @pytest.fixture
@@ -231,19 +231,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_disk_that_is_really_full(small_disk: Path, settings: Settings, few: Dataset, tmp_path: Path) -> None:
-    registry = Trainings()
+@pytest.mark.usefixtures("uncaught_exceptions")
+def test_a_disk_that_is_really_full(small_disk: Path, settings: Settings, few_digits: Dataset, tmp_path: Path) -> None:
+    registry = TrainingRegistry()
     there = replace(settings, log_dir=str(small_disk), epochs=60)
-    worker = registry.start(there, few)
+    worker = registry.start(there, few_digits)
     check_sentence(worker, "No space left on device")
     copy = tmp_path / "copy"
     shutil.copytree(worker.status.log or "", copy)
-    check_kept(str(copy), 2, there, few)
-    check_next_start(registry, settings, few)
+    check_kept(str(copy), 2, there, few_digits)
+    check_next_start(registry, settings, few_digits)
 
 
-def held_after(few: Dataset, settings: Settings, registry: Trainings, count: int) -> Job:
+def job_held_after(few: Dataset, settings: Settings, registry: TrainingRegistry, count: int) -> Job:
     """A run that is held after so many epochs: its worker writes nothing meanwhile."""
     kind = pausing(lambda snapshot: len(snapshot.epochs) >= count)
     worker = registry.start(replace(settings, epochs=10_000), few, kind)
@@ -251,10 +251,10 @@ def held_after(few: Dataset, settings: Settings, registry: Trainings, count: int
     return worker
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_run_folder_made_read_only(small_disk: Path, settings: Settings, few: Dataset, tmp_path: Path) -> None:
-    registry = Trainings()
-    worker = held_after(few, replace(settings, log_dir=str(small_disk)), registry, 2)
+@pytest.mark.usefixtures("uncaught_exceptions")
+def test_a_run_folder_made_read_only(small_disk: Path, settings: Settings, few_digits: Dataset, tmp_path: Path) -> None:
+    registry = TrainingRegistry()
+    worker = job_held_after(few_digits, replace(settings, log_dir=str(small_disk)), registry, 2)
     held = epochs(worker)
     folder = worker.status.log or ""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
@@ -263,25 +263,25 @@ def test_a_run_folder_made_read_only(small_disk: Path, settings: Settings, few: 
     check_sentence(worker, "Read-only file system", "all epochs before are kept")
     subprocess.run(["umount", folder], check=True)
     assert len(load_snapshot(folder).epochs) >= held
-    check_next_start(registry, settings, few)
+    check_next_start(registry, settings, few_digits)
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 @pytest.mark.parametrize("whole_epoch", [True, False])
 def test_a_run_folder_deleted_under_the_run(
     whole_epoch: bool,
-    trainings: Trainings,
+    registry: TrainingRegistry,
     settings: Settings,
-    few: Dataset,
+    few_digits: Dataset,
 ) -> None:
-    worker = held_after(few, settings, trainings, 2)
+    worker = job_held_after(few_digits, settings, registry, 2)
     held, folder = epochs(worker), Path(worker.status.log or "")
     shutil.rmtree(folder)
     if whole_epoch:
         worker.resume()
         wait_until(lambda: epochs(worker) > held)
         wait_until(lambda: worker.status.note is not None)
-        assert "was deleted while it trained" in ran(app("training")).warning[0].value
+        assert "was deleted while it trained" in run_app(app("training")).warning[0].value
     worker.stop()
     assert worker.join(PATIENCE)
     assert worker.status.error is None
@@ -293,17 +293,17 @@ def test_a_run_folder_deleted_under_the_run(
     assert EventAccumulator(str(folder)).Reload().Tags() is not None
     if whole_epoch:
         assert len(load_snapshot(folder).epochs) > held
-    check_next_start(trainings, settings, few)
+    check_next_start(registry, settings, few_digits)
 
 
 def test_a_run_stopped_before_it_learned_anything_leaves_a_deleted_folder_alone(
-    settings: Settings, few: Dataset
+    settings: Settings, few_digits: Dataset
 ) -> None:
-    with logged(settings) as log:
-        log.write(next(run(settings, few)))
+    with open_run_log(settings) as log:
+        log.write(next(train_model(settings, few_digits)))
         shutil.rmtree(log.path)
     assert not log.path.exists()
-    assert runs_in(settings.log_dir) == ()
+    assert list_runs(settings.log_dir) == ()
 
 
 @pytest.fixture
@@ -312,10 +312,10 @@ def on_disk(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 @pytest.mark.parametrize("change", ["longer", "shorter", "other"])
 def test_a_data_set_that_changes_while_it_is_read(
-    change: str, on_disk: Path, settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    change: str, on_disk: Path, settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torchvision.datasets.mnist as source
 
@@ -330,7 +330,7 @@ def test_a_data_set_that_changes_while_it_is_read(
         pixels: torch.Tensor = read(path)
         return pixels
 
-    registry = Trainings()
+    registry = TrainingRegistry()
     mine = replace(settings, dataset="MNIST", dataset_dir=str(on_disk))
     with monkeypatch.context() as patch:
         patch.setattr(source, "read_image_file", changing)
@@ -346,32 +346,32 @@ def test_a_data_set_that_changes_while_it_is_read(
 
 
 def test_pages_follow_a_data_set_that_has_changed_since(on_disk: Path) -> None:
-    page = ran(app("overview", data="MNIST", dir=str(on_disk), sample=19))
+    page = run_app(app("overview", data="MNIST", dir=str(on_disk), sample=19))
     assert page.sidebar.number_input(key="sample").max == 19
     shutil.rmtree(on_disk)
     idx_files.write_set(on_disk, test=15)
-    ran(page)
+    run_app(page)
     assert page.sidebar.number_input(key="sample").max == 14
     assert page.sidebar.number_input(key="sample").value == 14
     assert dataset_state.current_dataset()[1] is None
 
 
-def test_a_run_is_not_resumed_on_other_data(settings: Settings, few: Dataset) -> None:
-    origin = next(snapshot for snapshot in run(settings, few) if len(snapshot.epochs) == 2)
+def test_a_run_is_not_resumed_on_other_data(settings: Settings, few_digits: Dataset) -> None:
+    origin = next(snapshot for snapshot in train_model(settings, few_digits) if len(snapshot.epochs) == 2)
     with pytest.raises(TrainingError, match="expected what the run began with, 52 steps in all, got 100"):
-        list(run(settings, idx_files.few_digits(400, 50), origin))
+        list(train_model(settings, idx_files.few_digits(400, 50), origin))
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("uncaught_exceptions")
 def test_a_thread_that_cannot_start_is_told_of(
-    trainings: Trainings,
+    registry: TrainingRegistry,
     settings: Settings,
-    few: Dataset,
+    few_digits: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    page = ran(app("training"))
+    page = run_app(app("training"))
     with monkeypatch.context() as patch:
         fails_after(patch, Job, "start", 0, RuntimeError("can't start new thread"))
         button(page, "Start").click()
-        assert "Expected a thread for the training, got none" in ran(page).warning[0].value
-    check_next_start(trainings, settings, few)
+        assert "Expected a thread for the training, got none" in run_app(page).warning[0].value
+    check_next_start(registry, settings, few_digits)

@@ -28,15 +28,15 @@ from tempotron_core.figures import (
     tuning_figure,
     weight_maps,
 )
-from tempotron_core.figures.charts.training import thinned
-from tempotron_core.model.classifier import pixel_times, pixel_tuning
+from tempotron_core.figures.charts.training import downsample_minmax
+from tempotron_core.model.classifier import pixel_spike_times, pixel_tuning
 
 Array = NDArray[Any]
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-def same(drawn: Any, wanted: Any) -> bool:
+def equal_arrays(drawn: Any, wanted: Any) -> bool:
     """Whether a trace's numbers are those, exactly."""
     return np.array_equal(np.asarray(drawn), np.asarray(wanted))
 
@@ -48,7 +48,7 @@ def image(seed: int = 0, grey: float = 0.3) -> Array:
 
 
 def times_of(pixels: Array, m: int, T: int) -> Array:
-    return np.asarray(pixel_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
+    return np.asarray(pixel_spike_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
 
 
 def voltages(
@@ -76,13 +76,13 @@ def tuning(value: float = 0.4, m: int = 8, T: int = 100, beta: float = 1.5, poin
     )  # fmt: skip
 
 
-def timed(time: list[float], T: int = 100) -> TuningInfo:
+def tuning_with_times(time: list[float], T: int = 100) -> TuningInfo:
     """A tuning whose neurons spike at those times."""
     response = np.array([1 - t / T if t >= 0 else 0.0 for t in time])
     return TuningInfo(np.linspace(0, 1, 5), np.tile(response, (5, 1)), 0.25, response, np.array(time, np.float32), T)
 
 
-def learned(points: int = 50, test: tuple[float, ...] = (0.5, 0.7, 0.8), total: int = 3) -> CurvesInfo:
+def curves_info(points: int = 50, test: tuple[float, ...] = (0.5, 0.7, 0.8), total: int = 3) -> CurvesInfo:
     rng = np.random.default_rng(2)
     epochs = np.linspace(0, total, points + 1)[1:]
     return CurvesInfo(
@@ -113,7 +113,7 @@ def test_traces_are_the_potentials(classes: tuple[str, ...]) -> None:
     drawn = lines(traces_figure(info))
     assert set(drawn) == set(classes[:5])
     for i, name in enumerate(classes[:5]):
-        assert same(drawn[name].y, info.v[i]) and same(drawn[name].x, np.arange(50))
+        assert equal_arrays(drawn[name].y, info.v[i]) and equal_arrays(drawn[name].x, np.arange(50))
         assert name in drawn[name].hovertemplate
 
 
@@ -121,8 +121,8 @@ def test_each_peak_is_marked_where_it_is() -> None:
     info = voltages([0.2, 1.5, 0.4, 0.9, 1.2], true=3)
     fired, silent = markers(traces_figure(info))
     assert fired.marker.symbol == "diamond" and silent.marker.symbol == "circle-open"
-    assert same(fired.x, info.t_max[[1, 4]]) and same(fired.y, info.v_max[[1, 4]])
-    assert same(silent.x, info.t_max[[0, 2, 3]]) and same(silent.y, info.v_max[[0, 2, 3]])
+    assert equal_arrays(fired.x, info.t_max[[1, 4]]) and equal_arrays(fired.y, info.v_max[[1, 4]])
+    assert equal_arrays(silent.x, info.t_max[[0, 2, 3]]) and equal_arrays(silent.y, info.v_max[[0, 2, 3]])
     assert all(float(info.v[i, info.t_max[i]]) == float(info.v_max[i]) for i in range(5))
 
 
@@ -151,7 +151,7 @@ def test_everything_drawn_lies_within_the_axes() -> None:
 @pytest.mark.parametrize("chosen", [None, 0, 1, 2])
 def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: int | None) -> None:
     info = voltages([0.2, 1.5, 1.1, 0.4], true=true, chosen=chosen)
-    read = theme.CHOSEN if true is None else theme.PREDICTED
+    read = theme.SELECTED if true is None else theme.PREDICTED
     wanted = [theme.TRUE if i == true else read if i == 1 else theme.MUTED for i in range(4)]
     figure = traces_figure(info)
     assert [lines(figure)[name].line.color for name in DIGITS[:4]] == wanted
@@ -162,7 +162,9 @@ def test_a_colour_means_the_same_on_traces_and_peaks(true: int | None, chosen: i
 def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
     figure = traces_figure(voltages([0.2, 1.5, 1.1], true=1))
     assert theme.PREDICTED not in figure.to_json()
-    assert len({theme.TRUE, theme.PREDICTED, theme.MUTED, theme.SPIKE, theme.CHOSEN, theme.INK, theme.HISTORY}) == 7
+    assert (
+        len({theme.TRUE, theme.PREDICTED, theme.MUTED, theme.SPIKE, theme.SELECTED, theme.REFERENCE, theme.METRIC}) == 7
+    )
 
 
 def test_a_chosen_output_is_alone_in_front() -> None:
@@ -198,7 +200,7 @@ def test_the_true_class_is_drawn_over_the_others() -> None:
 def test_verdict(peaks: list[float], true: int | None, wanted: str) -> None:
     info = voltages(peaks, true)
     assert info.verdict == wanted
-    assert info.tied == wanted.startswith("A tie")
+    assert info.is_tie == wanted.startswith("A tie")
 
 
 def test_verdict_with_classes_that_are_words() -> None:
@@ -218,8 +220,8 @@ def test_verdict_with_classes_that_are_words() -> None:
 )
 def test_who_fires(peaks: list[float], wanted: str) -> None:
     info = voltages(peaks, classes=CLOTHES)
-    assert info.firing == wanted
-    assert info.fired.tolist() == [peak >= 1 for peak in peaks]
+    assert info.firing_text == wanted
+    assert info.has_fired.tolist() == [peak >= 1 for peak in peaks]
 
 
 def test_margin_of_one_output() -> None:
@@ -241,8 +243,8 @@ def test_curves_are_the_responses() -> None:
         kept = ~np.isnan(g)
         assert set(number[kept]) == {j + 1 for j in range(8) if (info.time[j] >= 0) == spiking}
         at = np.searchsorted(info.x, x[kept] - 1e-6)
-        assert same(info.x[at].astype(np.float32), x[kept])
-        assert same(info.g[at, number[kept] - 1].astype(np.float32), g[kept])
+        assert equal_arrays(info.x[at].astype(np.float32), x[kept])
+        assert equal_arrays(info.g[at, number[kept] - 1].astype(np.float32), g[kept])
         for j in set(number[kept]):
             assert (number[kept] == j).sum() >= (info.g[:, j - 1] > 1e-3).sum()
         assert all(np.isnan(g[np.flatnonzero(np.diff(number))]))
@@ -253,9 +255,11 @@ def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
     figure = tuning_figure(info)
     (spikes,) = markers(figure)
     assert spikes.yaxis == "y2"
-    assert same(spikes.y, info.time[info.time >= 0]) and np.all(np.asarray(spikes.x) == info.value)
+    assert equal_arrays(spikes.y, info.time[info.time >= 0]) and np.all(np.asarray(spikes.x) == info.value)
     top, bottom = figure.layout.yaxis2.range, figure.layout.yaxis.range
-    for j in info.firing:  # both axes place a curve's crossing at the height of its spike time, but for the rounding
+    for (
+        j
+    ) in info.firing_curves:  # both axes place a curve's crossing at the height of its spike time, but for the rounding
         on_left = (info.response[j] - bottom[0]) / (bottom[1] - bottom[0])
         on_right = (info.time[j] - top[0]) / (top[1] - top[0])
         assert on_left == pytest.approx(on_right, abs=0.51 / info.T)
@@ -264,8 +268,8 @@ def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
 def test_the_value_and_its_crossings_are_lines() -> None:
     info = tuning()
     value, *crossings = tuning_figure(info).layout.shapes
-    assert (value.x0, value.x1, value.line.color) == (info.value, info.value, theme.CHOSEN)
-    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing]
+    assert (value.x0, value.x1, value.line.color) == (info.value, info.value, theme.SELECTED)
+    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing_curves]
     assert all(line.y0 == line.y1 and (line.x0, line.x1) == (info.value, 1) for line in crossings)
 
 
@@ -274,7 +278,7 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     labels = tuning_figure(info).layout.annotations
     heights = sorted(label.y for label in labels)
     assert all(b - a >= 0.06 for a, b in pairwise(heights))
-    assert f"<b>{int(info.time[info.firing].min())} ms</b>" in words(tuning_figure(info))
+    assert f"<b>{int(info.time[info.firing_curves].min())} ms</b>" in words(tuning_figure(info))
 
 
 @pytest.mark.parametrize(
@@ -291,30 +295,30 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     ],
 )
 def test_tuning_in_words(time: list[float], takeaway: str, silence: str | None) -> None:
-    info = timed(time)
+    info = tuning_with_times(time)
     assert info.takeaway.startswith(takeaway)
     if silence is None:
-        assert info.silence == "No curve is silent at this value."
+        assert info.silence_text == "No curve is silent at this value."
     else:
-        assert info.silence.startswith(f"Silent: {silence}. Their response is at most 0.005,")
-        assert "rounds to 100 ms" in info.silence
+        assert info.silence_text.startswith(f"Silent: {silence}. Their response is at most 0.005,")
+        assert "rounds to 100 ms" in info.silence_text
 
 
 def test_one_curve_that_fires_is_told_in_grammar() -> None:
-    assert timed([-1, 40, -1]).takeaway.startswith("At x = 0.25, 1 of 3 curves fires, the first at 40 ms;")
+    assert tuning_with_times([-1, 40, -1]).takeaway.startswith("At x = 0.25, 1 of 3 curves fires, the first at 40 ms;")
 
 
 @pytest.mark.parametrize("T", [10, 100, 600])
 def test_silent_curves_respond_no_more_than_is_said(T: int) -> None:
     for value in np.linspace(0, 1, 21):
         info = tuning(float(value), 16, T)
-        assert info.firing == [j for j in range(16) if info.response[j] > 0.5 / T]
+        assert info.firing_curves == [j for j in range(16) if info.response[j] > 0.5 / T]
 
 
 # Rasters
 
 
-def counted(times: Array, pixels: Array, T: int, columns: int) -> RasterInfo:
+def reference_raster_info(times: Array, pixels: Array, T: int, columns: int) -> RasterInfo:
     """raster_info, spike by spike."""
     step = 1
     while math.ceil(T / step) > columns:
@@ -337,18 +341,18 @@ def counted(times: Array, pixels: Array, T: int, columns: int) -> RasterInfo:
 def test_raster_counts_as_a_loop_does(m: int, T: int, columns: int) -> None:
     pixels = image()
     times = times_of(pixels, m, T)
-    info, slow = raster_info(times, pixels, T, columns), counted(times, pixels, T, columns)
-    for name in ("ink", "background", "ink_histogram", "background_histogram"):
-        assert same(getattr(info, name), getattr(slow, name)), name
+    info, slow = raster_info(times, pixels, T, columns), reference_raster_info(times, pixels, T, columns)
+    for name in ("foreground", "background", "foreground_histogram", "background_histogram"):
+        assert equal_arrays(getattr(info, name), getattr(slow, name)), name
     assert (info.step, info.T, info.afferents) == (slow.step, T, 784 * m)
-    assert info.ink.shape[1] <= columns
-    assert info.spikes == int((times >= 0).sum()) == int(info.ink.sum()) + int(info.background.sum())
+    assert info.foreground.shape[1] <= columns
+    assert info.spikes == int((times >= 0).sum()) == int(info.foreground.sum()) + int(info.background.sum())
 
 
 def test_raster_without_spikes() -> None:
     info = raster_info(np.full((784, 4), -1.0), image(), 100)
     assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spikes."
-    assert not info.ink.any() and not info.background.any()
+    assert not info.foreground.any() and not info.background.any()
 
 
 def test_raster_in_words() -> None:
@@ -365,14 +369,14 @@ def test_raster_in_words() -> None:
 
 
 def test_learning_curves_are_the_points() -> None:
-    info = learned()
+    info = curves_info()
     train, test = accuracy_figure(info).data
-    assert same(train.x, info.epochs) and same(train.y, 100 * info.train)
-    assert same(test.x, info.test_epochs) and same(test.y, 100 * info.test)
+    assert equal_arrays(train.x, info.epochs) and equal_arrays(train.y, 100 * info.train)
+    assert equal_arrays(test.x, info.test_epochs) and equal_arrays(test.y, 100 * info.test)
     (loss,) = loss_figure(info).data
-    assert same(loss.x, info.epochs) and same(loss.y, info.loss)
+    assert equal_arrays(loss.x, info.epochs) and equal_arrays(loss.y, info.loss)
     assert tuple(loss_figure(info).layout.xaxis.range) == (0, 3)
-    assert train.line.color == theme.MUTED and test.line.color == loss.line.color == theme.HISTORY
+    assert train.line.color == theme.MUTED and test.line.color == loss.line.color == theme.METRIC
 
 
 def test_no_points_make_an_empty_figure_that_says_so() -> None:
@@ -386,19 +390,19 @@ def test_no_points_make_an_empty_figure_that_says_so() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 399, 400, 401, 599, 12_345])
 def test_long_curves_are_thinned_to_400_points_their_extremes_among_them(count: int) -> None:
-    info = learned(count, tuple(np.random.default_rng(count).uniform(size=count)))
+    info = curves_info(count, tuple(np.random.default_rng(count).uniform(size=count)))
     whole = {0: (info.epochs, info.train), 1: (info.test_epochs, info.test), 2: (info.epochs, info.loss)}
     traces = (*accuracy_figure(info).data, *loss_figure(info).data)
     for place, (epochs, values) in whole.items():
-        kept, drawn = thinned(values), traces[place]
+        kept, drawn = downsample_minmax(values), traces[place]
         assert min(count, 200) <= len(kept) <= min(count, 400) and kept[0] == 0 and kept[-1] == count - 1
         assert np.all(np.diff(kept) > 0)
-        assert same(drawn.x, epochs[kept]) and same(drawn.y, values[kept] * (1 if place == 2 else 100))
+        assert equal_arrays(drawn.x, epochs[kept]) and equal_arrays(drawn.y, values[kept] * (1 if place == 2 else 100))
         stretch = -(-count // 199) if count > 400 else 1
         for start in range(0, count, stretch):
             part = values[start : start + stretch]
             assert {float(part.min()), float(part.max())} <= set(values[kept].tolist())
-    assert len(thinned(np.zeros(0))) == 0
+    assert len(downsample_minmax(np.zeros(0))) == 0
 
 
 @pytest.mark.parametrize(
@@ -412,7 +416,7 @@ def test_long_curves_are_thinned_to_400_points_their_extremes_among_them(count: 
     ],
 )
 def test_learning_in_words(test: tuple[float, ...], wanted: str) -> None:
-    assert learned(test=test).takeaway == wanted
+    assert curves_info(test=test).takeaway == wanted
 
 
 def test_weight_maps_as_a_loop_makes_them() -> None:
@@ -433,10 +437,10 @@ def test_weight_maps_as_a_loop_makes_them() -> None:
 def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
     pixels = image()
     figure = digit_figure(pixels, 5 * 28 + 20)
-    assert same(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
+    assert equal_arrays(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
     (frame,) = figure.layout.shapes
     assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
-    assert frame.line.color == theme.CHOSEN
+    assert frame.line.color == theme.SELECTED
     assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
 
 
@@ -459,8 +463,8 @@ LARGEST: dict[str, Callable[[], go.Figure]] = {
     "digit": lambda: digit_figure(image(), 431),
     "tuning": lambda: tuning_figure(tuning(0.5, M, T, 0.5, points=201)),
     "traces": lambda: traces_figure(voltages([0.1 * i for i in range(10)], T=T, classes=CLOTHES)),
-    "accuracy": lambda: accuracy_figure(learned(20_000, tuple(np.linspace(0, 1, 100)), 100)),
-    "loss": lambda: loss_figure(learned(20_000, total=100)),
+    "accuracy": lambda: accuracy_figure(curves_info(20_000, tuple(np.linspace(0, 1, 100)), 100)),
+    "loss": lambda: loss_figure(curves_info(20_000, total=100)),
 }
 
 
@@ -477,7 +481,7 @@ def numbers_in(node: Any) -> list[float]:
     return [float(node)] if isinstance(node, int | float) else []
 
 
-def healthy(figure: go.Figure) -> None:
+def check_finite_json(figure: go.Figure) -> None:
     """The figure becomes JSON that every browser can read, with finite numbers only."""
 
     def refuse(constant: str) -> None:
@@ -492,7 +496,7 @@ def healthy(figure: go.Figure) -> None:
 def test_the_largest_figures_are_small_and_finite(name: str) -> None:
     figure = LARGEST[name]()
     assert len(figure.to_json()) < 300_000
-    healthy(figure)
+    check_finite_json(figure)
     assert figure.layout.uirevision == "fixed"
 
 
@@ -506,9 +510,9 @@ def test_small_figures_are_finite() -> None:
     nothing = np.array([])
     empty = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 1)
     for figure in (
-        accuracy_figure(empty), loss_figure(empty), accuracy_figure(learned(1, ())), loss_figure(learned(1, ())),
-        tuning_figure(timed([-1, -1, -1])), tuning_figure(timed([0, 0, 0], T=1)),
+        accuracy_figure(empty), loss_figure(empty), accuracy_figure(curves_info(1, ())), loss_figure(curves_info(1, ())),
+        tuning_figure(tuning_with_times([-1, -1, -1])), tuning_figure(tuning_with_times([0, 0, 0], T=1)),
         traces_figure(voltages([0.0, 0.0], T=1)),
         traces_figure(voltages([-0.2, -0.1], true=None)),
     ):  # fmt: skip
-        healthy(figure)
+        check_finite_json(figure)

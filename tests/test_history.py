@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempotron_core.training import loop
-from tempotron_core.training.loop import RECORD_EVERY, run
-from tempotron_core.training.metrics import EpochResult, History, Point, Points
+from tempotron_core.training.loop import STEPS_PER_SNAPSHOT, train_model
+from tempotron_core.training.metrics import EpochMetrics, History, StepMetrics, StepMetricsHistory
 from tempotron_core.training.settings import Settings
 
 
-def point(number: int) -> Point:
-    return Point(16 * number, 1 / (number + 1), number / 1e6, 0.1 * number % 1)
+def point(number: int) -> StepMetrics:
+    return StepMetrics(16 * number, 1 / (number + 1), number / 1e6, 0.1 * number % 1)
 
 
-def result(number: int) -> EpochResult:
-    return EpochResult(number, 100 * number, 0.3, 0.5, 0.7, 1.0, 100.0, dead=(number,))
+def result(number: int) -> EpochMetrics:
+    return EpochMetrics(number, 100 * number, 0.3, 0.5, 0.7, 1.0, 100.0, dead_outputs=(number,))
 
 
-KINDS: list[tuple[type[History[Any]], Any]] = [(Points, point), (History, result)]
+KINDS: list[tuple[type[History[Any]], Any]] = [(StepMetricsHistory, point), (History, result)]
 
 
 @pytest.mark.parametrize(("kind", "made"), KINDS)
@@ -37,7 +37,7 @@ def test_histories_are_what_tuples_would_be(
     known: list[tuple[History[Any], tuple[Any, ...]]] = [(kind(), ())]
     for number, length in enumerate(lengths):
         history, rows = known[length % len(known)]
-        known.append((history.plus(made(number)), (*rows, made(number))))
+        known.append((history.appended(made(number)), (*rows, made(number))))
     for history, rows in known:
         assert len(history) == len(rows)
         assert history == rows and rows == history and tuple(history) == rows and repr(history) == repr(rows)
@@ -52,14 +52,14 @@ def test_histories_are_what_tuples_would_be(
 
 
 def test_columns_are_those_of_the_instant() -> None:
-    early = Points(map(point, range(50)))
-    late = early.plus(point(50))
-    for points in (early, late, Points()):
+    early = StepMetricsHistory(map(point, range(50)))
+    late = early.appended(point(50))
+    for points in (early, late, StepMetricsHistory()):
         for name in ("step", "loss", "accuracy", "batch_accuracy"):
             assert points.column(name).tolist() == [getattr(row, name) for row in points]
     column = early.column("loss")
     column[:] = 0  # a copy
-    assert early.plus(point(9)).column("loss").tolist() == [*(1 / (i + 1) for i in range(50)), 0.1]
+    assert early.appended(point(9)).column("loss").tolist() == [*(1 / (i + 1) for i in range(50)), 0.1]
 
 
 @pytest.mark.parametrize(("kind", "made"), KINDS)
@@ -68,7 +68,7 @@ def test_thousands_of_instants_take_the_room_of_one(kind: type[History[Any]], ma
     tracemalloc.start()
     instants = [kind()]
     for row in rows:
-        instants.append(instants[-1].plus(row))
+        instants.append(instants[-1].appended(row))
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < 5_000 * 200  # tuples would take 100 MB
@@ -78,16 +78,16 @@ def test_thousands_of_instants_take_the_room_of_one(kind: type[History[Any]], ma
 
 def test_a_very_long_run_keeps_fewer_points_and_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
     few, settings = idx_files.few_digits(195, 20), Settings(m=3, T=20, epochs=4, batch_size=2)
-    usual = list(run(settings, few))
-    monkeypatch.setattr(loop, "MOST_POINTS", 10)
-    thin = list(run(settings, few))
+    usual = list(train_model(settings, few))
+    monkeypatch.setattr(loop, "MAX_POINTS", 10)
+    thin = list(train_model(settings, few))
     # 392 steps, 98 an epoch: 25 snapshots and one at each end of an epoch
     assert [snapshot.step for snapshot in thin] == [snapshot.step for snapshot in usual]
-    spacing = 4 * RECORD_EVERY
+    spacing = 4 * STEPS_PER_SNAPSHOT
     assert [point.step for point in thin[-1].points] == sorted({*range(spacing, 393, spacing), 98, 196, 294, 392})
     assert 392 / spacing <= 10 < 392 / (spacing / 2)
 
-    def without_times(results: Sequence[EpochResult]) -> list[EpochResult]:
+    def without_times(results: Sequence[EpochMetrics]) -> list[EpochMetrics]:
         return [replace(row, seconds=0, samples_per_second=0) for row in results]
 
     assert without_times(thin[-1].epochs) == without_times(usual[-1].epochs)

@@ -16,8 +16,8 @@ from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core.data import datasets
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import Job, JobError, Trainings
-from tempotron_core.training.loop import run
+from tempotron_core.jobs.job import Job, JobError, TrainingRegistry
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
@@ -37,14 +37,14 @@ class NoLog:
 
 
 @pytest.fixture
-def unlogged(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs leave nothing on disk."""
 
     @contextmanager
     def nowhere(_: Settings) -> Iterator[NoLog]:
         yield NoLog()
 
-    monkeypatch.setattr(job, "logged", nowhere)
+    monkeypatch.setattr(job, "open_run_log", nowhere)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def snapshot(settings: Settings, phase: str = "training", step: int = 0) -> Snap
     return Snapshot(settings, phase, 100, step, weight=torch.full((2, 3), float(step)))
 
 
-def endless(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
+def train_forever(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
     """A run that goes on until it is stopped."""
     step = 0
     while True:
@@ -75,7 +75,7 @@ def endless(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot
         time.sleep(0.0005)  # waits for nothing: leaves the processor to the others
 
 
-def ending(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
+def train_to_end(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
     yield snapshot(settings, step=1)
     yield snapshot(settings, "finished", step=100)
 
@@ -94,9 +94,9 @@ class Gate:
 
 
 @contextmanager
-def trainings() -> Iterator[Trainings]:
+def new_registry() -> Iterator[TrainingRegistry]:
     """A registry that leaves no thread behind."""
-    registry = Trainings()
+    registry = TrainingRegistry()
     try:
         yield registry
     finally:
@@ -108,11 +108,11 @@ def workers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "training"]
 
 
-def state(registry: Trainings) -> str:
+def state(registry: TrainingRegistry) -> str:
     return "idle" if registry.status is None else registry.status.state
 
 
-def check_refused(registry: Trainings, settings: Settings, kind: type[Job], word: str) -> None:
+def check_refused(registry: TrainingRegistry, settings: Settings, kind: type[Job], word: str) -> None:
     before = registry.job
     with pytest.raises(JobError) as caught:
         registry.start(settings, job=kind)
@@ -123,7 +123,7 @@ def check_refused(registry: Trainings, settings: Settings, kind: type[Job], word
     assert registry.job is before
 
 
-MOVES = {
+EXPECTED_TRANSITIONS = {
     ("running", "pause"): "paused",
     ("paused", "resume"): "running",
     ("running", "stop"): "stopping",
@@ -131,12 +131,12 @@ MOVES = {
 }
 
 
-def apply(registry: Trainings, action: str, settings: Settings, kind: type[Job], now: str) -> str:
+def apply(registry: TrainingRegistry, action: str, settings: Settings, kind: type[Job], now: str) -> str:
     """Do one thing and return the state in which the job must now be."""
     if action != "start":
         if registry.job is not None:
             getattr(registry.job, action)()
-        return MOVES.get((now, action), now)
+        return EXPECTED_TRANSITIONS.get((now, action), now)
     if now in ("running", "paused", "stopping"):
         check_refused(registry, settings, kind, now)
         return now
@@ -144,11 +144,11 @@ def apply(registry: Trainings, action: str, settings: Settings, kind: type[Job],
     return "running"
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_every_sequence_on_a_busy_worker(settings: Settings) -> None:
     for sequence in SEQUENCES:
         gate, now = Gate(), "idle"
-        with trainings() as registry:
+        with new_registry() as registry:
             for action in sequence:
                 now = apply(registry, action, settings, with_train(gate.train), now)
                 assert state(registry) == now, sequence
@@ -156,12 +156,12 @@ def test_every_sequence_on_a_busy_worker(settings: Settings) -> None:
             gate.opened.set()
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_every_sequence_on_a_quick_worker(settings: Settings) -> None:
-    kind = with_train(endless)
+    kind = with_train(train_forever)
     for sequence in SEQUENCES:
         now = "idle"
-        with trainings() as registry:
+        with new_registry() as registry:
             for action in sequence:
                 now = apply(registry, action, settings, kind, now)
                 if now == "stopping":
@@ -172,16 +172,16 @@ def test_every_sequence_on_a_quick_worker(settings: Settings) -> None:
                 assert len(workers()) == (now in ("running", "paused")), sequence
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_paused_means_no_new_snapshots(settings: Settings) -> None:
     turns = threading.Semaphore(0)
 
     def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
-        for snapshot in endless(settings, dataset):
+        for snapshot in train_forever(settings, dataset):
             assert turns.acquire(timeout=PATIENCE)
             yield snapshot
 
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, job=with_train(by_turns))
 
         def step() -> int:
@@ -206,13 +206,13 @@ def test_paused_means_no_new_snapshots(settings: Settings) -> None:
         assert step() > 4
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
-    with trainings() as registry:
+    with new_registry() as registry:
         nothing = (registry.job, registry.status, registry.finished, registry.live_model(), registry.finished_model())
         assert nothing == (None,) * 5
         for _ in range(3):
-            worker = registry.start(settings, job=with_train(ending))
+            worker = registry.start(settings, job=with_train(train_to_end))
             assert worker.join(PATIENCE)
             assert state(registry) == "finished"
             for action in ("pause", "resume", "stop"):
@@ -224,7 +224,7 @@ def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
             assert (status.snapshot.step, status.log, status.error) == (100, "log", None)
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
     gate = Gate()
 
@@ -232,7 +232,7 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
         for _ in gate.train(settings, dataset):
             yield snapshot(settings, "finished")
 
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, job=with_train(train))
         worker.pause()
         gate.opened.set()
@@ -240,41 +240,41 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
         assert state(registry) == "finished"
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_whoever_listens_hears_of_every_run_that_has_begun_and_of_no_other(settings: Settings) -> None:
     heard: list[str] = []
-    registry = Trainings(began=lambda: heard.append(state(registry)))
-    registry.start(settings, job=with_train(endless))
+    registry = TrainingRegistry(on_start=lambda: heard.append(state(registry)))
+    registry.start(settings, job=with_train(train_forever))
     assert heard == ["running"]
     with pytest.raises(JobError):
-        registry.start(settings, job=with_train(endless))
-    registry.start_first(settings)
+        registry.start(settings, job=with_train(train_forever))
+    registry.start_if_never_run(settings)
     assert heard == ["running"]
     assert registry.shutdown(PATIENCE)
-    registry.start_first(settings)
+    registry.start_if_never_run(settings)
     assert heard == ["running"]
-    registry.start(settings, job=with_train(endless))
+    registry.start(settings, job=with_train(train_forever))
     assert heard == ["running"] * 2
     assert registry.shutdown(PATIENCE)
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
     for _ in range(30):
-        with trainings() as registry:
+        with new_registry() as registry:
             barrier = threading.Barrier(4)
             started: list[Job] = []
             refused: list[JobError] = []
 
             def start(
-                registry: Trainings = registry,
+                registry: TrainingRegistry = registry,
                 barrier: threading.Barrier = barrier,
                 started: list[Job] = started,
                 refused: list[JobError] = refused,
             ) -> None:
                 barrier.wait()
                 try:
-                    started.append(registry.start(settings, job=with_train(endless)))
+                    started.append(registry.start(settings, job=with_train(train_forever)))
                 except JobError as error:
                     refused.append(error)
 
@@ -288,28 +288,28 @@ def test_of_two_starts_at_once_one_is_refused(settings: Settings) -> None:
             assert len(workers()) == 1
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_thread_that_cannot_start_leaves_the_way_free(settings: Settings) -> None:
     class Unlucky(Job):
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    registry = Trainings()
+    registry = TrainingRegistry()
     with pytest.raises((RuntimeError, JobError)):
         registry.start(settings, job=Unlucky)
     assert state(registry) not in ("running", "paused", "stopping")
 
 
-class Awkward(Exception):
+class UnprintableError(Exception):
     def __str__(self) -> str:
         return "first line\nsecond line"
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (Awkward(), "first line second line"),
+        (UnprintableError(), "first line second line"),
         (ValueError(), "no message"),
         (RuntimeError("x" * 5000), "xxx"),
         (MemoryError(), "MemoryError"),
@@ -324,7 +324,7 @@ def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, probl
         yield snapshot(settings, step=5)
         raise problem
 
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, job=with_train(train))
         assert worker.join(PATIENCE)
         status = worker.status
@@ -335,31 +335,31 @@ def test_an_exception_reaches_the_page_as_one_sentence(settings: Settings, probl
         assert words in status.error
         assert status.snapshot is not None
         assert status.snapshot.step == 5
-        assert registry.start(settings, job=with_train(ending)).join(PATIENCE)
+        assert registry.start(settings, job=with_train(train_to_end)).join(PATIENCE)
         assert state(registry) == "finished"
 
 
 def test_a_log_that_cannot_be_written_fails_the_run(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with trainings() as registry:
-        worker = registry.start(Settings(log_dir=str(tmp_path / "file")), job=with_train(endless))
+    with new_registry() as registry:
+        worker = registry.start(Settings(log_dir=str(tmp_path / "file")), job=with_train(train_forever))
         assert worker.join(PATIENCE)
         assert worker.status.state == "failed"
         assert worker.status.error is not None
         assert worker.status.error.startswith("log directory")
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
     def failing(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
         yield snapshot(settings, step=7)
         raise ValueError("no")
 
-    with trainings() as registry:
-        registry.start(settings, job=with_train(ending)).join(PATIENCE)
+    with new_registry() as registry:
+        registry.start(settings, job=with_train(train_to_end)).join(PATIENCE)
         finished = registry.finished
         assert finished is not None
-        for kind in (endless, failing, endless):
+        for kind in (train_forever, failing, train_forever):
             worker = registry.start(settings, job=with_train(kind))
             wait_until(lambda worker=worker: worker.status.snapshot is not None)  # type: ignore[misc]
             worker.stop()
@@ -370,7 +370,7 @@ def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
             assert live is not None
             assert model.weight.unique().tolist() == [100]
             assert live.weight.unique().tolist() != [100]
-        other = registry.start(settings, job=with_train(ending))
+        other = registry.start(settings, job=with_train(train_to_end))
         assert other.join(PATIENCE)
         assert registry.finished is other.status
 
@@ -379,14 +379,14 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
     turn, done = threading.Semaphore(0), threading.Semaphore(0)
 
     def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
-        for snapshot in run(settings, dataset):
+        for snapshot in train_model(settings, dataset):
             yield snapshot
             if snapshot.weight is not None:
                 done.release()
                 assert turn.acquire(timeout=PATIENCE)
 
     held = []
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, idx_files.few_digits(200, 20), with_train(by_turns))
         for _ in range(4):
             assert done.acquire(timeout=PATIENCE)
@@ -401,11 +401,11 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
     assert not torch.equal(held[0][0], held[-1][0])
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 @pytest.mark.parametrize("paused", [False, True])
 def test_shutdown_is_quick(settings: Settings, paused: bool) -> None:
-    with trainings() as registry:
-        worker = registry.start(settings, job=with_train(endless))
+    with new_registry() as registry:
+        worker = registry.start(settings, job=with_train(train_forever))
         wait_until(lambda: worker.status.snapshot is not None)
         if paused:
             worker.pause()
@@ -416,10 +416,10 @@ def test_shutdown_is_quick(settings: Settings, paused: bool) -> None:
         assert registry.shutdown(0)
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_shutdown_does_not_wait_for_a_busy_worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, waits = Gate(), list[float]()
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, job=with_train(gate.train))
         assert gate.reached.wait(PATIENCE)
         assert all(thread.daemon for thread in workers())
@@ -435,17 +435,17 @@ def test_shutdown_does_not_wait_for_a_busy_worker(settings: Settings, monkeypatc
 
 
 def test_shutdown_before_any_run() -> None:
-    with trainings() as registry:
+    with new_registry() as registry:
         registry.shutdown()
         assert registry.status is None
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_the_first_run_starts_only_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "run", endless)
-    monkeypatch.setattr(Job.__init__, "__defaults__", (None, endless, time.monotonic))
-    with trainings() as registry:
-        threads = [threading.Thread(target=registry.start_first, args=(settings,)) for _ in range(4)]
+    monkeypatch.setattr(job, "train_model", train_forever)
+    monkeypatch.setattr(Job.__init__, "__defaults__", (None, train_forever, time.monotonic))
+    with new_registry() as registry:
+        threads = [threading.Thread(target=registry.start_if_never_run, args=(settings,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -453,25 +453,25 @@ def test_the_first_run_starts_only_once(settings: Settings, monkeypatch: pytest.
         first = registry.job
         assert first is not None
         assert len(workers()) == 1
-        registry.start_first(settings)
+        registry.start_if_never_run(settings)
         first.stop()
         assert first.join(PATIENCE)
-        registry.start_first(settings)
+        registry.start_if_never_run(settings)
         assert registry.job is first
         assert state(registry) == "stopped"
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_first_run_does_not_disturb_one_already_there(settings: Settings) -> None:
-    with trainings() as registry:
-        worker = registry.start(settings, job=with_train(endless))
-        registry.start_first(settings)
+    with new_registry() as registry:
+        worker = registry.start(settings, job=with_train(train_forever))
+        registry.start_if_never_run(settings)
         assert registry.job is worker
 
 
 def test_a_real_run(settings: Settings) -> None:
     few = idx_files.few_digits(100, 50)
-    with trainings() as registry:
+    with new_registry() as registry:
         worker = registry.start(settings, few)
         assert worker.join(PATIENCE)
         status = registry.finished
@@ -482,7 +482,7 @@ def test_a_real_run(settings: Settings) -> None:
         assert status.log is not None
         assert Path(status.log, "settings.json").is_file()
         model = registry.finished_model()
-        *_, same = run(settings, few)
+        *_, same = train_model(settings, few)
         assert model is not None
         assert same.weight is not None
         assert torch.equal(model.weight, same.weight)
@@ -496,10 +496,10 @@ def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> N
     old = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(old)
     trainings = old.Trainings()
-    assert trainings.refusal is not JobError
+    assert trainings.StartError is not JobError
     settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))
     trainings.start(settings)
-    with pytest.raises(trainings.refusal, match="Expected no training in progress"):
+    with pytest.raises(trainings.StartError, match="Expected no training in progress"):
         trainings.start(settings)
     assert trainings.shutdown(PATIENCE)
     assert trainings.status.state == "stopped"

@@ -16,12 +16,20 @@ from streamlit.testing.v1 import AppTest
 
 from tempotron_core import figures
 from tempotron_core.experiments import capacity, random_patterns
-from tempotron_core.experiments.random_patterns import Course, Problem, Snapshot, draw, learn, responses, trace
+from tempotron_core.experiments.random_patterns import (
+    CycleSnapshot,
+    LearningSession,
+    Problem,
+    draw_patterns,
+    learn,
+    psp_table,
+    simulate,
+)
 from tempotron_core.snn import engine
 from tempotron_core.snn.tempotron import Tempotron
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = Problem(afferents=20, alpha=1.0, T=80, tau=12.0, tau_s=4.0, v_threshold=0.8, rate=0.02, momentum=0.5, seed=3)
+SMALL = Problem(afferents=20, load=1.0, T=80, tau=12.0, tau_s=4.0, v_threshold=0.8, rate=0.02, momentum=0.5, seed=3)
 
 
 def afferent_loop(problem: Problem, weight: Any, times: Any, last: float = math.inf) -> list[float]:
@@ -38,11 +46,11 @@ def afferent_loop(problem: Problem, weight: Any, times: Any, last: float = math.
 
 def learning_loop(problem: Problem, cycles: int) -> tuple[list[int], list[float]]:
     """The rule straight from its equation: errors of each cycle, and the weights after them."""
-    patterns = draw(problem)
+    patterns = draw_patterns(problem)
     w, change, all_errors = patterns.weight.double().tolist(), [0.0] * problem.afferents, []
     for cycle in range(1, cycles + 1):
         errors = 0
-        for p in np.random.default_rng((problem.seed, cycle)).permutation(problem.patterns):
+        for p in np.random.default_rng((problem.seed, cycle)).permutation(problem.num_patterns):
             times = patterns.times[p].tolist()
             v = afferent_loop(problem, w, times)
             t_max = max(range(problem.T), key=lambda t: v[t])
@@ -59,20 +67,20 @@ def learning_loop(problem: Problem, cycles: int) -> tuple[list[int], list[float]
 
 
 def test_the_draw_is_of_one_spike_an_afferent_and_belongs_to_the_seed() -> None:
-    patterns = draw(Problem())
+    patterns = draw_patterns(Problem())
     assert patterns.times.shape == (200, 100)
     assert float(patterns.times.min()) >= 0 and float(patterns.times.max()) < 500
     assert float(patterns.times.mean()) == pytest.approx(250, abs=5)
     assert 0.4 < float(patterns.target.float().mean()) < 0.6
     assert float(patterns.weight.std()) == pytest.approx(0.01, rel=0.3)
-    assert torch.equal(patterns.times, draw(Problem()).times)
-    assert not torch.equal(patterns.times, draw(Problem(seed=1)).times)
+    assert torch.equal(patterns.times, draw_patterns(Problem()).times)
+    assert not torch.equal(patterns.times, draw_patterns(Problem(seed=1)).times)
 
 
 def test_responses_are_those_of_the_engine_and_of_the_equation() -> None:
-    problem = replace(SMALL, alpha=2.0)
-    patterns = draw(problem)
-    table = responses(problem, patterns.times)
+    problem = replace(SMALL, load=2.0)
+    patterns = draw_patterns(problem)
+    table = psp_table(problem, patterns.times)
     for p, i in ((0, 0), (7, 3), (39, 19)):
         alone = afferent_loop(problem, [1.0], [patterns.times[p, i]])
         assert table[p, i].tolist() == pytest.approx(alone, abs=1e-6)
@@ -83,11 +91,11 @@ def test_responses_are_those_of_the_engine_and_of_the_equation() -> None:
 
 
 def test_a_correction_is_the_gradient_of_the_engines_peak() -> None:
-    problem = replace(SMALL, alpha=0.05, momentum=0.0)  # a single pattern
+    problem = replace(SMALL, load=0.05, momentum=0.0)  # a single pattern
     wrong = 0
     for seed in range(12):
         one = replace(problem, seed=seed)
-        patterns = draw(one)
+        patterns = draw_patterns(one)
         after = next(learn(one))
         weight = patterns.weight.unsqueeze(0).requires_grad_()
         v_max = engine.peak(weight, engine.bin_spikes(patterns.times, one.T), one.kernel)
@@ -114,7 +122,7 @@ def test_learning_is_the_rule(momentum: float) -> None:
 
 
 def test_snapshots_stay_as_they_were_and_learning_goes_on_after_any_of_them() -> None:
-    problem = Problem(afferents=30, alpha=1.5, T=200, seed=1, most_cycles=12)
+    problem = Problem(afferents=30, load=1.5, T=200, seed=1, max_cycles=12)
     found, copies = [], []
     for snapshot in learn(problem):
         found.append(snapshot)
@@ -128,12 +136,12 @@ def test_snapshots_stay_as_they_were_and_learning_goes_on_after_any_of_them() ->
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_small_problem_is_solved_and_its_solution_holds(seed: int) -> None:
-    problem = Problem(afferents=50, alpha=1.0, seed=seed)
+    problem = Problem(afferents=50, load=1.0, seed=seed)
     *_, last = learn(problem)
     assert last.solved and last.cycle < 400
     assert torch.equal(last.weight, list(learn(problem))[-1].weight)
-    patterns = draw(problem)
-    fired = [trace(problem, last.weight, times).spike is not None for times in patterns.times]
+    patterns = draw_patterns(problem)
+    fired = [simulate(problem, last.weight, times).spike_time is not None for times in patterns.times]
     assert fired == patterns.target.tolist()
     assert list(learn(problem, last)) == []
 
@@ -148,54 +156,56 @@ def test_momentum_solves_in_a_fraction_of_the_cycles() -> None:
 
 
 def test_zero_weights_never_rise_and_huge_rates_do_not_break() -> None:
-    problem = replace(SMALL, rate=10.0, momentum=random_patterns.MOST_MOMENTUM, most_cycles=30)
+    problem = replace(SMALL, rate=10.0, momentum=random_patterns.MAX_MOMENTUM, max_cycles=30)
     *_, last = learn(problem)
     assert bool(torch.isfinite(last.weight).all())
-    still = trace(problem, torch.zeros(problem.afferents), draw(problem).times[0])
-    assert (still.v_max, still.t_max, still.spike) == (0.0, 0, None)
+    still = simulate(problem, torch.zeros(problem.afferents), draw_patterns(problem).times[0])
+    assert (still.v_max, still.t_max, still.spike_time) == (0.0, 0, None)
 
 
 def test_shunting_is_the_equation() -> None:
     problem = replace(SMALL, T=120)
-    patterns = draw(problem)
+    patterns = draw_patterns(problem)
     weight = 0.4 * torch.randn(problem.afferents, generator=torch.Generator().manual_seed(5))
     spiking = 0
     for times in patterns.times:
-        found = trace(problem, weight, times)
+        found = simulate(problem, weight, times)
         v = afferent_loop(problem, weight, times)
         assert found.v.tolist() == pytest.approx(v, abs=1e-5)
         assert found.v_max == pytest.approx(max(v), abs=1e-5)
         assert found.t_max == v.index(max(v))
         reached = [t for t in range(problem.T) if v[t] >= problem.v_threshold]
-        assert found.spike == (reached[0] if reached else None)
-        if found.spike is None:
-            assert torch.equal(found.shunted, found.v)
+        assert found.spike_time == (reached[0] if reached else None)
+        if found.spike_time is None:
+            assert torch.equal(found.v_shunted, found.v)
             continue
         spiking += 1
-        assert found.shunted.tolist() == pytest.approx(afferent_loop(problem, weight, times, found.spike), abs=1e-5)
-        assert torch.allclose(found.shunted[: found.spike + 1], found.v[: found.spike + 1], atol=1e-6)
-        assert bool((found.shunted[found.spike + 60 :].abs() < 0.1).all())  # back to rest
-    assert 0 < spiking < problem.patterns
+        assert found.v_shunted.tolist() == pytest.approx(
+            afferent_loop(problem, weight, times, found.spike_time), abs=1e-5
+        )
+        assert torch.allclose(found.v_shunted[: found.spike_time + 1], found.v[: found.spike_time + 1], atol=1e-6)
+        assert bool((found.v_shunted[found.spike_time + 60 :].abs() < 0.1).all())  # back to rest
+    assert 0 < spiking < problem.num_patterns
 
 
 def test_a_course_learns_in_slices_what_learning_at_once_does() -> None:
-    problem = Problem(afferents=30, alpha=1.0, T=200, seed=2)
+    problem = Problem(afferents=30, load=1.0, T=200, seed=2)
     *_, whole = learn(problem)
-    course = Course(problem)
-    course.advance(10)
-    assert (course.active, course.over, course.errors) == (False, False, [])
-    assert torch.equal(course.weight, draw(problem).weight)
+    course = LearningSession(problem)
+    course.run_for(10)
+    assert (course.active, course.finished, course.errors) == (False, False, [])
+    assert torch.equal(course.weight, draw_patterns(problem).weight)
     course.start()
-    course.advance(10, cycles=3)
+    course.run_for(10, cycles=3)
     assert len(course.errors) == 3 and course.active
-    course.advance(0)
+    course.run_for(0)
     assert len(course.errors) == 4
     course.stop()
-    course.advance(10)
+    course.run_for(10)
     assert len(course.errors) == 4 and not course.active
     course.start()
-    course.advance(60)
-    assert course.over and not course.active
+    course.run_for(60)
+    assert course.finished and not course.active
     assert course.snapshot is not None
     assert (course.snapshot.cycle, course.snapshot.errors) == (whole.cycle, 0) == (len(course.errors), 0)
     assert torch.equal(course.weight, whole.weight)
@@ -225,8 +235,8 @@ def test_what_does_not_fit_is_refused_with_a_sentence(more: dict[str, Any], word
 
 def test_the_nearest_that_fits_does_fit() -> None:
     with pytest.raises(ValueError, match="up to") as refused:
-        Problem(afferents=200, alpha=5.0)
-    Problem(afferents=200, alpha=float(str(refused.value).rstrip(".").rsplit(" ", 1)[1]))
+        Problem(afferents=200, load=5.0)
+    Problem(afferents=200, load=float(str(refused.value).rstrip(".").rsplit(" ", 1)[1]))
 
 
 # The capacity curve
@@ -247,7 +257,7 @@ def test_the_command_records_what_it_tries(tmp_path: Path, monkeypatch: pytest.M
             assert point["cycles"] == [
                 capacity.cycles_to_solve(
                     Problem(20, point["alpha"], 200, rate=series["rate"], momentum=series["momentum"], seed=seed,
-                            most_cycles=60)
+                            max_cycles=60)
                 )
                 for seed in range(2)
             ]  # fmt: skip
@@ -257,61 +267,63 @@ def test_the_command_records_what_it_tries(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_record_tells_what_is_claimed() -> None:
-    record = capacity.recorded()
-    assert (record.problem.afferents, record.problem.T, record.problem.most_cycles) == (100, 500, 4000)
+    record = capacity.load_record()
+    assert (record.problem.afferents, record.problem.T, record.problem.max_cycles) == (100, 500, 4000)
     first, slow, fast = record.series
     assert (first.rate, first.momentum, slow.rate, slow.momentum) == (4.7e-4, 0.99, 4.7e-4, 0.0)
-    shares = {point.alpha: capacity.tally(point, 4000) for point in first.points}
+    shares = {point.load: capacity.success_rate(point, 4000) for point in first.points}
     assert all(each.problems == record.seeds >= 5 for each in shares.values())
     assert shares[2.0].solved == shares[2.0].problems
     assert shares[2.5].solved > 0
     assert shares[3.5].solved < shares[2.5].solved
-    plain = {point.alpha: capacity.tally(point, 4000) for point in slow.points}
+    plain = {point.load: capacity.success_rate(point, 4000) for point in slow.points}
     assert plain[2.0].solved < shares[2.0].solved
     assert fast.momentum == 0 and fast.rate == pytest.approx(100 * first.rate)
 
 
 def test_one_recorded_problem_is_solved_again_in_as_many_cycles() -> None:
-    record = capacity.recorded()
-    point = next(point for point in record.series[0].points if point.alpha == 1.0)
-    again = replace(record.problem, alpha=1.0, rate=record.series[0].rate, momentum=record.series[0].momentum)
+    record = capacity.load_record()
+    point = next(point for point in record.series[0].points if point.load == 1.0)
+    again = replace(record.problem, load=1.0, rate=record.series[0].rate, momentum=record.series[0].momentum)
     assert capacity.cycles_to_solve(again) == point.cycles[0]
 
 
 def test_a_share_counts_what_is_solved_in_time() -> None:
-    point = capacity.Point(2.0, (10, None, 300, 4000))
-    assert [capacity.tally(point, within).solved for within in (9, 10, 300, 5000)] == [0, 1, 2, 3]
-    counted = capacity.tally(point, 300)
+    point = capacity.CapacityPoint(2.0, (10, None, 300, 4000))
+    assert [capacity.success_rate(point, within).solved for within in (9, 10, 300, 5000)] == [0, 1, 2, 3]
+    counted = capacity.success_rate(point, 300)
     assert (counted.low, counted.high) == pytest.approx((0.150, 0.850), abs=1e-3)
 
 
-def few(alpha: float = 0.5) -> capacity.Capacity:
-    problem = Problem(afferents=20, alpha=alpha, T=100)
-    return capacity.Capacity(problem, 3, "", (capacity.Series(4.7e-4, 0.99, (capacity.Point(0.5, (5, 6, 7)),)),))
+def few_patterns(alpha: float = 0.5) -> capacity.Capacity:
+    problem = Problem(afferents=20, load=alpha, T=100)
+    return capacity.Capacity(
+        problem, 3, "", (capacity.Series(4.7e-4, 0.99, (capacity.CapacityPoint(0.5, (5, 6, 7)),)),)
+    )
 
 
 def test_trials_go_on_from_the_record_with_new_seeds_and_can_be_stopped() -> None:
-    trials = capacity.Trials(few())
-    assert not trials.active and trials.stands == "" and trials.points(100) == ()
+    trials = capacity.ExtraTrials(few_patterns())
+    assert not trials.active and trials.status_text == "" and trials.points(100) == ()
     trials.add(0.5, 100, 2)
     trials.add(0.5, 100, 1)
     assert trials.active
     while trials.active:
-        trials.advance(60)
+        trials.run_for(60)
     (point,) = trials.points(100)
     assert point.cycles == tuple(
-        capacity.cycles_to_solve(replace(few().problem, seed=seed, most_cycles=100)) for seed in (3, 4, 5)
+        capacity.cycles_to_solve(replace(few_patterns().problem, seed=seed, most_cycles=100)) for seed in (3, 4, 5)
     )
     trials.add(4.0, 2, 3)
-    trials.advance(0)
-    assert "Trying alpha 4: " in trials.stands and trials.stands.endswith("2 more to come")
+    trials.run_for(0)
+    assert "Trying alpha 4: " in trials.status_text and trials.status_text.endswith("2 more to come")
     trials.stop()
     assert not trials.active
     trials.add(4.0, 2, 1)
     while trials.active:
-        trials.advance(60)
-    assert [p.alpha for p in trials.points(2)] == [0.5, 4.0]
-    assert [p.alpha for p in trials.points(100)] == [0.5]  # given up too early to count as unsolved in so many
+        trials.run_for(60)
+    assert [p.load for p in trials.points(2)] == [0.5, 4.0]
+    assert [p.load for p in trials.points(100)] == [0.5]  # given up too early to count as unsolved in so many
 
 
 # The figures
@@ -341,8 +353,8 @@ def test_pattern_figure_draws_what_is_shunted_as_a_dotted_line() -> None:
     info = pattern(FIRES, True)
     drawn = {trace.name: trace for trace in figures.pattern_figure(info, 5).data if trace.name}
     assert list(drawn) == ["before", "unshunted", "now"]
-    assert np.allclose(drawn["before"].y, info.before)
-    assert np.allclose(drawn["now"].y, info.shunted)
+    assert np.allclose(drawn["before"].y, info.v_initial)
+    assert np.allclose(drawn["now"].y, info.v_shunted)
     assert drawn["unshunted"].line.dash == "dot"
     assert (list(drawn["unshunted"].x), list(drawn["unshunted"].y)) == ([2, 3, 4], FIRES[2:])
     mark = figures.pattern_figure(info, 5).data[-1]
@@ -383,9 +395,11 @@ def test_the_page_draws_every_line_and_mark_of_the_figure() -> None:
     assert "None among" in figures.make_option(figures.pattern_figure(None, 5))["title"]["text"]
 
 
-def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.Share:
-    counts = [capacity.Tally(a, s, problems, s / problems / 2, 1.0) for a, s in zip(alpha, solved, strict=True)]
-    return figures.Share(name, *(np.array([getattr(c, of) for c in counts]) for of in capacity.Tally.__annotations__))
+def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.SuccessRates:
+    counts = [capacity.SuccessRate(a, s, problems, s / problems / 2, 1.0) for a, s in zip(alpha, solved, strict=True)]
+    return figures.SuccessRates(
+        name, *(np.array([getattr(c, of) for c in counts]) for of in capacity.SuccessRate.__annotations__)
+    )
 
 
 def test_capacity_words_and_figure() -> None:
@@ -393,13 +407,13 @@ def test_capacity_words_and_figure() -> None:
     info = figures.CapacityInfo(
         (share("momentum", [1, 2, 3], [10, 8, 4]), share("none", [1], [3])), none, 2.0, 99, "solved"
     )
-    assert info.half == pytest.approx(2.75)
+    assert info.half_load == pytest.approx(2.75)
     assert info.takeaway == "Half of the problems are solved within 99 cycles at about 2.8 patterns an afferent."
-    tried = replace(info, live=share("tried here", [2.25], [2], 3))
+    tried = replace(info, extra=share("tried here", [2.25], [2], 3))
     assert tried.takeaway.endswith("Tried here: 2 of 3 solved.")
-    assert replace(info, recorded=()).half is None
-    assert figures.CapacityInfo((share("m", [1, 2], [10, 10]),), none, 1, 1, "").half is None
-    assert figures.CapacityInfo((share("m", [1, 2], [2, 0]),), none, 1, 1, "").half is None
+    assert replace(info, recorded=()).half_load is None
+    assert figures.CapacityInfo((share("m", [1, 2], [10, 10]),), none, 1, 1, "").half_load is None
+    assert figures.CapacityInfo((share("m", [1, 2], [2, 0]),), none, 1, 1, "").half_load is None
     figure = figures.capacity_figure(tried)
     assert [trace.name for trace in figure.data] == ["momentum", "none", "<b>this problem</b>: solved", "tried here"]
     assert list(figure.data[0].y) == [100, 80, 40]
@@ -416,10 +430,10 @@ def page(**query: str) -> AppTest:
     test = AppTest.from_file(str(ROOT / "pages/views/laboratory.py"), default_timeout=60)
     for key, value in query.items():
         test.query_params[f"lab_{key}"] = value
-    return ran(test)
+    return run_app(test)
 
 
-def ran(test: AppTest) -> AppTest:
+def run_app(test: AppTest) -> AppTest:
     test.run()
     assert not test.exception, test.exception
     return test
@@ -427,16 +441,16 @@ def ran(test: AppTest) -> AppTest:
 
 def press(test: AppTest, label: str) -> AppTest:
     next(button for button in test.button if button.label == label).click()
-    return ran(test)
+    return run_app(test)
 
 
-def finished(test: AppTest, key: str) -> Any:
+def run_until_idle(test: AppTest, key: str) -> Any:
     """What learns in the session, run until it is at rest."""
     learns = test.session_state[key]
     for _ in range(60):
         if not learns.active:
             break
-        ran(test)
+        run_app(test)
     return learns
 
 
@@ -448,8 +462,8 @@ def test_the_page_learns_a_small_problem_to_its_end() -> None:
     test = page(N="30", alpha="1", T="200", seed="2")
     assert "30 patterns" in headline(test)
     press(test, "Start")
-    course = finished(test, "lab_course")
-    assert course.over
+    course = run_until_idle(test, "lab_course")
+    assert course.finished
     assert headline(test) == f"#### All 30 patterns right after {len(course.errors)} cycles."
     *_, whole = learn(course.problem)
     assert torch.equal(course.weight, whole.weight)
@@ -466,24 +480,24 @@ def test_the_page_stops_and_goes_on_and_begins_anew_with_another_problem() -> No
     course = test.session_state["lab_course"]
     done = len(course.errors)
     assert done > 0 and not course.active
-    ran(test)
+    run_app(test)
     assert len(course.errors) == done
     press(test, "Start")
     assert len(course.errors) > done
     test.number_input(key="lab_seed").set_value(1)
-    ran(test)
+    run_app(test)
     assert test.session_state["lab_course"].problem.seed == 1
     assert not test.session_state["lab_course"].active
 
 
 def test_the_page_tries_more_problems() -> None:
     test = page()
-    test.session_state["lab_trials"] = capacity.Trials(few())
+    test.session_state["lab_trials"] = capacity.ExtraTrials(few_patterns())
     test.number_input(key="lab_try").set_value(0.5)
-    ran(test)
+    run_app(test)
     press(test, "Try 3 more")
-    finished(test, "lab_trials")
-    ran(test)
+    run_until_idle(test, "lab_trials")
+    run_app(test)
     assert any("Tried here: 3 of 3 solved." in line.value for line in test.markdown)
 
 
@@ -515,11 +529,11 @@ def test_a_link_with_anything_in_it_leaves_the_page_working(query: dict[str, str
 def test_a_link_brings_its_choices() -> None:
     test = page(alpha="1.5", N="40", seed="7", tau="10", tau_s="2", shunts="false", within="4000")
     problem = test.session_state["lab_course"].problem
-    assert (problem.alpha, problem.afferents, problem.seed, problem.tau, problem.tau_s) == (1.5, 40, 7, 10, 2)
+    assert (problem.load, problem.afferents, problem.seed, problem.tau, problem.tau_s) == (1.5, 40, 7, 10, 2)
     assert not test.toggle(key="lab_shunts").value
     assert any("within 4,000 cycles" in line.value for line in test.markdown)
 
 
 def test_a_snapshot_of_a_solved_problem_says_so() -> None:
     nothing = torch.zeros(1)
-    assert Snapshot(1, 0, nothing, nothing).solved and not Snapshot(1, 2, nothing, nothing).solved
+    assert CycleSnapshot(1, 0, nothing, nothing).solved and not CycleSnapshot(1, 2, nothing, nothing).solved

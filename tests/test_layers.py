@@ -29,7 +29,7 @@ def imports_from(file: Path, *modules: str) -> set[str]:
     return {name for name in imports(file) if any(name == m or name.startswith(f"{m}.") for m in modules)}
 
 
-def named(files: list[Path]) -> list[str]:
+def relative_paths(files: list[Path]) -> list[str]:
     return [str(file.relative_to(ROOT)) for file in files]
 
 
@@ -40,17 +40,17 @@ def test_there_is_something_to_check() -> None:
 
 def test_only_pages_import_streamlit() -> None:
     core = [file for file in SOURCES if file.is_relative_to(CORE)]
-    assert named([file for file in core if imports_from(file, "streamlit")]) == []
+    assert relative_paths([file for file in core if imports_from(file, "streamlit")]) == []
 
 
 def test_only_figures_import_plotly() -> None:
     others = [file for file in SOURCES if not file.is_relative_to(CORE / "figures")]
-    assert named([file for file in others if imports_from(file, "plotly")]) == []
+    assert relative_paths([file for file in others if imports_from(file, "plotly")]) == []
 
 
 def test_the_core_does_not_know_the_pages() -> None:
     core = [file for file in SOURCES if file.is_relative_to(CORE)]
-    assert named([file for file in core if imports_from(file, "pages", "app")]) == []
+    assert relative_paths([file for file in core if imports_from(file, "pages", "app")]) == []
 
 
 PACKAGES = ("validation", "snn", "data", "model", "training", "runs", "jobs", "analysis", "experiments")
@@ -74,7 +74,7 @@ def test_figures_import_nothing_of_the_core() -> None:
     others = [f"tempotron_core.{name}" for name in PACKAGES]
     files = sorted((CORE / "figures").rglob("*.py"))
     assert files
-    assert named([file for file in files if imports_from(file, *others)]) == []
+    assert relative_paths([file for file in files if imports_from(file, *others)]) == []
 
 
 def test_modules_of_a_package_import_each_other_in_one_direction() -> None:

@@ -12,27 +12,35 @@ import pytest
 from helpers import idx_files
 
 from tempotron_core import figures
-from tempotron_core.runs.catalogue import delete_run, differences, distinct, name_run, run_title, still_written, zipped
-from tempotron_core.runs.reader import RunError, RunRecord, load_model, read_run, runs_in
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.loop import run
+from tempotron_core.runs.catalogue import (
+    delete_run,
+    differences,
+    disambiguate,
+    is_being_written,
+    rename,
+    run_title,
+    to_zip,
+)
+from tempotron_core.runs.reader import RunError, RunRecord, list_runs, load_model, read_run
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> RunRecord:
     settings = Settings(m=3, T=20, epochs=2, batch_size=16, log_dir=str(tmp_path / "runs"))
-    with logged(settings) as log:
-        for snapshot in run(settings, idx_files.few_digits(60, 20)):
+    with open_run_log(settings) as log:
+        for snapshot in train_model(settings, idx_files.few_digits(60, 20)):
             log.write(snapshot)
     return read_run(log.path)
 
 
 def test_a_run_gets_a_name(record: RunRecord) -> None:
     own = run_title(record)
-    name_run(record, "  a better\tname ")
+    rename(record, "  a better\tname ")
     assert run_title(record) == "a better name"
-    name_run(record, "")
+    rename(record, "")
     assert run_title(record) == own
 
 
@@ -51,7 +59,7 @@ def test_a_run_without_a_name_says_what_it_is(record: RunRecord) -> None:
 
 def test_runs_of_one_second_have_titles_of_their_own(record: RunRecord) -> None:
     assert record.settings is not None
-    copies = [logged(record.settings) for _ in range(5)]
+    copies = [open_run_log(record.settings) for _ in range(5)]
     paths = []
     for copy in copies:
         with copy as log:
@@ -63,7 +71,7 @@ def test_runs_of_one_second_have_titles_of_their_own(record: RunRecord) -> None:
 @pytest.mark.parametrize("title", ["x" * 81, "a\0b", "a\u202eb"])
 def test_names_that_cannot_be(record: RunRecord, title: str) -> None:
     with pytest.raises(RunError, match="expected at most 80 printable"):
-        name_run(record, title)
+        rename(record, title)
     assert not (record.path / "title.txt").exists()
 
 
@@ -77,7 +85,7 @@ def test_a_name_that_somebody_else_wrote_is_short_and_of_one_line(record: RunRec
 
 
 def test_runs_of_the_same_name_are_told_apart_by_their_folders() -> None:
-    assert distinct({"a": "mine", "b": "mine", "c": "other"}) == {"a": "mine (a)", "b": "mine (b)", "c": "other"}
+    assert disambiguate({"a": "mine", "b": "mine", "c": "other"}) == {"a": "mine (a)", "b": "mine (b)", "c": "other"}
 
 
 def test_differences_are_those_settings_that_differ(record: RunRecord) -> None:
@@ -92,12 +100,12 @@ def test_differences_are_those_settings_that_differ(record: RunRecord) -> None:
 def test_an_exported_run_opens_elsewhere(record: RunRecord, tmp_path: Path) -> None:
     (record.path / "outside").symlink_to("/etc/passwd")
     (record.path / ".last.safetensors.part").write_bytes(b"half")
-    with zipfile.ZipFile(io.BytesIO(zipped(record))) as archive:
+    with zipfile.ZipFile(io.BytesIO(to_zip(record))) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "elsewhere")
     assert f"{record.name}/epochs/0001.safetensors" in names
     assert not any("outside" in name or "part" in name for name in names)
-    (found,) = runs_in(tmp_path / "elsewhere")
+    (found,) = list_runs(tmp_path / "elsewhere")
     assert (found.settings, found.epochs) == (record.settings, record.epochs)
     assert load_model(found.path).weight.equal(load_model(record.path).weight)
 
@@ -115,14 +123,14 @@ def test_deleting_takes_the_folder_and_follows_no_link(record: RunRecord) -> Non
 
 def test_a_run_is_followed_while_it_is_written(record: RunRecord) -> None:
     unfinished = replace(record, epochs=record.epochs[:1])
-    assert not still_written(record)
-    assert not still_written(unfinished)
+    assert not is_being_written(record)
+    assert not is_being_written(unfinished)
     (record.path / "ended").unlink()
-    assert still_written(unfinished)
+    assert is_being_written(unfinished)
     for path in record.path.iterdir():
         os.utime(path, (time.time() - 500,) * 2)
-    assert not still_written(unfinished)
-    assert not still_written(RunRecord(record.path / "nowhere", record.settings))
+    assert not is_being_written(unfinished)
+    assert not is_being_written(RunRecord(record.path / "nowhere", record.settings))
 
 
 def test_comparisons_say_who_ends_highest() -> None:

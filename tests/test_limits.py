@@ -14,7 +14,13 @@ import pytest
 from helpers import idx_files
 
 from tempotron_core.training import resources
-from tempotron_core.training.resources import LONGEST_SECONDS, available_memory, check_fits, estimate, misfit
+from tempotron_core.training.resources import (
+    MAX_SECONDS,
+    available_memory,
+    estimate,
+    explain_if_too_large,
+    require_fits,
+)
 from tempotron_core.training.settings import Settings, TrainingError
 
 ROOT = Path(__file__).parents[1]
@@ -23,14 +29,14 @@ import json, resource, sys
 import torch
 from helpers import idx_files
 from torch.utils.tensorboard import SummaryWriter
-from tempotron_core.runs.writer import logged
+from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.settings import Settings
-from tempotron_core.training.loop import run
+from tempotron_core.training.loop import train_model
 torch.set_num_threads(1)
 settings, few = Settings(**json.loads(sys.argv[1])), idx_files.few_digits(int(sys.argv[2]), 500)
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
-with logged(settings) as log:
-    for snapshot in run(settings, few):
+with open_run_log(settings) as log:
+    for snapshot in train_model(settings, few):
         log.write(snapshot)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
 """
@@ -59,21 +65,27 @@ def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, A
 def test_every_size_counts() -> None:
     least = estimate(Settings(), 10_000, 2_000)
     for larger in (
-        Settings(batch_size=4096), Settings(T=1000), Settings(m=64), Settings(k=20), Settings(drop=0.5),
+        Settings(batch_size=4096), Settings(T=1000), Settings(m=64), Settings(tempotrons_per_class=20), Settings(afferent_dropout=0.5),
         Settings(beta=0.5),
     ):  # fmt: skip
         assert estimate(larger, 10_000, 2_000).memory > least.memory
-    for longer in (Settings(epochs=20), Settings(T=1000), Settings(m=64), Settings(k=20), Settings(batch_size=1)):
+    for longer in (
+        Settings(epochs=20),
+        Settings(T=1000),
+        Settings(m=64),
+        Settings(tempotrons_per_class=20),
+        Settings(batch_size=1),
+    ):
         assert estimate(longer, 10_000, 2_000).seconds > least.seconds
     assert estimate(Settings(), 60_000, 10_000).memory > least.memory
 
 
 def test_usual_settings_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "available_memory", lambda device: 8e9)
-    assert misfit(Settings()) is None
-    assert misfit(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
-    assert misfit(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None
-    check_fits(Settings(), idx_files.few_digits(20, 10))
+    assert explain_if_too_large(Settings()) is None
+    assert explain_if_too_large(Settings(dataset="MNIST", dataset_dir="x", T=1000, m=64, recipe="population")) is None
+    assert explain_if_too_large(Settings(epochs=1000, dataset="MNIST", dataset_dir="x")) is None
+    require_fits(Settings(), idx_files.few_digits(20, 10))
 
 
 @pytest.mark.parametrize(
@@ -91,29 +103,29 @@ def test_the_nearest_that_fits_does_and_is_near(
     monkeypatch.setattr(resources, "available_memory", lambda device: 1e9)
     settings = replace(Settings(), **changes)
     with pytest.raises(TrainingError) as caught:
-        check_fits(settings)
+        require_fits(settings)
     text = str(caught.value)
     assert f"the nearest that fits is {word} " in text and "an estimate of" in text and len(text.splitlines()) == 1
     value = int(text.rsplit(" ", 1)[1].rstrip(".").replace(",", ""))
     changed: dict[str, Any] = {name: value}
-    assert misfit(replace(settings, **changed)) is None
+    assert explain_if_too_large(replace(settings, **changed)) is None
     changed = {name: round(value * 1.2) + 1}
-    assert misfit(replace(settings, **changed)) is not None
+    assert explain_if_too_large(replace(settings, **changed)) is not None
 
 
 def test_where_one_number_will_not_do_several_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = misfit(Settings(m=2**31 - 1, T=2**31 - 1))
+    told = explain_if_too_large(Settings(m=2**31 - 1, T=2**31 - 1))
     assert told is not None and "what fits is T" in told and ", m " in told
     monkeypatch.setattr(resources, "available_memory", lambda device: 0.0)
-    told = misfit(Settings())
+    told = explain_if_too_large(Settings())
     assert told is not None and "nothing smaller fits either" in told
 
 
 def test_a_week_is_the_most() -> None:
     a_day = 86400 / estimate(Settings(epochs=1), 10_000, 2_000).seconds
-    assert misfit(Settings(epochs=round(6.9 * a_day))) is None
-    told = misfit(Settings(epochs=round(7.5 * a_day)))
-    assert told is not None and "at most 7 days" in told and LONGEST_SECONDS == 7 * 86400
+    assert explain_if_too_large(Settings(epochs=round(6.9 * a_day))) is None
+    told = explain_if_too_large(Settings(epochs=round(7.5 * a_day)))
+    assert told is not None and "at most 7 days" in told and MAX_SECONDS == 7 * 86400
 
 
 def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +133,9 @@ def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, m
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("300\n")
-    assert resources._group_memory(tmp_path, "") == 800
+    assert resources._cgroup_memory(tmp_path, "") == 800
     (tmp_path / "memory.max").write_text("max\n")
-    assert resources._group_memory(tmp_path, "") == float("inf")
-    assert resources._group_memory(tmp_path / "none", "memory") == float("inf")
-    monkeypatch.setattr(resources, "_group_memory", lambda folder, kind: 5e6)
+    assert resources._cgroup_memory(tmp_path, "") == float("inf")
+    assert resources._cgroup_memory(tmp_path / "none", "memory") == float("inf")
+    monkeypatch.setattr(resources, "_cgroup_memory", lambda folder, kind: 5e6)
     assert available_memory() <= 5e6 or not Path("/proc/self/cgroup").exists()

@@ -21,12 +21,12 @@ from pages.state import datasets as dataset_state
 from pages.state import experiment, settings
 from pages.state import training as training_state
 from tempotron_core import figures
-from tempotron_core.analysis.evaluation import assess
+from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.jobs.job import Job, Trainings
-from tempotron_core.model.classifier import Model, decide, pixel_tuning
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.jobs.job import Job, TrainingRegistry
+from tempotron_core.model.classifier import Model, pixel_tuning, predict
+from tempotron_core.training.settings import Settings, initial_model
 from tempotron_core.training.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,9 +44,9 @@ TINY = replace(
 
 
 @pytest.fixture(autouse=True)
-def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Trainings]:
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TrainingRegistry]:
     """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
-    fresh = Trainings()
+    fresh = TrainingRegistry()
     monkeypatch.setattr(training_state, "_cached_registry", lambda: fresh)
     monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Train
     fresh.shutdown(10)
 
 
-def alone(page: str, **state: Any) -> AppTest:
+def single_page(page: str, **state: Any) -> AppTest:
     """One page without navigation and sidebar, with that session state."""
     return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=60), state)
 
@@ -71,7 +71,7 @@ def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
     return test
 
 
-def ran(test: AppTest) -> AppTest:
+def run_app(test: AppTest) -> AppTest:
     test.run()
     assert not test.exception, test.exception
     return test
@@ -84,12 +84,12 @@ def headline(test: AppTest) -> str:
 
 
 def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
-    decision = decide(model, dataset.test.images[index])
+    decision = predict(model, dataset.test.images[index])
     arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
     return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).verdict
 
 
-def trained(trainings: Trainings, tmp_path: Path, **changes: Any) -> Model:
+def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
     """Train a small network to the end through the process's one place to train."""
     trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
     model = trainings.finished_model()
@@ -99,26 +99,26 @@ def trained(trainings: Trainings, tmp_path: Path, **changes: Any) -> Model:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_run_alone_and_in_the_app_on_an_untrained_network(name: str) -> None:
-    ran(alone(name))
-    ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
-    test = ran(app(name))
+    run_app(single_page(name))
+    run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
+    test = run_app(app(name))
     assert test.sidebar.number_input(key="sample").value == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pages_run_on_a_trained_network(name: str, trainings: Trainings, tmp_path: Path) -> None:
-    model = trained(trainings, tmp_path)
-    test = ran(app(name, sample=3))
+def test_pages_run_on_a_trained_network(name: str, registry: TrainingRegistry, tmp_path: Path) -> None:
+    model = train_small_model(registry, tmp_path)
+    test = run_app(app(name, sample=3))
     if name in ("overview", "voltages"):
         assert headline(test) == verdict(model, 3)
 
 
-def test_untrained_and_live_and_finished_are_different_models(trainings: Trainings, tmp_path: Path) -> None:
-    assert headline(ran(app("overview", model="live run"))) == verdict(untrained(Settings()), 0)
-    model = trained(trainings, tmp_path)
-    assert headline(ran(app("overview", model="last finished run"))) == verdict(model, 0)
-    assert headline(ran(app("overview", model="live run"))) == verdict(model, 0)
-    assert headline(ran(app("overview", model="untrained"))) == verdict(untrained(Settings()), 0)
+def test_untrained_and_live_and_finished_are_different_models(registry: TrainingRegistry, tmp_path: Path) -> None:
+    assert headline(run_app(app("overview", model="live run"))) == verdict(initial_model(Settings()), 0)
+    model = train_small_model(registry, tmp_path)
+    assert headline(run_app(app("overview", model="last finished run"))) == verdict(model, 0)
+    assert headline(run_app(app("overview", model="live run"))) == verdict(model, 0)
+    assert headline(run_app(app("overview", model="untrained"))) == verdict(initial_model(Settings()), 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,11 +126,11 @@ def test_a_link_brings_its_choices(name: str) -> None:
     test = app(name)
     test.query_params["sample"] = "7"
     test.query_params["model"] = "untrained"
-    ran(test)
+    run_app(test)
     assert test.sidebar.number_input(key="sample").value == 7
     assert test.sidebar.radio(key="model").value == "untrained"
     if name in ("overview", "voltages"):
-        assert headline(test) == verdict(untrained(Settings()), 7)
+        assert headline(test) == verdict(initial_model(Settings()), 7)
 
 
 @pytest.mark.parametrize(
@@ -148,46 +148,46 @@ def test_garbage_in_the_link_leaves_the_page_working(name: str, query: dict[str,
     test = app(name)
     for key, value in query.items():
         test.query_params[key] = value
-    ran(test)
+    run_app(test)
     assert 0 <= int(test.sidebar.number_input(key="sample").value or 0) < len(EMBEDDED.test)
 
 
 def test_a_sample_beyond_the_end_is_the_last() -> None:
-    test = ran(app(sample=5000))
+    test = run_app(app(sample=5000))
     assert test.sidebar.number_input(key="sample").value == len(EMBEDDED.test) - 1
 
 
 def test_random_digits_and_random_ones_of_a_class() -> None:
-    test = ran(app())
+    test = run_app(app())
     drawn = set()
     for _ in range(4):
         next(button for button in test.sidebar.button if button.label == "Random").click()
-        ran(test)
+        run_app(test)
         drawn.add(test.session_state["sample"])
     assert len(drawn) >= 3
     for digit in (0, 4, 9):
         test.sidebar.button_group(key="of_class").set_value(str(digit))
-        ran(test)
+        run_app(test)
         assert int(EMBEDDED.test.labels[test.session_state["sample"]]) == digit
 
 
 def test_a_set_that_is_not_there_gives_one_sentence_and_the_embedded_digits(tmp_path: Path) -> None:
-    test = ran(app(data="FashionMNIST"))
+    test = run_app(app(data="FashionMNIST"))
     assert len(test.warning) == 1
     assert "expected" in test.warning[0].value
-    assert headline(test) == verdict(untrained(Settings()), 0)
-    test = ran(app(data="MNIST", dir=str(tmp_path / "nowhere")))
+    assert headline(test) == verdict(initial_model(Settings()), 0)
+    test = run_app(app(data="MNIST", dir=str(tmp_path / "nowhere")))
     assert "existing folder" in test.warning[0].value
 
 
 def test_encoder_says_what_the_tuning_curves_do() -> None:
-    test = ran(app("encoder"))
+    test = run_app(app("encoder"))
     for m, beta, T, x in ((5, 1.0, 50, 0.3), (64, 4.0, 600, 1.0), (3, 0.5, 10, 0.0)):
         test.slider(key="m").set_value(m)
         test.slider(key="beta").set_value(beta)
         test.slider(key="T").set_value(T)
         test.slider(key="x").set_value(x)
-        ran(test)
+        run_app(test)
         times = pixel_tuning(m, beta).encode(torch.tensor([[[x]]]), T).view(-1)
         firing = int((times >= 0).sum())
         assert f"{firing} of {m} curve" in headline(test)
@@ -196,136 +196,136 @@ def test_encoder_says_what_the_tuning_curves_do() -> None:
 
 
 def test_encoder_takes_the_value_of_the_chosen_pixel() -> None:
-    test = ran(app("encoder"))
+    test = run_app(app("encoder"))
     pixels = EMBEDDED.test.images[0].view(-1)
     brightest = int(pixels.argmax())
     test.number_input(key="pixel").set_value(brightest)
-    ran(test)
+    run_app(test)
     assert test.slider(key="x").value == pytest.approx(float(pixels[brightest]) / 255, abs=5e-4)
     test.slider(key="x").set_value(0.25)
-    ran(test)
+    run_app(test)
     assert test.slider(key="x").value == 0.25
 
 
 def test_voltages_follow_the_constants() -> None:
-    test = ran(app("voltages", sample=2))
-    model = untrained(Settings())
+    test = run_app(app("voltages", sample=2))
+    model = initial_model(Settings())
     for tau, tau_s, threshold in ((30.0, 5.0, 1.0), (80.0, 20.0, 2.0), (5.0, 10.0, 0.5)):
         test.slider(key="tau").set_value(tau)
         test.slider(key="tau_s").set_value(tau_s)
         test.slider(key="threshold").set_value(threshold)
-        ran(test)
+        run_app(test)
         assert headline(test) == verdict(replace(model, tau=tau, tau_s=tau_s, v_threshold=threshold), 2)
     test.selectbox(key="neuron").set_value("7")
-    ran(test)
+    run_app(test)
 
 
 def test_equal_time_constants_give_one_sentence() -> None:
-    test = ran(app("voltages"))
+    test = run_app(app("voltages"))
     test.slider(key="tau").set_value(10.0)
     test.slider(key="tau_s").set_value(10.0)
-    ran(test)
+    run_app(test)
     assert len(test.warning) == 1
     assert "two different time constants" in test.warning[0].value
 
 
-def test_training_starts_with_the_settings_on_the_page(trainings: Trainings, tmp_path: Path) -> None:
-    test = ran(app("training"))
+def test_training_starts_with_the_settings_on_the_page(registry: TrainingRegistry, tmp_path: Path) -> None:
+    test = run_app(app("training"))
     test.number_input(key="train_epochs").set_value(1)
     test.number_input(key="train_m").set_value(3)
     test.number_input(key="train_T").set_value(10)
     test.number_input(key="train_batch").set_value(500)
     test.selectbox(key="train_recipe").set_value("reference")
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
-    ran(test)
+    run_app(test)
     button(test, "Start").click()
-    ran(test)
-    status = trainings.status
+    run_app(test)
+    status = registry.status
     assert status is not None
     assert (status.settings.m, status.settings.T, status.settings.batch_size) == (3, 10, 500)
     assert status.settings.recipe == "reference"
-    assert trainings.job is not None
-    assert trainings.job.join(PATIENCE)
-    ran(test)
-    assert trainings.status is not None
-    assert trainings.status.state == "finished"
+    assert registry.job is not None
+    assert registry.job.join(PATIENCE)
+    run_app(test)
+    assert registry.status is not None
+    assert registry.status.state == "finished"
     assert any("Test accuracy" in element.value for element in test.markdown)
     assert [metric.label for metric in test.metric][:2] == ["Dead outputs", "In the wrong state"]
     assert list((tmp_path / "logs").iterdir())
 
 
-def test_a_recipe_is_edited_on_the_page(trainings: Trainings, tmp_path: Path) -> None:
-    test = ran(app("training"))
+def test_a_recipe_is_edited_on_the_page(registry: TrainingRegistry, tmp_path: Path) -> None:
+    test = run_app(app("training"))
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
     test.number_input(key="train_epochs").set_value(1)
     test.selectbox(key="train_cross-entropy_loss").set_value("margin-hinge")
     test.number_input(key="train_cross-entropy_k").set_value(2)
     button(test, "Slow neurons, few curves: m 6, tau 60, tau_s 15").click()
-    ran(test)
+    run_app(test)
     assert any("Edited: loss margin-hinge, k 2." in caption.value for caption in test.caption)
     button(test, "Start").click()
-    ran(test)
-    assert trainings.status is not None
-    settings = trainings.status.settings
-    assert (settings.loss, settings.k, settings.optimiser, settings.m, settings.tau) == (
+    run_app(test)
+    assert registry.status is not None
+    settings = registry.status.settings
+    assert (settings.loss, settings.tempotrons_per_class, settings.optimiser, settings.m, settings.tau) == (
         "margin-hinge",
         2,
         None,
         6,
         60.0,
     )
-    assert settings.plan.loss == "margin-hinge"
+    assert settings.resolved_recipe.loss == "margin-hinge"
     test.selectbox(key="train_recipe").set_value("reference")
-    ran(test)
+    run_app(test)
     assert not any("Edited" in caption.value for caption in test.caption)
 
 
-def test_a_second_start_is_refused_with_a_sentence(trainings: Trainings, tmp_path: Path) -> None:
-    test = ran(app("training"))
-    trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+def test_a_second_start_is_refused_with_a_sentence(registry: TrainingRegistry, tmp_path: Path) -> None:
+    test = run_app(app("training"))
+    registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
     button(test, "Start").click()
-    ran(test)
+    run_app(test)
     assert any("Expected no training in progress" in warning.value for warning in test.warning)
     assert button(test, "Start").disabled
     button(test, "Pause").click()
-    ran(test)
-    assert trainings.status is not None
-    assert trainings.status.state == "paused"
+    run_app(test)
+    assert registry.status is not None
+    assert registry.status.state == "paused"
     button(test, "Resume").click()
-    ran(test)
+    run_app(test)
     button(test, "Stop").click()
-    ran(test)
-    assert trainings.job is not None
-    assert trainings.job.join(PATIENCE)
+    run_app(test)
+    assert registry.job is not None
+    assert registry.job.join(PATIENCE)
 
 
 def test_settings_that_do_not_fit_give_a_sentence_and_no_start() -> None:
-    test = ran(app("training"))
+    test = run_app(app("training"))
     test.number_input(key="train_lr").set_value(0.0)
-    ran(test)
+    run_app(test)
     assert "learning rate" in test.warning[0].value
     assert button(test, "Start").disabled
 
 
-def test_a_failed_training_says_why_in_one_sentence(trainings: Trainings, tmp_path: Path) -> None:
-    job = trainings.start(Settings(epochs=1, log_dir=str(tmp_path), dataset="MNIST", dataset_dir=str(tmp_path)))
+def test_a_failed_training_says_why_in_one_sentence(registry: TrainingRegistry, tmp_path: Path) -> None:
+    job = registry.start(Settings(epochs=1, log_dir=str(tmp_path), dataset="MNIST", dataset_dir=str(tmp_path)))
     assert job.join(PATIENCE)
-    test = ran(app("training"))
+    test = run_app(app("training"))
     assert len(test.error) == 1
     assert "expected train-images" in test.error[0].value
 
 
 def test_a_link_opened_while_the_first_training_runs_shows_its_live_weights(
-    trainings: Trainings, tmp_path: Path
+    registry: TrainingRegistry, tmp_path: Path
 ) -> None:
-    job = paused_run(trainings, tmp_path)
+    job = paused_run(registry, tmp_path)
     snapshot = job.status.snapshot
     assert isinstance(snapshot, Snapshot)
     assert snapshot.model is not None
-    assert headline(ran(app("overview", sample=1))) == verdict(snapshot.model, 1)
+    assert headline(run_app(app("overview", sample=1))) == verdict(snapshot.model, 1)
 
 
-def paused_run(trainings: Trainings, tmp_path: Path) -> Job:
+def paused_run(trainings: TrainingRegistry, tmp_path: Path) -> Job:
     """A run that has paused itself as soon as it had live weights."""
     kind = pausing(lambda snapshot: snapshot.weight is not None)
     job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY, kind)
@@ -343,18 +343,18 @@ def figure(test: AppTest, key: str) -> Any:
     if charts:
         return json.loads(charts[0])
     drawn = any(element.key == key for element in test.get("echarts_chart"))
-    assert drawn or any(f'data-plate="{key}"' in element.proto.body for element in test.get("html"))
-    return json.loads(figures.figure_json(test.session_state["_shown"][key].figure))
+    assert drawn or any(f'data-figure="{key}"' in element.proto.body for element in test.get("html"))
+    return json.loads(figures.figure_to_json(test.session_state["_shown"][key].figure))
 
 
 @pytest.mark.parametrize("model", settings.MODELS)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_page_shows_a_run_in_progress(name: str, model: str, trainings: Trainings, tmp_path: Path) -> None:
-    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
-    wait_until(lambda: trainings.live_model() is not None)
-    ran(app(name, model=model))
+def test_every_page_shows_a_run_in_progress(name: str, model: str, registry: TrainingRegistry, tmp_path: Path) -> None:
+    job = registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    wait_until(lambda: registry.live_model() is not None)
+    run_app(app(name, model=model))
     job.pause()
-    test = ran(app(name, model=model))
+    test = run_app(app(name, model=model))
     assert any("epoch" in caption.value for caption in test.sidebar.caption)
 
 
@@ -362,65 +362,67 @@ def test_a_link_to_the_encoder_keeps_its_value_until_another_pixel_is_chosen() -
     test = app("encoder")
     wanted = {"m": "8", "beta": "2.0", "T": "200", "pixel": "400", "x": "0.3", "sample": "7"}
     test.query_params.update(wanted)
-    ran(test)
+    run_app(test)
     for key in ("m", "beta", "T", "x"):
         assert test.slider(key=key).value == float(wanted[key])
     assert test.number_input(key="pixel").value == 400
     assert headline(test).startswith("At x = 0.30")
     assert any('data-chosen="400"' in markup.proto.body for markup in test.get("html"))
     test.sidebar.number_input(key="sample").set_value(8)
-    ran(test)
+    run_app(test)
     assert test.slider(key="x").value == pytest.approx(float(EMBEDDED.test.images[8].view(-1)[400]) / 255, abs=5e-4)
 
 
 def test_a_link_to_the_voltages_brings_constants_and_the_isolated_output() -> None:
     test = app("voltages", model="untrained")
     test.query_params.update({"tau": "20", "tau_s": "5", "threshold": "1.5", "neuron": "3"})
-    ran(test)
-    assert headline(test) == verdict(replace(untrained(Settings()), tau=20, tau_s=5, v_threshold=1.5), 0)
+    run_app(test)
+    assert headline(test) == verdict(replace(initial_model(Settings()), tau=20, tau_s=5, v_threshold=1.5), 0)
     drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
     assert drawn["3"]["opacity"] == 1 and all(drawn[name]["opacity"] < 0.3 for name in "012456789")
     test.selectbox(key="neuron").set_value("all")
-    ran(test)
+    run_app(test)
     drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
     assert all(trace["opacity"] >= 0.5 for trace in drawn.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_smaller_data_set_takes_the_last_of_its_samples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    test = ran(app(name, sample=1500))
+    test = run_app(app(name, sample=1500))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
-    ran(test)
+    run_app(test)
     assert test.sidebar.number_input(key="sample").value == len(TINY.test) - 1
-    ran(alone(name, sample=1500))
+    run_app(single_page(name, sample=1500))
 
 
 def test_a_class_without_samples_gives_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     some = EMBEDDED.test.labels != 9
     few = replace(EMBEDDED, test=datasets.Split(EMBEDDED.test.images[some], EMBEDDED.test.labels[some]))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: few)
-    test = ran(app(sample=4))
+    test = run_app(app(sample=4))
     test.sidebar.button_group(key="of_class").set_value("9")
-    ran(test)
+    run_app(test)
     assert test.session_state["sample"] == 4
 
 
 def test_weight_maps_carry_the_names_of_the_data_they_were_learned_from(
-    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained(trainings, tmp_path)
+    train_small_model(registry, tmp_path)
     clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
     load = dataset_state._load_dataset
     monkeypatch.setattr(
         dataset_state, "_load_dataset", lambda name, where: clothes if name == "FashionMNIST" else load(name, where)
     )
     for chosen in (datasets.EMBEDDED, "FashionMNIST"):
-        page = ran(app("training", data=chosen))
+        page = run_app(app("training", data=chosen))
         (maps,) = [element.proto.body for element in page.get("html") if "Weight maps" in element.proto.body]
         assert re.findall(r"font-size:1.125rem\">([^<]+)<", maps) == list("0123456789"), chosen
 
 
-def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: Trainings, tmp_path: Path) -> None:
+def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(
+    registry: TrainingRegistry, tmp_path: Path
+) -> None:
     def fails(*_: Any) -> Iterator[Snapshot]:
         raise RuntimeError("out of\nmemory")
         yield
@@ -429,152 +431,152 @@ def test_an_unforeseen_error_is_one_sentence_and_a_new_run_can_start(trainings: 
         def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None) -> None:
             super().__init__(settings, dataset, fails)
 
-    assert trainings.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(PATIENCE)
-    test = ran(app("training"))
+    assert registry.start(Settings(log_dir=str(tmp_path)), TINY, Failing).join(PATIENCE)
+    test = run_app(app("training"))
     (error,) = test.error
     assert "RuntimeError (out of memory)" in error.value and "Traceback" not in error.value and "\n" not in error.value
     assert any("Training failed" in caption.value for caption in test.sidebar.caption)
     assert not button(test, "Start").disabled
     for name in NAMES:
-        ran(app(name))
+        run_app(app(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pages_show_a_population(name: str, trainings: Trainings, tmp_path: Path) -> None:
-    model = trained(trainings, tmp_path, recipe="population")
-    assert model.k == 20 and len(model.weight) == 200
-    test = ran(app(name, sample=3))
+def test_pages_show_a_population(name: str, registry: TrainingRegistry, tmp_path: Path) -> None:
+    model = train_small_model(registry, tmp_path, recipe="population")
+    assert model.tempotrons_per_class == 20 and len(model.weight) == 200
+    test = run_app(app(name, sample=3))
     if name in ("overview", "voltages"):
         assert headline(test) == verdict(model, 3)
     if name == "voltages":
         test.selectbox(key="neuron").set_value("7")
-        ran(test)
+        run_app(test)
         drawn = [trace.get("name") or "" for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"]
         assert sum("tempotron" in trace for trace in drawn) == 20
         assert len(drawn) == 30
 
 
-def test_results_open_a_sample_on_the_voltages(trainings: Trainings, tmp_path: Path) -> None:
-    model = trained(trainings, tmp_path)
-    test = ran(app("results"))
-    found = assess(model, EMBEDDED.test)
+def test_results_open_a_sample_on_the_voltages(registry: TrainingRegistry, tmp_path: Path) -> None:
+    model = train_small_model(registry, tmp_path)
+    test = run_app(app("results"))
+    found = evaluate(model, EMBEDDED.test)
     assert f"Test accuracy {found.accuracy:.1%}" in headline(test)
-    worst = int(found.ranked()[0])
+    worst = int(found.by_confidence_of_error()[0])
     button = next(element for element in test.button if element.key == "open_0")
     button.click()
-    ran(test)
+    run_app(test)
     assert test.session_state["sample"] == worst
     assert test.title[0].value == "Voltages"
-    ran(test.switch_page("views/results.py"))
+    run_app(test.switch_page("views/results.py"))
     test.selectbox(key="true").set_value("3")
     test.selectbox(key="taken").set_value("5")
-    ran(test)
+    run_app(test)
     wanted = int(found.confusion[3, 5])
     assert any(f"**{wanted:,} test samples" in element.value for element in test.markdown)
 
 
 def test_results_of_another_number_of_classes_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "_resolve_model", lambda _: (untrained(Settings(m=3), 7), Settings(), None))
-    test = ran(app("results"))
+    monkeypatch.setattr(experiment, "_resolve_model", lambda _: (initial_model(Settings(m=3), 7), Settings(), None))
+    test = run_app(app("results"))
     assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
 
 
-def test_any_run_becomes_the_model_and_is_deleted_when_asked_twice(trainings: Trainings, tmp_path: Path) -> None:
-    model = trained(trainings, tmp_path / "logs")
-    other = trained(trainings, tmp_path / "logs", seed=9)
-    test = ran(app("runs", train_log_dir=str(tmp_path / "logs")))
+def test_any_run_becomes_the_model_and_is_deleted_when_asked_twice(registry: TrainingRegistry, tmp_path: Path) -> None:
+    model = train_small_model(registry, tmp_path / "logs")
+    other = train_small_model(registry, tmp_path / "logs", seed=9)
+    test = run_app(app("runs", train_log_dir=str(tmp_path / "logs")))
     latest, first = sorted((folder.name for folder in (tmp_path / "logs").iterdir()), reverse=True)
     assert test.multiselect(key="compared").value == [latest]
     test.multiselect(key="compared").set_value([first])
-    ran(test)
+    run_app(test)
     test.text_input(key=f"title_{first}").set_value("the first one")
-    ran(test)
+    run_app(test)
     button(test, "Use as model").click()
-    ran(test)
+    run_app(test)
     assert test.session_state["model"] == "saved run"
     assert test.session_state["run"] == first
     assert test.sidebar.selectbox(key="run").value == first
-    page = ran(app("overview", model="saved run", run=first, train_log_dir=str(tmp_path / "logs"), sample=3))
+    page = run_app(app("overview", model="saved run", run=first, train_log_dir=str(tmp_path / "logs"), sample=3))
     assert headline(page) in (verdict(model, 3), verdict(other, 3))
     test.multiselect(key="compared").set_value([first, latest])
-    ran(test)
+    run_app(test)
     assert any("the first one" in element.value for element in test.markdown)
     assert any("In what they differ" in element.value for element in test.markdown)
     test.multiselect(key="compared").set_value([first])
-    ran(test)
+    run_app(test)
     button(test, "Delete").click()
-    ran(test)
+    run_app(test)
     assert (tmp_path / "logs" / first).exists()
     button(test, "Yes, delete it for good").click()
-    ran(test)
+    run_app(test)
     assert not (tmp_path / "logs" / first).exists()
     assert (tmp_path / "logs" / latest).exists()
     assert test.sidebar.selectbox(key="run").value == latest
 
 
-def test_the_run_in_progress_is_not_deleted(trainings: Trainings, tmp_path: Path) -> None:
-    job = trainings.start(Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path)), TINY)
+def test_the_run_in_progress_is_not_deleted(registry: TrainingRegistry, tmp_path: Path) -> None:
+    job = registry.start(Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path)), TINY)
     wait_until(lambda: list(tmp_path.glob("*/last.safetensors")))
     job.pause()
-    test = ran(app("runs", train_log_dir=str(tmp_path)))
+    test = run_app(app("runs", train_log_dir=str(tmp_path)))
     assert any("Still being written" in caption.value for caption in test.caption)
     button(test, "Delete").click()
-    ran(test)
+    run_app(test)
     button(test, "Yes, delete it for good").click()
-    ran(test)
+    run_app(test)
     assert any("the one in progress" in warning.value for warning in test.warning)
     assert list(tmp_path.glob("*/last.safetensors"))
 
 
-def test_a_damaged_run_is_listed_with_what_is_wrong(trainings: Trainings, tmp_path: Path) -> None:
-    trained(trainings, tmp_path)
-    trained(trainings, tmp_path)
+def test_a_damaged_run_is_listed_with_what_is_wrong(registry: TrainingRegistry, tmp_path: Path) -> None:
+    train_small_model(registry, tmp_path)
+    train_small_model(registry, tmp_path)
     folder, _ = sorted(tmp_path.iterdir())
     (folder / "settings.json").write_text("{")
-    test = ran(app("runs", train_log_dir=str(tmp_path)))
+    test = run_app(app("runs", train_log_dir=str(tmp_path)))
     assert any("settings.json" in problem for problem in test.dataframe[0].value["problem"])
     assert folder.name not in test.multiselect(key="compared").options
-    page = ran(app("overview", model="saved run", run=folder.name, train_log_dir=str(tmp_path)))
+    page = run_app(app("overview", model="saved run", run=folder.name, train_log_dir=str(tmp_path)))
     assert any("settings.json" in caption.value for caption in page.caption)
 
 
 def test_the_published_curve_is_trained_regime_after_regime(
-    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
-    test = ran(app("published", train_log_dir=str(tmp_path / "logs")))
+    test = run_app(app("published", train_log_dir=str(tmp_path / "logs")))
     test.number_input(key="published_epochs").set_value(2)
-    ran(test)
+    run_app(test)
     button(test, "Train all four").click()
-    ran(test)
+    run_app(test)
     assert button(test, "Train all four").disabled
-    wait_until(lambda: len(trainings.series) == 4 and not trainings.series[-1].active)
-    assert [status.state for status in trainings.series] == ["finished"] * 4
-    ran(test)
+    wait_until(lambda: len(registry.series) == 4 and not registry.series[-1].active)
+    assert [status.state for status in registry.series] == ["finished"] * 4
+    run_app(test)
     for recipe in ("as-published", "reference", "cross-entropy", "over-fitting"):
         assert sum(element.value.startswith(f"- {recipe} (") for element in test.markdown) == 2
     assert len(list((tmp_path / "logs").iterdir())) == 4
 
 
-def test_a_series_ends_with_the_run_that_is_stopped(trainings: Trainings, tmp_path: Path) -> None:
+def test_a_series_ends_with_the_run_that_is_stopped(registry: TrainingRegistry, tmp_path: Path) -> None:
     settings = Settings(epochs=100000, m=3, T=20, log_dir=str(tmp_path))
-    trainings.start_series([settings, settings], TINY)
-    job = trainings.job
+    registry.start_series([settings, settings], TINY)
+    job = registry.job
     assert job is not None
     job.stop()
     assert job.join(PATIENCE)
     wait_until(lambda: not any(thread.name == "series" for thread in threading.enumerate()))
-    assert [status.state for status in trainings.series] == ["stopped"]
-    assert trainings.job is job
+    assert [status.state for status in registry.series] == ["stopped"]
+    assert registry.job is job
 
 
-def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trainings, tmp_path: Path) -> None:
+def test_a_run_that_is_no_longer_finite_says_so_among_its_health(registry: TrainingRegistry, tmp_path: Path) -> None:
     for epochs, lr in ((1, 0.01), (50, 1e35)):
         settings = Settings(recipe="as-published", epochs=epochs, lr=lr, m=4, T=20, log_dir=str(tmp_path))
-        assert trainings.start(settings, TINY).join(PATIENCE)
-        test = ran(app("training"))
+        assert registry.start(settings, TINY).join(PATIENCE)
+        test = run_app(app("training"))
         (metric,) = [metric for metric in test.metric if metric.label == "Non-finite values"]
-        status = trainings.status
+        status = registry.status
         assert status is not None
         step = status.failed_step
         assert (step is None) == (epochs == 1)
@@ -584,28 +586,28 @@ def test_a_run_that_is_no_longer_finite_says_so_among_its_health(trainings: Trai
 
 
 def test_the_settings_make_room_for_the_curves_at_the_start(
-    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
-    test = ran(app("training"))
+    test = run_app(app("training"))
     assert test.session_state["settings_open"]
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
     test.number_input(key="train_epochs").set_value(1)
     button(test, "Start").click()
-    ran(test)
+    run_app(test)
     assert not test.session_state["settings_open"]
-    assert trainings.job is not None and trainings.job.join(PATIENCE)
-    assert not ran(test).session_state["settings_open"]
+    assert registry.job is not None and registry.job.join(PATIENCE)
+    assert not run_app(test).session_state["settings_open"]
 
 
-def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Trainings, tmp_path: Path) -> None:
+def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(registry: TrainingRegistry, tmp_path: Path) -> None:
     for seed in (1, 2):
-        trained(trainings, tmp_path / "logs", seed=seed)
+        train_small_model(registry, tmp_path / "logs", seed=seed)
     first, latest = sorted(folder.name for folder in (tmp_path / "logs").iterdir())
     for asked, found in ((first, first), (latest, latest), ("../../etc", latest)):
         test = app("overview", train_log_dir=str(tmp_path / "logs"), model="saved run")
         test.query_params["run"] = asked
-        ran(test)
+        run_app(test)
         box = test.sidebar.selectbox(key="run")
         assert box.value == found
         assert test.query_params["run"] in (found, [found])
@@ -613,21 +615,21 @@ def test_a_link_names_the_folder_of_its_run_and_the_page_its_title(trainings: Tr
             f"cross-entropy on embedded, m 4, seed {seed}" for seed in (1, 2)
         ]
     test.sidebar.radio(key="model").set_value("untrained")
-    assert "run" not in ran(test).query_params
+    assert "run" not in run_app(test).query_params
 
 
 def test_quick_steps_through_a_presentation_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(presentation, "time", SimpleNamespace(monotonic=lambda: now[0]))
     calls = (
-        "presentation.keep_steps",
-        "sidebar.sidebar",
-        "presentation.switch",
-        "presentation.stage",
-        "presentation.sent",
+        "presentation.reconcile_sample",
+        "sidebar.render",
+        "presentation.render_toggle",
+        "presentation.render_controls",
+        "presentation.mark_rendered",
     )
     script = "from pages.shell import presentation, sidebar\n" + "".join(f"{call}()\n" for call in calls)
-    at = ran(with_state(AppTest.from_string(script, default_timeout=60), {"sample": 3, "present": True}))
+    at = run_app(with_state(AppTest.from_string(script, default_timeout=60), {"sample": 3, "present": True}))
     for key, told, expected in (
         ("present_next", None, 4),
         ("present_back", 3, 3),  # the page has not heard of the step before
@@ -637,9 +639,9 @@ def test_quick_steps_through_a_presentation_all_count(monkeypatch: pytest.Monkey
         if told is not None:
             at.number_input(key="sample").set_value(told)
         at.button(key=key).click()
-        assert ran(at).number_input(key="sample").value == expected
+        assert run_app(at).number_input(key="sample").value == expected
     at.number_input(key="sample").set_value(2)  # nor has what is moved next
-    assert ran(at).number_input(key="sample").value == 1
-    now[0] += presentation._UNHEARD_SECONDS + 0.1
+    assert run_app(at).number_input(key="sample").value == 1
+    now[0] += presentation._STALE_CLICK_SECONDS + 0.1
     at.number_input(key="sample").set_value(2)  # whereas this has been chosen
-    assert ran(at).number_input(key="sample").value == 2
+    assert run_app(at).number_input(key="sample").value == 2

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from tempotron_core.data import datasets
 from tempotron_core.runs.reader import read_run
-from tempotron_core.training.distributed import ALONE, ParallelError, Processes, joined
+from tempotron_core.training.distributed import SINGLE_PROCESS, DistributedError, ProcessGroup, init_process_group
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ["cross-entropy", "as-published", "population"]
@@ -46,7 +46,7 @@ runpy.run_module("tempotron_core.train", run_name="__main__", alter_sys=True)
 """Trains one recipe after the other, the last one as the command line does: `python -m tempotron_core.train`."""
 
 
-def trained(launcher: list[str], folder: Path) -> dict[str, dict[str, Any]]:
+def run_training(launcher: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     """Train every recipe in float64, and return the reports by recipe."""
     script = folder / "in_float64.py"
     script.write_text(IN_FLOAT64)
@@ -68,13 +68,13 @@ def trained(launcher: list[str], folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    return trained([], tmp_path_factory.mktemp("one"))
+    return run_training([], tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return trained(launcher, tmp_path_factory.mktemp("two"))
+    return run_training(launcher, tmp_path_factory.mktemp("two"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -88,7 +88,7 @@ def test_two_processes_learn_what_one_learns(
         assert two[key] == pytest.approx(one[key])
     expected, got = (read_run(report["log"]) for report in (one, two))
     assert [point.loss for point in got.points] == pytest.approx([point.loss for point in expected.points], rel=1e-9)
-    for name in ("wrong_state", "pinned_first", "pinned_last"):
+    for name in ("firing_error_rate", "peaks_at_start", "peaks_at_end"):
         found, wanted = (getattr(record.epochs[-1], name) for record in (got, expected))
         assert found == pytest.approx(wanted)
     weights, others = (load_file(Path(report["log"], "last.safetensors"))["fc.weight"] for report in (two, one))
@@ -100,25 +100,27 @@ def test_shares_are_the_whole_set_once() -> None:
     images, labels = torch.arange(10, dtype=torch.uint8).view(10, 1, 1), torch.arange(10)
     split = datasets.Split(images, labels)
     whole = datasets.Dataset("ten", split, split, ("a",), "here")
-    shares = [Processes(rank, 3).share(whole) for rank in range(3)]
+    shares = [ProcessGroup(rank, 3).shard(whole) for rank in range(3)]
     assert sorted(int(label) for share in shares for label in share.train.labels) == list(range(10))
     batch = torch.tensor([7, 2, 9, 4, 0])
-    drawn = [share.train.labels[Processes(rank, 3).own(batch)].tolist() for rank, share in enumerate(shares)]
+    drawn = [
+        share.train.labels[ProcessGroup(rank, 3).local_indices(batch)].tolist() for rank, share in enumerate(shares)
+    ]
     assert drawn == [[9, 0], [7, 4], [2]]
-    assert ALONE.share(whole) is whole
-    assert ALONE.own(batch) is batch
+    assert SINGLE_PROCESS.shard(whole) is whole
+    assert SINGLE_PROCESS.local_indices(batch) is batch
 
 
 def test_more_processes_than_samples_are_refused() -> None:
     split = datasets.Split(torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(ParallelError, match="expected at most one a training sample, 2, got 3"):
-        Processes(0, 3).share(datasets.Dataset("two", split, split, ("a",), "here"))
+    with pytest.raises(DistributedError, match="expected at most one a training sample, 2, got 3"):
+        ProcessGroup(0, 3).shard(datasets.Dataset("two", split, split, ("a",), "here"))
 
 
 def test_without_a_launcher_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined("cpu") as (processes, device):
-        assert processes is ALONE
+    with init_process_group("cpu") as (processes, device):
+        assert processes is SINGLE_PROCESS
         assert device == "cpu"
         assert processes.sum(torch.ones(2)).tolist() == [1, 1]
 
@@ -126,5 +128,5 @@ def test_without_a_launcher_one_process_is_alone(monkeypatch: pytest.MonkeyPatch
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": str(torch.cuda.device_count())}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ParallelError, match="expected at most one a GPU"), joined("cuda:0"):
+    with pytest.raises(DistributedError, match="expected at most one a GPU"), init_process_group("cuda:0"):
         pass

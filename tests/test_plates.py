@@ -13,16 +13,16 @@ from PIL import Image
 
 from tempotron_core.figures import (
     VoltageInfo,
-    digit_plate,
-    histogram_plate,
-    peaks_plate,
-    pixel_raster_plate,
+    digit_html,
+    histogram_html,
+    peaks_html,
+    pixel_raster_html,
+    raster_html,
     raster_info,
-    raster_plate,
     theme,
-    weights_plate,
+    weights_html,
 )
-from tempotron_core.model.classifier import pixel_times
+from tempotron_core.model.classifier import pixel_spike_times
 
 Bytes = NDArray[np.uint8]
 
@@ -69,7 +69,7 @@ def image(seed: int = 0) -> Bytes:
 
 
 def times_of(pixels: Bytes, m: int, T: int) -> NDArray[np.float32]:
-    return np.asarray(pixel_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
+    return np.asarray(pixel_spike_times(torch.from_numpy(pixels)[None], m, T)[0].view(784, m).numpy())
 
 
 def voltages(
@@ -81,19 +81,19 @@ def voltages(
 
 def test_a_digit_is_its_pixels() -> None:
     pixels = image(2)
-    assert np.array_equal(pixels_of(digit_plate(pixels, "The digit 2")), pixels)
+    assert np.array_equal(pixels_of(digit_html(pixels, "The digit 2")), pixels)
 
 
 @pytest.mark.parametrize(("m", "height"), [(4, 400), (4, 1960), (64, 230), (64, 100)])
 def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
     digit = image(3)
     info = raster_info(times_of(digit, m, 100), digit, 100)
-    drawn = pixels_of(raster_plate(info, height))
+    drawn = pixels_of(raster_html(info, height))
     assert drawn.shape == (784, 100, 4)
     together = max(1, round(2.5 * 784 / height))
     for start in range(0, 784, together):
         rows = slice(start, start + together)
-        ink, black = (grid[rows].astype(int).sum(axis=0) > 0 for grid in (info.ink, info.background))
+        ink, black = (grid[rows].astype(int).sum(axis=0) > 0 for grid in (info.foreground, info.background))
         assert np.array_equal(is_colour(drawn[rows], theme.SPIKE), np.broadcast_to(ink, drawn[rows].shape[:2]))
         assert np.array_equal(is_colour(drawn[rows], theme.MUTED), np.broadcast_to(black & ~ink, drawn[rows].shape[:2]))
     assert set(np.unique(drawn[..., 3])) <= {0, 255}
@@ -102,32 +102,32 @@ def test_the_raster_shows_every_cell_with_a_spike(m: int, height: int) -> None:
 def test_full_groups_of_rows_do_not_wrap_around() -> None:
     # 8 rows of 64 spikes in one column are 512, which is 0 in 8 bits.
     info = raster_info(np.zeros((784, 64)), np.full((28, 28), 9, np.uint8), 10)
-    drawn = is_colour(pixels_of(raster_plate(info, 245)), theme.SPIKE)
+    drawn = is_colour(pixels_of(raster_html(info, 245)), theme.SPIKE)
     assert drawn[:, 0].all() and not drawn[:, 1:].any()
 
 
 def test_a_raster_without_spikes_is_empty() -> None:
     info = raster_info(np.full((784, 4), -1.0), image(), 100)
-    assert not pixels_of(raster_plate(info))[..., 3].any()
-    assert not pixels_of(histogram_plate(info))[..., 3].any()
+    assert not pixels_of(raster_html(info))[..., 3].any()
+    assert not pixels_of(histogram_html(info))[..., 3].any()
 
 
 def test_histogram_columns_are_the_counts() -> None:
     digit, height = image(), 200
     info = raster_info(times_of(digit, 4, 100), digit, 100)
-    markup = histogram_plate(info, height)
+    markup = histogram_html(info, height)
     drawn = pixels_of(markup)
     words = [word.replace(",", "") for word in Markup(markup).words]
     top = max(int(word) for word in words if word.isdigit() and int(word) > 100)
-    for colour, counts in ((theme.MUTED, info.background_histogram), (theme.SPIKE, info.ink_histogram)):
+    for colour, counts in ((theme.MUTED, info.background_histogram), (theme.SPIKE, info.foreground_histogram)):
         assert np.all(np.abs(is_colour(drawn, colour).sum(axis=0) - counts / top * height) <= 1)
-    assert top >= int((info.background_histogram + info.ink_histogram).max())
+    assert top >= int((info.background_histogram + info.foreground_histogram).max())
 
 
 @pytest.mark.parametrize("T", [1, 100, 600])
 def test_a_pixels_raster_holds_each_neuron_once(T: int) -> None:
     time = np.array([-1, 0.4 * T // 1, 0, -1, T - 1], np.float32)
-    drawn = is_colour(pixels_of(pixel_raster_plate(time, T, "five neurons")), theme.SPIKE)
+    drawn = is_colour(pixels_of(pixel_raster_html(time, T, "five neurons")), theme.SPIKE)
     rows: NDArray[np.bool_] = np.logical_or.reduce(drawn.reshape(5, -1, drawn.shape[1]), axis=1)
     assert rows.any(axis=1).tolist() == [False, True, True, False, True]
     for j in (1, 2, 4):
@@ -136,14 +136,14 @@ def test_a_pixels_raster_holds_each_neuron_once(T: int) -> None:
 
 
 def test_ticks_stand_in_the_middle_of_their_millisecond() -> None:
-    markup = raster_plate(raster_info(np.full((784, 4), -1.0), image(), 50))
+    markup = raster_html(raster_info(np.full((784, 4), -1.0), image(), 50))
     ticks = dict(re.findall(r"left:([\d.]+)%;transform:translateX\(-50%\)\">(\d+)<", markup))
     assert {words: float(at) for at, words in ticks.items()} == {str(t): 2 * t + 1 for t in range(0, 50, 10)}
 
 
 def test_bars_are_the_peaks_in_their_colours() -> None:
     info = voltages([0.2, 1.5, -0.5], true=0)
-    markup = peaks_plate(info)
+    markup = peaks_html(info)
     bars = re.findall(r"left:([-\d.]+)%;width:([\d.]+)%;background:(#\w+)", markup)
     span = 1.5 + 0.5
     for (left, width, colour), peak, wanted in zip(
@@ -160,12 +160,12 @@ def test_bars_are_the_peaks_in_their_colours() -> None:
 
 
 def test_the_right_class_is_never_in_the_colour_of_the_wrong_one() -> None:
-    assert theme.PREDICTED not in peaks_plate(voltages([0.2, 1.5, 1.1], true=1))
+    assert theme.PREDICTED not in peaks_html(voltages([0.2, 1.5, 1.1], true=1))
 
 
 @pytest.mark.parametrize("peaks", [[0.0, 0.0], [-0.2, -0.1], [5.0], [1e-9, -1e9]])
 def test_bars_of_any_peaks_lie_inside(peaks: list[float]) -> None:
-    markup = peaks_plate(voltages(peaks, true=None))
+    markup = peaks_html(voltages(peaks, true=None))
     for left, width in re.findall(r"left:([-\d.]+)%;width:([\d.]+)%", markup):
         assert float(left) >= -0.01 and float(left) + float(width) <= 100.02
 
@@ -173,7 +173,7 @@ def test_bars_of_any_peaks_lie_inside(peaks: list[float]) -> None:
 def test_names_from_data_stay_text() -> None:
     bad = '"><script>alert(1)</script>'
     info = VoltageInfo(np.ones((2, 1)), np.array([1.5, 0.2]), np.zeros(2), 1.0, (bad, "b"), 0)
-    for markup in (peaks_plate(info), digit_plate(image(), bad), pixel_raster_plate(np.zeros(3), 9, bad)):
+    for markup in (peaks_html(info), digit_html(image(), bad), pixel_raster_html(np.zeros(3), 9, bad)):
         parsed = Markup(markup)
         assert {tag for tag, _ in parsed.tags} <= {"div", "span", "img"}
         assert any(bad in str(value) for _, attributes in parsed.tags for value in attributes.values())
@@ -183,11 +183,11 @@ def test_every_plate_says_what_it_shows() -> None:
     digit = image()
     info = raster_info(times_of(digit, 4, 100), digit, 100)
     for markup, wanted in (
-        (digit_plate(digit, "The digit 3"), "The digit 3"),
-        (raster_plate(info), info.takeaway),
-        (histogram_plate(info), info.takeaway),
-        (pixel_raster_plate(np.zeros(3), 9, "three neurons"), "three neurons"),
-        (peaks_plate(voltages([0.2, 1.5])), voltages([0.2, 1.5]).verdict),
+        (digit_html(digit, "The digit 3"), "The digit 3"),
+        (raster_html(info), info.takeaway),
+        (histogram_html(info), info.takeaway),
+        (pixel_raster_html(np.zeros(3), 9, "three neurons"), "three neurons"),
+        (peaks_html(voltages([0.2, 1.5])), voltages([0.2, 1.5]).verdict),
     ):
         said = [attributes.get("aria-label") or attributes.get("alt") for _, attributes in Markup(markup).tags]
         assert any(wanted in (words or "") for words in said)
@@ -204,7 +204,7 @@ def maps_in(markup: str) -> list[Bytes]:
 def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
     maps = np.random.default_rng(5).normal(size=(3, 28, 28))
     maps[2, 4, 5] = sign * 12.5
-    markup = weights_plate(maps, ("<shirt>", "b", "c"), "three maps")
+    markup = weights_html(maps, ("<shirt>", "b", "c"), "three maps")
     drawn = maps_in(markup)
     assert tuple(drawn[2][4, 5]) == tuple(bytes.fromhex(theme.DIVERGING[-1 if sign > 0 else 0][1][1:]))
     for cells, shades in zip(maps, drawn, strict=True):
@@ -213,9 +213,9 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
     words = Markup(markup).words
     assert words[:3] == ["<shirt>", "b", "c"]
     assert words[3:6] == ["-12", "0", "+12"]
-    assert len(weights_plate(np.random.default_rng(5).normal(size=(10, 28, 28)), ("x",) * 10, "")) < 30_000
+    assert len(weights_html(np.random.default_rng(5).normal(size=(10, 28, 28)), ("x",) * 10, "")) < 30_000
 
 
 def test_weights_that_are_all_zero_are_neither_bright_nor_dark() -> None:
-    (drawn,) = maps_in(weights_plate(np.zeros((1, 28, 28)), ("0",), "one map"))
+    (drawn,) = maps_in(weights_html(np.zeros((1, 28, 28)), ("0",), "one map"))
     assert (drawn == bytes.fromhex(theme.DIVERGING[2][1][1:])[0]).all()

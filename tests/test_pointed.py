@@ -17,13 +17,13 @@ from tempotron_core import figures
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.data import datasets
 from tempotron_core.figures import theme
-from tempotron_core.model.classifier import Model, decide, initial_weight
+from tempotron_core.model.classifier import Model, initial_weight, predict
 
 HOSTILE = "'\"><img src=x onerror=alert(1)>{x}"
 DIGITS = datasets.load().test
 
 
-class Told(HTMLParser):
+class TooltipParser(HTMLParser):
     """All that pictures say, their sources, and the tags of the markup."""
 
     def __init__(self, markup: str) -> None:
@@ -39,8 +39,8 @@ class Told(HTMLParser):
         self.tags.add(tag)
         self.styles.append(found.get("style") or "")
         assert not any(name.startswith("on") for name in found)
-        if found.get("data-told"):
-            self.said.append(json.loads(str(found["data-told"])))
+        if found.get("data-tooltip"):
+            self.said.append(json.loads(str(found["data-tooltip"])))
         if found.get("src"):
             self.sources.append(str(found["src"]))
 
@@ -51,7 +51,7 @@ def array(text: str, kind: str) -> np.ndarray:
 
 def info_of(sample: int, rival: int | None, m: int = 16, name: str = "3") -> figures.EvidenceInfo:
     model = Model(initial_weight(m, 10, 3, 30.0), m=m)
-    decision = decide(model, DIGITS.images[sample])
+    decision = predict(model, DIGITS.images[sample])
     mine = evidence(model, decision, 3)
     arrays = mine.weight.numpy(), mine.kernel.numpy(), mine.times.numpy(), mine.v_max, mine.t_max
     image = DIGITS.images[sample].numpy()
@@ -67,8 +67,8 @@ def info_of(sample: int, rival: int | None, m: int = 16, name: str = "3") -> fig
 @pytest.mark.parametrize("m", [3, 16, 64])
 def test_a_map_tells_every_spike_of_every_pixel(m: int, rival: int | None) -> None:
     info = info_of(0, rival, m)
-    markup = figures.evidence_plate(info)
-    (said,) = Told(markup).said
+    markup = figures.evidence_html(info)
+    (said,) = TooltipParser(markup).said
     spiking = info.times >= 0
     assert np.allclose(array(said["values"], "<f4"), info.by_pixel.reshape(-1), atol=1e-6)
     assert array(said["counts"], "u1").tolist() == spiking.sum(axis=1).tolist()
@@ -86,7 +86,7 @@ def test_a_map_tells_every_spike_of_every_pixel(m: int, rival: int | None) -> No
 def test_a_map_is_the_values_in_colours_up_to_the_limit() -> None:
     info = info_of(0, 8)
     for limit in (None, 1000.0):
-        source = Told(figures.evidence_plate(info, 350, limit)).sources[0]
+        source = TooltipParser(figures.evidence_html(info, 350, limit)).sources[0]
         drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB")).astype(int)
         assert drawn.shape == (28, 28, 3)
         if limit:
@@ -100,7 +100,7 @@ def test_a_map_is_the_values_in_colours_up_to_the_limit() -> None:
 
 def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
     info = info_of(2, None)
-    line = base64.b64decode(Told(figures.evidence_plate(info)).sources[1].split(",")[1]).decode()
+    line = base64.b64decode(TooltipParser(figures.evidence_html(info)).sources[1].split(",")[1]).decode()
     found = {tuple(map(float, piece)) for piece in re.findall(r"M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)", line)}
     across, down = figures.evidence_figure(info).data[1].x, figures.evidence_figure(info).data[1].y
     pieces = zip(across[::3], down[::3], across[1::3], down[1::3], strict=True)
@@ -109,13 +109,13 @@ def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
 
 
 def test_names_are_only_words() -> None:
-    told = Told(figures.evidence_plate(info_of(0, 8, name=HOSTILE)))
+    told = TooltipParser(figures.evidence_html(info_of(0, 8, name=HOSTILE)))
     assert told.tags <= {"div", "span", "img", "b", "sub", "sup"}
     assert all(source.startswith("data:image/") for source in told.sources)
     assert "onerror" in json.dumps(told.said)
 
 
 def test_the_scale_is_as_tall_as_the_map() -> None:
-    looks = Told(figures.evidence_plate(info_of(0, None))).styles
+    looks = TooltipParser(figures.evidence_html(info_of(0, None))).styles
     assert "display:flex" in looks[0] and "align-items" not in looks[0]
     assert not any("height" in look for look in looks if "linear-gradient" in look)

@@ -46,11 +46,11 @@ def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
 
 def test_every_regime_is_a_recipe() -> None:
     assert set(REGIMES) <= set(RECIPES)
-    assert [settings.recipe for settings in published_curve.regimes(datasets.EMBEDDED, None)] == list(REGIMES)
+    assert [settings.recipe for settings in published_curve.regime_settings(datasets.EMBEDDED, None)] == list(REGIMES)
 
 
 def test_the_record_tells_what_is_claimed() -> None:
-    record = published_curve.recorded()
+    record = published_curve.load_record()
     curves = {run["settings"]["recipe"]: np.array(run["test_accuracy"]) for run in record["runs"]}
     train = {run["settings"]["recipe"]: np.array(run["train_accuracy"]) for run in record["runs"]}
     assert set(curves) == set(REGIMES)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempotron_core import figures
-from tempotron_core.analysis.evaluation import Results, assess, wilson_interval
+from tempotron_core.analysis.evaluation import Evaluation, evaluate, wilson_interval
 from tempotron_core.data.datasets import Split, load
-from tempotron_core.model.classifier import Model, decide, initial_weight
+from tempotron_core.model.classifier import Model, initial_weight, predict
 
 TEST = load().test
 SOME = Split(TEST.images[:40], TEST.labels[:40])
@@ -20,33 +20,33 @@ SOME = Split(TEST.images[:40], TEST.labels[:40])
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_results_are_those_of_single_decisions(k: int) -> None:
-    model = Model(initial_weight(4, 10 * k, 5, width=8), m=4, T=40, k=k)
-    found = assess(model, SOME)
+    model = Model(initial_weight(4, 10 * k, 5, scale=8), m=4, T=40, tempotrons_per_class=k)
+    found = evaluate(model, SOME)
     for index, (image, label) in enumerate(zip(SOME.images, SOME.labels.tolist(), strict=True)):
-        decision = decide(model, image)
+        decision = predict(model, image)
         assert np.allclose(found.v_max[index], decision.v_max, atol=1e-4)
         assert found.t_max[index].tolist() == decision.t_max.tolist()
         others = [float(peak) for i, peak in enumerate(decision.v_max) if i != label]
         assert found.margin[index] == pytest.approx(float(decision.v_max[label]) - max(others), abs=1e-4)
-        assert bool(found.right[index]) == (found.margin[index] > 0)
-        assert found.fired[index] == int((decision.v_max >= 1).sum())
+        assert bool(found.correct[index]) == (found.margin[index] > 0)
+        assert found.num_fired[index] == int((decision.v_max >= 1).sum())
 
 
-def made(v_max: list[list[float]], labels: list[int]) -> Results:
+def evaluation(v_max: list[list[float]], labels: list[int]) -> Evaluation:
     peaks = np.array(v_max)
-    return Results(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10)
+    return Evaluation(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10)
 
 
 def test_confusion_classes_and_ranks_are_counted() -> None:
-    found = made([[3, 1, 0], [0, 5, 1], [2, 1, 0], [0, 1, 1.5], [4, 3, 0]], [0, 0, 0, 1, 1])
+    found = evaluation([[3, 1, 0], [0, 5, 1], [2, 1, 0], [0, 1, 1.5], [4, 3, 0]], [0, 0, 0, 1, 1])
     assert found.confusion.tolist() == [[2, 1, 0], [1, 0, 1], [0, 0, 0]]
     assert found.accuracy == 2 / 5
     assert found.per_class[:2].tolist() == [2 / 3, 0]
     assert np.isnan(found.per_class[2])
-    assert found.ranked().tolist() == [1, 4, 3, 2, 0]
-    assert found.ranked(true=0, predicted=0).tolist() == [2, 0]
-    assert found.ranked(predicted=2).tolist() == [3]
-    assert found.ranked(true=2).tolist() == []
+    assert found.by_confidence_of_error().tolist() == [1, 4, 3, 2, 0]
+    assert found.by_confidence_of_error(true=0, predicted=0).tolist() == [2, 0]
+    assert found.by_confidence_of_error(predicted=2).tolist() == [3]
+    assert found.by_confidence_of_error(true=2).tolist() == []
 
 
 def test_the_interval_is_wilsons() -> None:
@@ -63,11 +63,11 @@ def test_the_interval_holds_the_share(samples: int, share: float) -> None:
 
 
 def test_the_takeaway_names_the_commonest_mistake() -> None:
-    info = figures.ResultsInfo(np.array([[5, 2], [1, 9]]), ("cat", "dog"), 14 / 17, (0.6, 0.9))
+    info = figures.EvaluationInfo(np.array([[5, 2], [1, 9]]), ("cat", "dog"), 14 / 17, (0.6, 0.9))
     assert info.takeaway == (
         "Test accuracy 82.4% (95 % interval 60.0% to 90.0%); most often cat is taken for dog (2 times)."
     )
-    perfect = figures.ResultsInfo(np.array([[5, 0], [0, 9]]), ("cat", "dog"), 1.0, (0.8, 1.0))
+    perfect = figures.EvaluationInfo(np.array([[5, 0], [0, 9]]), ("cat", "dog"), 1.0, (0.8, 1.0))
     assert perfect.takeaway.endswith("; no mistake.")
 
 
@@ -76,7 +76,7 @@ def test_a_click_on_the_confusion_names_its_cell() -> None:
     assert figures.cell_of_selection([{"x": 3, "y": 5}], 10) == (5, 3)
     assert figures.cell_of_selection([{"x": 30, "y": 5}], 10) is None
     assert figures.cell_of_selection([{"x": None, "y": "a"}], 10) is None
-    info = figures.ResultsInfo(np.arange(9).reshape(3, 3), ("a", "b", "c"), 0.5, (0.4, 0.6))
+    info = figures.EvaluationInfo(np.arange(9).reshape(3, 3), ("a", "b", "c"), 0.5, (0.4, 0.6))
     drawn = json.loads(figures.confusion_figure(info, (1, None)).to_json())
     text = {(y, x): t for trace in drawn["data"][1:] for x, y, t in zip(*positions(trace), strict=True)}
     assert text == {(i, j): "" if i == j == 0 else str(3 * i + j) for i in range(3) for j in range(3)}
@@ -105,6 +105,6 @@ def test_histograms_count_every_sample_once() -> None:
 
 
 def test_a_network_that_never_fires_is_assessed() -> None:
-    found = assess(Model(torch.full((10, 784 * 4), -0.1), m=4, T=30), SOME)
-    assert found.fired.max() == 0
+    found = evaluate(Model(torch.full((10, 784 * 4), -0.1), m=4, T=30), SOME)
+    assert found.num_fired.max() == 0
     assert (found.margin == 0).all()

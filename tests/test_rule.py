@@ -13,20 +13,28 @@ from helpers import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core.analysis.learning_step import MOST_STEPS, RULES, Lesson, lessons_of, step, walk, written
+from tempotron_core.analysis.learning_step import (
+    MAX_STEPS,
+    RULES,
+    StepSettings,
+    apply_steps,
+    decode_steps,
+    encode_steps,
+    learning_step,
+)
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import PIXELS, Model, decide, initial_weight, pixel_table, pixel_times
+from tempotron_core.model.classifier import PIXELS, Model, initial_weight, pixel_spike_table, pixel_spike_times, predict
 from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.training.recipes import LOSSES, RECIPES
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.training.settings import Settings, initial_model
 from tempotron_core.training.trainer import Trainer
 
 DIGITS = datasets.load().test
-SLOW = settings(deadline=None, max_examples=25)
+SLOW_NEURONS = settings(deadline=None, max_examples=25)
 
 
 def model_of(k: int = 1, width: float = 8.0, m: int = 3, T: int = 20, seed: int = 3, **more: Any) -> Model:
-    return Model(initial_weight(m, 10 * k, seed, width), m=m, T=T, k=k, **more)
+    return Model(initial_weight(m, 10 * k, seed, width), m=m, T=T, tempotrons_per_class=k, **more)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -37,13 +45,15 @@ def test_a_step_is_the_equations(rule: str, k: int) -> None:
     pushed = 0
     for sample in (0, 5):
         label = int(DIGITS.labels[sample])
-        times = pixel_times(DIGITS.images[sample][None], model.m, model.T).numpy()
+        times = pixel_spike_times(DIGITS.images[sample][None], model.m, model.T).numpy()
         spiking = times[0] >= 0
         table = reference.responses(times[:, spiking], model.T, 12.0, 4.0, 0.8)
-        dw, errors, t_max = reference.rule_step(exact.weight.numpy()[:, spiking], table, k, 0.8, label, 1e-3, rule)
+        dw, errors, t_max = reference.learning_rule_step(
+            exact.weight.numpy()[:, spiking], table, k, 0.8, label, 1e-3, rule
+        )
         # In float32 an error other than 1 or -1 carries the rounding of its peak.
         for given_model, tolerance in ((exact, 1e-12), (model, 1e-6 if rule == "linear" else 1e-5)):
-            found = step(given_model, DIGITS.images[sample], Lesson(label, 1e-3, rule))
+            found = learning_step(given_model, DIGITS.images[sample], StepSettings(label, 1e-3, rule))
             moved = found.dw.view(10 * k, -1).numpy()
             scale = np.abs(dw).max()
             assert np.abs(moved[:, spiking] - dw).max() <= tolerance * scale
@@ -62,28 +72,30 @@ def test_a_step_is_the_equations(rule: str, k: int) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_step_is_what_gradient_descent_does(rule: str) -> None:
     model, image, label = model_of(), DIGITS.images[5], DIGITS.labels[5:6]
-    net = model.network().requires_grad_(True)
+    net = model.to_layer().requires_grad_(True)
     net.fc.weight.data = model.weight.clone()
     optimiser = torch.optim.SGD(net.parameters(), lr=3e-3)
-    LOSSES[rule](net(pixel_times(image[None], model.m, model.T), "v_max"), 1.0, label).backward()
+    LOSSES[rule](net(pixel_spike_times(image[None], model.m, model.T), "v_max"), 1.0, label).backward()
     optimiser.step()
-    found = step(model, image, Lesson(int(label), 3e-3, rule))
-    assert found.moves
+    found = learning_step(model, image, StepSettings(int(label), 3e-3, rule))
+    assert found.changes_weights
     assert torch.allclose(found.model.weight, net.fc.weight, rtol=0, atol=1e-7)
 
 
 def test_a_step_is_the_training_loops_own() -> None:
     chosen = Settings(m=3, T=20, recipe="reference", lr=2e-3)
-    store = SpikeStore(pixel_table(3, 20), DIGITS.images[7:8].view(-1, PIXELS), 20)
+    store = SpikeStore(pixel_spike_table(3, 20), DIGITS.images[7:8].view(-1, PIXELS), 20)
     list(store.fill())
     trainer = Trainer(chosen, 10)
     trainer.step(store.batch(torch.tensor([0])), DIGITS.labels[7:8], 0.0)
-    found = step(untrained(chosen), DIGITS.images[7], Lesson(int(DIGITS.labels[7]), 2e-3, RECIPES["reference"].loss))
-    assert found.moves
+    found = learning_step(
+        initial_model(chosen), DIGITS.images[7], StepSettings(int(DIGITS.labels[7]), 2e-3, RECIPES["reference"].loss)
+    )
+    assert found.changes_weights
     assert torch.allclose(found.model.weight, trainer.net.fc.weight, rtol=0, atol=1e-7)
 
 
-@SLOW
+@SLOW_NEURONS
 @given(
     st.integers(0, 200), st.integers(0, 9), st.sampled_from(RULES), st.sampled_from([1, 2]), st.floats(-6, -2),
     st.integers(0, 5),
@@ -91,7 +103,7 @@ def test_a_step_is_the_training_loops_own() -> None:
 def test_what_every_step_keeps(sample: int, target: int, rule: str, k: int, exponent: float, seed: int) -> None:
     model = model_of(k, m=4, T=40, seed=seed)
     untouched = model.weight.clone()
-    found = step(model, DIGITS.images[sample], Lesson(target, 10**exponent, rule))
+    found = learning_step(model, DIGITS.images[sample], StepSettings(target, 10**exponent, rule))
     times = found.before.times
     assert torch.equal(model.weight, untouched)
     for c in range(10):
@@ -111,74 +123,74 @@ def test_what_every_step_keeps(sample: int, target: int, rule: str, k: int, expo
 
 def test_a_population_shares_its_error_by_the_softmax_of_its_peaks() -> None:
     model = model_of(4)
-    found = step(model, DIGITS.images[0], Lesson(2, 1e-3, "cross-entropy"))
+    found = learning_step(model, DIGITS.images[0], StepSettings(2, 1e-3, "cross-entropy"))
     peaks = found.before.neurons.amax(dim=2)
     shares = peaks.softmax(dim=1)
     errors = torch.nn.functional.one_hot(torch.tensor(2), 10) - found.before.v_max.softmax(dim=0)
     assert torch.allclose(found.error, errors.unsqueeze(1) * shares, atol=1e-6)
 
 
-def silent(weight: torch.Tensor) -> Model:
+def silent_model(weight: torch.Tensor) -> Model:
     return Model(weight, m=3, T=20)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("weight", [torch.zeros(10, 2352), -initial_weight(3, 10, 0).abs()])
 def test_what_is_never_above_rest_cannot_learn(rule: str, weight: torch.Tensor) -> None:
-    found = step(silent(weight), DIGITS.images[0], Lesson(0, 1e-2, rule))
-    assert bool(found.dead.all()) and bool(found.error[0] > 0)
-    assert not found.moves and not found.predicted.any()
+    found = learning_step(silent_model(weight), DIGITS.images[0], StepSettings(0, 1e-2, rule))
+    assert bool(found.dead_outputs.all()) and bool(found.error[0] > 0)
+    assert not found.changes_weights and not found.predicted.any()
     assert torch.equal(found.model.weight, weight)
-    taken = walk(silent(weight), DIGITS.images[0]).on(Lesson(0, 1e-2, rule), 10)
-    assert taken.lessons == ()
+    taken = apply_steps(silent_model(weight), DIGITS.images[0]).extended(StepSettings(0, 1e-2, rule), 10)
+    assert taken.steps == ()
 
 
 def test_a_step_on_a_network_that_is_right_changes_nothing() -> None:
     image = DIGITS.images[3]
-    taken = walk(model_of(), image).on(Lesson(5, 1e-2), MOST_STEPS)
-    found = step(taken.model, image, Lesson(5, 1e-2))
-    assert 0 < len(taken.lessons) < MOST_STEPS
-    assert not found.wrong.any() and not found.error.any() and not found.moves
+    taken = apply_steps(model_of(), image).extended(StepSettings(5, 1e-2), MAX_STEPS)
+    found = learning_step(taken.model, image, StepSettings(5, 1e-2))
+    assert 0 < len(taken.steps) < MAX_STEPS
+    assert not found.wrong.any() and not found.error.any() and not found.changes_weights
     assert torch.equal(found.model.weight, taken.model.weight)
-    assert taken.on(Lesson(5, 1e-2)).lessons == taken.lessons
+    assert taken.extended(StepSettings(5, 1e-2)).steps == taken.steps
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_walk_goes_step_by_step_and_back_to_the_same_bits(k: int) -> None:
     model, image = model_of(k), DIGITS.images[5]
     untouched = model.weight.clone()
-    lessons = [Lesson(8, 1e-3, rule) for rule in ("cross-entropy", "linear", "cross-entropy", "threshold-mse")]
-    walks = [walk(model, image)]
+    lessons = [StepSettings(8, 1e-3, rule) for rule in ("cross-entropy", "linear", "cross-entropy", "threshold-mse")]
+    walks = [apply_steps(model, image)]
     for lesson in lessons:
-        found = step(walks[-1].model, image, lesson)
-        walks.append(walks[-1].on(lesson))
+        found = learning_step(walks[-1].model, image, lesson)
+        walks.append(walks[-1].extended(lesson))
         assert torch.equal(walks[-1].model.weight, found.model.weight)
         assert torch.equal(walks[-1].peaks[-1], found.before.v_max)
-    assert len(walks[-1].lessons) == 4
+    assert len(walks[-1].steps) == 4
     assert not torch.equal(walks[-1].model.weight, untouched)
     back = walks[-1]
     for earlier in walks[-2::-1]:
-        back = back.back()
-        assert back.lessons == earlier.lessons
+        back = back.undone()
+        assert back.steps == earlier.steps
         assert torch.equal(back.model.weight, earlier.model.weight)
     assert torch.equal(model.weight, untouched) and back.model is model
-    assert torch.equal(walk(model, image, tuple(lessons)).model.weight, walks[-1].model.weight)
+    assert torch.equal(apply_steps(model, image, tuple(lessons)).model.weight, walks[-1].model.weight)
 
 
 def test_a_walk_has_an_end() -> None:
-    lesson = Lesson(1, 1e-6, "cross-entropy")
-    taken = walk(model_of(), DIGITS.images[0]).on(lesson, 30).on(lesson, 30)
-    assert len(taken.lessons) == len(taken.peaks) == MOST_STEPS
-    assert taken.on(lesson).lessons == taken.lessons
-    assert torch.equal(taken.peaks[0], decide(taken.origin, DIGITS.images[0]).v_max)
+    lesson = StepSettings(1, 1e-6, "cross-entropy")
+    taken = apply_steps(model_of(), DIGITS.images[0]).extended(lesson, 30).extended(lesson, 30)
+    assert len(taken.steps) == len(taken.peaks) == MAX_STEPS
+    assert taken.extended(lesson).steps == taken.steps
+    assert torch.equal(taken.peaks[0], predict(taken.origin, DIGITS.images[0]).v_max)
 
 
-LESSONS = st.builds(Lesson, st.integers(0, 9), st.floats(1e-9, 1), st.sampled_from(RULES))
+STEP_SETTINGS = st.builds(StepSettings, st.integers(0, 9), st.floats(1e-9, 1), st.sampled_from(RULES))
 
 
-@given(st.lists(LESSONS, max_size=8).flatmap(lambda some: st.just(some * 2)))
-def test_a_link_holds_the_lessons(lessons: list[Lesson]) -> None:
-    assert lessons_of(written(tuple(lessons)), 10) == tuple(lessons)
+@given(st.lists(STEP_SETTINGS, max_size=8).flatmap(lambda some: st.just(some * 2)))
+def test_a_link_holds_the_lessons(lessons: list[StepSettings]) -> None:
+    assert decode_steps(encode_steps(tuple(lessons)), 10) == tuple(lessons)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +203,7 @@ def test_a_link_holds_the_lessons(lessons: list[Lesson]) -> None:
     ],
 )  # fmt: skip
 def test_anything_else_in_a_link_is_no_lesson(text: str) -> None:
-    assert lessons_of(text, 10) == ()
+    assert decode_steps(text, 10) == ()
 
 
 @pytest.mark.parametrize(
@@ -203,4 +215,4 @@ def test_anything_else_in_a_link_is_no_lesson(text: str) -> None:
 )  # fmt: skip
 def test_lessons_that_cannot_be_taught_are_refused(given: tuple[Any, ...], kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"expected .* got"):
-        step(model_of(), DIGITS.images[0], Lesson(*given))
+        learning_step(model_of(), DIGITS.images[0], StepSettings(*given))

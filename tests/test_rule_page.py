@@ -10,48 +10,48 @@ import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
-from test_pages import EMBEDDED, TINY, alone, app, button, figure, headline, ran, trained, trainings  # noqa: F401
+from test_pages import EMBEDDED, TINY, app, button, figure, headline, registry, run_app, single_page, train_small_model  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from pages.state import experiment
 from pages.views import rule_steps
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import kernel_at_peak
-from tempotron_core.analysis.learning_step import Lesson, Walk, step, walk
+from tempotron_core.analysis.learning_step import StepSequence, StepSettings, apply_steps, learning_step
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import Trainings
-from tempotron_core.model.classifier import Model, decide, initial_weight
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.model.classifier import Model, initial_weight, predict
+from tempotron_core.training.settings import Settings, initial_model
 
 
 def view_of(model: Model, sample: int = 3, dataset: datasets.Dataset = EMBEDDED) -> experiment.View:
     return experiment.View(dataset, sample, model, None, Settings())
 
 
-def wide(k: int = 1, width: float = 30.0) -> Model:
-    return Model(initial_weight(6, 10 * k, 1, width), m=6, k=k)
+def wide_model(k: int = 1, width: float = 30.0) -> Model:
+    return Model(initial_weight(6, 10 * k, 1, width), m=6, tempotrons_per_class=k)
 
 
-def drawn(
-    model: Model, lesson: Lesson, before: int = 0, sample: int = 3
-) -> tuple[figures.StepInfo, figures.ChangeInfo]:
+def step_and_change_info(
+    model: Model, lesson: StepSettings, before: int = 0, sample: int = 3
+) -> tuple[figures.StepInfo, figures.WeightChangeInfo]:
     view = view_of(model, sample)
-    taken = walk(model, view.image).on(lesson, before)
-    found = step(taken.model, view.image, lesson)
-    info = rule_steps.told(view, taken, found)
-    return info, rule_steps.change(view, found, info.subject, 0)
+    taken = apply_steps(model, view.image).extended(lesson, before)
+    found = learning_step(taken.model, view.image, lesson)
+    info = rule_steps.step_info(view, taken, found)
+    return info, rule_steps.weight_change_info(view, found, info.focused_output, 0)
 
 
 def test_a_step_is_told_and_drawn_as_it_is() -> None:
-    model, image, lesson = wide(), EMBEDDED.test.images[3], Lesson(5, 1e-3)
-    info, _ = drawn(model, lesson)
-    before = decide(model, image)
-    after = decide(step(model, image, lesson).model, image)
+    model, image, lesson = wide_model(), EMBEDDED.test.images[3], StepSettings(5, 1e-3)
+    info, _ = step_and_change_info(model, lesson)
+    before = predict(model, image)
+    after = predict(learning_step(model, image, lesson).model, image)
     wrong = [i for i in range(10) if (float(before.v_max[i]) >= 1) != (i == 5)]
     assert 2 <= len(wrong) <= 9
     assert info.headline == f"Step 1: {len(wrong)} outputs are wrong."
-    assert set(info.drawn) <= {5, *wrong} and 5 in info.drawn
-    for i in info.drawn:
+    assert set(info.highlighted_outputs) <= {5, *wrong} and 5 in info.highlighted_outputs
+    for i in info.highlighted_outputs:
         words = next((sentence for sentence in info.sentences if sentence.startswith(f"**{i}**")), None)
         assert (words is not None) == (i in wrong)
         if words and i == 5:
@@ -60,30 +60,30 @@ def test_a_step_is_told_and_drawn_as_it_is() -> None:
             assert "fires and should not (−): its peak falls" in words
             assert f"from {float(before.v_max[i]):.2f} to {float(after.v_max[i]):.2f}" in words
     lines = {trace.name: trace for trace in figures.step_figure(info).data if trace.mode == "lines"}
-    for i in info.drawn:
+    for i in info.highlighted_outputs:
         assert np.array_equal(lines[f"{i} before"].y, before.v[i].numpy())
         assert np.array_equal(lines[f"{i} after"].y, after.v[i].numpy())
         assert (lines[f"{i} before"].line.dash, lines[f"{i} after"].line.dash) == ("dot", "solid")
         assert lines[f"{i} after"].line.color == info.colour(i)
     assert info.colour(5) == figures.class_colour(5, 5, info.predicted)
-    assert len(lines) == 10 + len(info.drawn)
+    assert len(lines) == 10 + len(info.highlighted_outputs)
 
 
 def test_names_keep_apart_where_peaks_lie_close() -> None:
-    info, _ = drawn(wide(), Lesson(5, 1e-3))
-    path = figures.path_figure(info)
+    info, _ = step_and_change_info(wide_model(), StepSettings(5, 1e-3))
+    path = figures.peak_history_figure(info)
     heights = sorted(label.y for label in path.layout.annotations if label.text.startswith("<b>"))
-    assert len(heights) == len(info.drawn)
-    span = float(info.path.max() - info.path.min())
+    assert len(heights) == len(info.highlighted_outputs)
+    span = float(info.peak_history.max() - info.peak_history.min())
     assert min(np.diff(heights)) >= 0.1 * span
 
 
 def test_the_map_and_the_dots_are_the_changes() -> None:
-    model, lesson = wide(), Lesson(5, 2e-4)
-    info, one = drawn(model, lesson)
-    found = step(model, EMBEDDED.test.images[3], lesson)
-    dw = found.dw[info.subject, 0].numpy()
-    scale, unit = one.unit
+    model, lesson = wide_model(), StepSettings(5, 2e-4)
+    info, one = step_and_change_info(model, lesson)
+    found = learning_step(model, EMBEDDED.test.images[3], lesson)
+    dw = found.dw[info.focused_output, 0].numpy()
+    scale, unit = one.axis_unit
     assert unit == "Δw, 10<sup>-4</sup>" and scale == pytest.approx(1e-4)
     heat = figures.change_figure(one).data[0]
     assert np.allclose(heat.z, dw.sum(axis=1).reshape(28, 28) / scale, atol=1e-5)
@@ -104,15 +104,15 @@ def test_the_map_and_the_dots_are_the_changes() -> None:
     # Every dot lies on the drawn kernel.
     assert np.allclose(np.interp(times, curve.x, np.asarray(curve.y) * scale), changes, rtol=1e-5, atol=1e-12)
     late = int((found.before.times >= one.t_max).sum())
-    changed = int((found.dw[info.subject, 0] != 0).sum())
-    assert one.takeaway.startswith(f"{changed:,} weights of {info.subject} go ")
+    changed = int((found.dw[info.focused_output, 0] != 0).sum())
+    assert one.takeaway.startswith(f"{changed:,} weights of {info.focused_output} go ")
     assert (f", {late:,} spikes come too late." in one.takeaway) == (late > 0)
     for picture in (figures.change_figure(one), figures.kernel_figure(one), figures.step_figure(info)):
         assert len(picture.to_json()) < 200_000
 
 
 def test_what_must_move_is_said_beside_what_does() -> None:
-    _, one = drawn(wide(), Lesson(5, 1e-3))
+    _, one = step_and_change_info(wide_model(), StepSettings(5, 1e-3))
     assert one.actual == pytest.approx(one.predicted, abs=1e-4)
     assert f"= {one.predicted:+.3f}, and does; ".replace("-", "−") in one.effect
     assert "but moves by +9.000" in replace(one, actual=9.0).effect
@@ -120,7 +120,7 @@ def test_what_must_move_is_said_beside_what_does() -> None:
 
 
 def test_nothing_wrong_is_drawn_as_nothing() -> None:
-    info, one = drawn(wide(), Lesson(5, 1e-2), before=50)
+    info, one = step_and_change_info(wide_model(), StepSettings(5, 1e-2), before=50)
     assert info.headline == f"Step {info.number}: no output is wrong, so no weight changes."
     assert info.number > 1 and info.sentences == []
     assert "its error is 0" in one.takeaway and "left as it is" in one.effect
@@ -129,12 +129,12 @@ def test_nothing_wrong_is_drawn_as_nothing() -> None:
     assert not np.asarray(dots.y).any()
     assert curve.line.dash == "dot"
     assert f"in {info.number - 1} step" in info.progress
-    assert np.array_equal(info.path[-1], info.path[-2])
+    assert np.array_equal(info.peak_history[-1], info.peak_history[-2])
 
 
 def test_a_dead_output_is_said_not_to_learn() -> None:
-    model = replace(wide(), weight=-wide().weight.abs())
-    info, one = drawn(model, Lesson(5, 1e-3))
+    model = replace(wide_model(), weight=-wide_model().weight.abs())
+    info, one = step_and_change_info(model, StepSettings(5, 1e-3))
     assert "cannot be learned" in info.headline and "it cannot learn" in info.sentences[0]
     assert "can change" in one.takeaway and "K(0) = 0" in one.effect
     for picture in (figures.change_figure(one), figures.kernel_figure(one), figures.step_figure(info)):
@@ -142,104 +142,107 @@ def test_a_dead_output_is_said_not_to_learn() -> None:
 
 
 def test_the_softmax_is_told_in_shares() -> None:
-    info, _ = drawn(wide(), Lesson(5, 1e-3, "cross-entropy"))
-    shares = decide(wide(), EMBEDDED.test.images[3]).v_max.softmax(dim=0)
+    info, _ = step_and_change_info(wide_model(), StepSettings(5, 1e-3, "cross-entropy"))
+    shares = predict(wide_model(), EMBEDDED.test.images[3]).v_max.softmax(dim=0)
     assert "5 is pushed up" in info.headline
     assert f"**5** has {float(shares[5]):.0%} of the softmax and should have all" in " ".join(info.sentences)
     assert len(info.sentences) <= 5
 
 
 def test_the_path_holds_every_peak() -> None:
-    model, lesson = wide(), Lesson(5, 1e-3)
-    info, _ = drawn(model, lesson, before=3)
+    model, lesson = wide_model(), StepSettings(5, 1e-3)
+    info, _ = step_and_change_info(model, lesson, before=3)
     now, expected = model, []
     for _ in range(4):
-        expected.append(decide(now, EMBEDDED.test.images[3]).v_max.numpy())
-        now = step(now, EMBEDDED.test.images[3], lesson).model
-    expected.append(decide(now, EMBEDDED.test.images[3]).v_max.numpy())
-    assert np.allclose(info.path, expected, atol=1e-6)
-    subject = next(t for t in figures.path_figure(info).data if t.name == str(info.subject))
-    assert np.array_equal(subject.y, info.path[:, info.subject])
-    assert f"from {info.path[0, info.subject]:.2f} to {info.path[-1, info.subject]:.2f} in 4 steps" in info.progress
+        expected.append(predict(now, EMBEDDED.test.images[3]).v_max.numpy())
+        now = learning_step(now, EMBEDDED.test.images[3], lesson).model
+    expected.append(predict(now, EMBEDDED.test.images[3]).v_max.numpy())
+    assert np.allclose(info.peak_history, expected, atol=1e-6)
+    subject = next(t for t in figures.peak_history_figure(info).data if t.name == str(info.focused_output))
+    assert np.array_equal(subject.y, info.peak_history[:, info.focused_output])
+    assert (
+        f"from {info.peak_history[0, info.focused_output]:.2f} to {info.peak_history[-1, info.focused_output]:.2f} in 4 steps"
+        in info.progress
+    )
 
 
-def shown(test: AppTest, model: Model, taken: Walk, lesson: Lesson, index: int = 0) -> bool:
+def shows_step(test: AppTest, model: Model, taken: StepSequence, lesson: StepSettings, index: int = 0) -> bool:
     """Whether the page draws that step."""
-    found = step(taken.model, EMBEDDED.test.images[index], lesson)
-    info = rule_steps.told(view_of(model, index), taken, found)
+    found = learning_step(taken.model, EMBEDDED.test.images[index], lesson)
+    info = rule_steps.step_info(view_of(model, index), taken, found)
     lines = {trace.get("name"): trace["y"] for trace in figure(test, "step")["data"] if trace["mode"] == "lines"}
     wanted = figures.step_figure(info).to_plotly_json()["data"]
     return headline(test).splitlines()[0] == info.headline and all(
-        np.allclose(decoded(lines[trace["name"]]), decoded(trace["y"]), atol=1e-6)
+        np.allclose(decode_array(lines[trace["name"]]), decode_array(trace["y"]), atol=1e-6)
         for trace in wanted
         if trace["mode"] == "lines"
     )
 
 
-def decoded(values: Any) -> np.ndarray:
+def decode_array(values: Any) -> np.ndarray:
     if isinstance(values, dict):
         return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
     return np.asarray(values)
 
 
 def test_steps_are_taken_and_taken_back_on_a_copy() -> None:
-    model, label = untrained(Settings()), int(EMBEDDED.test.labels[0])
-    lesson = Lesson(label, 1e-4)
-    test = ran(app("rule", model="untrained"))
+    model, label = initial_model(Settings()), int(EMBEDDED.test.labels[0])
+    lesson = StepSettings(label, 1e-4)
+    test = run_app(app("rule", model="untrained"))
     test.select_slider(key="rule_rate").set_value("1e-4")
-    ran(test)
-    taken = walk(model, EMBEDDED.test.images[0])
-    assert shown(test, model, taken, lesson)
+    run_app(test)
+    taken = apply_steps(model, EMBEDDED.test.images[0])
+    assert shows_step(test, model, taken, lesson)
     assert button(test, "Undo").disabled and button(test, "Start over").disabled
     for label_of, way in (
-        ("Step again", lambda now: now.on(lesson)), ("10 more", lambda now: now.on(lesson, 10)),
-        ("Undo", Walk.back), ("Step again", lambda now: now.on(lesson)), ("Undo", Walk.back), ("Undo", Walk.back),
+        ("Step again", lambda now: now.extended(lesson)), ("10 more", lambda now: now.extended(lesson, 10)),
+        ("Undo", StepSequence.undone), ("Step again", lambda now: now.extended(lesson)), ("Undo", StepSequence.undone), ("Undo", StepSequence.undone),
     ):  # fmt: skip
         button(test, label_of).click()
-        ran(test)
+        run_app(test)
         taken = way(taken)
-        assert len(test.session_state["rule_walk"].lessons) == len(taken.lessons)
+        assert len(test.session_state["rule_walk"].steps) == len(taken.steps)
         assert torch.equal(test.session_state["rule_walk"].model.weight, taken.model.weight)
-        assert shown(test, model, taken, lesson)
-    assert len(taken.lessons) > 5
+        assert shows_step(test, model, taken, lesson)
+    assert len(taken.steps) > 5
     button(test, "Start over").click()
-    ran(test)
-    assert shown(test, model, walk(model, EMBEDDED.test.images[0]), lesson)
+    run_app(test)
+    assert shows_step(test, model, apply_steps(model, EMBEDDED.test.images[0]), lesson)
     assert headline(test).startswith("Step 1")
 
 
-def test_the_chosen_model_is_untouched(trainings: Trainings, tmp_path: Any) -> None:
-    model = trained(trainings, tmp_path)
+def test_the_chosen_model_is_untouched(registry: TrainingRegistry, tmp_path: Any) -> None:
+    model = train_small_model(registry, tmp_path)
     kept = model.weight.clone()
-    test = ran(app("rule", sample=3, rule="cross-entropy"))
+    test = run_app(app("rule", sample=3, rule="cross-entropy"))
     for label in ("Step again", "10 more", "Undo", "10 more"):
         button(test, label).click()
-        ran(test)
+        run_app(test)
     assert not torch.equal(test.session_state["rule_walk"].model.weight, kept)
-    now = trainings.finished_model()
+    now = registry.finished_model()
     assert now is not None
     assert torch.equal(now.weight, kept) and torch.equal(model.weight, kept)
 
 
 def test_the_rate_and_the_rule_change_the_drawn_step() -> None:
-    test = ran(app("rule", model="untrained"))
-    model, taken = untrained(Settings()), walk(untrained(Settings()), EMBEDDED.test.images[0])
+    test = run_app(app("rule", model="untrained"))
+    model, taken = initial_model(Settings()), apply_steps(initial_model(Settings()), EMBEDDED.test.images[0])
     for rate, name, rule in (("2e-3", "tempotron rule", "linear"), ("5e-4", "squared distance", "threshold-mse"),
                              ("1e-2", "cross-entropy", "cross-entropy")):  # fmt: skip
         test.select_slider(key="rule_rate").set_value(rate)
         test.selectbox(key="rule").set_value(name)
-        ran(test)
-        assert shown(test, model, taken, Lesson(int(EMBEDDED.test.labels[0]), float(rate), rule))
+        run_app(test)
+        assert shows_step(test, model, taken, StepSettings(int(EMBEDDED.test.labels[0]), float(rate), rule))
     test.selectbox(key="rule_target").set_value("4")
-    ran(test)
-    assert shown(test, model, taken, Lesson(4, 1e-2, "cross-entropy"))
+    run_app(test)
+    assert shows_step(test, model, taken, StepSettings(4, 1e-2, "cross-entropy"))
     test.selectbox(key="rule_output").set_value("2")
     test.selectbox(key="rule_neuron").set_value("3")
-    ran(test)
-    found = step(model, EMBEDDED.test.images[0], Lesson(4, 1e-2, "cross-entropy"))
-    one = rule_steps.change(view_of(model, 0), found, 2, 0, 2)
+    run_app(test)
+    found = learning_step(model, EMBEDDED.test.images[0], StepSettings(4, 1e-2, "cross-entropy"))
+    one = rule_steps.weight_change_info(view_of(model, 0), found, 2, 0, 2)
     heat = figure(test, "change")["data"][0]
-    assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
+    assert np.allclose(decode_array(heat["z"]).reshape(28, 28), one.by_pixel / one.axis_unit[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -247,28 +250,28 @@ def test_the_rate_and_the_rule_change_the_drawn_step() -> None:
     [({"sample": 4}, "Another sample"), ({"model": "last finished run"}, "Another model"), ({"data": "MNIST"}, "")],
 )
 def test_another_digit_or_model_begins_anew_and_says_so(
-    change: dict[str, Any], words: str, trainings: Trainings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    change: dict[str, Any], words: str, registry: TrainingRegistry, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    trained(trainings, tmp_path)
+    train_small_model(registry, tmp_path)
     other = replace(TINY, name="MNIST")
     load = dataset_state._load_dataset
     monkeypatch.setattr(
         dataset_state, "_load_dataset", lambda name, where: other if name == "MNIST" else load(name, where)
     )
-    test = ran(app("rule", model="untrained", sample=3))
+    test = run_app(app("rule", model="untrained", sample=3))
     button(test, "10 more").click()
-    ran(test)
+    run_app(test)
     assert not headline(test).startswith("Step 1:")
     for key, value in change.items():
         (test.sidebar.radio if key == "model" else test.sidebar.number_input if key == "sample" else
          test.sidebar.selectbox)(key=key).set_value(value)  # fmt: skip
-    ran(test)
+    run_app(test)
     assert headline(test).startswith("Step 1:")
     assert any((words or "Another data set") in caption.value for caption in test.caption)
     assert "rule_steps" not in test.query_params
     if not button(test, "Step again").disabled:
         button(test, "Step again").click()
-        ran(test)
+        run_app(test)
         assert not any("Another" in caption.value for caption in test.caption)
 
 
@@ -276,14 +279,14 @@ def test_a_link_brings_its_steps_and_choices() -> None:
     test = app("rule", model="untrained")
     test.query_params.update({"rule_steps": "2_linear_5_0.0001*1_cross-entropy_4_0.001", "rule": "cross-entropy",
                               "rule_rate": "5e-4", "rule_target": "4", "sample": "3"})  # fmt: skip
-    ran(test)
-    model = untrained(Settings())
-    lessons = (Lesson(5, 1e-4), Lesson(5, 1e-4), Lesson(4, 1e-3, "cross-entropy"))
-    taken = walk(model, EMBEDDED.test.images[3], lessons)
-    assert taken.lessons == lessons
-    assert shown(test, model, taken, Lesson(4, 5e-4, "cross-entropy"), 3)
+    run_app(test)
+    model = initial_model(Settings())
+    lessons = (StepSettings(5, 1e-4), StepSettings(5, 1e-4), StepSettings(4, 1e-3, "cross-entropy"))
+    taken = apply_steps(model, EMBEDDED.test.images[3], lessons)
+    assert taken.steps == lessons
+    assert shows_step(test, model, taken, StepSettings(4, 5e-4, "cross-entropy"), 3)
     button(test, "Undo").click()
-    ran(test)
+    run_app(test)
     assert test.query_params["rule_steps"] == "2_linear_5_0.0001"
 
 
@@ -291,56 +294,56 @@ def test_garbage_in_a_link_leaves_the_page_working() -> None:
     test = app("rule", model="untrained")
     test.query_params.update({"rule_steps": "9_linear_77_nan", "rule": "<b>", "rule_rate": "-1", "rule_target": "zz",
                               "rule_output": "11", "rule_neuron": "0"})  # fmt: skip
-    ran(test)
+    run_app(test)
     assert headline(test).startswith("Step 1:")
 
 
-def given(monkeypatch: pytest.MonkeyPatch, model: Model, dataset: datasets.Dataset = EMBEDDED) -> None:
+def use_model(monkeypatch: pytest.MonkeyPatch, model: Model, dataset: datasets.Dataset = EMBEDDED) -> None:
     monkeypatch.setattr(experiment, "_resolve_model", lambda name: (model, Settings(), None))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: dataset)
 
 
 def test_a_model_that_learns_on_leaves_the_copy_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, wide())
-    test = ran(app("rule", sample=3))
+    use_model(monkeypatch, wide_model())
+    test = run_app(app("rule", sample=3))
     button(test, "Step again").click()
-    ran(test)
+    run_app(test)
     copy = test.session_state["rule_walk"].model.weight.clone()
-    later = replace(wide(), weight=wide().weight + 0.01)
-    given(monkeypatch, later)
-    ran(test)
+    later = replace(wide_model(), weight=wide_model().weight + 0.01)
+    use_model(monkeypatch, later)
+    run_app(test)
     assert torch.equal(test.session_state["rule_walk"].model.weight, copy)
     assert any("learned on since" in caption.value for caption in test.caption)
     button(test, "Start over").click()
-    ran(test)
+    run_app(test)
     assert torch.equal(test.session_state["rule_walk"].model.weight, later.weight)
     assert not any("learned on since" in caption.value for caption in test.caption)
 
 
 def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> None:
     clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
-    given(monkeypatch, replace(wide(), weight=torch.zeros(10, 4704)), clothes)
-    test = ran(alone("rule"))
+    use_model(monkeypatch, replace(wide_model(), weight=torch.zeros(10, 4704)), clothes)
+    test = run_app(single_page("rule"))
     assert "cannot be learned" in headline(test)
     assert button(test, "Step again").disabled
-    model = wide(3)
-    given(monkeypatch, model, clothes)
-    test = ran(app("rule", sample=2))
+    model = wide_model(3)
+    use_model(monkeypatch, model, clothes)
+    test = run_app(app("rule", sample=2))
     test.selectbox(key="rule_output").set_value("garment 4")
     test.selectbox(key="rule_tempotron").set_value("2")
     test.selectbox(key="rule").set_value("cross-entropy")
-    ran(test)
+    run_app(test)
     assert any("tempotron 2 of garment 4" in element.value for element in test.markdown)
-    found = step(model, TINY.test.images[2], Lesson(int(TINY.test.labels[2]), 1e-3, "cross-entropy"))
-    one = rule_steps.change(view_of(model, 2, clothes), found, 4, 1)
+    found = learning_step(model, TINY.test.images[2], StepSettings(int(TINY.test.labels[2]), 1e-3, "cross-entropy"))
+    one = rule_steps.weight_change_info(view_of(model, 2, clothes), found, 4, 1)
     heat = figure(test, "change")["data"][0]
-    assert np.allclose(decoded(heat["z"]).reshape(28, 28), one.by_pixel / one.unit[0], atol=1e-4)
+    assert np.allclose(decode_array(heat["z"]).reshape(28, 28), one.by_pixel / one.axis_unit[0], atol=1e-4)
     button(test, "Step again").click()
-    ran(test)
+    run_app(test)
     assert headline(test).startswith("Step 2")
 
 
 def test_a_model_of_other_classes_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, Model(initial_weight(3, 7, 0), m=3))
-    test = ran(app("rule"))
+    use_model(monkeypatch, Model(initial_weight(3, 7, 0), m=3))
+    test = run_app(app("rule"))
     assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value

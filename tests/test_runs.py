@@ -22,10 +22,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tempotron_core import Tempotron
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.runs import writer
-from tempotron_core.runs.reader import load_model, load_snapshot, read_run, runs_in
-from tempotron_core.runs.writer import BATCH_ACCURACY_EVERY, RunLog, logged
-from tempotron_core.training.loop import RECORD_EVERY, run
-from tempotron_core.training.metrics import EpochResult, History, Point, Points
+from tempotron_core.runs.reader import list_runs, load_model, load_snapshot, read_run
+from tempotron_core.runs.writer import BATCH_ACCURACY_EVERY, RunLog, open_run_log
+from tempotron_core.training.loop import STEPS_PER_SNAPSHOT, train_model
+from tempotron_core.training.metrics import EpochMetrics, History, StepMetrics, StepMetricsHistory
 from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
@@ -46,7 +46,7 @@ def approximately(series: Series) -> object:
     return pytest.approx([number for pair in series for number in pair])
 
 
-def flat(series: Series) -> list[float]:
+def flatten(series: Series) -> list[float]:
     return [number for pair in series for number in pair]
 
 
@@ -57,16 +57,16 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_scalars_of_a_run_are_read_back(settings: Settings) -> None:
     few = idx_files.few_digits(400, 50)
-    with logged(settings) as log:
-        for last in run(settings, few):
+    with open_run_log(settings) as log:
+        for last in train_model(settings, few):
             log.write(last)
     scalars = read_back(log.path)
     assert set(scalars) == {"train_accuracy", "train_loss", "test_accuracy"}
     assert BATCH_ACCURACY_EVERY == 256
     assert [step for step, _ in scalars["train_accuracy"]] == [256, 512]
     wanted = {point.step: point for point in last.points}
-    assert flat(scalars["train_accuracy"]) == approximately([(s, wanted[s].batch_accuracy) for s in (256, 512)])
-    assert flat(scalars["train_loss"]) == approximately([(point.step, point.loss) for point in last.points])
+    assert flatten(scalars["train_accuracy"]) == approximately([(s, wanted[s].batch_accuracy) for s in (256, 512)])
+    assert flatten(scalars["train_loss"]) == approximately([(point.step, point.loss) for point in last.points])
     assert scalars["train_loss"][-1][0] == 600
     assert [step for step, _ in scalars["test_accuracy"]] == [1, 2, 3]
     assert [value for _, value in scalars["test_accuracy"]] == pytest.approx(
@@ -75,21 +75,25 @@ def test_scalars_of_a_run_are_read_back(settings: Settings) -> None:
 
 
 def test_every_scalar_is_written_once(settings: Settings) -> None:
-    points = tuple(Point(step, step / 1000, 0.5, step / 2000) for step in range(16, 1041, 16))
-    epochs = tuple(EpochResult(epoch, 520 * epoch, 0.1, 0.2, epoch / 4, 1.0, 100.0) for epoch in (1, 2))
-    with logged(settings) as log:
+    points = tuple(StepMetrics(step, step / 1000, 0.5, step / 2000) for step in range(16, 1041, 16))
+    epochs = tuple(EpochMetrics(epoch, 520 * epoch, 0.1, 0.2, epoch / 4, 1.0, 100.0) for epoch in (1, 2))
+    with open_run_log(settings) as log:
         for count in (0, 1, 1, 30, 31, 40, len(points), len(points)):
             done = epochs[: count * 16 // 520]
-            log.write(Snapshot(settings, "training", 1040, points=Points(points[:count]), epochs=History(done)))
-            log.write(Snapshot(settings, "training", 1040, points=Points(points[:count]), epochs=History(done)))
+            log.write(
+                Snapshot(settings, "training", 1040, points=StepMetricsHistory(points[:count]), epochs=History(done))
+            )
+            log.write(
+                Snapshot(settings, "training", 1040, points=StepMetricsHistory(points[:count]), epochs=History(done))
+            )
     scalars = read_back(log.path)
-    assert flat(scalars["train_accuracy"]) == approximately([(s, s / 2000) for s in (256, 512, 768, 1024)])
-    assert flat(scalars["train_loss"]) == approximately([(point.step, point.loss) for point in points])
-    assert flat(scalars["test_accuracy"]) == approximately([(1, 0.25), (2, 0.5)])
+    assert flatten(scalars["train_accuracy"]) == approximately([(s, s / 2000) for s in (256, 512, 768, 1024)])
+    assert flatten(scalars["train_loss"]) == approximately([(point.step, point.loss) for point in points])
+    assert flatten(scalars["test_accuracy"]) == approximately([(1, 0.25), (2, 0.5)])
 
 
 def test_settings_are_kept(settings: Settings) -> None:
-    with logged(settings) as log:
+    with open_run_log(settings) as log:
         pass
     kept = json.loads((log.path / "settings.json").read_text())
     assert kept == asdict(settings)
@@ -97,11 +101,11 @@ def test_settings_are_kept(settings: Settings) -> None:
 
 
 def test_a_run_that_breaks_keeps_its_scalars(settings: Settings) -> None:
-    snapshot = Snapshot(settings, "training", 10, points=Points([Point(16, 0.25, 0.5, 0.5)]))
+    snapshot = Snapshot(settings, "training", 10, points=StepMetricsHistory([StepMetrics(16, 0.25, 0.5, 0.5)]))
     folders = []
 
     def break_off() -> None:
-        with logged(settings) as log:
+        with open_run_log(settings) as log:
             folders.append(log.path)
             log.write(snapshot)
             raise ZeroDivisionError
@@ -142,49 +146,53 @@ def test_log_directory_that_cannot_be(settings: Settings, log_dir: str) -> None:
 
 
 def test_log_directory_is_made(settings: Settings, tmp_path: Path) -> None:
-    with logged(replace(settings, log_dir=str(tmp_path / "a" / "b"))) as log:
+    with open_run_log(replace(settings, log_dir=str(tmp_path / "a" / "b"))) as log:
         assert log.path.parent == tmp_path / "a" / "b"
 
 
 @pytest.fixture(scope="module")
-def few() -> Dataset:
+def few_digits() -> Dataset:
     return idx_files.few_digits(195, 100)
 
 
-def without_times(snapshot: Snapshot) -> list[EpochResult]:
+def without_times(snapshot: Snapshot) -> list[EpochMetrics]:
     return [replace(result, seconds=0, samples_per_second=0) for result in snapshot.epochs]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_resumed_run_ends_as_if_it_had_never_stopped(settings: Settings, few: Dataset, recipe: str) -> None:
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(settings: Settings, few_digits: Dataset, recipe: str) -> None:
     settings = replace(settings, recipe=recipe, epochs=4, batch_size=16)
-    with logged(settings) as whole:
-        for last in run(settings, few):
+    with open_run_log(settings) as whole:
+        for last in train_model(settings, few_digits):
             whole.write(last)
-    with logged(settings) as log:
-        for snapshot in run(settings, few):
+    with open_run_log(settings) as log:
+        for snapshot in train_model(settings, few_digits):
             log.write(snapshot)
             if len(snapshot.epochs) == 2 and snapshot.state is None:
                 break  # in the middle of the third epoch
     origin = load_snapshot(log.path)
     assert len(origin.epochs) == 2
-    with logged(settings, log.path, origin) as again:
-        for resumed in run(settings, few, origin):
+    with open_run_log(settings, log.path, origin) as again:
+        for resumed in train_model(settings, few_digits, origin):
             again.write(resumed)
     assert resumed.phase == "finished"
     assert resumed.points == last.points
     assert without_times(resumed) == without_times(last)
     for name in ("last", "best", "epochs/0001", "epochs/0003", "epochs/0004"):
         assert torch.equal(load_model(log.path, name).weight, load_model(whole.path, name).weight), name
-    assert sorted(flat(read_back(log.path)["test_accuracy"])[::2]) == [1, 2, 3, 4]
-    (end,) = [snapshot for snapshot in run(settings, few, load_snapshot(log.path)) if snapshot.phase == "finished"]
+    assert sorted(flatten(read_back(log.path)["test_accuracy"])[::2]) == [1, 2, 3, 4]
+    (end,) = [
+        snapshot
+        for snapshot in train_model(settings, few_digits, load_snapshot(log.path))
+        if snapshot.phase == "finished"
+    ]
     assert end.weight is not None and last.weight is not None
     assert torch.equal(end.weight, last.weight)
 
 
-def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -> None:
-    with logged(settings) as log:
-        for last in run(settings, few):
+def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few_digits: Dataset) -> None:
+    with open_run_log(settings) as log:
+        for last in train_model(settings, few_digits):
             log.write(last)
     table = pd.read_csv(log.path / "epochs.csv")
     assert table["test_accuracy"].tolist() == [result.test_accuracy for result in last.epochs]
@@ -198,43 +206,43 @@ def test_a_run_is_a_folder_that_pandas_reads(settings: Settings, few: Dataset) -
     net = Tempotron(784 * 3, 10, 20)
     net.load_state_dict(load_file(log.path / "last.safetensors"))
     assert torch.equal(net.fc.weight, last.weight) if last.weight is not None else False
-    assert [listed.name for listed in runs_in(settings.log_dir)] == [log.path.name]
-    assert runs_in(log.path / "nowhere") == ()
+    assert [listed.name for listed in list_runs(settings.log_dir)] == [log.path.name]
+    assert list_runs(log.path / "nowhere") == ()
 
 
 def test_checkpoints_of_epochs_keep_to_their_budget(
-    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "CHECKPOINT_BUDGET", 200_000)
-    with logged(settings) as log:
-        for last in run(settings, few):
+    with open_run_log(settings) as log:
+        for last in train_model(settings, few_digits):
             log.write(last)
     assert len(list(log.path.glob("epochs/*"))) == 2
     assert last.weight is not None
     assert torch.equal(load_model(log.path).weight, last.weight)
 
 
-def test_a_state_of_another_network_is_refused(settings: Settings, few: Dataset) -> None:
+def test_a_state_of_another_network_is_refused(settings: Settings, few_digits: Dataset) -> None:
     state = Trainer(replace(settings, m=4), 10).state()
     state["shuffle"] = torch.Generator().get_state()
     with pytest.raises(TrainingError, match="expected that of 2,352 afferents"):
-        list(run(settings, few, Snapshot(settings, "training", 10, state=state)))
+        list(train_model(settings, few_digits, Snapshot(settings, "training", 10, state=state)))
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence(
-    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    *_, last = run(settings, few)
-    with logged(settings) as log:
-        monkeypatch.setattr(writer, "replace_file", full)
+    *_, last = train_model(settings, few_digits)
+    with open_run_log(settings) as log:
+        monkeypatch.setattr(writer, "write_atomic", full)
         with pytest.raises(TrainingError, match="No space left on device"):
             log.write(last)
 
 
-def _reported(errors: Path) -> list[int]:
+def _test_accuracies(errors: Path) -> list[int]:
     return [int(epoch) for epoch in re.findall(rb"epoch (\d+): test", errors.read_bytes())]
 
 
@@ -250,13 +258,13 @@ def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
         with (tmp_path.parent / "errors").open("w+b") as errors:
             process = subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, stderr=errors)
             reported = Path(errors.name)
-            wait_until(lambda: process.poll() is not None or max([0, *_reported(reported)]) > done)  # noqa: B023
+            wait_until(lambda: process.poll() is not None or max([0, *_test_accuracies(reported)]) > done)  # noqa: B023
             assert process.poll() is None
             time.sleep(draw.random() * 0.5)  # waits for nothing: draws the instant of the kill
             process.kill()
             process.wait()
-        seen = max(_reported(reported))
-        (record,) = runs_in(tmp_path)
+        seen = max(_test_accuracies(reported))
+        (record,) = list_runs(tmp_path)
         assert record.problem is None
         folder = record.path
         done = len(load_snapshot(folder).epochs)
@@ -269,14 +277,14 @@ def test_a_killed_training_loses_no_more_than_its_epoch(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
-    settings: Settings, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps, learn = 0, Trainer.step
 
     def poisoned(trainer: Trainer, *batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
-        if steps == 2 * RECORD_EVERY + 3:
+        if steps == 2 * STEPS_PER_SNAPSHOT + 3:
             with torch.no_grad():
                 trainer.net.fc.weight[3, 7] = float("nan")
         return learn(trainer, *batch)
@@ -285,14 +293,14 @@ def test_a_run_that_is_no_longer_finite_keeps_its_last_finite_weights(
     kept: list[Snapshot] = []
 
     def write(log: RunLog) -> None:
-        for snapshot in run(settings, few):
+        for snapshot in train_model(settings, few_digits):
             log.write(snapshot)
             kept.append(snapshot)
 
-    with logged(settings) as log, pytest.raises(TrainingError, match="last finite weights are kept"):
+    with open_run_log(settings) as log, pytest.raises(TrainingError, match="last finite weights are kept"):
         write(log)
     weight = kept[-1].weight
     assert weight is not None
     assert weight.isfinite().all()
-    assert kept[-1].step == 2 * RECORD_EVERY
+    assert kept[-1].step == 2 * STEPS_PER_SNAPSHOT
     assert torch.equal(load_model(log.path).weight, weight)

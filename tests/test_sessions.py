@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from helpers.browser import ROOT, Server
-from helpers.streamlit_client import Viewer
+from helpers.streamlit_client import Session
 from helpers.waiting import PATIENCE
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from tempotron_core.runs.reader import load_model, load_snapshot, runs_in
+from tempotron_core.runs.reader import list_runs, load_model, load_snapshot
 
 LONG = PATIENCE
 
@@ -28,10 +28,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert running.complaints == [], running.log
 
 
-async def opened(server: Server, page: str = "training", query: str = "") -> Viewer:
-    viewer = Viewer(server.url, page, query)
+async def opened(server: Server, page: str = "training", query: str = "") -> Session:
+    viewer = Session(server.url, page, query)
     await viewer.open()
-    await viewer.settled(LONG)
+    await viewer.wait_for_first_run(LONG)
     return viewer
 
 
@@ -41,7 +41,7 @@ async def until(condition: Callable[[], object], seconds: float = LONG) -> None:
             await asyncio.sleep(0.05)
 
 
-async def silent(*viewers: Viewer, seconds: float = 2) -> None:
+async def silent(*viewers: Session, seconds: float = 2) -> None:
     """Wait until nothing has come for so long: an observation window, as nothing tells that nothing will come."""
     loop, received, since = asyncio.get_running_loop(), list[int](), 0.0
     async with asyncio.timeout(LONG):
@@ -51,17 +51,17 @@ async def silent(*viewers: Viewer, seconds: float = 2) -> None:
             await asyncio.sleep(0.05)
 
 
-async def idle(viewer: Viewer) -> None:
+async def idle(viewer: Session) -> None:
     """Wait until nothing trains; stop what does."""
     async with asyncio.timeout(LONG):
         while viewer.job is None or re.match("Preparing|Running|Paused|Stopping", viewer.job):
-            assert not viewer.lost
+            assert not viewer.is_disconnected
             if any(button.proto.label == "Stop" for button in viewer.all("button")):
                 await viewer.move("button", "Stop", True)
             await asyncio.sleep(0.05)
 
 
-async def reopened(viewer: Viewer, session: str) -> None:
+async def reopened(viewer: Session, session: str) -> None:
     """Connect again as the same session: the server gives a new one until it has noticed that the old one is gone."""
     async with asyncio.timeout(LONG):
         while True:
@@ -73,7 +73,7 @@ async def reopened(viewer: Viewer, session: str) -> None:
             await viewer.close()
 
 
-async def long_run(viewer: Viewer) -> None:
+async def long_run(viewer: Session) -> None:
     """Start a run that does not end by itself soon."""
     await idle(viewer)
     await until(lambda: any(button.proto.label == "Start" for button in viewer.all("button")))
@@ -81,10 +81,10 @@ async def long_run(viewer: Viewer) -> None:
     await viewer.move("number_input", "m, neurons", 4)
     await viewer.move("number_input", "T, window", 30)
     await viewer.move("button", "Start", True)
-    await until(lambda: viewer.says(r"Running: .* epoch \d+ of 1000"))
+    await until(lambda: viewer.find_text(r"Running: .* epoch \d+ of 1000"))
 
 
-def epoch(viewer: Viewer) -> int:
+def epoch(viewer: Session) -> int:
     found = re.search(r"epoch (\d+) of 1000", viewer.job or "")
     return int(found[1]) if found else 0
 
@@ -101,10 +101,12 @@ def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> N
             await viewer.move("number_input", "Epochs", 1000)
         before = set(os.listdir(server.folder / "runs"))
         await asyncio.gather(*(viewer.move("button", "Start", True) for viewer in pair))
-        told = [viewer.says("Expected no training in progress") for viewer in pair]
+        told = [viewer.find_text("Expected no training in progress") for viewer in pair]
         assert sum(words is not None for words in told) == 1
         for viewer in pair:
-            await until(lambda viewer=viewer: viewer.says(r"Running: cross-entropy on embedded, epoch \d+ of 1000"))  # type: ignore[misc]
+            await until(
+                lambda viewer=viewer: viewer.find_text(r"Running: cross-entropy on embedded, epoch \d+ of 1000")
+            )  # type: ignore[misc]
         assert len(set(os.listdir(server.folder / "runs")) - before) == 1
         # Whoever presses, both see it; what is pressed twice is done once.
         await asyncio.gather(*(viewer.move("button", "Pause", True) for viewer in pair))
@@ -131,7 +133,7 @@ def test_pages_that_lie_still_learn_of_a_training_as_their_viewers_left_them(ser
         for viewer in still:
             await until(lambda viewer=viewer: (viewer.job or "").startswith("Running"))  # type: ignore[misc]
             assert viewer.complaints == []
-        assert still[0].says("test sample 77[^0-9,]")
+        assert still[0].find_text("test sample 77[^0-9,]")
         await idle(starter)
         for viewer in still:
             await until(lambda viewer=viewer: (viewer.job or "").startswith("Stopped"))  # type: ignore[misc]
@@ -169,7 +171,7 @@ def test_a_control_of_the_page_that_is_being_left_empties_no_page(server: Server
         assert viewer._socket is not None
         await viewer._socket.send(moved.SerializeToString())
         await until(lambda: viewer.find("slider", "m, neurons"))
-        await viewer.settled(LONG)
+        await viewer.wait_for_first_run(LONG)
         await silent(viewer, seconds=1)  # an empty page would come only now
         assert viewer.find("slider", "m, neurons")
         assert viewer.find("slider", "tau, membrane") is None
@@ -195,11 +197,11 @@ def test_a_training_outlives_its_viewers(server: Server) -> None:
         session = other.session
         await other.close()
         await reopened(other, session)
-        await until(lambda: other.says("test sample 77[^0-9,]"))
+        await until(lambda: other.find_text("test sample 77[^0-9,]"))
         # A reload, and a link opened after longer than the server waits, are new sessions with the same address.
         again = await opened(server, "", "sample=77")
         assert again.session != session
-        assert again.says("test sample 77[^0-9,]")
+        assert again.find_text("test sample 77[^0-9,]")
         # Who clears the caches does not lose the job.
         clear = BackMsg(clear_cache=True)
         assert again._socket is not None
@@ -264,18 +266,20 @@ def test_a_killed_server_loses_no_more_than_the_epoch(tmp_path: Path) -> None:
         seen = epoch(viewer)
         server.process.kill()
         server.process.wait()
-        await until(lambda: viewer.lost)
+        await until(lambda: viewer.is_disconnected)
         await viewer.close()
 
     asyncio.run(story())
-    killed = next(record for record in runs_in(tmp_path / "runs") if record.settings and record.settings.epochs == 1000)
+    killed = next(
+        record for record in list_runs(tmp_path / "runs") if record.settings and record.settings.epochs == 1000
+    )
     assert killed.problem is None
     assert len(load_snapshot(killed.path).epochs) >= seen - 2
     assert load_model(killed.path).weight.isfinite().all()
 
     async def afterwards() -> None:
         viewer = await opened(again, "", f"model=saved+run&run={killed.name}")
-        assert viewer.says("test sample")
+        assert viewer.find_text("test sample")
         await until(lambda: (viewer.job or "").startswith("Trained"))
         assert viewer.complaints == []
         await viewer.close()
@@ -293,11 +297,11 @@ def test_links_that_all_lead_past_the_entrance_of_a_new_server_come_in_by_it(tmp
 
     async def story() -> None:
         pages = "encoder", "voltages", "evidence", "training", "replay", "overview"
-        viewers = [Viewer(fresh.url, page, "sample=7") for page in pages]
+        viewers = [Session(fresh.url, page, "sample=7") for page in pages]
         await asyncio.gather(*(viewer.open() for viewer in viewers))
         for viewer in viewers:
             await until(lambda viewer=viewer: viewer.find("number_input", "Test sample"))  # type: ignore[misc]
-            await viewer.settled(LONG)
+            await viewer.wait_for_first_run(LONG)
             assert viewer.complaints == []
             await viewer.close()
 

@@ -18,23 +18,23 @@ import torch
 from tempotron_core import figures
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.model.classifier import decide
-from tempotron_core.runs.export import bundle
-from tempotron_core.runs.files import checkpoint
+from tempotron_core.model.classifier import predict
+from tempotron_core.runs.export import view_zip
+from tempotron_core.runs.files import serialise_weights
 from tempotron_core.runs.reader import load_model, read_run
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.training.settings import Settings, initial_model
 
 CLASSES = tuple("0123456789")
 SETTINGS = Settings(m=4, T=20, seed=7, recipe="reference")
 
 
-def made(query: dict[str, str] | None = None) -> bytes:
-    weight = untrained(SETTINGS).weight
-    return bundle({"figure.csv": "a,b\n"}, "voltages", query or {}, SETTINGS, weight, CLASSES)
+def make_zip(query: dict[str, str] | None = None) -> bytes:
+    weight = initial_model(SETTINGS).weight
+    return view_zip({"figure.csv": "a,b\n"}, "voltages", query or {}, SETTINGS, weight, CLASSES)
 
 
 def test_the_zip_holds_a_run_that_opens_as_the_same_network(tmp_path: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(made({"sample": "7", "model": "untrained", "tau": "30.0"}))) as archive:
+    with zipfile.ZipFile(io.BytesIO(make_zip({"sample": "7", "model": "untrained", "tau": "30.0"}))) as archive:
         archive.extractall(tmp_path)
     view = json.loads((tmp_path / "view.json").read_text())
     file = tmp_path / view["checkpoint"]["file"]
@@ -46,17 +46,17 @@ def test_the_zip_holds_a_run_that_opens_as_the_same_network(tmp_path: Path) -> N
     assert (tmp_path / "figure.csv").read_text() == "a,b\n"
     assert read_run(file.parent).settings == SETTINGS
     again, image = load_model(file.parent), datasets.load().test.images[7]
-    assert torch.equal(decide(again, image).v, decide(untrained(SETTINGS), image).v)
+    assert torch.equal(predict(again, image).v, predict(initial_model(SETTINGS), image).v)
 
 
 def test_the_same_view_gives_the_same_bytes_and_another_network_another_hash() -> None:
-    assert made() == made()
-    other = untrained(replace(SETTINGS, seed=8)).weight
-    assert checkpoint(other, CLASSES) != checkpoint(untrained(SETTINGS).weight, CLASSES)
+    assert make_zip() == make_zip()
+    other = initial_model(replace(SETTINGS, seed=8)).weight
+    assert serialise_weights(other, CLASSES) != serialise_weights(initial_model(SETTINGS).weight, CLASSES)
 
 
 def voltages() -> VoltageInfo:
-    decision = decide(untrained(Settings()), datasets.load().test.images[0])
+    decision = predict(initial_model(Settings()), datasets.load().test.images[0])
     names = ("<b>bold</b>", *CLASSES[1:])
     return VoltageInfo(decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), 1.0, names, 3)
 
@@ -67,24 +67,24 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_a_table_holds_every_number_of_the_figure() -> None:
     info = voltages()
-    found = rows(figures.figure_table(figures.traces_figure(info)))
+    found = rows(figures.figure_to_csv(figures.traces_figure(info)))
     for name, trace in zip(info.classes, info.v, strict=True):
         drawn = [float(row["y"]) for row in found if row["trace"] == name]
         assert np.allclose(drawn, trace, atol=1e-6)
     pixels = datasets.load().test.images[0].numpy()
-    cells = rows(figures.figure_table(go.Figure(go.Heatmap(z=pixels))))
+    cells = rows(figures.figure_to_csv(go.Figure(go.Heatmap(z=pixels))))
     assert [int(row["value"]) for row in cells] == pixels.reshape(-1).tolist()
     none = np.zeros(0)
-    assert figures.columns_table({"a": [1, 2], "b": ["x", 'y"z']}) == 'a,b\n1,x\n2,"y""z"\n'
-    assert rows(figures.figure_table(figures.loss_figure(figures.CurvesInfo(none, none, none, none, none, 1)))) == []
+    assert figures.columns_to_csv({"a": [1, 2], "b": ["x", 'y"z']}) == 'a,b\n1,x\n2,"y""z"\n'
+    assert rows(figures.figure_to_csv(figures.loss_figure(figures.CurvesInfo(none, none, none, none, none, 1)))) == []
 
 
 def test_pages_stand_alone_and_escape_their_title() -> None:
-    page = figures.figure_page(figures.traces_figure(voltages()), "<script>alert(1)</script>")
+    page = figures.figure_to_page(figures.traces_figure(voltages()), "<script>alert(1)</script>")
     assert "<script>alert(1)</script>" not in page
     assert "src=" not in page.split("<body>")[0].split("plotly.js")[0]
     assert len(page) > 3_000_000  # plotly itself is inside
-    plate = figures.plate_page(figures.peaks_plate(voltages()), "a & b")
+    plate = figures.html_page(figures.peaks_html(voltages()), "a & b")
     assert "<title>a &amp; b</title>" in plate
     assert "&lt;b&gt;bold" in plate
     assert "http" not in plate
@@ -93,7 +93,7 @@ def test_pages_stand_alone_and_escape_their_title() -> None:
 @pytest.mark.parametrize("factor", [1.0, 1.25, 2.0])
 def test_an_enlarged_figure_has_larger_letters_and_the_same_numbers(factor: float) -> None:
     figure = figures.traces_figure(voltages())
-    large = figures.enlarged(figure, factor)
+    large = figures.scale_figure(figure, factor)
     assert large.layout.xaxis.tickfont.size == figure.layout.xaxis.tickfont.size * factor
     assert large.layout.xaxis.title.font.size == figure.layout.xaxis.title.font.size * factor
     assert large.layout.annotations[0].font.size == figure.layout.annotations[0].font.size * factor

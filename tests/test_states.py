@@ -14,12 +14,12 @@ from helpers.waiting import PATIENCE
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as hypothesis_strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from test_job import ending, endless, settings, snapshot, unlogged, with_train, workers  # noqa: F401
+from test_job import settings, snapshot, train_forever, train_to_end, with_train, without_log, workers  # noqa: F401
 
 from tempotron_core import figures
 from tempotron_core.data import datasets
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import ACTIVE, ENDS, MOVES, Job, JobError, Status, Trainings
+from tempotron_core.jobs.job import ACTIVE_STATES, FINAL_STATES, TRANSITIONS, Job, JobError, Status, TrainingRegistry
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 
@@ -28,15 +28,15 @@ BUTTONS = ("pause", "resume", "stop")
 
 def expected(state: str, event: str) -> str:
     """The table of the docstring once more, told apart from it."""
-    if state in ENDS:
+    if state in FINAL_STATES:
         return state
-    if event == "last epoch over":
+    if event == "finished":
         return "finished"
     if event == "error":
         return "failed"
-    if event == "worker ended":
+    if event == "worker_exited":
         return "stopped"
-    if event == "no answer":
+    if event == "stop_timed_out":
         return "failed" if state == "stopping" else state
     if state == "running":
         return {"pause": "paused", "stop": "stopping", "resume": "running"}[event]
@@ -46,37 +46,37 @@ def expected(state: str, event: str) -> str:
 
 
 def test_every_sequence_of_events_follows_the_table(tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert set(MOVES) == {*BUTTONS, "last epoch over", "error", "worker ended", "no answer"}
+    assert set(TRANSITIONS) == {*BUTTONS, "finished", "error", "worker_exited", "stop_timed_out"}
     once = Settings()
-    for sequence in product(MOVES, repeat=5):
+    for sequence in product(TRANSITIONS, repeat=5):
         job, state = Job(once), "running"
         for event in sequence:
             before, state = state, expected(state, event)
-            assert job._move(event) == (before != state)
+            assert job._transition(event) == (before != state)
             assert job.status.state == state, sequence
 
 
 def test_the_docstring_is_the_table() -> None:
     lines = [line.strip("| ").split("|") for line in (job.__doc__ or "").splitlines() if line.startswith("|")]
     events = [cell.strip() for cell in lines[0][1:]]
-    assert events == list(MOVES)
+    assert events == list(TRANSITIONS)
     for row in lines[2:5]:
         state, *cells = (cell.strip() for cell in row)
         assert {event: cell for event, cell in zip(events, cells, strict=True) if cell != "."} == {
-            event: pairs[state] for event, pairs in MOVES.items() if state in pairs
+            event: pairs[state] for event, pairs in TRANSITIONS.items() if state in pairs
         }
-    assert not any(end in pairs for end in ENDS for pairs in MOVES.values())
+    assert not any(end in pairs for end in FINAL_STATES for pairs in TRANSITIONS.values())
 
 
 @dataclass
-class Puppet:
+class ControlledTraining:
     """A run that follows orders and reports each of its moves, and a model of the job that it is in.
 
     After every action the test takes the reports that must follow from it, so that nothing is left to time. Reports:
     "asks" for the next order; "waits" while paused; "ends": the end of the run is published, its thread still runs.
     """
 
-    registry: Trainings = field(default_factory=Trainings)
+    registry: TrainingRegistry = field(default_factory=TrainingRegistry)
     orders: "queue.Queue[str]" = field(default_factory=queue.Queue)
     reports: "queue.Queue[str]" = field(default_factory=queue.Queue)
     state: str = "idle"
@@ -111,7 +111,7 @@ class Puppet:
             yield snapshot(settings, "finished" if order == "finish" else "training", step)
 
     def start(self, settings: Settings) -> None:
-        if self.state in ACTIVE:
+        if self.state in ACTIVE_STATES:
             with pytest.raises(JobError, match=f"got one that is {self.state}"):
                 self.registry.start(settings, job=self.reporting_job())
             self.check()
@@ -133,7 +133,7 @@ class Puppet:
 
     def order(self, what: str) -> None:
         """Let the worker do something, where it is not held."""
-        if self.state not in ACTIVE or self.held:
+        if self.state not in ACTIVE_STATES or self.held:
             return
         self.step += 1
         self.orders.put(what)
@@ -166,7 +166,7 @@ class Puppet:
             assert self.registry.job.join(PATIENCE)
 
 
-def do(puppet: Puppet, action: str, settings: Settings) -> None:
+def apply_action(puppet: ControlledTraining, action: str, settings: Settings) -> None:
     if action == "start":
         puppet.start(settings)
     elif action in BUTTONS:
@@ -187,26 +187,26 @@ WAYS: dict[tuple[str, ...], tuple[str, bool]] = {
 """The shortest way from a start to each state of the puppet: the job's state, and whether the worker waits."""
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_every_sequence_with_a_worker_that_does_what_it_is_told(settings: Settings) -> None:
     for way, sequence in product(WAYS, product(("start", *BUTTONS, "step", "finish", "raise"), repeat=3)):
-        puppet = Puppet()
+        puppet = ControlledTraining()
         puppet.start(settings)
         for action in way:
-            do(puppet, action, settings)
+            apply_action(puppet, action, settings)
         assert (puppet.state, puppet.held) == WAYS[way]
         for action in sequence:
-            do(puppet, action, settings)
+            apply_action(puppet, action, settings)
         puppet.end()
         assert workers() == []
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_long_sequences_in_any_order(settings: Settings) -> None:
     class Machine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            self.puppet = Puppet()
+            self.puppet = ControlledTraining()
             self.finished: int | None = None
 
         @rule()
@@ -219,7 +219,7 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:
             for _ in range(times):
                 self.puppet.press(button)
 
-        @precondition(lambda self: self.puppet.state in ACTIVE)
+        @precondition(lambda self: self.puppet.state in ACTIVE_STATES)
         @rule(what=hypothesis_strategies.sampled_from(("step", "step", "finish", "raise", "end")))
         def worker(self, what: str) -> None:
             before = self.puppet.step
@@ -229,7 +229,7 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:
 
         @invariant()
         def one_thread_at_most_and_the_last_finished_model_stays(self) -> None:
-            if self.puppet.state in ACTIVE:
+            if self.puppet.state in ACTIVE_STATES:
                 assert len(workers()) == 1
             found = self.puppet.registry.finished
             assert (found.snapshot.step if found and found.snapshot else None) == self.finished
@@ -242,24 +242,24 @@ def test_long_sequences_in_any_order(settings: Settings) -> None:
     )
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_run_starts_after_the_thread_of_the_run_before_has_ended(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published, released, overlaps = threading.Event(), threading.Event(), []
 
-    class Slow(with_train(ending)):  # type: ignore[misc]
+    class Slow(with_train(train_to_end)):  # type: ignore[misc]
         def _work(self) -> None:
             super()._work()
             published.set()
             assert released.wait(PATIENCE)
 
-    class Next(with_train(ending)):  # type: ignore[misc]
+    class Next(with_train(train_to_end)):  # type: ignore[misc]
         def start(self) -> None:
             overlaps.append(len(workers()))
             super().start()
 
-    registry = Trainings()
+    registry = TrainingRegistry()
     first = registry.start(settings, job=Slow)
     assert published.wait(PATIENCE)
     assert first.status.state == "finished"
@@ -276,7 +276,7 @@ def test_a_run_starts_after_the_thread_of_the_run_before_has_ended(
     assert overlaps == [0]
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_a_worker_that_does_not_answer_is_given_up_after_its_time_by_the_clock(settings: Settings) -> None:
     now, release = [100.0], threading.Event()
 
@@ -287,7 +287,7 @@ def test_a_worker_that_does_not_answer_is_given_up_after_its_time_by_the_clock(s
     hung = Job(settings, None, hanging, clock=lambda: now[0])
     hung.start()
     hung.stop()
-    now[0] += job.GIVE_UP_SECONDS
+    now[0] += job.STOP_TIMEOUT_SECONDS
     assert hung.status.state == "stopping"
     now[0] += 0.1
     assert hung.status.state == "failed"
@@ -298,11 +298,11 @@ def test_a_worker_that_does_not_answer_is_given_up_after_its_time_by_the_clock(s
     assert hung.status.state == "failed" and hung.status.snapshot is None
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("without_log")
 def test_everybody_presses_everything_at_once(settings: Settings) -> None:
     made: list[Any] = []
 
-    class Noted(with_train(endless)):  # type: ignore[misc]
+    class Noted(with_train(train_forever)):  # type: ignore[misc]
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)
             self.states = ["running"]
@@ -315,7 +315,7 @@ def test_everybody_presses_everything_at_once(settings: Settings) -> None:
                     self.states.append(self._status.state)
                 return moved
 
-    registry, most, refused = Trainings(), [0], [0]
+    registry, most, refused = TrainingRegistry(), [0], [0]
 
     def viewer(number: int) -> None:
         draw = random.Random(number)
@@ -339,29 +339,29 @@ def test_everybody_presses_everything_at_once(settings: Settings) -> None:
     assert registry.shutdown(PATIENCE)
     started = [one for one in made if one._thread.ident is not None]
     assert len(started) > 1 and refused[0] > 0
-    allowed = {(origin, target) for pairs in MOVES.values() for origin, target in pairs.items()}
+    allowed = {(origin, target) for pairs in TRANSITIONS.values() for origin, target in pairs.items()}
     for one in started:
         assert set(pairwise(one.states)) <= allowed
-        assert one.status.state in ENDS
+        assert one.status.state in FINAL_STATES
     # A job made but refused is never begun.
     assert most[0] <= 1 + len(made) - len(started)
 
 
 def test_the_picture_marks_the_present_state_and_names_every_event() -> None:
-    for state in (*ACTIVE, *ENDS):
-        markup = figures.states_plate(MOVES, state)
+    for state in (*ACTIVE_STATES, *FINAL_STATES):
+        markup = figures.states_html(TRANSITIONS, state)
         marked = [part for part in markup.split("<div") if "color:#fff" in part]
         assert len(marked) == 1 and f">{state}</div>" in marked[0]
-        assert all(event in markup for event in MOVES)
+        assert all(event in markup for event in TRANSITIONS)
         assert f"now {state}." in markup
-    assert "color:#fff" not in figures.states_plate(MOVES, None)
-    assert "&lt;b&gt;" in figures.states_plate({"<b>": {"running": "paused"}}, None)
+    assert "color:#fff" not in figures.states_html(TRANSITIONS, None)
+    assert "&lt;b&gt;" in figures.states_html({"<b>": {"running": "paused"}}, None)
 
 
 def test_silence_is_told_only_of_a_run_that_should_go_on(settings: Settings) -> None:
-    quiet = Status("running", settings, since=100, clock=lambda: 145)
-    assert quiet.silence is not None
-    assert "No step for 45 s" in quiet.silence
-    for state in ("paused", "stopping", *ENDS):
-        assert replace(quiet, state=state).silence is None
-    assert replace(quiet, clock=lambda: 100 + job.QUIET_SECONDS - 0.1).silence is None
+    quiet = Status("running", settings, changed_at=100, clock=lambda: 145)
+    assert quiet.stall_warning is not None
+    assert "No step for 45 s" in quiet.stall_warning
+    for state in ("paused", "stopping", *FINAL_STATES):
+        assert replace(quiet, state=state).stall_warning is None
+    assert replace(quiet, clock=lambda: 100 + job.STALL_WARNING_SECONDS - 0.1).stall_warning is None

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core.snn.engine import Arrivals, Kernel, bin_spikes, peak, potential
+from tempotron_core.snn.engine import Kernel, SpikeEvents, bin_spikes, peak, potential
 from tempotron_core.snn.spike_store import SpikeStore
 
 KERNEL = Kernel(15.0, 3.75, 1.0)
@@ -28,13 +28,15 @@ def symbol_rows(seed: int, samples: int, fields: int, symbols: int, common: floa
     return rows
 
 
-def filled(table: torch.Tensor, rows: torch.Tensor, T: int, budget: int = 2**30) -> SpikeStore:
+def filled_store(table: torch.Tensor, rows: torch.Tensor, T: int, budget: int = 2**30) -> SpikeStore:
     store = SpikeStore(table, rows, T, budget)
     assert list(store.fill())[-1] == len(rows) == len(store)
     return store
 
 
-def check_same(got: Arrivals, table: torch.Tensor, rows: torch.Tensor, T: int, dtype: torch.dtype, atol: float) -> None:
+def check_same(
+    got: SpikeEvents, table: torch.Tensor, rows: torch.Tensor, T: int, dtype: torch.dtype, atol: float
+) -> None:
     """A batch has the potentials, peaks and gradients of the rows' own spikes."""
     times = table[rows.int()].view(len(rows), -1)
     assert (got.batch, got.T) == (len(rows), T)
@@ -78,8 +80,8 @@ def test_a_batch_is_what_binning_gives(
     choose: st.DataObject,
 ) -> None:
     table, rows = spike_table(seed, symbols, m, T, silent), symbol_rows(seed, samples, fields, symbols, common)
-    store = filled(table, rows, T, budget=-1 if streams else 2**30)
-    assert store.streams == streams
+    store = filled_store(table, rows, T, budget=-1 if streams else 2**30)
+    assert store.encodes_on_the_fly == streams
     ids = torch.tensor(choose.draw(st.lists(st.integers(0, samples - 1), min_size=1, max_size=15)))
     batch = store.batch(ids)
     assert torch.equal(batch.samples.cpu(), ids)
@@ -99,13 +101,13 @@ def test_kept_and_streamed_batches_agree_to_the_bit() -> None:
     table, rows = spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 40, 11, 20, 0.5)
     weight = torch.randn(3, 44, generator=torch.Generator().manual_seed(0))
     ids = torch.tensor([3, 39, 3, 17])
-    kept, streamed = (filled(table, rows, 30, budget).batch(ids) for budget in (2**30, 0))
+    kept, streamed = (filled_store(table, rows, 30, budget).batch(ids) for budget in (2**30, 0))
     assert torch.equal(potential(weight, kept, KERNEL), potential(weight, streamed, KERNEL))
 
 
 def test_an_empty_batch() -> None:
     table, rows = spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 9, 11, 20, 0.5)
-    batch = filled(table, rows, 30).batch(torch.zeros(0, dtype=torch.int64))
+    batch = filled_store(table, rows, 30).batch(torch.zeros(0, dtype=torch.int64))
     weight = torch.randn(3, 44).requires_grad_()
     v = potential(weight, batch, KERNEL)
     assert v.shape == (0, 3, 30)
@@ -116,15 +118,15 @@ def test_an_empty_batch() -> None:
 def test_the_first_symbol_costs_no_memory() -> None:
     table = spike_table(0, 20, 4, 30, 0.0)
     blank = torch.zeros(5, 11, dtype=torch.uint8)
-    assert not SpikeStore(table, blank, 30, budget=0).streams
-    assert SpikeStore(table, blank + 1, 30, budget=0).streams
+    assert not SpikeStore(table, blank, 30, budget=0).encodes_on_the_fly
+    assert SpikeStore(table, blank + 1, 30, budget=0).encodes_on_the_fly
 
 
 @pytest.mark.parametrize("T", [100, 1000])
 def test_the_order_of_the_sums_costs_float32_little(T: int) -> None:
     """Sums of n terms in another order differ by at most n * 2^-24 of the sum of their sizes; far less in practice."""
     table, rows = spike_table(0, 256, 16, T, 0.7), symbol_rows(0, 8, 784, 256, 0.8)
-    store = filled(table, rows, T)
+    store = filled_store(table, rows, T)
     times = table[rows.int()].view(8, -1)
     weight = torch.randn(3, times.shape[1], generator=torch.Generator().manual_seed(0))
     v = potential(weight, store.batch(torch.arange(8)), KERNEL)

@@ -10,17 +10,17 @@ from helpers import idx_files
 from tempotron_core.runs.csv_tables import Table, read_epochs, read_points
 from tempotron_core.runs.files import RunError
 from tempotron_core.runs.reader import load_snapshot, read_run
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.loop import run
-from tempotron_core.training.metrics import EpochResult, Point
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import train_model
+from tempotron_core.training.metrics import EpochMetrics, StepMetrics
 from tempotron_core.training.settings import Settings
 
-POINTS = [Point(16 * n, 1 / 3 / n, 1 / n, 0.1) for n in range(1, 6)]
-EPOCHS = [EpochResult(n, 100 * n, 1 / n, 0.5, 1 / 3, 0.1, 1e4, dead=tuple(range(n % 3))) for n in range(1, 6)]
+POINTS = [StepMetrics(16 * n, 1 / 3 / n, 1 / n, 0.1) for n in range(1, 6)]
+EPOCHS = [EpochMetrics(n, 100 * n, 1 / n, 0.5, 1 / 3, 0.1, 1e4, dead_outputs=tuple(range(n % 3))) for n in range(1, 6)]
 
 
 def test_rows_are_read_back_exactly_however_they_came(tmp_path: Path) -> None:
-    points, epochs = Table(tmp_path / "points.csv", Point), Table(tmp_path / "epochs.csv", EpochResult)
+    points, epochs = Table(tmp_path / "points.csv", StepMetrics), Table(tmp_path / "epochs.csv", EpochMetrics)
     for length in (0, 0, 1, 1, 3, 5):
         points.update(POINTS[:length])
         epochs.update(EPOCHS[:length])
@@ -31,15 +31,15 @@ def test_rows_are_read_back_exactly_however_they_came(tmp_path: Path) -> None:
     assert read_points(tmp_path) == POINTS
     (tmp_path / "points.csv").write_bytes(text)
     (tmp_path / "whole").mkdir()
-    Table(tmp_path / "whole" / "points.csv", Point).update(POINTS)
+    Table(tmp_path / "whole" / "points.csv", StepMetrics).update(POINTS)
     assert (tmp_path / "whole" / "points.csv").read_bytes() == (tmp_path / "points.csv").read_bytes()
 
 
 def test_an_append_writes_no_more_than_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table, rows = Table(tmp_path / "points.csv", Point), POINTS * 1000
+    table, rows = Table(tmp_path / "points.csv", StepMetrics), POINTS * 1000
     table.update(rows)
     place = (tmp_path / "points.csv").stat().st_ino
-    monkeypatch.setattr("tempotron_core.runs.csv_tables.replace_file", None)
+    monkeypatch.setattr("tempotron_core.runs.csv_tables.write_atomic", None)
     before = (tmp_path / "points.csv").read_bytes()
     table.update([*rows, POINTS[0]])
     after = (tmp_path / "points.csv").read_bytes()
@@ -49,10 +49,10 @@ def test_an_append_writes_no_more_than_its_rows(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", ["points.csv", "epochs.csv"])
 def test_a_table_cut_off_anywhere_opens_without_the_torn_line(tmp_path: Path, name: str) -> None:
-    Table(tmp_path / "points.csv", Point).update(POINTS)
-    Table(tmp_path / "epochs.csv", EpochResult).update(EPOCHS)
+    Table(tmp_path / "points.csv", StepMetrics).update(POINTS)
+    Table(tmp_path / "epochs.csv", EpochMetrics).update(EPOCHS)
     whole = (tmp_path / name).read_bytes()
-    rows: list[Point] | list[EpochResult] = POINTS if name == "points.csv" else EPOCHS
+    rows: list[StepMetrics] | list[EpochMetrics] = POINTS if name == "points.csv" else EPOCHS
     for length in range(whole.index(b"\n") + 1, len(whole) + 1):
         (tmp_path / name).write_bytes(whole[:length])
         lines = whole[:length].count(b"\n") - 1
@@ -64,7 +64,7 @@ def test_a_table_cut_off_anywhere_opens_without_the_torn_line(tmp_path: Path, na
 
 
 def test_what_an_append_that_failed_has_left_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table, file = Table(tmp_path / "points.csv", Point), tmp_path / "points.csv"
+    table, file = Table(tmp_path / "points.csv", StepMetrics), tmp_path / "points.csv"
 
     def full(_: int) -> None:
         file.write_bytes(file.read_bytes()[:-5])
@@ -82,7 +82,7 @@ def test_what_an_append_that_failed_has_left_is_written_over(tmp_path: Path, mon
 
 @pytest.mark.parametrize("harm", ["deleted", "cut", "linked"])
 def test_a_table_that_somebody_has_harmed_is_written_whole(tmp_path: Path, harm: str) -> None:
-    table, file = Table(tmp_path / "points.csv", Point), tmp_path / "points.csv"
+    table, file = Table(tmp_path / "points.csv", StepMetrics), tmp_path / "points.csv"
     table.update(POINTS[:3])
     if harm == "deleted":
         file.unlink()
@@ -101,17 +101,17 @@ def test_a_table_that_somebody_has_harmed_is_written_whole(tmp_path: Path, harm:
 def test_a_resumed_run_cuts_off_what_a_killed_one_had_begun(tmp_path: Path) -> None:
     few = idx_files.few_digits(195, 50)
     settings = Settings(m=3, T=20, epochs=4, batch_size=2, log_dir=str(tmp_path / "runs"))
-    with logged(settings) as whole:
-        for last in run(settings, few):
+    with open_run_log(settings) as whole:
+        for last in train_model(settings, few):
             whole.write(last)
-    with logged(settings) as log:
-        for snapshot in run(settings, few):
+    with open_run_log(settings) as log:
+        for snapshot in train_model(settings, few):
             log.write(snapshot)
             if len(snapshot.epochs) == 2:
                 break
     state = (log.path / "state.safetensors").read_bytes()
-    with logged(settings, log.path, load_snapshot(log.path)) as more:
-        for snapshot in run(settings, few, load_snapshot(log.path)):
+    with open_run_log(settings, log.path, load_snapshot(log.path)) as more:
+        for snapshot in train_model(settings, few, load_snapshot(log.path)):
             more.write(snapshot)
     # Killed while the fourth epoch was written, its state not yet, the table of epochs in the middle of a line.
     (log.path / "state.safetensors").write_bytes(state)
@@ -122,10 +122,10 @@ def test_a_resumed_run_cuts_off_what_a_killed_one_had_begun(tmp_path: Path) -> N
     assert (len(record.points), len(record.epochs)) == (25, 3)
     origin = load_snapshot(log.path)
     assert (len(origin.points), len(origin.epochs)) == (14, 2)
-    with logged(settings, log.path, origin) as again:
+    with open_run_log(settings, log.path, origin) as again:
         record = read_run(log.path)
         assert (record.points, record.epochs) == (origin.points, origin.epochs[:])
-        for snapshot in run(settings, few, origin):
+        for snapshot in train_model(settings, few, origin):
             again.write(snapshot)
     found, wanted = read_run(log.path), read_run(whole.path)
     assert found.points == wanted.points == last.points

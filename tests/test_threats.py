@@ -50,19 +50,19 @@ from helpers import idx_files
 from packaging.requirements import Requirement
 from packaging.version import Version
 from streamlit.testing.v1 import AppTest
-from test_bad_input import BOMB, RUNS, STATES, copied, whole  # noqa: F401
-from test_data import packed_set, served, use_mirrors  # noqa: F401
-from test_pages import NAMES, TINY, alone, app, button, ran, trained, trainings  # noqa: F401
+from test_bad_input import BOMB, RUNS, STATES, complete_run, copied_run  # noqa: F401
+from test_data import packed_set, serve_folder, use_mirrors  # noqa: F401
+from test_pages import NAMES, TINY, app, button, registry, run_app, single_page, train_small_model  # noqa: F401
 
 from pages.state import auth, markdown, paths, settings
 from pages.state import runs as run_state
 from tempotron_core import figures
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import JobError, Trainings
-from tempotron_core.model.classifier import decide
-from tempotron_core.runs.catalogue import name_run, run_title, zipped
-from tempotron_core.runs.reader import RunError, load_model, load_snapshot, read_run, runs_in
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.jobs.job import JobError, TrainingRegistry
+from tempotron_core.model.classifier import predict
+from tempotron_core.runs.catalogue import rename, run_title, to_zip
+from tempotron_core.runs.reader import RunError, list_runs, load_model, load_snapshot, read_run
+from tempotron_core.training.settings import Settings, initial_model
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [
@@ -98,14 +98,14 @@ def test_it_listens_on_localhost() -> None:
     assert configured()["server"]["address"] == "localhost"
 
 
-def test_log_in_comes_first(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_in_comes_first(registry: TrainingRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamlit.user", {"is_logged_in": False})
-    test = ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
+    test = run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
     assert [element.label for element in test.button] == ["Log in"]
     assert not test.sidebar.children
-    assert trainings.job is None
+    assert registry.job is None
     monkeypatch.setattr("streamlit.user", {"is_logged_in": True})
-    assert ran(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)).sidebar.children
+    assert run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)).sidebar.children
 
 
 def test_other_sites_are_kept_out() -> None:
@@ -131,85 +131,85 @@ def test_errors_tell_nothing_of_the_inside() -> None:
 
 
 @pytest.fixture
-def only_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+def view_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
 
 
-def pressed(monkeypatch: pytest.MonkeyPatch, page: str, *labels: str, **state: Any) -> None:
+def check_button_refused(monkeypatch: pytest.MonkeyPatch, page: str, *labels: str, **state: Any) -> None:
     """These buttons are off for those who only look; what presses them nevertheless gets nowhere."""
-    fresh = ran(app(page, **state))
+    fresh = run_app(app(page, **state))
     for label in labels:
         assert button(fresh, label).disabled, label
         monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "0")
-        test = ran(app(page, **state))
+        test = run_app(app(page, **state))
         monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
         button(test, label).click()
-        ran(test)
+        run_app(test)
 
 
-@pytest.mark.usefixtures("only_looking")
+@pytest.mark.usefixtures("view_only")
 def test_viewers_cannot_train(
-    trainings: Trainings,
+    registry: TrainingRegistry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    test = ran(app("training"))
+    test = run_app(app("training"))
     assert any(auth.VIEW_ONLY_MESSAGE in element.value for element in test.caption)
     monkeypatch.setattr("tempotron_core.analysis.baselines.linear_accuracy", lambda *_: pytest.fail("trained"))
-    pressed(monkeypatch, "training", "Start")
-    pressed(monkeypatch, "laboratory", "Start")
-    pressed(monkeypatch, "published", "Train all four", "Train the linear classifiers on the chosen data")
-    assert trainings.job is None
-    job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
-    pressed(monkeypatch, "training", "Pause", "Stop")
+    check_button_refused(monkeypatch, "training", "Start")
+    check_button_refused(monkeypatch, "laboratory", "Start")
+    check_button_refused(monkeypatch, "published", "Train all four", "Train the linear classifiers on the chosen data")
+    assert registry.job is None
+    job = registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    check_button_refused(monkeypatch, "training", "Pause", "Stop")
     assert job.status.state == "running"
     job.pause()
-    pressed(monkeypatch, "training", "Resume")
+    check_button_refused(monkeypatch, "training", "Resume")
     assert job.status.state == "paused"
     calls: list[int] = []
     auth.require_write_access(calls.append)(1)
     assert calls == []
-    trainings.shutdown(10)
+    registry.shutdown(10)
     for name in NAMES:
-        ran(app(name))
-    Trainings().start_first(Settings(epochs=1, m=3, T=10, log_dir=str(tmp_path)))  # the server's own first one
+        run_app(app(name))
+    TrainingRegistry().start_if_never_run(
+        Settings(epochs=1, m=3, T=10, log_dir=str(tmp_path))
+    )  # the server's own first one
 
 
-@pytest.mark.usefixtures("only_looking")
+@pytest.mark.usefixtures("view_only")
 def test_viewers_cannot_change_runs(
-    trainings: Trainings,
+    registry: TrainingRegistry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trained(trainings, tmp_path / "runs")
+    train_small_model(registry, tmp_path / "runs")
     (folder,) = (tmp_path / "runs").iterdir()
-    test = ran(app("runs"))
+    test = run_app(app("runs"))
     assert test.text_input(key=f"title_{folder.name}").disabled
     monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "0")
-    owner = ran(app("runs", sure=folder.name))
+    owner = run_app(app("runs", sure=folder.name))
     owner.text_input(key=f"title_{folder.name}").set_value("another name")
     button(owner, "Yes, delete it for good").click()
     monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
-    ran(owner)
-    pressed(monkeypatch, "runs", "Delete", "Prepare export")
+    run_app(owner)
+    check_button_refused(monkeypatch, "runs", "Delete", "Prepare export")
     assert "Yes, delete it for good" not in [element.label for element in test.button]
     assert not test.get("download_button")
     assert run_title(read_run(folder)) != "another name" and not (folder / "title.txt").exists()
-    page = ran(app("runs", sure=folder.name, export=folder.name))  # as if it had been asked for before
+    page = run_app(app("runs", sure=folder.name, export=folder.name))  # as if it had been asked for before
     assert "Yes, delete it for good" not in [element.label for element in page.button]
     assert not page.get("download_button")
     button(page, "Use as model").click()  # that changes what he himself sees, and nothing else
-    assert ran(page).session_state["run"] == folder.name
+    assert run_app(page).session_state["run"] == folder.name
 
 
-@pytest.mark.usefixtures("only_looking")
+@pytest.mark.usefixtures("view_only")
 def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "download", lambda *_: pytest.fail("downloaded"))
-    pressed(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
-    script = (
-        "from pages.components import charts, export_panel\ncharts.shown()['a'] = 1\nexport_panel._ways('Overview', '')"
-    )
-    page = ran(AppTest.from_string(script))
+    check_button_refused(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
+    script = "from pages.components import charts, export_panel\ncharts.exportable_figures()['a'] = 1\nexport_panel._export_options('Overview', '')"
+    page = run_app(AppTest.from_string(script))
     assert auth.VIEW_ONLY_MESSAGE in page.markdown[0].value
     assert not page.get("download_button")
     for off in ("", "0", "false", "no", " "):
@@ -223,10 +223,10 @@ def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 # --- folders --------------------------------------------------------------------------------------------------------
 
 OUTSIDE = ("/etc", "/", "..", "../..", "sub/../../x", "~", "~root", "a\0b", "/proc/self/root/etc", "//etc", "/dev/null")
-ODD = ("~nobody-of-this-name", "x" * 5000, "file:///etc", "~/../../etc/../x", "C:\\Windows")
+ODD_NAMES = ("~nobody-of-this-name", "x" * 5000, "file:///etc", "~/../../etc/../x", "C:\\Windows")
 
 
-@pytest.mark.parametrize("folder", OUTSIDE + ODD, ids=lambda text: text[:12].replace("\0", "NUL"))
+@pytest.mark.parametrize("folder", OUTSIDE + ODD_NAMES, ids=lambda text: text[:12].replace("\0", "NUL"))
 def test_typed_folders_stay_inside(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -237,7 +237,7 @@ def test_typed_folders_stay_inside(folder: str, tmp_path: Path, monkeypatch: pyt
             with pytest.raises(paths.PathNotAllowedError, match=variable) as caught:
                 paths.check_inside_roots(what, folder, variable)
             assert len(str(caught.value).splitlines()) == 1
-    test = ran(app("training", data="MNIST", dir=folder, train_log_dir=folder))
+    test = run_app(app("training", data="MNIST", dir=folder, train_log_dir=folder))
     assert any("expected" in element.value for element in test.sidebar.warning)
     if folder in OUTSIDE:
         assert any("log directory: expected a folder inside" in element.value for element in test.warning)
@@ -254,7 +254,7 @@ def app_directory(folder: str) -> str:
     script = "import streamlit as st\nfrom pages.state import runs\nst.markdown(runs.runs_directory())"
     test = AppTest.from_string(script)
     test.session_state["train_log_dir"] = folder
-    return str(ran(test).markdown[0].value)
+    return str(run_app(test).markdown[0].value)
 
 
 def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,48 +267,48 @@ def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for folder in ("link", "link/MNIST", "circle"):
         with pytest.raises(paths.PathNotAllowedError):
             paths.check_inside_roots("dataset directory", folder, paths.DATA_ROOTS_ENV)
-    test = ran(app(data="MNIST", dir="link"))
+    test = run_app(app(data="MNIST", dir="link"))
     assert "expected a folder inside" in test.sidebar.warning[0].value
     idx_files.write_set(inside / "own")
-    assert not ran(app(data="MNIST", dir="own")).sidebar.warning
+    assert not run_app(app(data="MNIST", dir="own")).sidebar.warning
 
 
-@pytest.mark.usefixtures("trainings")
-def test_addresses_open_no_folder(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("registry")
+def test_addresses_open_no_folder(tmp_path: Path, complete_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(run_state, "_load_run_model_cached", lambda folder, _: opened.append(folder))
     monkeypatch.setattr(run_state, "run_names", lambda: [])
-    for value in ("../outside", str(whole), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
+    for value in ("../outside", str(complete_run), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
         test = app("overview")
         for key in ("run", "dir", "data", "train_log_dir", "log", "folder"):
             test.query_params[key] = value
         test.query_params["model"] = settings.SAVED_RUN
-        ran(test)
+        run_app(test)
         assert test.session_state["model"] == settings.SAVED_RUN
     assert opened == []
 
 
-def test_runs_lead_nowhere(copied: Path) -> None:
-    secret = copied.parent.parent / "secret"
+def test_runs_lead_nowhere(copied_run: Path) -> None:
+    secret = copied_run.parent.parent / "secret"
     secret.write_text("secret")
-    (copied / "notes.txt").symlink_to(secret)
-    (copied / "circle").symlink_to("circle")
-    (copied / "title.txt").symlink_to(secret)
-    assert run_title(read_run(copied)) == copied.name
-    assert b"secret" not in zipped(read_run(copied))
+    (copied_run / "notes.txt").symlink_to(secret)
+    (copied_run / "circle").symlink_to("circle")
+    (copied_run / "title.txt").symlink_to(secret)
+    assert run_title(read_run(copied_run)) == copied_run.name
+    assert b"secret" not in to_zip(read_run(copied_run))
     for name in ("settings.json", "last.safetensors"):
-        kept = (copied / name).read_bytes()
-        (copied / name).unlink()
-        (copied / name).symlink_to(secret)
+        kept = (copied_run / name).read_bytes()
+        (copied_run / name).unlink()
+        (copied_run / name).symlink_to(secret)
         with pytest.raises(RunError, match="a link out of it"):
-            load_model(copied)
-        (copied / name).unlink()
-        (copied / name).write_bytes(kept)
-    (copied.parent / "alias").symlink_to(copied, target_is_directory=True)
-    assert [record.problem is None for record in runs_in(copied.parent)] == [True, False]
+            load_model(copied_run)
+        (copied_run / name).unlink()
+        (copied_run / name).write_bytes(kept)
+    (copied_run.parent / "alias").symlink_to(copied_run, target_is_directory=True)
+    assert [record.problem is None for record in list_runs(copied_run.parent)] == [True, False]
 
 
-def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied: Path) -> None:
+def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied_run: Path) -> None:
     def never(*_: object, **__: object) -> None:
         pytest.fail("unpickled")
 
@@ -317,12 +317,12 @@ def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied: Path) -> 
             monkeypatch.setattr(module, name, never)
     for kind, file, damage in (*RUNS, *STATES):
         if "pickle" in kind:
-            kept = (copied / file).read_bytes()
-            damage(copied / file)
+            kept = (copied_run / file).read_bytes()
+            damage(copied_run / file)
             with pytest.raises(RunError):
-                (load_snapshot if file == "state.safetensors" else load_model)(copied)
-            (copied / file).write_bytes(kept)
-    load_model(copied)
+                (load_snapshot if file == "state.safetensors" else load_model)(copied_run)
+            (copied_run / file).write_bytes(kept)
+    load_model(copied_run)
 
 
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "system", "popen", "loads", "load", "Unpickler", "check_output"}
@@ -376,10 +376,10 @@ def strings(value: object) -> list[str]:
 def test_names_are_only_words_in_pictures() -> None:
     classes = tuple(f"{HOSTILE}{i}" for i in range(10))
     image = TINY.test.images[0]
-    decision = decide(untrained(Settings()), image)
+    decision = predict(initial_model(Settings()), image)
     arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
     info = figures.VoltageInfo(*arrays, decision.v_threshold, classes, 3, 3, decision.v[:2].numpy())
-    results = figures.ResultsInfo(np.full((10, 10), 3), classes, 0.1, (0.0, 0.2))
+    results = figures.EvaluationInfo(np.full((10, 10), 3), classes, 0.1, (0.0, 0.2))
     curve = (np.array([0.5, 0.6]),)
     rival = decision.times.numpy()
     found = figures.EvidenceInfo(
@@ -394,30 +394,30 @@ def test_names_are_only_words_in_pictures() -> None:
         told = [text for text in strings(chart.to_plotly_json()) if "src=x" in text]
         assert all("<img" not in text and "<a " not in text for text in told)
     plates = (
-        figures.peaks_plate(info), figures.digit_plate(image.numpy(), HOSTILE),
-        figures.weights_plate(np.zeros((10, 28, 28)), classes, HOSTILE), figures.plate_page("", HOSTILE),
+        figures.peaks_html(info), figures.digit_html(image.numpy(), HOSTILE),
+        figures.weights_html(np.zeros((10, 28, 28)), classes, HOSTILE), figures.html_page("", HOSTILE),
     )  # fmt: skip
     for plate in plates:
         assert "src=x" in plate and "<img src=x" not in plate and "<a href" not in plate
         assert "onerror" not in re.sub(r'"[^"]*"', "", re.sub(r">[^<]*<", "><", plate))
 
 
-def test_names_are_only_words_on_pages(trainings: Trainings, tmp_path: Path) -> None:
+def test_names_are_only_words_on_pages(registry: TrainingRegistry, tmp_path: Path) -> None:
     shown = markdown.escape_markdown(f"# {HOSTILE}\n\n- item")
     assert "\n" not in shown
     for live in ("<img", "[tap]", "**b**", "`c`", "$x$", "http://a", "www.d", "<a "):
         assert live not in re.sub(r"\\.", "", shown), live
     assert markdown.escape_markdown("x_min, m_2: expected 28 x 28.") == "x_min, m_2: expected 28 x 28."
-    trained(trainings, tmp_path / "runs")
-    trained(trainings, tmp_path / "runs", seed=2)
+    train_small_model(registry, tmp_path / "runs")
+    train_small_model(registry, tmp_path / "runs", seed=2)
     first, second = sorted((tmp_path / "runs").iterdir())
-    name_run(read_run(second), HOSTILE[:80])
+    rename(read_run(second), HOSTILE[:80])
     (first / "title.txt").write_text(f"\x1b[31m{HOSTILE}\u202e")
     (first / "settings.json").write_text('{"recipe": "[tap](http://a.bc) <img src=x onerror=alert(1)>"}')
-    test = ran(app("runs"))
+    test = run_app(app("runs"))
     test.multiselect(key="compared").set_value([second.name])
-    ran(test)
-    overview = ran(app("overview", model=settings.SAVED_RUN, run=first.name))
+    run_app(test)
+    overview = run_app(app("overview", model=settings.SAVED_RUN, run=first.name))
     told = [element.value for kind in (test, overview) for element in (*kind.markdown, *kind.caption, *kind.warning)]
     assert any("onerror" in text for text in told)
     for text in told:
@@ -439,7 +439,7 @@ def test_a_bomb_is_not_unpacked(
 ) -> None:
     monkeypatch.setattr(gzip, "open", lambda *_: pytest.fail("unpacked"))
     (packed_set / f"{idx_files.FILES[0]}.gz").write_bytes(BOMB)
-    with served(packed_set) as address:
+    with serve_folder(packed_set) as address:
         use_mirrors(monkeypatch, address)
         with pytest.raises(datasets.DataError, match="could not be downloaded"):
             datasets.download("KMNIST", tmp_path / "target")
@@ -453,31 +453,31 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         Settings(epochs=2**31 - 1, log_dir=logs),
     ):
         with pytest.raises(JobError, match=r"an estimate of .* the nearest that fits is"):
-            Trainings().start(too_large)
+            TrainingRegistry().start(too_large)
 
 
-def test_endless_files_are_refused(copied: Path) -> None:
+def test_endless_files_are_refused(copied_run: Path) -> None:
     large: list[Callable[[], object]] = []
     for kind, file, damage in RUNS:
         if "GB" in kind or "MB" in kind or "pipe" in kind:
-            kept = (copied / file).read_bytes()
-            damage(copied / file)
+            kept = (copied_run / file).read_bytes()
+            damage(copied_run / file)
             large.append(damage)  # type: ignore[arg-type]
             with pytest.raises(RunError):
-                load_model(copied)
-            (copied / file).unlink()
-            (copied / file).write_bytes(kept)
+                load_model(copied_run)
+            (copied_run / file).unlink()
+            (copied_run / file).write_bytes(kept)
     assert len(large) >= 5
-    os.truncate(copied / "environment.json", 2**32)
+    os.truncate(copied_run / "environment.json", 2**32)
     with pytest.raises(RunError, match="export: expected at most"):
-        zipped(read_run(copied))
+        to_zip(read_run(copied_run))
 
 
-def test_one_training_at_a_time(trainings: Trainings, tmp_path: Path) -> None:
+def test_one_training_at_a_time(registry: TrainingRegistry, tmp_path: Path) -> None:
     settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))
-    trainings.start(settings, TINY)
+    registry.start(settings, TINY)
     with pytest.raises(JobError, match="Expected no training in progress"):
-        trainings.start(settings, TINY)
+        registry.start(settings, TINY)
 
 
 FIXED = {

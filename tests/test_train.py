@@ -17,7 +17,7 @@ from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core import train
 from tempotron_core.data import datasets
-from tempotron_core.training.loop import run
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 
@@ -29,7 +29,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def begin(arguments: list[str], errors: Path) -> subprocess.Popen[str]:
+def start_command(arguments: list[str], errors: Path) -> subprocess.Popen[str]:
     """The command in a process of its own; what it says on stderr goes to a file."""
     with errors.open("w") as stream:
         return subprocess.Popen(
@@ -52,7 +52,7 @@ def last_line(text: str) -> dict[str, Any]:
 
 
 def test_command_trains_and_reports(tmp_path: Path) -> None:
-    command = begin([*SMALL, "--log-dir", str(tmp_path / "runs")], tmp_path / "errors")
+    command = start_command([*SMALL, "--log-dir", str(tmp_path / "runs")], tmp_path / "errors")
     output, _ = command.communicate(timeout=PATIENCE)
     errors = (tmp_path / "errors").read_text()
     assert command.returncode == 0
@@ -77,7 +77,7 @@ def test_command_trains_and_reports(tmp_path: Path) -> None:
 def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
     errors = tmp_path / "errors"
     arguments = ["--epochs", "100000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
-    with begin(arguments, errors) as command:
+    with start_command(arguments, errors) as command:
         try:
             wait_until(lambda: command.poll() is not None or "epoch 1:" in errors.read_text())
             assert command.poll() is None
@@ -96,13 +96,13 @@ def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded digits are few."""
     digits = idx_files.few_digits(60, 20)
     monkeypatch.setattr(datasets, "load", lambda name, directory: digits)
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_digits")
 def test_long_names_and_short_ones_mean_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = {"device": "cpu", "batch_size": 7, "lr": 0.002, "T": 20, "epochs": 2, "m": 3, "seed": 5}
     long = ["--device", "--batch-size", "--learning-rate", "--time-steps", "--epochs", "--neurons", "--seed"]
@@ -186,13 +186,13 @@ def test_broken_set_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_bad_input_from_a_shell(tmp_path: Path) -> None:
-    command = begin(["-m", "2"], tmp_path / "errors")
+    command = start_command(["-m", "2"], tmp_path / "errors")
     output, _ = command.communicate(timeout=PATIENCE)
     assert (command.returncode, output) == (2, "")
     assert len((tmp_path / "errors").read_text().splitlines()) == 1
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_digits")
 def test_diverging_run_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         train.main([*SMALL, "-b", "1", "--lr", "1e30", "--log-dir", str(tmp_path)])
@@ -211,7 +211,7 @@ def test_help_explains_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in text
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_digits")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_a_destructor_swallowed_still_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -221,28 +221,28 @@ def test_an_interrupt_that_a_destructor_swallowed_still_stops(
             signal.raise_signal(signal.SIGINT)
 
     def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(run(settings, *others)):
+        for number, snapshot in enumerate(train_model(settings, *others)):
             if number == 3:
                 Doomed()
             yield snapshot
 
-    monkeypatch.setattr(train, "run", interrupted)
+    monkeypatch.setattr(train, "train_model", interrupted)
     assert train.main([*SMALL, "-b", "2", "--log-dir", str(tmp_path)]) == 130
     assert last_line(capsys.readouterr()[0])["interrupted"] is True
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_digits")
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_interrupt_at_any_time_gives_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(run(settings, *others), 1):
+        for number, snapshot in enumerate(train_model(settings, *others), 1):
             yield snapshot
             if number == count:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "run", interrupted)
+    monkeypatch.setattr(train, "train_model", interrupted)
     assert train.main([*SMALL, "-b", "2", "--log-dir", str(tmp_path)]) == 130
     output, errors = capsys.readouterr()
     report = last_line(output)

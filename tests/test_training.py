@@ -10,13 +10,13 @@ import pytest
 import torch
 from helpers import idx_files, reference
 
-from tempotron_core.data.datasets import DataError, Dataset, Split, held_out
-from tempotron_core.model.classifier import PIXELS, pixel_table, pixel_times
+from tempotron_core.data.datasets import DataError, Dataset, Split, hold_out_validation
+from tempotron_core.model.classifier import PIXELS, pixel_spike_table, pixel_spike_times
 from tempotron_core.snn import spike_store
 from tempotron_core.training import loop, settings, trainer
-from tempotron_core.training.loop import RECORD_EVERY, run
+from tempotron_core.training.loop import STEPS_PER_SNAPSHOT, train_model
 from tempotron_core.training.recipes import LOSSES, RECIPES
-from tempotron_core.training.settings import Settings, TrainingError, devices, untrained
+from tempotron_core.training.settings import Settings, TrainingError, devices, initial_model
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Trainer
 
@@ -24,47 +24,49 @@ TINY = Settings(m=3, T=20, epochs=2, batch_size=8)
 
 
 @pytest.fixture(scope="module")
-def few() -> Dataset:
+def few_digits() -> Dataset:
     return idx_files.few_digits(195, 100)
 
 
 @pytest.fixture(scope="module")
-def snapshots(few: Dataset) -> list[Snapshot]:
-    return list(run(TINY, few))
+def snapshots(few_digits: Dataset) -> list[Snapshot]:
+    return list(train_model(TINY, few_digits))
 
 
-def learnt(settings: Settings, dataset: Dataset) -> torch.Tensor:
+def trained_weight(settings: Settings, dataset: Dataset) -> torch.Tensor:
     """The weights at the end of a run."""
-    weight = list(run(settings, dataset))[-1].weight
+    weight = list(train_model(settings, dataset))[-1].weight
     assert weight is not None
     return weight
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_seed_determines_the_weights(few: Dataset, recipe: str) -> None:
+def test_a_seed_determines_the_weights(few_digits: Dataset, recipe: str) -> None:
     settings = replace(TINY, recipe=recipe, epochs=1, seed=7)
-    weight = learnt(settings, few)
-    assert torch.equal(weight, learnt(settings, few))
-    assert not torch.equal(weight, learnt(replace(settings, seed=8), few))
-    assert not torch.equal(weight, untrained(settings).weight)
+    weight = trained_weight(settings, few_digits)
+    assert torch.equal(weight, trained_weight(settings, few_digits))
+    assert not torch.equal(weight, trained_weight(replace(settings, seed=8), few_digits))
+    assert not torch.equal(weight, initial_model(settings).weight)
 
 
-def test_data_that_does_not_fit_is_streamed_to_the_same_weights(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = learnt(TINY, few)
-    monkeypatch.setattr(spike_store, "_BUDGET", 0)
-    assert torch.equal(learnt(TINY, few), kept)
+def test_data_that_does_not_fit_is_streamed_to_the_same_weights(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = trained_weight(TINY, few_digits)
+    monkeypatch.setattr(spike_store, "_BUDGET_BYTES", 0)
+    assert torch.equal(trained_weight(TINY, few_digits), kept)
 
 
-def test_seed_orders_the_samples_too(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = untrained(TINY).weight
+def test_seed_orders_the_samples_too(few_digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = initial_model(TINY).weight
     monkeypatch.setattr(settings, "initial_weight", lambda *_: weight.clone())
     short = replace(TINY, epochs=1)
-    assert not torch.equal(learnt(short, few), learnt(replace(short, seed=1), few))
+    assert not torch.equal(trained_weight(short, few_digits), trained_weight(replace(short, seed=1), few_digits))
 
 
-def test_snapshots_never_change(few: Dataset) -> None:
+def test_snapshots_never_change(few_digits: Dataset) -> None:
     seen = []
-    for snapshot in run(TINY, few):
+    for snapshot in train_model(TINY, few_digits):
         seen.append((snapshot, None if snapshot.weight is None else snapshot.weight.clone(), repr(snapshot)))
         with pytest.raises(FrozenInstanceError):
             snapshot.step = 3  # type: ignore[misc]
@@ -79,33 +81,33 @@ def test_snapshots_never_change(few: Dataset) -> None:
     assert not torch.equal(weights[0], weights[-1])
 
 
-def test_what_a_reader_does_to_a_snapshot_stays_outside(few: Dataset) -> None:
+def test_what_a_reader_does_to_a_snapshot_stays_outside(few_digits: Dataset) -> None:
     step = 0
-    for snapshot in run(TINY, few):
+    for snapshot in train_model(TINY, few_digits):
         if snapshot.weight is not None and snapshot.step > step:
             step, last = snapshot.step, snapshot.weight.clone()
             snapshot.weight.zero_()
-    assert torch.equal(last, learnt(TINY, few))
+    assert torch.equal(last, trained_weight(TINY, few_digits))
 
 
-def test_health_is_that_of_the_published_model(few: Dataset, snapshots: list[Snapshot]) -> None:
+def test_health_is_that_of_the_published_model(few_digits: Dataset, snapshots: list[Snapshot]) -> None:
     last = snapshots[-1]
     assert last.model is not None
     with torch.no_grad():
-        v_max, t_max = last.model.network()(pixel_times(few.test.images, 3, 20), "v").max(dim=-1)
-    wanted = torch.nn.functional.one_hot(few.test.labels, 10).bool()
+        v_max, t_max = last.model.to_layer()(pixel_spike_times(few_digits.test.images, 3, 20), "v").max(dim=-1)
+    wanted = torch.nn.functional.one_hot(few_digits.test.labels, 10).bool()
     result = last.epochs[-1]
-    assert result.wrong_state == pytest.approx(float(((v_max >= 1) != wanted).float().mean()), abs=0.003)
-    assert result.pinned_first == pytest.approx(float((t_max == 0).float().mean()), abs=0.003)
-    assert result.pinned_last == pytest.approx(float((t_max == 19).float().mean()), abs=0.003)
+    assert result.firing_error_rate == pytest.approx(float(((v_max >= 1) != wanted).float().mean()), abs=0.003)
+    assert result.peaks_at_start == pytest.approx(float((t_max == 0).float().mean()), abs=0.003)
+    assert result.peaks_at_end == pytest.approx(float((t_max == 19).float().mean()), abs=0.003)
     assert result.weight_norm == pytest.approx(float(last.model.weight.norm()), rel=1e-5)
     assert 0 < result.gradient_norm < math.inf
-    assert result.dead == tuple(i for i in range(10) if float(v_max[:, i].max()) <= 0)
+    assert result.dead_outputs == tuple(i for i in range(10) if float(v_max[:, i].max()) <= 0)
 
 
 def test_phases_and_progress(snapshots: list[Snapshot]) -> None:
     phases = [snapshot.phase for snapshot in snapshots]
-    prepared = [snapshot.prepared for snapshot in snapshots]
+    prepared = [snapshot.encoded_fraction for snapshot in snapshots]
     steps = [snapshot.step for snapshot in snapshots]
     first_training = phases.index("training")
     assert set(phases[:first_training]) == {"preparing"}
@@ -132,7 +134,7 @@ def test_phases_and_progress(snapshots: list[Snapshot]) -> None:
 def test_points_and_epochs_agree(snapshots: list[Snapshot]) -> None:
     last = snapshots[-1]
     assert [point.step for point in last.points] == [16, 25, 32, 48, 50]
-    assert RECORD_EVERY == 16
+    assert STEPS_PER_SNAPSHOT == 16
     assert [(result.epoch, result.step) for result in last.epochs] == [(1, 25), (2, 50)]
     for before, after in pairwise(snapshots):
         assert after.points[: len(before.points)] == before.points
@@ -150,30 +152,32 @@ def test_points_and_epochs_agree(snapshots: list[Snapshot]) -> None:
         assert 0 <= point.accuracy <= 1
 
 
-def test_test_accuracy_is_that_of_the_published_model(few: Dataset, snapshots: list[Snapshot]) -> None:
+def test_test_accuracy_is_that_of_the_published_model(few_digits: Dataset, snapshots: list[Snapshot]) -> None:
     checked = 0
     for before, after in pairwise(snapshots):
         if len(after.epochs) > len(before.epochs):
             model = after.model
             assert model is not None
             with torch.no_grad():
-                peaks = model.network()(pixel_times(few.test.images, 3, 20), "v_max")
-            hits = sum(int(row.argmax()) == label for row, label in zip(peaks, few.test.labels.tolist(), strict=True))
+                peaks = model.to_layer()(pixel_spike_times(few_digits.test.images, 3, 20), "v_max")
+            hits = sum(
+                int(row.argmax()) == label for row, label in zip(peaks, few_digits.test.labels.tolist(), strict=True)
+            )
             assert after.epochs[-1].test_accuracy == hits / 100
             checked += 1
     assert checked == 2
 
 
-def test_a_reference_step_is_the_published_rule(few: Dataset) -> None:
-    three = Split(few.train.images[:3], few.train.labels[:3])
+def test_a_reference_step_is_the_published_rule(few_digits: Dataset) -> None:
+    three = Split(few_digits.train.images[:3], few_digits.train.labels[:3])
     settings = Settings(
         m=3, T=20, epochs=2, batch_size=3, lr=0.02, recipe="reference", tau=12.0, tau_s=3.0, v_threshold=0.7
     )
-    table = reference.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
-    w = untrained(settings).weight.double().numpy()
+    table = reference.responses(pixel_spike_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 0.7)
+    w = initial_model(settings).weight.double().numpy()
     assert w.shape == (10, 3 * PIXELS)
     results: list[Snapshot] = []
-    for snapshot in run(settings, Dataset("three", three, three, few.classes, "")):
+    for snapshot in train_model(settings, Dataset("three", three, three, few_digits.classes, "")):
         if snapshot.points and len(snapshot.points) > len(results):
             results.append(snapshot)
     assert len(results) == 2
@@ -201,8 +205,8 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_default_rate_warms_up_and_falls_to_nothing(few: Dataset, rates: list[float]) -> None:
-    list(run(replace(TINY, lr=0.01, epochs=4), few))
+def test_default_rate_warms_up_and_falls_to_nothing(few_digits: Dataset, rates: list[float]) -> None:
+    list(train_model(replace(TINY, lr=0.01, epochs=4), few_digits))
     assert len(rates) == 100
     assert rates[0] < 0.01 * 0.01
     assert rates[:20] == sorted(rates[:20])
@@ -212,23 +216,23 @@ def test_default_rate_warms_up_and_falls_to_nothing(few: Dataset, rates: list[fl
     assert 0 <= rates[-1] < 0.01 * 1e-3
 
 
-def test_reference_keeps_its_learning_rate(few: Dataset, rates: list[float]) -> None:
-    list(run(replace(TINY, lr=0.01, recipe="reference"), few))
+def test_reference_keeps_its_learning_rate(few_digits: Dataset, rates: list[float]) -> None:
+    list(train_model(replace(TINY, lr=0.01, recipe="reference"), few_digits))
     assert rates == [0.01] * 50
 
 
 def test_training_learns() -> None:
-    *_, last = run(Settings(epochs=2), idx_files.few_digits(4000, 500))
+    *_, last = train_model(Settings(epochs=2), idx_files.few_digits(4000, 500))
     assert last.epochs[-1].test_accuracy > 0.6
     assert last.epochs[-1].train_accuracy > last.epochs[0].train_accuracy
     assert last.epochs[-1].loss < last.epochs[0].loss
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
+def test_diverging_run_ends_with_a_sentence(few_digits: Dataset, recipe: str) -> None:
     seen: list[Snapshot] = []
     with pytest.raises(TrainingError) as caught:
-        seen.extend(run(replace(TINY, lr=1e38, recipe=recipe, epochs=5), few))
+        seen.extend(train_model(replace(TINY, lr=1e38, recipe=recipe, epochs=5), few_digits))
     text = str(caught.value)
     assert len(text.splitlines()) == 1
     assert "expected" in text
@@ -237,9 +241,9 @@ def test_diverging_run_ends_with_a_sentence(few: Dataset, recipe: str) -> None:
     assert all(bool(snapshot.weight.isfinite().all()) for snapshot in seen if snapshot.weight is not None)
 
 
-def test_closing_early_is_fine(few: Dataset) -> None:
+def test_closing_early_is_fine(few_digits: Dataset) -> None:
     for stop_at in range(6):
-        snapshots = run(TINY, few)
+        snapshots = train_model(TINY, few_digits)
         for _ in range(stop_at):
             next(snapshots)
         snapshots.close()  # type: ignore[attr-defined]
@@ -248,10 +252,10 @@ def test_closing_early_is_fine(few: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("samples", "batch_size", "T"), [(1, 64, 20), (5, 64, 20), (5, 5, 20), (5, 4, 20), (3, 1, 1)])
-def test_small_runs(few: Dataset, samples: int, batch_size: int, T: int) -> None:
-    split = Split(few.train.images[:samples], few.train.labels[:samples])
+def test_small_runs(few_digits: Dataset, samples: int, batch_size: int, T: int) -> None:
+    split = Split(few_digits.train.images[:samples], few_digits.train.labels[:samples])
     settings = replace(TINY, batch_size=batch_size, T=T)
-    *_, last = run(settings, Dataset("small", split, split, few.classes, ""))
+    *_, last = train_model(settings, Dataset("small", split, split, few_digits.classes, ""))
     assert last.phase == "finished"
     assert last.step == last.total_steps == 2 * math.ceil(samples / batch_size)
     assert len(last.epochs) == 2
@@ -264,13 +268,13 @@ def test_devices_end_with_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-def test_every_device_trains(few: Dataset, device: str) -> None:
+def test_every_device_trains(few_digits: Dataset, device: str) -> None:
     if device not in devices():
         pytest.skip(f"no {device} here")
-    *_, last = run(replace(TINY, device=device), few)
+    *_, last = train_model(replace(TINY, device=device), few_digits)
     assert last.phase == "finished"
     assert last.weight is not None
-    assert torch.allclose(last.weight, learnt(TINY, few), atol=1e-3)
+    assert torch.allclose(last.weight, trained_weight(TINY, few_digits), atol=1e-3)
 
 
 def test_defaults_are_allowed_and_hashable() -> None:
@@ -279,47 +283,49 @@ def test_defaults_are_allowed_and_hashable() -> None:
     assert Settings(seed=0, batch_size=1, T=1, epochs=1, m=3).m == 3
 
 
-def test_gradients_that_are_never_cleared_add_up(few: Dataset) -> None:
-    three = Split(few.train.images[:3], few.train.labels[:3])
+def test_gradients_that_are_never_cleared_add_up(few_digits: Dataset) -> None:
+    three = Split(few_digits.train.images[:3], few_digits.train.labels[:3])
     settings = Settings(m=3, T=20, epochs=4, batch_size=3, lr=0.02, recipe="as-published", tau=12.0, tau_s=3.0)
-    table = reference.responses(pixel_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 1.0)
-    w = untrained(settings).weight.double().numpy()
+    table = reference.responses(pixel_spike_times(three.images, 3, 20).numpy(), 20, 12.0, 3.0, 1.0)
+    w = initial_model(settings).weight.double().numpy()
     total = np.zeros_like(w)
     for _ in range(4):
         v_max, t_max = reference.peaks(reference.potential(w, table))
         _, grad = reference.mse_loss(v_max, 1.0, three.labels.tolist())
         total = total + reference.grad_v_max(table, t_max, grad)
         w = w - 0.02 * total
-    weight = learnt(settings, Dataset("three", three, three, few.classes, ""))
+    weight = trained_weight(settings, Dataset("three", three, three, few_digits.classes, ""))
     assert np.allclose(weight, w, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(weight, learnt(replace(settings, recipe="reference"), replace(few, train=three)))
+    assert not torch.allclose(
+        weight, trained_weight(replace(settings, recipe="reference"), replace(few_digits, train=three))
+    )
 
 
-def test_held_out_samples_take_the_place_of_the_test_set(few: Dataset) -> None:
-    split = held_out(few, 45)
+def test_held_out_samples_take_the_place_of_the_test_set(few_digits: Dataset) -> None:
+    split = hold_out_validation(few_digits, 45)
     assert (len(split.train), len(split.test)) == (150, 45)
     together = torch.cat((split.train.images, split.test.images)).flatten(1).tolist()
-    assert sorted(together) == sorted(few.train.images.flatten(1).tolist())
-    assert torch.equal(held_out(few, 45).test.images, split.test.images)
-    held, direct = list(run(replace(TINY, validation=45), few))[-1], list(run(TINY, split))[-1]
+    assert sorted(together) == sorted(few_digits.train.images.flatten(1).tolist())
+    assert torch.equal(hold_out_validation(few_digits, 45).test.images, split.test.images)
+    held, direct = list(train_model(replace(TINY, validation=45), few_digits))[-1], list(train_model(TINY, split))[-1]
     assert [result.test_accuracy for result in held.epochs] == [result.test_accuracy for result in direct.epochs]
     with pytest.raises(DataError, match="expected 1 to 194"):
-        held_out(few, 195)
+        hold_out_validation(few_digits, 195)
 
 
-def test_a_step_without_some_afferents_leaves_their_weights_alone(few: Dataset, monkeypatch: Any) -> None:
-    monkeypatch.setitem(RECIPES, "reference", replace(RECIPES["reference"], drop=0.5))
+def test_a_step_without_some_afferents_leaves_their_weights_alone(few_digits: Dataset, monkeypatch: Any) -> None:
+    monkeypatch.setitem(RECIPES, "reference", replace(RECIPES["reference"], afferent_dropout=0.5))
     trainer = Trainer(replace(TINY, recipe="reference", lr=0.1), 10)
     before = trainer.net.fc.weight.detach().clone()
-    kept = trainer._kept()
+    kept = trainer._dropout_mask()
     assert kept is not None
     assert set(kept.tolist()) == {0.0, 2.0}
     assert 0.4 < float((kept > 0).float().mean()) < 0.6
-    monkeypatch.setattr(trainer, "_kept", lambda: kept)
-    table = pixel_table(3, 20)
-    spikes = spike_store.SpikeStore(table, few.train.images.view(-1, PIXELS), 20)
+    monkeypatch.setattr(trainer, "_dropout_mask", lambda: kept)
+    table = pixel_spike_table(3, 20)
+    spikes = spike_store.SpikeStore(table, few_digits.train.images.view(-1, PIXELS), 20)
     list(spikes.fill())
-    trainer.step(spikes.batch(torch.arange(64)), few.train.labels[:64], 0.0)
+    trainer.step(spikes.batch(torch.arange(64)), few_digits.train.labels[:64], 0.0)
     moved = (trainer.net.fc.weight.detach() != before).any(dim=0)
     assert bool(moved.any())
     assert not bool((moved & (kept == 0)).any())
@@ -327,9 +333,9 @@ def test_a_step_without_some_afferents_leaves_their_weights_alone(few: Dataset, 
 
 @pytest.mark.parametrize("revives", [False, True])
 def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
-    few: Dataset, monkeypatch: pytest.MonkeyPatch, revives: bool
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch, revives: bool
 ) -> None:
-    weight = untrained(TINY).weight
+    weight = initial_model(TINY).weight
     weight[4] = -1.0
 
     def initial(m: int, outputs: int, seed: int, width: float) -> torch.Tensor:
@@ -337,10 +343,10 @@ def test_a_dead_output_is_named_and_revived_where_the_recipe_does_so(
 
     for module in (settings, trainer):
         monkeypatch.setattr(module, "initial_weight", initial)
-    monkeypatch.setitem(RECIPES, "cross-entropy", replace(RECIPES["cross-entropy"], revives=revives))
-    *_, last = run(TINY, few)
-    assert last.epochs[0].dead == (4,)
-    assert last.epochs[1].dead == (() if revives else (4,))
+    monkeypatch.setitem(RECIPES, "cross-entropy", replace(RECIPES["cross-entropy"], reinit_dead_outputs=revives))
+    *_, last = train_model(TINY, few_digits)
+    assert last.epochs[0].dead_outputs == (4,)
+    assert last.epochs[1].dead_outputs == (() if revives else (4,))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.2, 3.0])
@@ -374,12 +380,14 @@ def test_losses_are_those_of_a_loop(name: str, temperature: float) -> None:
     assert float(recipe.loss_function(v, threshold, label)) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few: Dataset) -> None:
+def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few_digits: Dataset) -> None:
     settings = replace(TINY, recipe="reference", epochs=1, loss="cross-entropy", optimiser="adamw", weight_decay=0.01)
-    settings = replace(settings, schedule="warm-up-cosine", revives=True)
-    assert settings.plan == replace(RECIPES["cross-entropy"], name="reference", summary=settings.plan.summary)
-    assert torch.equal(learnt(settings, few), learnt(replace(TINY, epochs=1), few))
-    assert Settings().plan is not None and Settings().plan == RECIPES["cross-entropy"]
+    settings = replace(settings, schedule="warm-up-cosine", reinit_dead_outputs=True)
+    assert settings.resolved_recipe == replace(
+        RECIPES["cross-entropy"], name="reference", summary=settings.resolved_recipe.summary
+    )
+    assert torch.equal(trained_weight(settings, few_digits), trained_weight(replace(TINY, epochs=1), few_digits))
+    assert Settings().resolved_recipe is not None and Settings().resolved_recipe == RECIPES["cross-entropy"]
 
 
 @pytest.mark.parametrize(
@@ -398,9 +406,9 @@ def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few: Dataset) -> No
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_change_of_the_recipe_changes_what_is_learned(few: Dataset, change: dict[str, Any]) -> None:
+def test_every_change_of_the_recipe_changes_what_is_learned(few_digits: Dataset, change: dict[str, Any]) -> None:
     settings = replace(TINY, lr=0.01)
-    plain, changed = learnt(settings, few), learnt(replace(settings, **change), few)
+    plain, changed = trained_weight(settings, few_digits), trained_weight(replace(settings, **change), few_digits)
     assert changed.shape == (10 * change.get("k", 1), 3 * PIXELS)
     assert plain.shape != changed.shape or not torch.allclose(plain, changed)
 
@@ -435,7 +443,7 @@ def test_changes_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
         Settings(**change)
 
 
-def test_smoothing_moves_weights_to_those_of_their_neighbours(few: Dataset) -> None:
+def test_smoothing_moves_weights_to_those_of_their_neighbours(few_digits: Dataset) -> None:
     trainer = Trainer(replace(TINY, recipe="reference", lr=0.1, smoothing=0.5), 10)
     kept = trainer.net.fc.weight.detach().clone()
     trainer._smooth()

@@ -7,52 +7,58 @@ import streamlit as st
 from pages.state.datasets import current_dataset
 from pages.state.settings import get_setting, is_presentation_mode, url_widget
 
-_UNHEARD_SECONDS = 0.7
+_STALE_CLICK_SECONDS = 0.7
 """So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
 
 
-def switch() -> None:
+def render_toggle() -> None:
     """The switch in the sidebar."""
     with st.sidebar:
         st.toggle("Presentation", **url_widget("present"))
 
 
-def stage() -> None:
+def render_controls() -> None:
     """The look of a presentation and its buttons, where the switch is on."""
     if not is_presentation_mode():
         return
     with st.container(key="presenter", horizontal=True, width="content"):
         st.button("Previous digit", on_click=_step, args=(-1,), key="present_back", shortcut="B")
         st.button("Next digit", on_click=_step, args=(1,), key="present_next", shortcut="N")
-        st.button("Leave", on_click=_leave, key="present_leave", icon=":material/close_fullscreen:", shortcut="Esc")
+        st.button(
+            "Leave",
+            on_click=_leave_presentation,
+            key="present_leave",
+            icon=":material/close_fullscreen:",
+            shortcut="Esc",
+        )
 
 
-def keep_steps() -> None:
+def reconcile_sample() -> None:
     """Hold on to the digit stepped to, where a page that has not heard of it names the one before as it clicks on."""
     if not (steps := st.session_state.get("_steps")):
         return
-    sent = st.session_state.get("_steps_sent")
-    unheard = sent is None or time.monotonic() - sent < _UNHEARD_SECONDS
-    if unheard and get_setting("sample") in steps[:-1]:
+    rendered_at = st.session_state.get("_steps_sent")
+    is_stale_click = rendered_at is None or time.monotonic() - rendered_at < _STALE_CLICK_SECONDS
+    if is_stale_click and get_setting("sample") in steps[:-1]:
         st.session_state["sample"] = steps[-1]
-    elif not unheard or get_setting("sample") != steps[-1]:
+    elif not is_stale_click or get_setting("sample") != steps[-1]:
         del st.session_state["_steps"]
 
 
-def sent() -> None:
+def mark_rendered() -> None:
     """The page, with the digit stepped to, is on its way."""
     if st.session_state.get("_steps"):
         st.session_state.setdefault("_steps_sent", time.monotonic())
 
 
 def _step(by: int) -> None:
-    keep_steps()
-    chosen, _ = current_dataset()
+    reconcile_sample()
+    dataset, _ = current_dataset()
     before = int(get_setting("sample"))
-    st.session_state["sample"] = (before + by) % len(chosen.test)
+    st.session_state["sample"] = (before + by) % len(dataset.test)
     st.session_state["_steps"] = [*st.session_state.get("_steps", [before]), st.session_state["sample"]]
     st.session_state.pop("_steps_sent", None)
 
 
-def _leave() -> None:
+def _leave_presentation() -> None:
     st.session_state["present"] = False

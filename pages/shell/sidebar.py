@@ -20,66 +20,66 @@ from pages.state.settings import (
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.data import datasets
-from tempotron_core.runs.catalogue import distinct
+from tempotron_core.runs.catalogue import disambiguate
 
 
-def sidebar() -> None:
+def render() -> None:
     """Data set, sample and model; drawn once a run, above every page."""
     drop_non_finite_query_params()
     with st.sidebar:
         # Groups: what comes and goes in one must not move the places of the others, see optional_caption().
         with st.container():
-            chosen = _data_set()
+            dataset = _dataset_select()
         with st.container():
-            _sample(chosen)
+            _sample_select(dataset)
         st.radio("Model", MODELS, **url_widget("model"))
         with st.container():
-            _saved_run()
+            _run_select()
         show_view_only_notice()
         status = training_registry().status
         active = status is not None and status.active
-        flushing_fragment(_job_line, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, active))(active)
+        flushing_fragment(_training_status, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, active))(active)
 
 
-def _saved_run() -> None:
+def _run_select() -> None:
     """The run that is the model. The link names its folder, not its title, which may change."""
     names = run_names() if get_setting("model") == SAVED_RUN else []
     if not names:
         st.query_params.pop("run", None)
         return
-    asked = st.query_params.get("run")
+    requested = st.query_params.get("run")
     if st.session_state.get("run") not in names:
-        st.session_state["run"] = asked if asked in names else names[0]
-    titles = distinct({name: run_display_name(name) for name in names})
+        st.session_state["run"] = requested if requested in names else names[0]
+    titles = disambiguate({name: run_display_name(name) for name in names})
     st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
-    if asked != get_setting("run"):
+    if requested != get_setting("run"):
         st.query_params["run"] = get_setting("run")
 
 
-def _data_set() -> datasets.Dataset:
+def _dataset_select() -> datasets.Dataset:
     st.selectbox("Data set", (datasets.EMBEDDED, *datasets.DATASETS), **url_widget("data"))
     if get_setting("data") != datasets.EMBEDDED:
         st.session_state.setdefault("dir", DEFAULTS["dir"])
         st.text_input("Dataset directory", placeholder="folder that holds MNIST/raw", **url_widget("dir"))
-    chosen, problem = current_dataset()
+    dataset, problem = current_dataset()
     if problem:
         st.warning(f"{escape_markdown(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
-        _offer_download(get_setting("data"))
-    return chosen
+        _download_button(get_setting("data"))
+    return dataset
 
 
-def _sample(chosen: datasets.Dataset) -> None:
-    last = len(chosen.test) - 1
+def _sample_select(dataset: datasets.Dataset) -> None:
+    last = len(dataset.test) - 1
     if int(st.session_state.get("sample") or 0) > last:
         st.session_state["sample"] = last
     st.number_input(f"Test sample, 0 to {last:,}", **number_widget("sample", max_value=last))
-    st.button("Random", on_click=_draw, args=(chosen.test, None), icon=":material/casino:", width="stretch")
-    st.pills("Random of class", chosen.classes, key="of_class", on_change=_draw_of_class, args=(chosen,))
+    st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
+    st.pills("Random of class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
     if problem := st.session_state.pop("no_draw", None):
         st.warning(escape_markdown(problem), icon=":material/casino:")
 
 
-def _draw(split: datasets.Split, label: int | None) -> None:
+def _draw_sample(split: datasets.Split, label: int | None) -> None:
     st.session_state["draws"] = st.session_state.get("draws", 0) + 1
     seed = st.session_state["draws"] * 10007 + int(get_setting("sample"))
     try:
@@ -88,14 +88,14 @@ def _draw(split: datasets.Split, label: int | None) -> None:
         st.session_state["no_draw"] = str(error)
 
 
-def _draw_of_class(chosen: datasets.Dataset) -> None:
-    picked = st.session_state["of_class"]
+def _draw_sample_of_class(dataset: datasets.Dataset) -> None:
+    class_name = st.session_state["of_class"]
     st.session_state["of_class"] = None
-    if picked in chosen.classes:
-        _draw(chosen.test, chosen.classes.index(picked))
+    if class_name in dataset.classes:
+        _draw_sample(dataset.test, dataset.classes.index(class_name))
 
 
-def _offer_download(name: str) -> None:
+def _download_button(name: str) -> None:
     try:
         directory = dataset_directory() if is_writable() else None
     except PathNotAllowedError:
@@ -117,7 +117,7 @@ def _offer_download(name: str) -> None:
         st.rerun()
 
 
-def _job_line(was_active: bool) -> None:
+def _training_status(was_active: bool) -> None:
     count_active_sessions()  # who only watches is still there
     status = training_registry().status
     if status is None:

@@ -7,13 +7,13 @@ export default function () {
   const sidebar = document.querySelector("[data-testid=stSidebar]");
   observer?.disconnect();
   if (!sidebar) return;
-  observer = new MutationObserver(name);
+  observer = new MutationObserver(labelNavigation);
   observer.observe(sidebar, { childList: true, subtree: true });
-  name();
+  labelNavigation();
   return () => observer.disconnect();
 }
 
-function name() {
+function labelNavigation() {
   document.querySelectorAll("[data-testid=stSidebarNavItems]").forEach((list) => {
     list.setAttribute("role", "none");
     list.querySelectorAll("li").forEach((item) => item.setAttribute("role", "none"));

@@ -8,26 +8,26 @@ from pages.components import tooltip
 from tempotron_core import figures
 
 
-def _chart_words() -> str:
+def _chart_text_css() -> str:
     """Words in charts take the page's colour, or their meaning's on the theme; not so those at the pointer."""
-    where = ".js-plotly-plot svg text{}:not(.hoverlayer *) {{ fill: {} !important; fill-opacity: 1 !important; }}"
+    selector = ".js-plotly-plot svg text{}:not(.hoverlayer *) {{ fill: {} !important; fill-opacity: 1 !important; }}"
     light = ".stEChartsChart svg text{} {{ fill: {}; fill-opacity: 1; }}"
-    rules = [where.format("", "currentColor"), light.format("", "currentColor")]
-    for colour in figures.ON_DARK:
+    rules = [selector.format("", "currentColor"), light.format("", "currentColor")]
+    for colour in figures.DARK_VARIANT:
         rgb = ", ".join(str(part) for part in bytes.fromhex(colour[1:]))
-        rules.append(where.format(f'[style*="rgb({rgb})"]', figures.letters(colour)))
-        rules.append(light.format(f'[fill="{colour}"]', figures.letters(colour)))
+        rules.append(selector.format(f'[style*="rgb({rgb})"]', figures.css_text_colour(colour)))
+        rules.append(light.format(f'[fill="{colour}"]', figures.css_text_colour(colour)))
     return "\n".join(rules)
 
 
 _HERE = Path(__file__).parent
-_CSS = f"<style>{_chart_words()}\n{(_HERE / 'streamlit.css').read_text(encoding='utf-8')}</style>"
+_CSS = f"<style>{_chart_text_css()}\n{(_HERE / 'streamlit.css').read_text(encoding='utf-8')}</style>"
 _mount = st.components.v2.component(
     "tempotron_theme_fixes", js=(_HERE / "theme_fixes.js").read_text(encoding="utf-8"), isolate_styles=False
 )
 
 
-def mend() -> None:
+def apply() -> None:
     """Put right what the theme's settings cannot."""
     st.html(_CSS)
     with st.sidebar:

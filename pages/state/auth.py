@@ -35,9 +35,9 @@ def require_write_access(action: Callable[P, object]) -> Callable[P, None]:
     """Wrap a widget callback so that it does nothing in view-only mode, whatever a browser sends."""
 
     @wraps(action)
-    def guarded(*args: P.args, **more: P.kwargs) -> None:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         if is_writable():
-            action(*args, **more)
+            action(*args, **kwargs)
 
     return guarded
 

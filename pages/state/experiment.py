@@ -16,9 +16,9 @@ from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import training_registry
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.model.classifier import Decision, Model, decide
+from tempotron_core.model.classifier import Model, Prediction, predict
 from tempotron_core.runs.reader import RunError
-from tempotron_core.training.settings import Settings, untrained
+from tempotron_core.training.settings import Settings, initial_model
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class View:
         """The true class."""
         return int(self.dataset.test.labels[self.index])
 
-    def voltages(self, model: Model | None = None, chosen: int | None = None) -> tuple[Decision, VoltageInfo]:
+    def voltages(self, model: Model | None = None, output: int | None = None) -> tuple[Prediction, VoltageInfo]:
         """Return the decision of the model, or of another one, on the image, and the data of its figures."""
-        decision = decide(model or self.model, self.image)
+        decision = predict(model or self.model, self.image)
         info = VoltageInfo(
             decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
-            self.dataset.classes, self.label, chosen,
-            None if chosen is None or decision.neurons.shape[1] == 1 else decision.neurons[chosen].numpy(),
+            self.dataset.classes, self.label, output,
+            None if output is None or decision.neurons.shape[1] == 1 else decision.neurons[output].numpy(),
         )  # fmt: skip
         return decision, info
 
@@ -80,7 +80,9 @@ def current_view() -> View:
 
 def cache_key(model: Model, dataset: datasets.Dataset) -> str:
     """Return a key that identifies a model and a data set in caches."""
-    constants = f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.k}"
+    constants = (
+        f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.tempotrons_per_class}"
+    )
     content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
     return f"{content} {constants} {dataset.name} {len(dataset.test)} {get_setting('dir')}"
 
@@ -97,31 +99,31 @@ def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
     if name == SAVED_RUN:
         return _saved_model()
     if name not in ("live run", "last finished run"):
-        return untrained(Settings()), Settings(), None
-    ended = name == "last finished run"
-    status = (finished or latest) if ended else latest
+        return initial_model(Settings()), Settings(), None
+    finished_only = name == "last finished run"
+    status = (finished or latest) if finished_only else latest
     model = status.snapshot.model if status is not None and status.snapshot is not None else None
     if status is None or model is None:
-        what = "finished" if ended else "any weights"
-        return untrained(Settings()), Settings(), f"No run has {what} yet: this is the untrained network."
-    early = ended and finished is None
+        what = "finished" if finished_only else "any weights"
+        return initial_model(Settings()), Settings(), f"No run has {what} yet: this is the untrained network."
+    is_fallback = finished_only and finished is None
     note = "No run has finished yet: these are the live weights of the one in progress."
-    return model, status.settings, note if early else None
+    return model, status.settings, note if is_fallback else None
 
 
 def _saved_model() -> tuple[Model, Settings, str | None]:
-    names, name, none = run_names(), get_setting("run"), Settings()
+    names, name, default_settings = run_names(), get_setting("run"), Settings()
     if not names:
         note = f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
-        return untrained(none), none, note
+        return initial_model(default_settings), default_settings, note
     name = name if name in names else names[0]
     folder = Path(runs_directory()).expanduser() / name
     try:
         model, settings = load_run_model(folder)
         classes = len(current_dataset()[0].classes)
-        if len(model.weight) == classes * model.k:
+        if len(model.weight) == classes * model.tempotrons_per_class:
             return model, settings, None
-        note = f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.k}; choose another."
-        return untrained(none), none, f"{note} Showing the untrained network meanwhile."
+        note = f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.tempotrons_per_class}; choose another."
+        return initial_model(default_settings), default_settings, f"{note} Showing the untrained network meanwhile."
     except (RunError, OSError) as error:
-        return untrained(none), none, f"{error} Showing the untrained network meanwhile."
+        return initial_model(default_settings), default_settings, f"{error} Showing the untrained network meanwhile."

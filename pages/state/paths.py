@@ -20,16 +20,16 @@ class PathNotAllowedError(ValueError):
     """A folder outside the allowed ones; the message is one sentence."""
 
 
-def default_root(variable: str, otherwise: str) -> str:
+def default_root(variable: str, default: str) -> str:
     """Return the first folder of the environment variable, or another one where it is unset."""
-    return next(iter(_configured_roots(variable)), otherwise)
+    return next(iter(_configured_roots(variable)), default)
 
 
-def check_inside_roots(what: str, folder: str, variable: str) -> str:
+def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
     """Return the folder as typed if it lies inside an allowed one, symbolic links resolved.
 
     Args:
-        what: name of the field, for the message
+        field_name: name of the field, for the message
         folder: path as typed
         variable: environment variable that lists the allowed folders
 
@@ -38,13 +38,13 @@ def check_inside_roots(what: str, folder: str, variable: str) -> str:
     """
     roots = [Path(root).expanduser().resolve() for root in _configured_roots(variable) or (os.getcwd(),)]
     try:
-        place = Path(folder).expanduser().resolve()
+        resolved = Path(folder).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
-        place = None
-    if place is None or not any(place.is_relative_to(root) for root in roots):
-        asked = folder if len(folder) <= 80 else f"{folder[:76]} ..."
+        resolved = None
+    if resolved is None or not any(resolved.is_relative_to(root) for root in roots):
+        shown_path = folder if len(folder) <= 80 else f"{folder[:76]} ..."
         raise PathNotAllowedError(
-            f"{what}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got {asked!r}; "
+            f"{field_name}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got {shown_path!r}; "
             f"choose one there, or start the server with {variable} set to yours."
         )
     return folder

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.state import paths
 from tempotron_core.data.datasets import EMBEDDED
-from tempotron_core.experiments.random_patterns import MOST_MOMENTUM, Problem
+from tempotron_core.experiments.random_patterns import MAX_MOMENTUM, Problem
 
 PRESENTATION_SCALE = 1.25
 SAVED_RUN = "saved run"
@@ -108,9 +108,9 @@ SETTINGS = {
         Setting("replay_of"),
         Setting("epoch"),
         # Laboratory
-        Setting("lab_alpha", PROBLEM.alpha, 0.05, 10.0, 0.25, persistent=True),
+        Setting("lab_alpha", PROBLEM.load, 0.05, 10.0, 0.25, persistent=True),
         Setting("lab_N", PROBLEM.afferents, 2, 1000, 10, persistent=True),
-        Setting("lab_momentum", PROBLEM.momentum, 0.0, MOST_MOMENTUM, 0.01, persistent=True),
+        Setting("lab_momentum", PROBLEM.momentum, 0.0, MAX_MOMENTUM, 0.01, persistent=True),
         Setting("lab_seed", PROBLEM.seed, 0, 2**31 - 1, 1, persistent=True),
         Setting("lab_rate", PROBLEM.rate, 1e-6, 10.0, 1e-4, persistent=True),
         Setting("lab_T", PROBLEM.T, 10, 5000, 50, persistent=True),
@@ -164,10 +164,10 @@ def is_presentation_mode() -> bool:
 
 def drop_non_finite_query_params() -> None:
     """Remove infinite numbers from the URL: number inputs of integers raise on them."""
-    infinite = [key for key in st.query_params if any(map(_is_non_finite, st.query_params.get_all(key)))]
-    for key in infinite:
+    non_finite = [key for key in st.query_params if any(map(_is_non_finite, st.query_params.get_all(key)))]
+    for key in non_finite:
         del st.query_params[key]
-    if infinite:
+    if non_finite:
         st.rerun()  # widgets have read their initial values from the URL already
 
 

@@ -6,17 +6,17 @@ import streamlit as st
 
 from pages import streamlit_hooks
 from pages.state.settings import DEFAULTS, get_setting
-from tempotron_core.jobs.job import Status, Trainings
+from tempotron_core.jobs.job import Status, TrainingRegistry
 from tempotron_core.training.settings import Settings, devices
 
 TRAINING_REFRESH_SECONDS = 1.2
 LIVE_MODEL_REFRESH_SECONDS = 2.0
 
 
-_registry: Trainings | None = None
+_registry: TrainingRegistry | None = None
 
 
-def training_registry() -> Trainings:
+def training_registry() -> TrainingRegistry:
     """Return the one registry of this server process; it outlives pages and sessions.
 
     Two references keep it: this module's survives cleared caches, the cache's survives a hot reload of this module.
@@ -27,13 +27,15 @@ def training_registry() -> Trainings:
 
 
 @st.cache_resource(show_spinner=False)
-def _cached_registry() -> Trainings:
-    return _registry or Trainings(began=streamlit_hooks.rerun_idle_sessions)
+def _cached_registry() -> TrainingRegistry:
+    return _registry or TrainingRegistry(on_start=streamlit_hooks.rerun_idle_sessions)
 
 
 def start_initial_training() -> None:
     """Train the embedded digits once per server, so that the first viewer finds a model."""
-    training_registry().start_first(Settings(device=devices()[0], epochs=2, lr=3e-3, log_dir=DEFAULTS["train_log_dir"]))
+    training_registry().start_if_never_run(
+        Settings(device=devices()[0], epochs=2, lr=3e-3, log_dir=DEFAULTS["train_log_dir"])
+    )
 
 
 def is_live() -> bool:
@@ -52,7 +54,7 @@ def format_status(status: Status) -> str:
     if status.state == "failed":
         return f"Training failed ({name})"
     if snapshot is None or snapshot.phase == "preparing":
-        encoded = f"{snapshot.prepared if snapshot else 0:.0%} encoded"
+        encoded = f"{snapshot.encoded_fraction if snapshot else 0:.0%} encoded"
         return (
             f"Preparing {name}: {encoded}"
             if status.state == "running"

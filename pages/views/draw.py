@@ -12,8 +12,8 @@ from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
-from tempotron_core.analysis.robustness import Perturbation, image_under, times_under
-from tempotron_core.model.classifier import Decision, decide, decide_times, pixel_times
+from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
+from tempotron_core.model.classifier import Prediction, pixel_spike_times, predict, predict_from_spikes
 
 SLIDERS = {
     "jitter": ("Jitter, ms", "Every spike moves by a random time of this standard deviation."),
@@ -25,38 +25,38 @@ SLIDERS = {
 }
 
 
-def reset() -> None:
+def reset_perturbation() -> None:
     """Take all perturbations away."""
     for key in SLIDERS:
         st.session_state[key] = DEFAULTS[key]
 
 
-def perturbation() -> Perturbation:
+def perturbation_controls() -> Perturbation:
     values = {}
     columns = st.columns(4, vertical_alignment="bottom")
-    for place, (key, (label, words)) in enumerate(SLIDERS.items()):
-        values[key] = columns[place % 3].slider(label, format="%g", help=words, **number_widget(key))
+    for index, (key, (label, help_text)) in enumerate(SLIDERS.items()):
+        values[key] = columns[index % 3].slider(label, format="%g", help=help_text, **number_widget(key))
     seed = columns[3].number_input("Seed", help="Of all chance.", **number_widget("perturb_seed"))
-    columns[3].button("All to zero", on_click=reset, width="stretch")
+    columns[3].button("All to zero", on_click=reset_perturbation, width="stretch")
     return Perturbation(
         values["jitter"], values["drop"] / 100, values["delay"], values["noise"],
         int(values["right"]), int(values["down"]), int(seed or 0),
     )  # fmt: skip
 
 
-def told(decision: Decision, view: View, true: int | None) -> figures.VoltageInfo:
+def voltage_info(decision: Prediction, view: View, true: int | None) -> figures.VoltageInfo:
     return figures.VoltageInfo(
         decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
         view.dataset.classes, true,
     )  # fmt: skip
 
 
-def page() -> None:
+def render() -> None:
     view = resolve_view()
     model, classes = view.model, view.dataset.classes
-    if model.weight.shape[0] != len(classes) * model.k:
+    if model.weight.shape[0] != len(classes) * model.tempotrons_per_class:
         st.warning(
-            f"Expected a model of {len(classes)} classes, got one of {model.weight.shape[0] // model.k}; "
+            f"Expected a model of {len(classes)} classes, got one of {model.weight.shape[0] // model.tempotrons_per_class}; "
             "choose another model or data set."
         )
         return
@@ -64,42 +64,48 @@ def page() -> None:
     optional_caption(view.note)
     left, right = st.columns([1, 2])
     with left:
-        pixels, true, words = draw_digit_source.chosen(view)
-        seen = st.container()
+        pixels, true, prompt = draw_digit_source.select_digit(view)
+        image_area = st.container()
     with right:
-        now = perturbation()
+        perturbation = perturbation_controls()
         traces = st.container()
     lower_left, lower_right = st.columns([1, 2])
     if pixels is None:
-        headline.markdown(f"## {words}")
+        headline.markdown(f"## {prompt}")
         with traces:
-            charts.chart(figures.waiting_figure(words, 360), "perturbed", words)
+            charts.plotly_chart(figures.placeholder_figure(prompt, 360), "perturbed", prompt)
     else:
         image = torch.from_numpy(pixels.copy())
-        clean = decide(model, image)
-        harmed = image_under(image.unsqueeze(0), now)
-        decision = decide_times(model, times_under(pixel_times(harmed, model.m, model.T, model.beta), now))
-        info = figures.PerturbedInfo(told(clean, view, true), told(decision, view, true), now.told)
+        clean = predict(model, image)
+        perturbed = perturb_image(image.unsqueeze(0), perturbation)
+        decision = predict_from_spikes(
+            model, perturb_spikes(pixel_spike_times(perturbed, model.m, model.T, model.beta), perturbation)
+        )
+        info = figures.PerturbedInfo(
+            voltage_info(clean, view, true), voltage_info(decision, view, true), perturbation.description
+        )
         headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
-        with seen:
-            shown, title = harmed[0].numpy(), "The digit as the network sees it"
-            alt = f"{title}: {'drawn or uploaded' if words else image_name(view)}, {now.told or 'not perturbed'}."
+        with image_area:
+            pixels_shown, title = perturbed[0].numpy(), "The digit as the network sees it"
+            alt = f"{title}: {'drawn or uploaded' if prompt else image_name(view)}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
-            digit = figures.digit_plate(shown, alt, 200 if words else 260)
-            charts.plate(digit, "digit", alt, lambda: charts.pixel_numbers(shown))
+            digit = figures.digit_html(pixels_shown, alt, 200 if prompt else 260)
+            charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(pixels_shown))
         with traces:
-            charts.chart(figures.perturbed_figure(info, 360), "perturbed", info.headline)
+            charts.plotly_chart(figures.perturbed_figure(info, 360), "perturbed", info.headline)
             st.markdown(info.legend)
         with lower_left:
-            peaks = figures.peaks_plate(info.now, 370)
-            charts.plate(peaks, "peaks", info.now.verdict, lambda: charts.decision_numbers(info.now))
+            peaks = figures.peaks_html(info.perturbed, 370)
+            charts.html_figure(peaks, "peaks", info.perturbed.verdict, lambda: charts.predictions_csv(info.perturbed))
         with lower_right:
-            moved = figures.moved_info(clean.times.numpy(), decision.times.numpy(), model.T)
-            st.markdown(f"**{moved.takeaway}**")
-            spikes = figures.moved_plate(moved, 320)
-            charts.plate(spikes, "spikes", moved.takeaway, lambda: charts.spike_numbers(decision.times.numpy()))
-    draw_robustness.curve(view, now)
+            spike_changes = figures.spike_changes_info(clean.times.numpy(), decision.times.numpy(), model.T)
+            st.markdown(f"**{spike_changes.takeaway}**")
+            spikes = figures.spike_changes_html(spike_changes, 320)
+            charts.html_figure(
+                spikes, "spikes", spike_changes.takeaway, lambda: charts.spikes_csv(decision.times.numpy())
+            )
+    draw_robustness.robustness_panel(view, perturbation)
 
 
 page_header("Draw and perturb")
-flushing_fragment(page, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()

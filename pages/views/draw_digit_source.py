@@ -15,20 +15,20 @@ UNKNOWN = "not said"
 SIDE, STROKE = 260, 22  # in a box of 180 such a stroke becomes as wide as MNIST's
 
 # Its component draws it some time later and gives it no name.
-_name = st.components.v2.component(
+_label_canvas = st.components.v2.component(
     "tempotron_canvas_name",
     js=(Path(__file__).parents[1] / "components/canvas/canvas.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
 
 
-def clear() -> None:
+def clear_canvas() -> None:
     """A fresh canvas: one with another identity."""
     st.session_state["canvas"] = st.session_state.get("canvas", 0) + 1
     st.session_state["drawn"] = None
 
 
-def canvas() -> np.ndarray | None:
+def drawn_digit() -> np.ndarray | None:
     """What has been drawn, also before the viewer was elsewhere meanwhile; None for nothing yet."""
     from streamlit_drawable_canvas import st_canvas  # only where it is wanted, so that the page opens without it
 
@@ -42,8 +42,8 @@ def canvas() -> np.ndarray | None:
             stroke_width=STROKE, stroke_color="#ffffff", background_color="#000000", width=SIDE, height=SIDE,
             initial_drawing=strokes, return_image_data=True, key=key,
         )  # fmt: skip
-    _name(key="canvas_name", data=key)
-    st.button("Clear", on_click=clear, icon=":material/ink_eraser:", width=SIDE)
+    _label_canvas(key="canvas_name", data=key)
+    st.button("Clear", on_click=clear_canvas, icon=":material/ink_eraser:", width=SIDE)
     try:
         content = result.image_bytes
     except (ValueError, binascii.Error):
@@ -55,18 +55,18 @@ def canvas() -> np.ndarray | None:
     return image
 
 
-def uploaded() -> np.ndarray | None:
+def uploaded_digit() -> np.ndarray | None:
     """The digit in an uploaded picture; None without one."""
     file = st.file_uploader(f"A picture of one digit: {', '.join(FORMATS)}", key="picture")
     if file is None:
         return None
-    found = normalise(read_picture(file.getvalue()))
-    if found.inverted:
+    digit = normalise(read_picture(file.getvalue()))
+    if digit.inverted:
         st.caption("It is dark on light, so it was inverted: MNIST's digits are white on black.")
-    return found.image
+    return digit.image
 
 
-def chosen(view: View) -> tuple[np.ndarray | None, int | None, str]:
+def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
     """The digit to read, its class where that is known, and what to say without one."""
     source = st.segmented_control(
         "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True, **url_widget("source")
@@ -75,13 +75,13 @@ def chosen(view: View) -> tuple[np.ndarray | None, int | None, str]:
         return view.pixels, view.label, ""
     with st.container():
         try:
-            image = canvas() if source == DRAWING else uploaded()
+            image = drawn_digit() if source == DRAWING else uploaded_digit()
         except DrawingError as error:
             image = None
             st.warning(escape_markdown(error), icon=":material/broken_image:")
     classes = view.dataset.classes
-    meant = st.selectbox("It is meant to be", (UNKNOWN, *classes), key="meant")
-    words = (
+    true_class = st.selectbox("It is meant to be", (UNKNOWN, *classes), key="meant")
+    prompt = (
         "Draw a digit, and the network reads it" if source == DRAWING else "Upload a picture, and the network reads it"
     )
-    return image, classes.index(meant) if meant in classes else None, words
+    return image, classes.index(true_class) if true_class in classes else None, prompt

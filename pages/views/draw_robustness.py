@@ -10,53 +10,55 @@ from pages.state.settings import url_widget
 from pages.state.training import is_live
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import wilson_interval
-from tempotron_core.analysis.robustness import KINDS, TOGETHER, Perturbation, drawn, hits
+from tempotron_core.analysis.robustness import COMBINED, SWEEPS, Perturbation, num_correct, subsample
 from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import Model
 
-PATIENCE = 0.3  # seconds until a bar is shown; what is kept is there before
+PROGRESS_DELAY_SECONDS = 0.3  # seconds until a bar is shown; what is kept is there before
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def right_under(key: str, now: Perturbation, _model: Model, _split: Split) -> int:
-    return hits(_model, _split, now)
+def num_correct_cached(key: str, perturbation: Perturbation, _model: Model, _split: Split) -> int:
+    return num_correct(_model, _split, perturbation)
 
 
-def curve(view: View, now: Perturbation) -> None:
+def robustness_panel(view: View, perturbation: Perturbation) -> None:
     st.divider()
-    line, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
-    name = first.selectbox("Accuracy against", tuple(KINDS), **url_widget("curve"))
-    wanted = second.toggle("Measure it on the whole test set", **url_widget("measure"))
-    place = st.empty()
-    kind = KINDS.get(name or "", KINDS["jitter"])
-    if not wanted:
-        line.markdown("#### How does the whole test set bear the same?")
+    heading, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
+    name = first.selectbox("Accuracy against", tuple(SWEEPS), **url_widget("curve"))
+    enabled = second.toggle("Measure it on the whole test set", **url_widget("measure"))
+    chart_area = st.empty()
+    sweep = SWEEPS.get(name or "", SWEEPS["jitter"])
+    if not enabled:
+        heading.markdown("#### How does the whole test set bear the same?")
         return
     if is_live():
-        line.markdown("#### The weights still change: this is measured once the run has ended.")
+        heading.markdown("#### The weights still change: this is measured once the run has ended.")
         return
-    if kind.name == TOGETHER and not now.told:
-        line.markdown("#### Nothing is perturbed yet: move a slider.")
+    if sweep.name == COMBINED and not perturbation.description:
+        heading.markdown("#### Nothing is perturbed yet: move a slider.")
         return
-    split, key = drawn(view.dataset.test), cache_key(view.model, view.dataset)
-    line.markdown(f"#### Accuracy against {kind.axis}")
-    found, began = [], time.monotonic()
-    for done, strength in enumerate(kind.strengths):
+    split, key = subsample(view.dataset.test), cache_key(view.model, view.dataset)
+    heading.markdown(f"#### Accuracy against {sweep.axis}")
+    correct_counts, began = [], time.monotonic()
+    for index, strength in enumerate(sweep.strengths):
         if time.monotonic() - began > 0.3:
-            place.progress(
-                done / len(kind.strengths), f"{len(split):,} test samples at {len(kind.strengths)} strengths"
+            chart_area.progress(
+                index / len(sweep.strengths), f"{len(split):,} test samples at {len(sweep.strengths)} strengths"
             )
-        found.append(right_under(key, kind.at(strength, now), view.model, split))
-    intervals = tuple(wilson_interval(hit, len(split)) for hit in found)
+        correct_counts.append(num_correct_cached(key, sweep.perturbation(strength, perturbation), view.model, split))
+    intervals = tuple(wilson_interval(correct, len(split)) for correct in correct_counts)
     info = figures.RobustnessInfo(
-        kind.name, kind.axis, kind.words, kind.strengths, tuple(found), intervals, len(split),
-        1 / len(view.dataset.classes), kind.present(now),
+        sweep.name, sweep.axis, sweep.template, sweep.strengths, tuple(correct_counts), intervals, len(split),
+        1 / len(view.dataset.classes), sweep.current_strength(perturbation),
     )  # fmt: skip
-    line.markdown(f"#### {info.takeaway}")
-    with place.container():
-        charts.chart(figures.robustness_figure(info), "robustness", info.takeaway)
+    heading.markdown(f"#### {info.takeaway}")
+    with chart_area.container():
+        charts.plotly_chart(figures.robustness_figure(info), "robustness", info.takeaway)
         whole = len(view.dataset.test)
-        which = f"all {whole:,} test samples" if len(split) == whole else f"{len(split):,} of {whole:,} test samples, "
-        which += "" if len(split) == whole else "drawn with a fixed seed"
-        others = "" if kind.name == TOGETHER else " The other perturbations are at zero."
-        st.caption(f"On {which}; the band is the 95 % interval, {info.clean_words}.{others}")
+        sample_text = (
+            f"all {whole:,} test samples" if len(split) == whole else f"{len(split):,} of {whole:,} test samples, "
+        )
+        sample_text += "" if len(split) == whole else "drawn with a fixed seed"
+        remark = "" if sweep.name == COMBINED else " The other perturbations are at zero."
+        st.caption(f"On {sample_text}; the band is the 95 % interval, {info.clean_interval_text}.{remark}")

@@ -11,24 +11,24 @@ from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, number_widget, url_wi
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis
 from tempotron_core import figures
-from tempotron_core.model.classifier import pixel_times, pixel_tuning
+from tempotron_core.model.classifier import pixel_spike_times, pixel_tuning
 
 GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def curves(m: int, beta: float) -> np.ndarray:
+def tuning_curves(m: int, beta: float) -> np.ndarray:
     return np.asarray(pixel_tuning(m, beta).response(GRID)[0, 0].numpy(), dtype=np.float32)
 
 
-def follow_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -> None:
+def sync_value_to_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -> None:
     """Set the value to the chosen pixel's where another pixel or image was chosen; a link's own value stays."""
     if st.session_state.get("value_of") not in (None, source) or "x" not in st.session_state:
         st.session_state["x"] = round(float(pixels.reshape(-1)[pixel]) / 255, 3)
     st.session_state["value_of"] = source
 
 
-def choose(pixel: int) -> None:
+def select_pixel(pixel: int) -> None:
     st.session_state["pixel"] = pixel
 
 
@@ -36,38 +36,40 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
-        spot = st.container()
+        picker_area = st.container()
         pixel = int(st.number_input("Pixel, row by row from the top left", **number_widget("pixel")))
-        with spot:
-            pixel_picker.digit(view, pixel, choose)
-        follow_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
+        with picker_area:
+            pixel_picker.pixel_picker(view, pixel, select_pixel)
+        sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
         value = st.slider("Value x, the pixel's own or any other", format="%.3f", **number_widget("x"))
     tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
     time = tuning.encode(x, T)[0, 0, 0].numpy()
     info = figures.TuningInfo(
-        GRID.view(-1).numpy(), curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
+        GRID.view(-1).numpy(), tuning_curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
     )
     with right:
         chart_heading(info.takeaway)
-        charts.chart(figures.tuning_figure(info), "tuning", info.takeaway)
-        st.caption(info.silence)
-    raster = figures.raster_info(pixel_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T)
-    neurons = figures.pixel_raster_plate(time, T, info.takeaway)
-    afferents, counts = figures.raster_plate(raster), figures.histogram_plate(raster)
+        charts.plotly_chart(figures.tuning_figure(info), "tuning", info.takeaway)
+        st.caption(info.silence_text)
+    raster = figures.raster_info(
+        pixel_spike_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T
+    )
+    neurons = figures.pixel_raster_html(time, T, info.takeaway)
+    afferents, counts = figures.raster_html(raster), figures.histogram_html(raster)
     chart_heading(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:
         st.markdown("**This value's neurons**")
-        charts.plate(neurons)
+        charts.html_figure(neurons)
     with whole:
         st.markdown("**All afferents, pixel by pixel**")
-        charts.plate(afferents)
+        charts.html_figure(afferents)
     st.markdown("**Spikes at every millisecond**")
-    charts.plate(counts)
+    charts.html_figure(counts)
 
 
 @flushing_fragment
-def encoder(chosen: str) -> None:
+def render(view_name: str) -> None:
     view = resolve_view()
     controls = st.columns(3)
     m = controls[0].slider("m, neurons a pixel", **number_widget("m"))
@@ -75,9 +77,9 @@ def encoder(chosen: str) -> None:
     T = controls[2].slider("T, window in ms", **number_widget("T"))
     # A place each: what stands in one must not be taken for what stood in the other, see optional_caption().
     first, second = st.container(), st.container()
-    if chosen == CODE_ANALYSIS:
+    if view_name == CODE_ANALYSIS:
         with second:
-            encoder_code_analysis.inspect(view, m, beta, T)
+            encoder_code_analysis.render(view, m, beta, T)
     else:
         with first:
             one_pixel(view, m, beta, T)
@@ -104,7 +106,7 @@ def equations() -> None:
 
 
 page_header("Encoder")
-chosen = st.segmented_control(
+view_name = st.segmented_control(
     "View",
     (ONE_PIXEL, CODE_ANALYSIS),
     default=ONE_PIXEL,
@@ -112,5 +114,5 @@ chosen = st.segmented_control(
     **url_widget("view"),
     label_visibility="collapsed",
 )
-encoder(chosen)
+render(view_name)
 lazy_expander("The equations", equations)

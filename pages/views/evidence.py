@@ -17,61 +17,73 @@ WINNER = "the winner"
 RIVAL = "its strongest rival"
 
 
-def rival_of(info: figures.VoltageInfo, output: int) -> int:
+def default_rival(info: figures.VoltageInfo, output: int) -> int:
     """The true class where the output is another one; else the highest of the others."""
-    if info.true not in (None, output):
-        return int(info.true or 0)
+    if info.true_class not in (None, output):
+        return int(info.true_class or 0)
     others = info.v_max.astype(float).copy()
     others[output] = -np.inf
     return int(others.argmax())
 
 
-def told(name: str, found: Evidence, image: np.ndarray, rival: tuple[str, Evidence] | None) -> figures.EvidenceInfo:
-    mine = (found.weight.numpy(), found.kernel.numpy(), found.times.numpy(), found.v_max, found.t_max, image)
+def evidence_info(
+    name: str, evidence_of_class: Evidence, image: np.ndarray, rival: tuple[str, Evidence] | None
+) -> figures.EvidenceInfo:
+    own = (
+        evidence_of_class.weight.numpy(),
+        evidence_of_class.kernel.numpy(),
+        evidence_of_class.times.numpy(),
+        evidence_of_class.v_max,
+        evidence_of_class.t_max,
+        image,
+    )
     if rival is None:
-        return figures.EvidenceInfo(name, *mine)
+        return figures.EvidenceInfo(name, *own)
     other = rival[1]
     return figures.EvidenceInfo(
-        name, *mine, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max
+        name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max
     )
 
 
-def mapped(info: figures.EvidenceInfo, key: str) -> None:
-    charts.drawn(figures.evidence_plate(info), key, info.takeaway, lambda: figures.evidence_figure(info))
+def evidence_map(info: figures.EvidenceInfo, key: str) -> None:
+    charts.html_figure_of(figures.evidence_html(info), key, info.takeaway, lambda: figures.evidence_figure(info))
 
 
-def why() -> None:
+def render() -> None:
     view = resolve_view()
-    classes, k = view.dataset.classes, view.model.k
+    classes, k = view.dataset.classes, view.model.tempotrons_per_class
     decision, voltages = view.voltages()
-    place, controls = st.empty(), st.columns(3 if k > 1 else 2)
-    chosen = controls[0].selectbox("Why", (WINNER, *classes), **url_widget("why"))
-    against = controls[1].selectbox("and not", (RIVAL, *classes), **url_widget("why_not"))
-    output = classes.index(chosen) if chosen in classes else voltages.predicted
-    other = classes.index(against) if against in classes else rival_of(voltages, output)
+    header, controls = st.empty(), st.columns(3 if k > 1 else 2)
+    class_name = controls[0].selectbox("Why", (WINNER, *classes), **url_widget("why"))
+    rival_name = controls[1].selectbox("and not", (RIVAL, *classes), **url_widget("why_not"))
+    output = classes.index(class_name) if class_name in classes else voltages.predicted
+    other = classes.index(rival_name) if rival_name in classes else default_rival(voltages, output)
     neuron = None
     if k > 1:
         strongest = "the strongest"
         options = (strongest, *(str(j) for j in range(1, k + 1)))
-        picked = controls[2].selectbox(f"Tempotron of {classes[output]}", options, **url_widget("why_neuron"))
-        neuron = None if picked in (None, strongest) else int(picked) - 1
-    mine, theirs = evidence(view.model, decision, output, neuron), evidence(view.model, decision, other)
-    alone = told(classes[output], mine, view.pixels, None)
-    lead = told(classes[output], mine, view.pixels, (classes[other], theirs))
-    place.markdown(prediction_headline(voltages))
+        neuron_name = controls[2].selectbox(f"Tempotron of {classes[output]}", options, **url_widget("why_neuron"))
+        neuron = None if neuron_name in (None, strongest) else int(neuron_name) - 1
+    evidence_of_class, evidence_of_rival = (
+        evidence(view.model, decision, output, neuron),
+        evidence(view.model, decision, other),
+    )
+    alone = evidence_info(classes[output], evidence_of_class, view.pixels, None)
+    lead = evidence_info(classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival))
+    header.markdown(prediction_headline(voltages))
     optional_caption(view.note)
     left, right = st.columns(2)
     with left:
         st.markdown(f"#### Why {alone.name}?")
         st.markdown(alone.takeaway)
-        mapped(alone, "evidence")
-        charts.sketch(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
+        evidence_map(alone, "evidence")
+        charts.lightweight_chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
         st.markdown(lead.takeaway)
-        mapped(lead, "lead")
-        charts.sketch(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
-    st.caption(f"{alone.exactness} {lead.exactness}")
+        evidence_map(lead, "lead")
+        charts.lightweight_chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
+    st.caption(f"{alone.residual_text} {lead.residual_text}")
     st.markdown(
         f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "
         f"{lead.rival}. Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them."
@@ -89,5 +101,5 @@ def equations() -> None:
 
 
 page_header("Evidence")
-flushing_fragment(why, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
 lazy_expander("The equation", equations)

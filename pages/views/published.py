@@ -18,11 +18,11 @@ from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
 from tempotron_core.data import datasets
-from tempotron_core.experiments.published_curve import recorded, regimes
+from tempotron_core.experiments.published_curve import load_record, regime_settings
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import devices
 
-NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
+FEATURE_NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
 
 
 @require_write_access
@@ -30,23 +30,23 @@ def start(epochs: int) -> None:
     name = get_setting("data")
     trainings = training_registry()
     try:
-        found, problem = current_dataset()
+        dataset, problem = current_dataset()
         if problem:
             name = datasets.EMBEDDED
-        series = regimes(name, None if name == datasets.EMBEDDED else dataset_directory(), epochs)
+        series = regime_settings(name, None if name == datasets.EMBEDDED else dataset_directory(), epochs)
         directory = runs_directory()
-        trainings.start_series([replace(s, device=devices()[0], log_dir=directory) for s in series], found)
-    except (trainings.refusal, ValueError, TypeError) as error:
+        trainings.start_series([replace(s, device=devices()[0], log_dir=directory) for s in series], dataset)
+    except (trainings.StartError, ValueError, TypeError) as error:
         st.session_state["published_refused"] = str(error)
 
 
 @st.cache_data(max_entries=8, show_spinner="Training the linear classifiers")
-def linear(name: str, directory: str, samples: int) -> dict[str, float]:
-    found, _ = current_dataset()
-    return {features: linear_accuracy(found, features)[-1] for features in FEATURES}
+def linear_accuracies(name: str, directory: str, samples: int) -> dict[str, float]:
+    dataset, _ = current_dataset()
+    return {features: linear_accuracy(dataset, features)[-1] for features in FEATURES}
 
 
-def curves(statuses: tuple[Status, ...], samples: int) -> figures.PublishedInfo:
+def curves_info(statuses: tuple[Status, ...], samples: int) -> figures.PublishedInfo:
     test, train = {}, {}
     for status in statuses:
         epochs = status.snapshot.epochs if status.snapshot else ()
@@ -55,7 +55,7 @@ def curves(statuses: tuple[Status, ...], samples: int) -> figures.PublishedInfo:
     return figures.PublishedInfo(test, train, samples)
 
 
-def drawn(info: figures.PublishedInfo, key: str) -> None:
+def curves_chart(info: figures.PublishedInfo, key: str) -> None:
     names = [name for name in figures.REGIMES if name in info.test]
     comparison = figures.ComparisonInfo(
         tuple(f"{name}: {figures.REGIMES[name]}" for name in names),
@@ -63,26 +63,26 @@ def drawn(info: figures.PublishedInfo, key: str) -> None:
         tuple(info.train[name] for name in names),
     )
     chart_heading(info.takeaway)
-    charts.chart(figures.comparison_figure(comparison), key, info.takeaway)
+    charts.plotly_chart(figures.comparison_figure(comparison), key, info.takeaway)
     for sentence in info.findings:
         st.markdown(f"- {sentence}")
 
 
-def live(was_active: bool) -> None:
+def live_panel(was_active: bool) -> None:
     statuses = training_registry().series
-    place = st.empty()
-    if refused := st.session_state.pop("published_refused", None):
-        place.warning(escape_markdown(refused), icon=":material/block:")
+    message_area = st.empty()
+    if refusal := st.session_state.pop("published_refused", None):
+        message_area.warning(escape_markdown(refusal), icon=":material/block:")
     if not statuses:
         st.markdown("Nothing trained here yet: press the button, and the four curves grow one after the other.")
         return
     latest = statuses[-1]
     active = latest.active or (latest.state == "finished" and len(statuses) < len(figures.REGIMES))
     if latest.error:
-        place.error(escape_markdown(latest.error), icon=":material/error:")
+        message_area.error(escape_markdown(latest.error), icon=":material/error:")
     elif latest.active:
-        place.progress(latest.snapshot.progress if latest.snapshot else 0.0, format_status(latest))
-    drawn(curves(statuses, len(current_dataset()[0].test)), "published_live")
+        message_area.progress(latest.snapshot.progress if latest.snapshot else 0.0, format_status(latest))
+    curves_chart(curves_info(statuses, len(current_dataset()[0].test)), "published_live")
     if active != was_active:
         st.rerun()
 
@@ -95,32 +95,32 @@ st.markdown(
 )
 controls = st.columns([1, 1, 2], vertical_alignment="bottom")
 epochs = int(controls[0].number_input("Epochs each", 2, 100, 6, key="published_epochs", persist_state="session"))
-busy = training_registry().status
+status = training_registry().status
 controls[1].button(
     "Train all four", type="primary", icon=":material/play_arrow:", on_click=start, args=(epochs,), width="stretch",
-    disabled=bool(busy and busy.active) or not is_writable(),
+    disabled=bool(status and status.active) or not is_writable(),
 )  # fmt: skip
 series = training_registry().series
-growing = bool(series) and (
+is_training = bool(series) and (
     series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
 )
-flushing_fragment(live, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, growing))(growing)
+flushing_fragment(live_panel, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, is_training))(is_training)
 st.subheader("On all of MNIST, as recorded")
-record = recorded()
-tests = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}
-trains = {entry["settings"]["recipe"]: np.array(entry["train_accuracy"]) for entry in record["runs"]}
-drawn(figures.PublishedInfo(tests, trains, record["test_samples"]), "published_recorded")
-shares = record["linear_test_accuracy"]
+record = load_record()
+test_accuracies = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}
+training_accuracies = {entry["settings"]["recipe"]: np.array(entry["train_accuracy"]) for entry in record["runs"]}
+curves_chart(figures.PublishedInfo(test_accuracies, training_accuracies, record["test_samples"]), "published_recorded")
+linear_accuracy_curves = record["linear_test_accuracy"]
 st.markdown(
     "- Linear classifiers on the same digits: "
-    + ", ".join(f"{100 * shares[name][-1]:.1f} % on {NAMES[name]}" for name in FEATURES)
+    + ", ".join(f"{100 * linear_accuracy_curves[name][-1]:.1f} % on {FEATURE_NAMES[name]}" for name in FEATURES)
     + "."
 )
 st.caption("Made by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")
-pressed = st.button(
+clicked = st.button(
     "Train the linear classifiers on the chosen data", icon=":material/straighten:", disabled=not is_writable()
 )
-if pressed and is_writable():
-    chosen, _ = current_dataset()
-    found = linear(chosen.name, str(get_setting("dir")), len(chosen.train))
-    st.markdown(", ".join(f"**{100 * found[name]:.1f} %** on {NAMES[name]}" for name in FEATURES))
+if clicked and is_writable():
+    dataset, _ = current_dataset()
+    accuracies = linear_accuracies(dataset.name, str(get_setting("dir")), len(dataset.train))
+    st.markdown(", ".join(f"**{100 * accuracies[name]:.1f} %** on {FEATURE_NAMES[name]}" for name in FEATURES))

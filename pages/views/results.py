@@ -8,101 +8,105 @@ from pages.state.experiment import View, cache_key, resolve_view
 from pages.state.settings import url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.analysis.evaluation import Results, assess, wilson_interval
+from tempotron_core.analysis.evaluation import Evaluation, evaluate, wilson_interval
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.model.classifier import Model
 
-EVERY = "any"
-SHOWN = 12
+ANY = "any"
+GALLERY_SIZE = 12
 
 
 @st.cache_resource(max_entries=8, show_spinner="Running the test set through the network")
-def results(key: str, _model: Model, _dataset: Dataset) -> Results:
-    return assess(_model, _dataset.test)
+def cached_results(key: str, _model: Model, _dataset: Dataset) -> Evaluation:
+    return evaluate(_model, _dataset.test)
 
 
-def clicked(classes: tuple[str, ...]) -> None:
+def on_cell_selected(classes: tuple[str, ...]) -> None:
     """Take over the cell that was clicked."""
     cell = figures.cell_of_selection(st.session_state["confusion"]["selection"]["points"], len(classes))
     if cell is not None:
         st.session_state["true"], st.session_state["taken"] = classes[cell[0]], classes[cell[1]]
 
 
-def opened(index: int) -> None:
+def open_sample(index: int) -> None:
     """Choose the sample that was clicked, and leave for its potentials."""
     st.session_state["sample"], st.session_state["leave"] = index, True
 
 
-def gallery(view: View, found: Results, cell: tuple[int | None, int | None]) -> None:
-    ranked = found.ranked(*cell)
+def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int | None]) -> None:
+    order = results.by_confidence_of_error(*cell)
     classes = view.dataset.classes
-    st.markdown(f"**{len(ranked):,} test samples, the most confident mistakes first.** Open one to see its potentials.")
+    st.markdown(f"**{len(order):,} test samples, the most confident mistakes first.** Open one to see its potentials.")
     columns = st.columns(6)
-    for place, index in enumerate(ranked[:SHOWN].tolist()):
-        with columns[place % 6].container():
-            true, taken = classes[found.labels[index]], classes[found.predicted[index]]
-            words = true if true == taken else f"{true} → {taken}"
+    for position, index in enumerate(order[:GALLERY_SIZE].tolist()):
+        with columns[position % 6].container():
+            true, predicted = classes[results.labels[index]], classes[results.predicted[index]]
+            caption = true if true == predicted else f"{true} → {predicted}"
             image = view.dataset.test.images[index].numpy()
-            charts.plate(figures.digit_plate(image, f"{words}, test sample {index}", height=110))
-            label = f"{words} ({found.margin[index]:+.2f})"
-            st.button(label, key=f"open_{place}", width="stretch", on_click=opened, args=(index,))
+            charts.html_figure(figures.digit_html(image, f"{caption}, test sample {index}", height=110))
+            label = f"{caption} ({results.margin[index]:+.2f})"
+            st.button(label, key=f"open_{position}", width="stretch", on_click=open_sample, args=(index,))
 
 
-def distributions(found: Results) -> None:
+def distributions(results: Evaluation) -> None:
     """Of the margin, of the highest peak, and of when it comes."""
     names = ("right", "wrong")
-    columns, peaks = st.columns(3), found.v_max.max(axis=1)
-    when = found.t_max[range(len(found.labels)), found.predicted]
+    columns, peaks = st.columns(3), results.v_max.max(axis=1)
+    when = results.t_max[range(len(results.labels)), results.predicted]
     for column, key, title, quantity, axis, values, mark in (
-        (0, "margins", "Margin of the true class", "margin", "margin", found.margin, 0.0),
-        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, found.v_threshold),
+        (0, "margins", "Margin of the true class", "margin", "margin", results.margin, 0.0),
+        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, results.v_threshold),
         (2, "times", "When the winner peaks", "t_max in ms", "t_max, ms", when, None),
     ):
-        words = figures.split_takeaway(values, found.right, quantity, names)
+        words = figures.split_takeaway(values, results.correct, quantity, names)
         with columns[column]:
             st.markdown(f"**{title}**\n\n{words}")
-            charts.chart(figures.histogram_figure(values, found.right, axis, names, mark), key, f"{title}. {words}")
+            charts.plotly_chart(
+                figures.histogram_figure(values, results.correct, axis, names, mark), key, f"{title}. {words}"
+            )
 
 
-def page() -> None:
+def render() -> None:
     if st.session_state.pop("leave", False):
         switch_page("views/voltages.py")
     view = resolve_view()
     classes = view.dataset.classes
-    if view.model.weight.shape[0] != len(classes) * view.model.k:
+    if view.model.weight.shape[0] != len(classes) * view.model.tempotrons_per_class:
         st.warning(
-            f"Expected a model of {len(classes)} classes, got one of {view.model.weight.shape[0] // view.model.k}; "
+            f"Expected a model of {len(classes)} classes, got one of {view.model.weight.shape[0] // view.model.tempotrons_per_class}; "
             "choose another model or data set."
         )
         return
-    found = results(cache_key(view.model, view.dataset), view.model, view.dataset)
-    interval = wilson_interval(int(found.right.sum()), len(found.labels))
-    info = figures.ResultsInfo(found.confusion, classes, found.accuracy, interval)
+    results = cached_results(cache_key(view.model, view.dataset), view.model, view.dataset)
+    interval = wilson_interval(int(results.correct.sum()), len(results.labels))
+    info = figures.EvaluationInfo(results.confusion, classes, results.accuracy, interval)
     chart_heading(info.takeaway)
     optional_caption(view.note)
     first, second = st.columns(2)
-    true = first.selectbox("True class", (EVERY, *classes), **url_widget("true"))
-    taken = second.selectbox("Decision", (EVERY, *classes), **url_widget("taken"))
-    cell = tuple(None if name == EVERY else classes.index(name) for name in (true, taken))
+    true = first.selectbox("True class", (ANY, *classes), **url_widget("true"))
+    decision = second.selectbox("Decision", (ANY, *classes), **url_widget("taken"))
+    cell = tuple(None if name == ANY else classes.index(name) for name in (true, decision))
     left, right = st.columns([1.6, 1])
     with left:
         st.markdown("**Who is taken for whom**: click a cell")
-        drawn = figures.confusion_figure(info, (cell[0], cell[1]))
-        charts.chart(drawn, "confusion", info.takeaway, on_select=lambda: clicked(classes), selection_mode="points")
+        confusion = figures.confusion_figure(info, (cell[0], cell[1]))
+        charts.plotly_chart(
+            confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
+        )
     with right:
-        worst = int(found.per_class.argmin())
-        st.markdown(f"**Worst class {classes[worst]}**, right in {found.per_class[worst]:.1%}")
-        words = figures.class_takeaway(found.per_class, classes)
-        charts.chart(figures.class_figure(found.per_class, classes), "classes", words)
-    gallery(view, found, (cell[0], cell[1]))
-    lazy_expander("How sure, and when: margins, peaks and their times", lambda: distributions(found))
-    when = found.t_max[range(len(found.labels)), found.predicted]
-    none, one_only = (found.fired == 0).mean(), (found.fired == 1).mean()
+        worst = int(results.per_class.argmin())
+        st.markdown(f"**Worst class {classes[worst]}**, right in {results.per_class[worst]:.1%}")
+        words = figures.class_takeaway(results.per_class, classes)
+        charts.plotly_chart(figures.class_figure(results.per_class, classes), "classes", words)
+    sample_gallery(view, results, (cell[0], cell[1]))
+    lazy_expander("How sure, and when: margins, peaks and their times", lambda: distributions(results))
+    t_max = results.t_max[range(len(results.labels)), results.predicted]
+    none, exactly_one = (results.num_fired == 0).mean(), (results.num_fired == 1).mean()
     st.markdown(
-        f"Exactly one output fires for {one_only:.1%} of the samples, none for {none:.1%}, {found.fired.mean():.2f} on "
-        f"average. The winner's peak comes at the last instant for {(when == found.T - 1).mean():.1%}."
+        f"Exactly one output fires for {exactly_one:.1%} of the samples, none for {none:.1%}, {results.num_fired.mean():.2f} on "
+        f"average. The winner's peak comes at the last instant for {(t_max == results.T - 1).mean():.1%}."
     )
 
 
 page_header("Results")
-flushing_fragment(page)()
+flushing_fragment(render)()

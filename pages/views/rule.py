@@ -11,51 +11,51 @@ from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import rule_steps
 from tempotron_core import figures
-from tempotron_core.analysis.learning_step import MOST_STEPS, Lesson, Walk, step, walk
+from tempotron_core.analysis.learning_step import MAX_STEPS, StepSequence, StepSettings, apply_steps, learning_step
 
 RULES = {"tempotron rule": "linear", "squared distance": "threshold-mse", "cross-entropy": "cross-entropy"}
 RATES = tuple(f"{digit}e-{power}" for power in (6, 5, 4, 3, 2) for digit in (1, 2, 5))
-LABEL = "its true class"
-MOST = "most wrong"
-ALL = "all, summed"
-WIDTH = 140
+TRUE_CLASS = "its true class"
+LARGEST_ERROR = "most wrong"
+SUM = "all, summed"
+CONTROL_WIDTH = 140
 
 
-def width() -> int:
-    return round(WIDTH * (PRESENTATION_SCALE if is_presentation_mode() else 1))
+def control_width() -> int:
+    return round(CONTROL_WIDTH * (PRESENTATION_SCALE if is_presentation_mode() else 1))
 
 
-def picked(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
+def index_select(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
     """Which of the options was chosen; None for the first, which stands for none of them."""
-    value = st.selectbox(label, (first, *options), width=width(), **url_widget(key))
+    value = st.selectbox(label, (first, *options), width=control_width(), **url_widget(key))
     return options.index(value) if value in options else None
 
 
-def numbers(count: int) -> tuple[str, ...]:
+def option_labels(count: int) -> tuple[str, ...]:
     return tuple(str(j) for j in range(1, count + 1))
 
 
-def buttons(view: View, taken: Walk, lesson: Lesson, moves: bool) -> None:
-    first, last = not taken.lessons, len(taken.lessons) >= MOST_STEPS
-    ways = (
-        ("Step again", "skip_next", last or not moves, lambda: taken.on(lesson)),
-        ("10 more", "fast_forward", last or not moves, lambda: taken.on(lesson, 10)),
-        ("Undo", "undo", first, taken.back),
-        ("Start over", "restart_alt", first, lambda: walk(view.model, view.image)),
+def step_buttons(view: View, sequence: StepSequence, settings: StepSettings, changes_weights: bool) -> None:
+    first, last = not sequence.steps, len(sequence.steps) >= MAX_STEPS
+    actions = (
+        ("Step again", "skip_next", last or not changes_weights, lambda: sequence.extended(settings)),
+        ("10 more", "fast_forward", last or not changes_weights, lambda: sequence.extended(settings, 10)),
+        ("Undo", "undo", first, sequence.undone),
+        ("Start over", "restart_alt", first, lambda: apply_steps(view.model, view.image)),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        for label, icon, disabled, way in ways:
+        for label, icon, disabled, action in actions:
             st.button(
                 label, icon=f":material/{icon}:", type="primary" if icon == "skip_next" else "secondary",
-                disabled=disabled, key=f"rule_{icon}", on_click=lambda way=way: rule_steps.take(way()),
+                disabled=disabled, key=f"rule_{icon}", on_click=lambda action=action: rule_steps.set_steps(action()),
             )  # fmt: skip
-        end = ", which can go no further" if last else ""
-        st.markdown(f"On a copy{end}: the chosen model is untouched.")
+        suffix = ", which can go no further" if last else ""
+        st.markdown(f"On a copy{suffix}: the chosen model is untouched.")
 
 
-def learning() -> None:
+def render() -> None:
     view = resolve_view()
-    classes, k = view.dataset.classes, view.model.k
+    classes, k = view.dataset.classes, view.model.tempotrons_per_class
     outputs = view.model.weight.shape[0] // k
     if outputs != len(classes):
         st.warning(
@@ -63,41 +63,50 @@ def learning() -> None:
             icon=":material/error:",
         )
         return
-    taken, words = rule_steps.present(view)
-    place = st.empty()
+    sequence, notice = rule_steps.current_steps(view)
+    header = st.empty()
     with st.container(horizontal=True):
-        rule = st.selectbox("Rule", tuple(RULES), width=width(), **url_widget("rule"))
-        target = picked("Teach it as", LABEL, classes, "rule_target")
+        rule = st.selectbox("Rule", tuple(RULES), width=control_width(), **url_widget("rule"))
+        target = index_select("Teach it as", TRUE_CLASS, classes, "rule_target")
         rate = st.select_slider(
-            "Learning rate λ", RATES, DEFAULTS["rule_rate"], width=width(), **url_widget("rule_rate")
+            "Learning rate λ", RATES, DEFAULTS["rule_rate"], width=control_width(), **url_widget("rule_rate")
         )
-        chosen = picked("Weights of", MOST, classes, "rule_output")
-        neuron = picked("Tuning neuron", ALL, numbers(view.model.m), "rule_neuron")
-        tempotron = picked("Tempotron", MOST, numbers(k), "rule_tempotron") if k > 1 else None
-    lesson = Lesson(view.label if target is None else target, float(rate), RULES.get(str(rule), "linear"))
-    found = step(taken.model, view.image, lesson)
-    info = rule_steps.told(view, taken, found, chosen)
+        output = index_select("Weights of", LARGEST_ERROR, classes, "rule_output")
+        neuron = index_select("Tuning neuron", SUM, option_labels(view.model.m), "rule_neuron")
+        tempotron = index_select("Tempotron", LARGEST_ERROR, option_labels(k), "rule_tempotron") if k > 1 else None
+    settings = StepSettings(view.label if target is None else target, float(rate), RULES.get(str(rule), "linear"))
+    result = learning_step(sequence.model, view.image, settings)
+    info = rule_steps.step_info(view, sequence, result, output)
     if tempotron is None:
-        tempotron = int(found.error[info.subject].abs().argmax())
-    one = rule_steps.change(view, found, info.subject, tempotron, neuron)
-    place.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
-    buttons(view, taken, lesson, found.moves)
-    optional_caption(words or view.note)
+        tempotron = int(result.error[info.focused_output].abs().argmax())
+    weight_change = rule_steps.weight_change_info(view, result, info.focused_output, tempotron, neuron)
+    header.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
+    step_buttons(view, sequence, settings, result.changes_weights)
+    optional_caption(notice or view.note)
     left, right = st.columns([1.5, 1])
     with left:
         st.markdown("#### Potentials before (dotted) and after (solid)")
-        charts.sketch(figures.step_figure(info), "step", info.takeaway)
-        st.markdown(f"#### {one.effect}")
-        charts.sketch(figures.kernel_figure(one), "kernel", one.effect)
+        charts.lightweight_chart(figures.step_figure(info), "step", info.takeaway)
+        st.markdown(f"#### {weight_change.effect}")
+        charts.lightweight_chart(figures.kernel_figure(weight_change), "kernel", weight_change.effect)
     with right:
-        st.markdown(f"#### {one.takeaway}")
-        charts.drawn(figures.change_plate(one), "change", one.takeaway, lambda: figures.change_figure(one))
+        st.markdown(f"#### {weight_change.takeaway}")
+        charts.html_figure_of(
+            figures.change_html(weight_change),
+            "change",
+            weight_change.takeaway,
+            lambda: figures.change_figure(weight_change),
+        )
         st.markdown(f"#### {info.progress}")
-        charts.sketch(figures.path_figure(info), "path", info.progress)
+        charts.lightweight_chart(figures.peak_history_figure(info), "path", info.progress)
     st.markdown(
-        f":blue[**Blue: {classes[lesson.target]}, what it should be**]"
-        + ("" if info.predicted == lesson.target else f", :orange[**orange: {classes[info.predicted]}, predicted**]")
-        + ("" if info.subject in (lesson.target, info.predicted) else f", :red[**red: {classes[info.subject]}**]")
+        f":blue[**Blue: {classes[settings.target]}, what it should be**]"
+        + ("" if info.predicted == settings.target else f", :orange[**orange: {classes[info.predicted]}, predicted**]")
+        + (
+            ""
+            if info.focused_output in (settings.target, info.predicted)
+            else f", :red[**red: {classes[info.focused_output]}**]"
+        )
         + ". In the map :green[**green**] weights rise and :violet[**purple**] ones fall; a dot stands for all spikes "
         "of its time, the larger the more, on the kernel turned back from t_max."
     )
@@ -120,5 +129,5 @@ def equations() -> None:
 
 
 page_header("Learning rule")
-flushing_fragment(learning, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
 lazy_expander("The equations", equations)

@@ -17,19 +17,19 @@ from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.runs.catalogue import (
-    MOST_NAME,
+    MAX_NAME_LENGTH,
     delete_run,
     differences,
-    distinct,
-    name_run,
+    disambiguate,
+    is_being_written,
+    rename,
     run_title,
-    still_written,
-    zipped,
+    to_zip,
 )
-from tempotron_core.runs.reader import RunError, RunRecord, runs_in
+from tempotron_core.runs.reader import RunError, RunRecord, list_runs
 
 
-def table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
+def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
     """One row a run."""
     rows = []
     for record in records:
@@ -52,53 +52,53 @@ def table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
     return frame if (frame["problem"] != "").any() else frame.drop(columns="problem")
 
 
-def use(record: RunRecord) -> None:
+def use_as_model(record: RunRecord) -> None:
     """Make it the model of every page."""
     st.session_state.update(model=SAVED_RUN, run=record.name, model_chosen=True)
 
 
 @require_write_access
-def rename(record: RunRecord) -> None:
-    attempt(lambda: name_run(record, st.session_state[f"title_{record.name}"]))
+def rename_selected(record: RunRecord) -> None:
+    run_or_warn(lambda: rename(record, st.session_state[f"title_{record.name}"]))
 
 
 @require_write_access
-def delete(record: RunRecord) -> None:
+def delete_selected(record: RunRecord) -> None:
     status = training_registry().status
     if status is not None and status.active and status.log and status.log == str(record.path):
         st.session_state["run_problem"] = (
             "delete: expected a run that has ended, got the one in progress; stop it first."
         )
     else:
-        attempt(lambda: delete_run(record))
-    st.session_state["sure"] = None
+        run_or_warn(lambda: delete_run(record))
+    st.session_state["confirm_delete"] = None
 
 
-def attempt(action: Callable[[], None]) -> None:
+def run_or_warn(action: Callable[[], None]) -> None:
     try:
         action()
     except RunError as error:
         st.session_state["run_problem"] = str(error)
 
 
-def handle(record: RunRecord) -> None:
+def run_actions(record: RunRecord) -> None:
     """What can be done with one run."""
-    looking = not is_writable()
+    view_only = not is_writable()
     st.text_input(
-        "Name", run_title(record), MOST_NAME, key=f"title_{record.name}", on_change=rename, args=(record,),
-        disabled=looking,
+        "Name", run_title(record), MAX_NAME_LENGTH, key=f"title_{record.name}", on_change=rename_selected, args=(record,),
+        disabled=view_only,
     )  # fmt: skip
     buttons = st.columns(4)
     buttons[0].button(
-        "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use, args=(record,),
+        "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use_as_model, args=(record,),
         disabled=not record.epochs,
     )  # fmt: skip
     with buttons[1]:
-        if st.button("Prepare export", icon=":material/folder_zip:", width="stretch", disabled=looking):
+        if st.button("Prepare export", icon=":material/folder_zip:", width="stretch", disabled=view_only):
             st.session_state["export"] = record.name
-        if st.session_state.get("export") == record.name and not looking:
+        if st.session_state.get("export") == record.name and not view_only:
             try:
-                content = zipped(record)
+                content = to_zip(record)
             except RunError as error:
                 st.warning(escape_markdown(error), icon=":material/error:")
             else:
@@ -106,59 +106,59 @@ def handle(record: RunRecord) -> None:
                 st.download_button(
                     f"Save {len(content) / 1e6:.1f} MB", content, name, "application/zip", width="stretch"
                 )
-    if buttons[2].button("Delete", icon=":material/delete:", width="stretch", disabled=looking):
-        st.session_state["sure"] = record.name
+    if buttons[2].button("Delete", icon=":material/delete:", width="stretch", disabled=view_only):
+        st.session_state["confirm_delete"] = record.name
     show_view_only_notice()
-    if st.session_state.get("sure") == record.name and not looking:
+    if st.session_state.get("confirm_delete") == record.name and not view_only:
         buttons[3].button(
-            "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete,
+            "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete_selected,
             args=(record,),
         )  # fmt: skip
 
 
-def compare(chosen: list[RunRecord]) -> None:
+def render_comparison(records: list[RunRecord]) -> None:
     """Curves on top of each other, and in what the runs differ."""
     info = figures.ComparisonInfo(
-        tuple(run_title(record) for record in chosen),
-        tuple(np.array([result.test_accuracy for result in record.epochs]) for record in chosen),
-        tuple(np.array([result.train_accuracy for result in record.epochs]) for record in chosen),
+        tuple(run_title(record) for record in records),
+        tuple(np.array([result.test_accuracy for result in record.epochs]) for record in records),
+        tuple(np.array([result.train_accuracy for result in record.epochs]) for record in records),
     )
     chart_heading(escape_markdown(info.takeaway))
-    charts.sketch(figures.comparison_figure(info), "comparison", info.takeaway)
-    different = differences(chosen)
-    if different and len(chosen) > 1:
+    charts.lightweight_chart(figures.comparison_figure(info), "comparison", info.takeaway)
+    different = differences(records)
+    if different and len(records) > 1:
         st.markdown("**In what they differ**")
-        frame = pd.DataFrame(different, index=[run_title(record) for record in chosen]).T
+        frame = pd.DataFrame(different, index=[run_title(record) for record in records]).T
         frame.columns = [f"{i + 1}. {name}" for i, name in enumerate(frame.columns)]
         st.dataframe(frame, width="stretch")
 
 
-def page(was_live: bool) -> None:
+def render(was_live: bool) -> None:
     if st.session_state.pop("model_chosen", False):
         st.rerun()  # the sidebar shows it
-    records = runs_in(runs_directory())
-    place = st.empty()
+    records = list_runs(runs_directory())
+    message_area = st.empty()
     if problem := st.session_state.pop("run_problem", None):
-        place.warning(escape_markdown(problem), icon=":material/error:")
+        message_area.warning(escape_markdown(problem), icon=":material/error:")
     if not records:
         st.info(f"No run in {escape_markdown(repr(runs_directory()))} yet. Train one on the Training page.")
         return
-    st.dataframe(table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
+    st.dataframe(runs_table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
     by_name = {record.name: record for record in records}
-    whole = [record.name for record in records if record.problem is None]
-    titles = distinct({name: run_title(by_name[name]) for name in whole})
-    if any(name not in whole for name in st.session_state.get("compared", [])):
-        st.session_state["compared"] = [name for name in st.session_state["compared"] if name in whole]
+    readable = [record.name for record in records if record.problem is None]
+    titles = disambiguate({name: run_title(by_name[name]) for name in readable})
+    if any(name not in readable for name in st.session_state.get("compared", [])):
+        st.session_state["compared"] = [name for name in st.session_state["compared"] if name in readable]
     names = st.multiselect(
-        "Runs to look at", whole, whole[:1], format_func=lambda name: titles.get(name, name), key="compared",
+        "Runs to look at", readable, readable[:1], format_func=lambda name: titles.get(name, name), key="compared",
         max_selections=8,
     )  # fmt: skip
-    chosen = [by_name[name] for name in names]
-    if len(chosen) == 1:
-        handle(chosen[0])
-    if chosen:
-        compare(chosen)
-    live = any(still_written(record) for record in chosen)
+    selected = [by_name[name] for name in names]
+    if len(selected) == 1:
+        run_actions(selected[0])
+    if selected:
+        render_comparison(selected)
+    live = any(is_being_written(record) for record in selected)
     if live:
         st.caption(":material/fiber_manual_record: Still being written: the curves follow.")
     if live != was_live:
@@ -168,4 +168,4 @@ def page(was_live: bool) -> None:
 
 page_header("Runs")
 live = bool(st.session_state.get("runs_live", False))
-flushing_fragment(page, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, live))(live)
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, live))(live)

@@ -16,64 +16,70 @@ from pages.state.settings import DEFAULTS, get_setting, number_widget, url_widge
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.jobs.job import GIVE_UP_SECONDS, MOVES, Status
+from tempotron_core.jobs.job import STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.training.resources import misfit
-from tempotron_core.training.settings import RECIPE_CHOICES, Settings, devices
+from tempotron_core.training.resources import explain_if_too_large
+from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices
 from tempotron_core.training.snapshot import Snapshot
 
 
-def kept(key: str) -> dict[str, Any]:
+def widget_key(key: str) -> dict[str, Any]:
     """The identity of a control of this form, whose value stays while pages change."""
     return {"key": f"train_{key}", "persist_state": "session"}
 
 
-def slow_neurons() -> None:
+def apply_slow_neuron_preset() -> None:
     st.session_state.update(train_m=6, train_tau=60.0, train_tau_s=15.0)
 
 
 def recipe_editor(name: str) -> dict[str, Any]:
     """What the viewer changes of the recipe: the choices that are not the recipe's own."""
-    own = RECIPES[name]
+    recipe = RECIPES[name]
     with st.expander(f"Edit the recipe {name}", key="edit_recipe"):
         first = st.columns(3)
         second = (*st.columns(3), *st.columns(3))
         values: dict[str, Any] = {}
         choices = {"loss": tuple(LOSSES), "optimiser": tuple(OPTIMISERS), "schedule": tuple(SCHEDULES)}
         for column, (key, names) in zip(first, choices.items(), strict=True):
-            index = names.index(getattr(own, key))
-            values[key] = column.selectbox(key.capitalize(), names, index, **kept(f"{name}_{key}"))
-        for column, key, words, most in (
+            index = names.index(getattr(recipe, key))
+            values[key] = column.selectbox(key.capitalize(), names, index, **widget_key(f"{name}_{key}"))
+        for column, key, label, maximum in (
             (second[0], "temperature", "Temperature", 100.0),
             (second[1], "weight_decay", "Weight decay", 10.0),
             (second[2], "smoothing", "Smoothing over pixels", 100.0),
-            (second[3], "drop", "Dropped afferents", 0.99),
-            (second[4], "width", "Width of first weights", 100.0),
+            (second[3], "afferent_dropout", "Dropped afferents", 0.99),
+            (second[4], "init_scale", "Width of first weights", 100.0),
         ):
-            values[key] = column.number_input(words, 0.0, most, getattr(own, key), **kept(f"{name}_{key}"))
-        values["k"] = int(second[5].number_input("k, tempotrons a class", 1, 100, own.k, **kept(f"{name}_k")))
-        left, right = st.columns(2)
-        values["clears_gradients"] = left.toggle(
-            "Clear the gradients at every step", own.clears_gradients, **kept(f"{name}_clears")
+            values[key] = column.number_input(label, 0.0, maximum, getattr(recipe, key), **widget_key(f"{name}_{key}"))
+        values["tempotrons_per_class"] = int(
+            second[5].number_input(
+                "k, tempotrons a class", 1, 100, recipe.tempotrons_per_class, **widget_key(f"{name}_k")
+            )
         )
-        values["revives"] = right.toggle("Revive dead outputs", own.revives, **kept(f"{name}_revives"))
-    return {key: values[key] for key in RECIPE_CHOICES if values[key] != getattr(own, key)}
+        left, right = st.columns(2)
+        values["zero_grad"] = left.toggle(
+            "Clear the gradients at every step", recipe.zero_grad, **widget_key(f"{name}_clears")
+        )
+        values["reinit_dead_outputs"] = right.toggle(
+            "Revive dead outputs", recipe.reinit_dead_outputs, **widget_key(f"{name}_revives")
+        )
+    return {key: values[key] for key in RECIPE_OVERRIDES if values[key] != getattr(recipe, key)}
 
 
 def settings_form() -> Settings | None:
     """The run's parameters; None and a sentence where they do not fit."""
     first, second = st.columns(4), st.columns(4)
 
-    recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **kept("recipe"))
+    recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **widget_key("recipe"))
     epochs = first[1].number_input("Epochs", **number_widget("train_epochs"))
     lr = first[2].number_input("Learning rate", format="%.5f", **number_widget("train_lr"))
     batch = first[3].number_input("Batch size", **number_widget("train_batch"))
     m = second[0].number_input("m, neurons a pixel", **number_widget("train_m"))
     T = second[1].number_input("T, window in ms", **number_widget("train_T"))
     seed = second[2].number_input("Seed", **number_widget("train_seed"))
-    device = second[3].selectbox("Device", devices(), **kept("device"))
+    device = second[3].selectbox("Device", devices(), **widget_key("device"))
     with st.expander("Code, neuron and validation"):
-        st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=slow_neurons)
+        st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=apply_slow_neuron_preset)
         st.caption("The best of those tried on held-out digits: with ten epochs, 93.8 % on all of MNIST.")
         third = st.columns(5)
         beta = third[0].number_input("beta", **number_widget("train_beta"))
@@ -85,12 +91,12 @@ def settings_form() -> Settings | None:
     with st.expander("Directories"):
         log_dir = st.text_input("Log directory", DEFAULTS["train_log_dir"], **url_widget("train_log_dir"))
         st.caption("The data set, and its directory, are chosen in the sidebar.")
-    edited = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
-    st.caption(RECIPES[recipe].summary + edited)
+    changes_text = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
+    st.caption(RECIPES[recipe].summary + changes_text)
     problem, name = st.empty(), get_setting("data")
 
-    def refuse(words: str) -> None:
-        problem.warning(escape_markdown(words), icon=":material/error:")
+    def refuse(text: str) -> None:
+        problem.warning(escape_markdown(text), icon=":material/error:")
 
     try:
         folder = check_inside_roots("log directory", log_dir, RUNS_ROOTS_ENV)
@@ -100,13 +106,13 @@ def settings_form() -> Settings | None:
             recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
             validation=int(validation), **changes,
         )  # fmt: skip
-        found, elsewhere = current_dataset()
-        trouble = misfit(settings, None if elsewhere else found)
+        dataset, fallback_reason = current_dataset()
+        misfit_text = explain_if_too_large(settings, None if fallback_reason else dataset)
     except (ValueError, TypeError) as error:
         refuse(str(error))
         return None
-    if trouble:
-        refuse(trouble)
+    if misfit_text:
+        refuse(misfit_text)
         return None
     return settings
 
@@ -117,11 +123,11 @@ def start(settings: Settings) -> None:
     try:
         trainings.start(settings)
         st.session_state["settings_open"] = False  # the curves come up to where the settings were
-    except trainings.refusal as error:
+    except trainings.StartError as error:
         st.session_state["refused"] = str(error)
 
 
-def controls(settings: Settings | None, status: Status | None) -> None:
+def render_controls(settings: Settings | None, status: Status | None) -> None:
     state = status.state if status else "idle"
     buttons = st.columns(4)
     job = training_registry().job
@@ -131,15 +137,15 @@ def controls(settings: Settings | None, status: Status | None) -> None:
     )  # fmt: skip
     for column, name, icon in zip(buttons[1:], ("Pause", "Resume", "Stop"), ("pause", "resume", "stop"), strict=True):
         action = require_write_access(getattr(job, name.lower())) if job else None
-        idle = state not in MOVES[name.lower()] or not is_writable()
-        column.button(name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=idle)
+        disabled = state not in TRANSITIONS[name.lower()] or not is_writable()
+        column.button(name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=disabled)
     show_view_only_notice()
     place = st.empty()
-    if refused := st.session_state.pop("refused", None):
-        place.warning(escape_markdown(refused), icon=":material/block:")
+    if refusal := st.session_state.pop("refused", None):
+        place.warning(escape_markdown(refusal), icon=":material/block:")
 
 
-def curves(snapshot: Snapshot) -> figures.CurvesInfo:
+def curves_info(snapshot: Snapshot) -> figures.CurvesInfo:
     per_epoch = snapshot.total_steps / snapshot.settings.epochs
     points, epochs = snapshot.points, snapshot.epochs
     return figures.CurvesInfo(
@@ -152,7 +158,7 @@ def curves(snapshot: Snapshot) -> figures.CurvesInfo:
     )
 
 
-def health(snapshot: Snapshot | None, failed_step: int | None) -> None:
+def health_panel(snapshot: Snapshot | None, failed_step: int | None) -> None:
     """What ails the run, if anything, as of its last epoch."""
     finite = (
         "Non-finite values", "none" if failed_step is None else f"stopped at step {failed_step}",
@@ -160,84 +166,91 @@ def health(snapshot: Snapshot | None, failed_step: int | None) -> None:
     )  # fmt: skip
     if snapshot is None or not snapshot.epochs:
         if failed_step is not None:
-            metrics((finite,))
+            render_metrics((finite,))
         return
     last = snapshot.epochs[-1]
     T = snapshot.settings.T
-    dead = ", ".join(str(number) for number in last.dead) or "none"
-    shown = (
+    dead = ", ".join(str(index) for index in last.dead_outputs) or "none"
+    rows = (
         ("Dead outputs", dead, "Never above rest on the test set: no gradient, so no way back without new weights."),
-        ("In the wrong state", f"{last.wrong_state:.1%}", "Outputs that fire and should not, or the other way."),
-        ("t_max at 0 ms", f"{last.pinned_first:.1%}", "Peaks at rest: these outputs learn nothing from these samples."),
-        (f"t_max at {T - 1} ms", f"{last.pinned_last:.1%}", "Still rising at the end: T cuts their peaks off."),
+        ("In the wrong state", f"{last.firing_error_rate:.1%}", "Outputs that fire and should not, or the other way."),
+        (
+            "t_max at 0 ms",
+            f"{last.peaks_at_start:.1%}",
+            "Peaks at rest: these outputs learn nothing from these samples.",
+        ),
+        (f"t_max at {T - 1} ms", f"{last.peaks_at_end:.1%}", "Still rising at the end: T cuts their peaks off."),
         ("Weight norm", f"{last.weight_norm:.3g}", "Length of all weights; a runaway grows without end."),
         ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 nothing is learned any more."),
         finite,
     )
     st.markdown("**Health**, after the last epoch")
-    metrics(shown)
-    trouble = [
+    render_metrics(rows)
+    problems = [
         words
-        for ails, words in (
-            (bool(last.dead), f"{len(last.dead)} outputs are dead."),
-            (last.pinned_first > 0.5, "More than half of the peaks lie at rest: lower the rate or widen the weights."),
-            (last.pinned_last > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
+        for problem_texts, words in (
+            (bool(last.dead_outputs), f"{len(last.dead_outputs)} outputs are dead."),
+            (
+                last.peaks_at_start > 0.5,
+                "More than half of the peaks lie at rest: lower the rate or widen the weights.",
+            ),
+            (last.peaks_at_end > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
             (failed_step is not None, "The run met values that are not finite: lower the rate."),
         )
-        if ails
+        if problem_texts
     ]
-    st.caption(" ".join(trouble) or "Nothing ails this run: no dead output, no value that is not finite.")
+    st.caption(" ".join(problems) or "Nothing ails this run: no dead output, no value that is not finite.")
 
 
-def metrics(shown: tuple[tuple[str, str, str], ...]) -> None:
+def render_metrics(rows: tuple[tuple[str, str, str], ...]) -> None:
     """Figures, each with a sentence on what it means."""
-    for row in range(0, len(shown), 4):
-        for column, (name, value, meaning) in zip(st.columns(4), shown[row : row + 4], strict=False):
+    for row in range(0, len(rows), 4):
+        for column, (name, value, meaning) in zip(st.columns(4), rows[row : row + 4], strict=False):
             column.metric(name, value)
             column.caption(meaning)
 
 
-def live(seen: str) -> None:
+def progress_panel(state: str) -> None:
     status = training_registry().status
     message, bar = st.empty(), st.empty()
     if status is None:
         message.info("Nothing has been trained yet. Press Start.")
         return
-    if status.state != seen:
+    if status.state != state:
         st.rerun()
     if status.error:
         message.error(escape_markdown(status.error), icon=":material/error:")
-    elif words := status.silence or status.note:
+    elif words := status.stall_warning or status.note:
         message.warning(escape_markdown(words), icon=":material/warning:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
-        bar.progress(snapshot.prepared if snapshot else 0.0, format_status(status))
-        health(snapshot, status.failed_step)
+        bar.progress(snapshot.encoded_fraction if snapshot else 0.0, format_status(status))
+        health_panel(snapshot, status.failed_step)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
     remaining = f" · {left:.0f} s left" if left and status.active else ""
     bar.progress(snapshot.progress, format_status(status) + pace + remaining)
-    info = curves(snapshot)
+    info = curves_info(snapshot)
     chart_heading(info.takeaway)
     accuracy, loss = st.columns(2)
     with accuracy:
-        charts.sketch(figures.accuracy_figure(info), "accuracy", info.takeaway)
+        charts.lightweight_chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
     with loss:
-        charts.sketch(figures.loss_figure(info), "loss", info.loss_takeaway)
-    health(snapshot, status.failed_step)
+        charts.lightweight_chart(figures.loss_figure(info), "loss", info.loss_takeaway)
+    health_panel(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
-        summed = "summed over a pixel's neurons"
-        names = (summed, *(f"neuron {j + 1}" for j in range(model.m)))
-        picked = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
-        neuron = None if picked in (None, summed) else names.index(picked) - 1
-        pooled = model.weight.view(-1, model.k, model.weight.shape[1]).mean(dim=1)
-        maps = figures.weight_maps(pooled.numpy(), model.m, neuron)
-        alt = figures.weights_takeaway(maps, snapshot.classes)
-        charts.plate(
-            figures.weights_plate(maps, snapshot.classes, alt), "weights", alt,
-            lambda: figures.columns_table(
+        all_neurons = "summed over a pixel's neurons"
+        names = (all_neurons, *(f"neuron {j + 1}" for j in range(model.m)))
+        weights = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
+        neuron = None if weights in (None, all_neurons) else names.index(weights) - 1
+        weights_by_class = model.weight.view(-1, model.tempotrons_per_class, model.weight.shape[1]).mean(dim=1)
+        maps = figures.weight_maps(weights_by_class.numpy(), model.m, neuron)
+        alt = figures.weight_maps_takeaway(maps, snapshot.classes)
+        charts.html_figure(
+            figures.weights_html(maps, snapshot.classes, alt), "weights", alt,
+            lambda: figures.columns_to_csv(
                 {name: maps[i].reshape(-1) for i, name in enumerate(snapshot.classes)}
             ),
         )  # fmt: skip
@@ -247,18 +260,18 @@ def live(seen: str) -> None:
 
 
 page_header("Training")
-now = training_registry().status
-st.session_state.setdefault("settings_open", not (now and now.active))
+status = training_registry().status
+st.session_state.setdefault("settings_open", not (status and status.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):
-    form = settings_form()
-controls(form, now)
-flushing_fragment(live, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, bool(now and now.active)))(
-    now.state if now else "idle"
+    settings = settings_form()
+render_controls(settings, status)
+flushing_fragment(progress_panel, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, bool(status and status.active)))(
+    status.state if status else "idle"
 )
 with st.expander("What the buttons do"):
-    charts.plate(figures.states_plate(MOVES, now.state if now else None))
+    charts.html_figure(figures.states_html(TRANSITIONS, status.state if status else None))
     st.caption(
         "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
         "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it. "
-        f"Where it does not answer to Stop within {GIVE_UP_SECONDS:.0f} s it is given up, so that another can start."
+        f"Where it does not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s it is given up, so that another can start."
     )

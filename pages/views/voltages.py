@@ -17,7 +17,7 @@ from tempotron_core import figures
 ALL = "all"
 
 
-def voltages() -> None:
+def render() -> None:
     view = resolve_view()
     classes = view.dataset.classes
     headline, controls = st.empty(), st.columns(4)
@@ -27,38 +27,38 @@ def voltages() -> None:
         "threshold", **number_widget("threshold", value=view.model.v_threshold),
         help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
     )  # fmt: skip
-    only = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
+    shown_class = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
     try:
         model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
-        decision, info = view.voltages(model, None if only == ALL else classes.index(only))
+        decision, info = view.voltages(model, None if shown_class == ALL else classes.index(shown_class))
     except ValueError as error:
         headline.warning(escape_markdown(error), icon=":material/error:")
         return
-    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_plate(info, height=480)
+    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_html(info, height=480)
     headline.markdown(prediction_headline(info))
     time_cursor.time_cursor(view, decision, info)
     left, right = st.columns([2.3, 1])
     with left:
-        charts.chart(traces, "traces", info.verdict)
+        charts.plotly_chart(traces, "traces", info.verdict)
     with right:
-        charts.plate(peaks, "peaks", info.verdict, lambda: charts.decision_numbers(info))
+        charts.html_figure(peaks, "peaks", info.verdict, lambda: charts.predictions_csv(info))
     raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
     third, fourth = st.columns([1, 2.3])
     with third:
         alt = f"The digit {image_name(view)}"
-        digit = figures.digit_plate(view.pixels, alt, height=260)
-        charts.plate(digit, "digit", alt, lambda: charts.pixel_numbers(view.pixels))
+        digit = figures.digit_html(view.pixels, alt, height=260)
+        charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
     with fourth:
-        spikes = figures.raster_plate(raster, height=260, cursor=True)
-        charts.plate(spikes, "spikes", raster.takeaway, lambda: charts.spike_numbers(decision.times.numpy()))
+        spikes = figures.raster_html(raster, height=260, cursor=True)
+        charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
     st.markdown(
-        f"{info.firing} :blue[**True class {classes[view.label]}**]"
+        f"{info.firing_text} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
         + ". A filled diamond is an output spike, a ring a peak below the threshold."
     )
-    if view.model.k > 1:
+    if view.model.tempotrons_per_class > 1:
         st.caption(
-            f"Each class pools {view.model.k} tempotrons: the logarithm of the mean of their exponentials. "
+            f"Each class pools {view.model.tempotrons_per_class} tempotrons: the logarithm of the mean of their exponentials. "
             "Choose a class under Show to see its tempotrons as thin lines."
         )
     optional_caption(view.note)
@@ -72,5 +72,5 @@ def equations() -> None:
 
 
 page_header("Voltages")
-flushing_fragment(voltages, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
 lazy_expander("The equations", equations)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tempotron_core.model.classifier import Decision, Model
+from tempotron_core.model.classifier import Model, Prediction
 
 __all__ = ["Evidence", "evidence", "kernel_at_peak"]
 
@@ -21,30 +21,30 @@ __all__ = ["Evidence", "evidence", "kernel_at_peak"]
 class Evidence:
     """One tempotron's peak, taken apart.
 
-    weight, kernel, parts: [784, m], w_i, K(t_max - t_i) and their products, 0 where an afferent is silent or late;
+    weight, kernel, contributions: [784, m], w_i, K(t_max - t_i) and their products, 0 where an afferent is silent or late;
     times: [784, m] in ms, -1 for no spike; v_max: the peak; t_max in ms. All but the times in float64.
     """
 
     weight: torch.Tensor
     kernel: torch.Tensor
-    parts: torch.Tensor
+    contributions: torch.Tensor
     times: torch.Tensor
     v_max: float
     t_max: int
 
     @property
-    def gap(self) -> float:
+    def residual(self) -> float:
         """How far the sum of the parts is from the peak that the network computed."""
-        return abs(float(self.parts.sum()) - self.v_max)
+        return abs(float(self.contributions.sum()) - self.v_max)
 
 
 def kernel_at_peak(model: Model, times: torch.Tensor, t_max: int) -> torch.Tensor:
     """K(t_max - t_i) of spike times in ms (any shape, negative for none), float64: what a spike still does at t_max."""
-    kernel = model.network().kernel(t_max - times.double())
+    kernel = model.to_layer().kernel(t_max - times.double())
     return kernel * ((times >= 0) & (times <= t_max))
 
 
-def evidence(model: Model, decision: Decision, output: int, neuron: int | None = None) -> Evidence:
+def evidence(model: Model, decision: Prediction, output: int, neuron: int | None = None) -> Evidence:
     """The parts of an output's peak in a decision of that model.
 
     output: the class, from 0; neuron: one of its k tempotrons, from 0, the one with the highest peak where None.

@@ -14,7 +14,7 @@ __all__ = ["FEATURES", "linear_accuracy"]
 FEATURES = ("pixels", "gaussian")
 
 _BATCH = 128
-_RATES = {"pixels": 5e-3, "gaussian": 5e-4}
+_LEARNING_RATES = {"pixels": 5e-3, "gaussian": 5e-4}
 
 
 def linear_accuracy(
@@ -27,9 +27,11 @@ def linear_accuracy(
     """
     if features not in FEATURES:
         raise ValueError(f"features: expected one of {', '.join(FEATURES)}, got {features!r}; choose one of these.")
-    lr = lr or _RATES[features]
-    grey = torch.arange(256, dtype=torch.float32) / 255
-    table = grey.view(256, 1) if features == "pixels" else pixel_tuning(m).response(grey.view(1, 1, 256))[0, 0].float()
+    lr = lr or _LEARNING_RATES[features]
+    pixels = torch.arange(256, dtype=torch.float32) / 255
+    table = (
+        pixels.view(256, 1) if features == "pixels" else pixel_tuning(m).response(pixels.view(1, 1, 256))[0, 0].float()
+    )
     width = 28 * 28 * table.shape[1]
     weight = torch.zeros(len(dataset.classes), width, requires_grad=True)
     bias = torch.zeros(len(dataset.classes), requires_grad=True)
@@ -50,6 +52,6 @@ def linear_accuracy(
             step += 1
         with torch.no_grad():
             parts = torch.arange(len(dataset.test)).split(500)
-            guesses = torch.cat([logits(dataset.test, part).argmax(dim=1) for part in parts])
-        accuracies.append(float((guesses == dataset.test.labels).float().mean()))
+            predictions = torch.cat([logits(dataset.test, part).argmax(dim=1) for part in parts])
+        accuracies.append(float((predictions == dataset.test.labels).float().mean()))
     return accuracies

@@ -13,173 +13,196 @@ from functools import lru_cache
 
 import numpy as np
 
-from tempotron_core.analysis.code_statistics import VALUES, Code
+from tempotron_core.analysis.code_statistics import VALUES, PopulationCode
 
-__all__ = ["Advice", "Trial", "advise", "better", "leaner", "nearby", "spare", "trial"]
+__all__ = [
+    "Advice",
+    "Candidate",
+    "advise",
+    "best_improvement",
+    "smallest_equivalent",
+    "neighbours",
+    "redundant_curves",
+    "evaluate_candidate",
+]
 
 M, T, BETA = (3, 64), (10, 600), (0.5, 4.0)
 """The ranges in which codes are tried."""
-SEEN = 0.01
+MIN_DIFFERENCE = 0.01
 """The share of the spikes from which on a difference counts."""
-_BETAS = (-0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5)
-_WINDOWS = (0.5, 0.75, 1.0, 1.5, 2.0)
-_SIZES = (0.5, 0.75, 1.5, 2.0)
-_FEWER = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
+_BETA_STEPS = (-0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5)
+_T_FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
+_M_FACTORS = (0.5, 0.75, 1.5, 2.0)
+_SMALLER_M = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """A code's settings (T in ms) and what it keeps; see Code for distinct, kept and late; spikes: of an image."""
 
     m: int
     T: int
     beta: float
-    distinct: int
-    kept: float
-    late: float
+    num_codes: int
+    entropy_ratio: float
+    late_spike_fraction: float
     spikes: float
 
-    def no_worse_than(self, other: Trial) -> bool:
+    def is_no_worse_than(self, other: Candidate) -> bool:
         """Whether it keeps at least as much and leaves no more too late."""
-        return self.distinct >= other.distinct and self.kept >= other.kept - 1e-12 and self.late <= other.late + 1e-12
+        return (
+            self.num_codes >= other.num_codes
+            and self.entropy_ratio >= other.entropy_ratio - 1e-12
+            and self.late_spike_fraction <= other.late_spike_fraction + 1e-12
+        )
 
-    def better_than(self, other: Trial) -> bool:
+    def is_better_than(self, other: Candidate) -> bool:
         """Whether it is also visibly ahead in one of them."""
-        ahead = self.distinct > other.distinct or other.late - self.late >= SEEN
-        return self.no_worse_than(other) and ahead
+        has_gain = (
+            self.num_codes > other.num_codes or other.late_spike_fraction - self.late_spike_fraction >= MIN_DIFFERENCE
+        )
+        return self.is_no_worse_than(other) and has_gain
 
 
-def trial(m: int, T: int, beta: float, rise: float, histogram: np.ndarray) -> Trial:
+def evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Candidate:
     """Try a code, see Code for the arguments."""
-    return _trial(m, T, round(beta, 3), rise, _one(histogram.tobytes()))
+    return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()))
 
 
 @lru_cache(maxsize=8)
-def _one(histogram: bytes) -> bytes:
+def _interned(histogram: bytes) -> bytes:
     """The same object for equal histograms: thousands of remembered trials would hold one each."""
     return histogram
 
 
 @lru_cache(maxsize=8192)
-def _trial(m: int, T: int, beta: float, rise: float, histogram: bytes) -> Trial:
-    code = Code(m, T, beta, rise, np.frombuffer(histogram, np.int64))
-    return Trial(m, T, beta, code.distinct, code.kept, code.late, code.spikes_an_image)
+def _evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: bytes) -> Candidate:
+    code = PopulationCode(m, T, beta, time_to_peak, np.frombuffer(histogram, np.int64))
+    return Candidate(m, T, beta, code.num_codes, code.entropy_ratio, code.late_spike_fraction, code.spikes_per_image)
 
 
-def nearby(m: int, T_now: int, beta: float) -> list[tuple[int, int, float]]:
+def neighbours(m: int, current_T: int, beta: float) -> list[tuple[int, int, float]]:
     """Settings to try: other beta and T with the same m, other m with the same beta and T."""
-    windows = {min(max(10 * round(T_now * share / 10), T[0]), T[1]) for share in _WINDOWS}
-    widths = {round(min(max(beta + step, BETA[0]), BETA[1]), 2) for step in _BETAS}
-    sizes = {min(max(round(m * share), M[0]), M[1]) for share in _SIZES}
-    settings = {(m, window, width) for window in windows for width in widths} | {(n, T_now, beta) for n in sizes}
-    return sorted(settings - {(m, T_now, beta)})
+    windows = {min(max(10 * round(current_T * factor / 10), T[0]), T[1]) for factor in _T_FACTORS}
+    widths = {round(min(max(beta + step, BETA[0]), BETA[1]), 2) for step in _BETA_STEPS}
+    sizes = {min(max(round(m * factor), M[0]), M[1]) for factor in _M_FACTORS}
+    settings = {(m, window, width) for window in windows for width in widths} | {(n, current_T, beta) for n in sizes}
+    return sorted(settings - {(m, current_T, beta)})
 
 
-def better(now: Trial, trials: Iterable[Trial]) -> Trial | None:
+def best_improvement(current: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
     """The best of those that are better: by what is still missing, in whole percents, then by fewer spikes."""
 
-    def order(tried: Trial) -> tuple[float, ...]:
-        missing = 1 - tried.distinct / VALUES + tried.late
-        return round(missing, 2), round(tried.spikes), tried.T, tried.m, abs(tried.beta - now.beta)
+    def order(candidate: Candidate) -> tuple[float, ...]:
+        missing = 1 - candidate.num_codes / VALUES + candidate.late_spike_fraction
+        return round(missing, 2), round(candidate.spikes), candidate.T, candidate.m, abs(candidate.beta - current.beta)
 
-    return min((tried for tried in trials if tried.better_than(now)), key=order, default=None)
+    return min((candidate for candidate in candidates if candidate.is_better_than(current)), key=order, default=None)
 
 
-def leaner(now: Trial, trials: Iterable[Trial]) -> Trial | None:
+def smallest_equivalent(current: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
     """Of those that are no worse, the one with the fewest curves; None where none has fewer."""
-    fewer = (tried for tried in trials if tried.m < now.m and tried.no_worse_than(now))
-    return min(fewer, key=lambda tried: tried.m, default=None)
+    smaller = (candidate for candidate in candidates if candidate.m < current.m and candidate.is_no_worse_than(current))
+    return min(smaller, key=lambda candidate: candidate.m, default=None)
 
 
-def spare(table: np.ndarray, told: np.ndarray) -> tuple[int, ...]:
+def redundant_curves(table: np.ndarray, information: np.ndarray) -> tuple[int, ...]:
     """Curves, from 0, without all of which no two values more would have the same code; the least telling go first.
 
-    table: spike times [256, m]; told: what each curve tells of the class, [m].
+    table: spike times [256, m]; information: what each curve tells of the class, [m].
     """
-    apart = np.zeros((len(table), len(table)), np.uint8)
+    num_differing = np.zeros((len(table), len(table)), np.uint8)
     differs = [column[:, None] != column for column in table.T]
     for pairs in differs:
-        apart += pairs
-    gone = []
-    for j in np.argsort(told, kind="stable").tolist():
-        without = apart - differs[j]
-        if ((without > 0) == (apart > 0)).all():
-            apart = without
-            gone.append(j)
-    return tuple(sorted(gone))
+        num_differing += pairs
+    redundant = []
+    for j in np.argsort(information, kind="stable").tolist():
+        remaining = num_differing - differs[j]
+        if ((remaining > 0) == (num_differing > 0)).all():
+            num_differing = remaining
+            redundant.append(j)
+    return tuple(sorted(redundant))
 
 
 @dataclass(frozen=True)
 class Advice:
     """The present code, a better one and a leaner one, None where there is none nearby."""
 
-    now: Trial
-    better: Trial | None
-    leaner: Trial | None
+    current: Candidate
+    better: Candidate | None
+    smallest_equivalent: Candidate | None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """How the code does and what to do, in a few sentences."""
-        return f"{self.state} {self.remedy}"
+        return f"{self.assessment} {self.remedy}"
 
     @property
     def remedy(self) -> str:
         """What to do."""
-        return f"{self._try} {self._fewer}".strip()
+        return f"{self._improvement_text} {self._smaller_text}".strip()
 
     @property
-    def state(self) -> str:
+    def assessment(self) -> str:
         """How the code does, in one sentence."""
-        now = self.now
-        apart = "All 256 values keep their own codes"
-        if now.distinct < VALUES:
-            apart = f"The 256 values make only {now.distinct} different codes"
-        link = "and" if (now.distinct == VALUES) == (now.late == 0) else "but"
-        late = f"{_share(now.late)} of the spikes come too late" if now.late else "no spike comes too late"
-        return f"{apart}, {link} {late}."
+        current = self.current
+        codes_text = "All 256 values keep their own codes"
+        if current.num_codes < VALUES:
+            codes_text = f"The 256 values make only {current.num_codes} different codes"
+        link = "and" if (current.num_codes == VALUES) == (current.late_spike_fraction == 0) else "but"
+        late_text = (
+            f"{_percent(current.late_spike_fraction)} of the spikes come too late"
+            if current.late_spike_fraction
+            else "no spike comes too late"
+        )
+        return f"{codes_text}, {link} {late_text}."
 
     @property
-    def _try(self) -> str:
-        now, then = self.now, self.better
-        if then is None:
-            if now.distinct == VALUES and now.late < SEEN:
+    def _improvement_text(self) -> str:
+        current, candidate = self.current, self.better
+        if candidate is None:
+            if current.num_codes == VALUES and current.late_spike_fraction < MIN_DIFFERENCE:
                 return "There is nothing to repair."
             return "No m, beta or T nearby does clearly better in one without doing worse in the other."
         gains = []
-        if then.distinct > now.distinct:
-            gains.append(f"makes {then.distinct} different codes instead of {now.distinct}")
-        if now.late - then.late >= SEEN:
-            gains.append(f"leaves {_share(then.late)} instead of {_share(now.late)} of the spikes too late")
-        price = ""
-        if abs(then.spikes - now.spikes) >= 0.01 * now.spikes:
-            price = f", with {then.spikes:,.0f} instead of {now.spikes:,.0f} spikes an image"
-        return f"**Try {changes(now, then)}**: it {' and '.join(gains)}{price}."
+        if candidate.num_codes > current.num_codes:
+            gains.append(f"makes {candidate.num_codes} different codes instead of {current.num_codes}")
+        if current.late_spike_fraction - candidate.late_spike_fraction >= MIN_DIFFERENCE:
+            gains.append(
+                f"leaves {_percent(candidate.late_spike_fraction)} instead of {_percent(current.late_spike_fraction)} of the spikes too late"
+            )
+        cost = ""
+        if abs(candidate.spikes - current.spikes) >= 0.01 * current.spikes:
+            cost = f", with {candidate.spikes:,.0f} instead of {current.spikes:,.0f} spikes an image"
+        return f"**Try {describe_changes(current, candidate)}**: it {' and '.join(gains)}{cost}."
 
     @property
-    def _fewer(self) -> str:
-        now, then = self.now, self.leaner
-        if then is None or then == self.better:
+    def _smaller_text(self) -> str:
+        current, candidate = self.current, self.smallest_equivalent
+        if candidate is None or candidate == self.better:
             return ""
-        return f"**m {then.m}** would keep as much and be no later, with {1 - then.m / now.m:.0%} fewer weights."
+        return f"**m {candidate.m}** would keep as much and be no later, with {1 - candidate.m / current.m:.0%} fewer weights."
 
 
-def changes(now: Trial, then: Trial) -> str:
+def describe_changes(current: Candidate, candidate: Candidate) -> str:
     """The settings that differ, in words."""
     words = (
-        f"m {then.m}" if then.m != now.m else "",
-        f"beta {then.beta:g}" if then.beta != now.beta else "",
-        f"T {then.T}" if then.T != now.T else "",
+        f"m {candidate.m}" if candidate.m != current.m else "",
+        f"beta {candidate.beta:g}" if candidate.beta != current.beta else "",
+        f"T {candidate.T}" if candidate.T != current.T else "",
     )
     return " and ".join(part for part in words if part)
 
 
-def _share(part: float) -> str:
+def _percent(part: float) -> str:
     return "none" if part == 0 else "less than 0.1%" if part < 0.001 else f"{part:.1%}"
 
 
-def advise(m: int, T_now: int, beta: float, rise: float, histogram: np.ndarray) -> Advice:
+def advise(m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Advice:
     """Look around the present settings; histogram: how often each value occurs, int64 [256]; rise in ms."""
-    now = trial(m, T_now, beta, rise, histogram)
-    trials = [trial(*settings, rise, histogram) for settings in nearby(m, T_now, now.beta)]
-    fewer = [trial(size, T_now, beta, rise, histogram) for size in _FEWER if size < m]
-    return Advice(now, better(now, trials), leaner(now, fewer))
+    current = evaluate_candidate(m, current_T, beta, time_to_peak, histogram)
+    candidates = [
+        evaluate_candidate(*settings, time_to_peak, histogram) for settings in neighbours(m, current_T, current.beta)
+    ]
+    smaller = [evaluate_candidate(size, current_T, beta, time_to_peak, histogram) for size in _SMALLER_M if size < m]
+    return Advice(current, best_improvement(current, candidates), smallest_equivalent(current, smaller))

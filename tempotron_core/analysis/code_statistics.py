@@ -27,45 +27,45 @@ from functools import cached_property
 import numpy as np
 
 from tempotron_core.data.datasets import Split
-from tempotron_core.model.classifier import PIXELS, pixel_table
+from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 
 __all__ = [
-    "IMAGES",
+    "MAX_IMAGES",
     "LEVELS",
     "VALUES",
-    "Census",
-    "Code",
-    "census",
+    "ValueCounts",
+    "PopulationCode",
+    "count_values",
     "curve_information",
-    "information",
+    "mutual_information",
     "pixel_information",
 ]
 
-IMAGES = 5000
+MAX_IMAGES = 5000
 """Images looked at, at most."""
 VALUES = 256
 LEVELS = 32
 """Steps of brightness by which pixels are compared: each of the 256 values is seen too seldom to be counted."""
-_PART = 1000
+_CHUNK = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Census:
+class ValueCounts:
     """How often every pixel has every value in images of every class.
 
-    below: int32 [257, V, C], images in which a pixel is darker than 0, 1, ..., 256, for the V pixels with more than one
-    value; varying: their numbers, [V];
+    counts_below: int32 [257, V, C], images in which a pixel is darker than 0, 1, ..., 256, for the V pixels with more than one
+    value; varying_pixels: their numbers, [V];
     histogram: int64 [256], all pixels together; labels: int64 [C], images of each class.
-    log: float64 [n + 1], k log2 k; shuffled: float64 [n + 1], the sum over the classes of the mean of n_sc log2 n_sc
+    k_log2_k: float64 [n + 1], k log2 k; expected_under_shuffle: float64 [n + 1], the sum over the classes of the mean of n_sc log2 n_sc
     for a symbol of that many images, over all orders of the labels.
     """
 
-    below: np.ndarray
-    varying: np.ndarray
+    counts_below: np.ndarray
+    varying_pixels: np.ndarray
     histogram: np.ndarray
     labels: np.ndarray
-    log: np.ndarray
-    shuffled: np.ndarray
+    k_log2_k: np.ndarray
+    expected_under_shuffle: np.ndarray
 
     @property
     def images(self) -> int:
@@ -73,81 +73,81 @@ class Census:
         return int(self.labels.sum())
 
     @cached_property
-    def below_in_all(self) -> np.ndarray:
+    def total_counts_below(self) -> np.ndarray:
         """The same, of all classes together, [257, V]."""
-        return np.asarray(self.below.sum(axis=2, dtype=np.int32))
+        return np.asarray(self.counts_below.sum(axis=2, dtype=np.int32))
 
     @cached_property
     def value_information(self) -> np.ndarray:
         """What the brightness of every pixel, in LEVELS steps, tells of the class, [784] in bits, not below 0."""
-        told, chance = information(np.arange(VALUES) * LEVELS // VALUES, self)
-        return np.asarray(np.maximum(told - chance, 0))
+        bits, chance = mutual_information(np.arange(VALUES) * LEVELS // VALUES, self)
+        return np.asarray(np.maximum(bits - chance, 0))
 
 
-def census(split: Split, classes: int, images: int = IMAGES, seed: int = 0) -> Census:
+def count_values(split: Split, classes: int, images: int = MAX_IMAGES, seed: int = 0) -> ValueCounts:
     """Count the values in at most that many images of a split, drawn with that seed.
 
     Raises ValueError where the split is empty.
     """
     if not len(split):
         raise ValueError("split: expected at least one image, got none; choose another data set.")
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(split))[:images])
-    pixels, labels = split.images.numpy()[chosen].reshape(-1, PIXELS), split.labels.numpy()[chosen]
-    place = np.arange(PIXELS) * classes
+    selected = np.sort(np.random.default_rng(seed).permutation(len(split))[:images])
+    pixels, labels = split.images.numpy()[selected].reshape(-1, PIXELS), split.labels.numpy()[selected]
+    offsets = np.arange(PIXELS) * classes
     counts = np.zeros(VALUES * PIXELS * classes, np.int32)
-    for start in range(0, len(chosen), _PART):
-        part = slice(start, start + _PART)
-        at = pixels[part].astype(np.int64) * (PIXELS * classes) + place + labels[part, None]
+    for start in range(0, len(selected), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        at = pixels[part].astype(np.int64) * (PIXELS * classes) + offsets + labels[part, None]
         counts += np.bincount(at.reshape(-1), minlength=len(counts)).astype(np.int32)
     cells = counts.reshape(VALUES, PIXELS, classes)
     by_value = cells.sum(axis=2, dtype=np.int64)
     varying = np.flatnonzero((by_value > 0).sum(axis=0) > 1)
     below = np.zeros((VALUES + 1, len(varying), classes), np.int32)
     cells[:, varying].cumsum(axis=0, out=below[1:])
-    of_class, log = np.bincount(labels, minlength=classes), _log(len(chosen))
-    return Census(below, varying, by_value.sum(axis=1), of_class, log, _shuffled(of_class, log))
+    of_class, log = np.bincount(labels, minlength=classes), _k_log2_k(len(selected))
+    return ValueCounts(below, varying, by_value.sum(axis=1), of_class, log, _expected_under_shuffle(of_class, log))
 
 
-def _log(most: int) -> np.ndarray:
-    count = np.arange(most + 1)
+def _k_log2_k(maximum: int) -> np.ndarray:
+    count = np.arange(maximum + 1)
     return np.asarray(count * np.log2(np.maximum(count, 1)))
 
 
-def _shuffled(labels: np.ndarray, log: np.ndarray) -> np.ndarray:
+def _expected_under_shuffle(labels: np.ndarray, log: np.ndarray) -> np.ndarray:
     """The mean of sum_c n_sc log2 n_sc for symbols of 0 to n images, by drawing one image after the other."""
     n, (sizes, classes) = int(labels.sum()), np.unique(labels, return_counts=True)
-    left = np.maximum(sizes[:, None] - np.arange(sizes.max() + 1), 0)  # of a class, k of its images being drawn
-    chance = (left == sizes[:, None]).astype(float)  # of k drawn images being of the class
+    remaining = np.maximum(sizes[:, None] - np.arange(sizes.max() + 1), 0)  # of a class, k of its images being drawn
+    chance = (remaining == sizes[:, None]).astype(float)  # of k drawn images being of the class
     mean = np.zeros(n + 1)
-    for drawn in range(n):
-        joined = chance * left / (n - drawn)
+    for num_drawn in range(n):
+        joined = chance * remaining / (n - num_drawn)
         chance -= joined
         chance[:, 1:] += joined[:, :-1]
-        mean[drawn + 1] = classes @ (chance @ log[: chance.shape[1]])
+        mean[num_drawn + 1] = classes @ (chance @ log[: chance.shape[1]])
     return mean
 
 
-def information(symbols: np.ndarray, counted: Census) -> tuple[np.ndarray, np.ndarray]:
+def mutual_information(symbols: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
     """What a symbol tells of the class at every pixel as counted, and what it would tell with shuffled labels.
 
     symbols: [256], one for each value. Returns two arrays [784] in bits; the first less the second is the estimate.
     """
-    told, chance = np.zeros(PIXELS), np.zeros(PIXELS)
-    number, n, log = np.unique(symbols, return_inverse=True)[1], counted.images, counted.log
-    single = _of_symbols(number, counted.below_in_all)
+    bits, chance = np.zeros(PIXELS), np.zeros(PIXELS)
+    number, n, log = np.unique(symbols, return_inverse=True)[1], counts.images, counts.k_log2_k
+    single = _symbol_counts(number, counts.total_counts_below)
     # I = (sum n_sc log n_sc - sum n_s log n_s - sum n_c log n_c)/n + log n
-    apart = (np.take(log, single).sum(axis=0) + log[counted.labels].sum()) / n - np.log2(n)
-    joint = np.take(log, _of_symbols(number, counted.below))
-    told[counted.varying] = joint.sum(axis=0).sum(axis=1) / n - apart
-    chance[counted.varying] = np.take(counted.shuffled, single).sum(axis=0) / n - apart
-    return told, chance
+    independent = (np.take(log, single).sum(axis=0) + log[counts.labels].sum()) / n - np.log2(n)
+    joint = np.take(log, _symbol_counts(number, counts.counts_below))
+    bits[counts.varying_pixels] = joint.sum(axis=0).sum(axis=1) / n - independent
+    chance[counts.varying_pixels] = np.take(counts.expected_under_shuffle, single).sum(axis=0) / n - independent
+    return bits, chance
 
 
-def _of_symbols(number: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Images of each symbol, [G, ...]; number: [256], the symbol of each value; below: as in Census, [257, ...]."""
+def _symbol_counts(symbol_of_value: np.ndarray, counts_below: np.ndarray) -> np.ndarray:
+    """Images of each symbol, [G, ...]; symbol_of_value: [256], the symbol of each value; counts_below: as in Census, [257, ...]."""
     # Few runs of neighbouring values make up a symbol, and a run is one difference.
-    starts = np.flatnonzero(np.diff(number, prepend=-1))
-    runs, owner = below[np.append(starts[1:], VALUES)] - below[starts], number[starts]
+    starts = np.flatnonzero(np.diff(symbol_of_value, prepend=-1))
+    runs, owner = counts_below[np.append(starts[1:], VALUES)] - counts_below[starts], symbol_of_value[starts]
     first = np.unique(owner, return_index=True)[1]
     joint = runs[first]
     for run in np.setdiff1d(np.arange(len(owner)), first):
@@ -155,18 +155,18 @@ def _of_symbols(number: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.asarray(joint)
 
 
-def curve_information(table: np.ndarray, counted: Census) -> tuple[np.ndarray, np.ndarray]:
+def curve_information(table: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
     """What the spike time or silence of every tuning curve tells of the class, the mean over all pixels.
 
     table: [256, m] in ms. Returns, in bits, the estimate (not below 0) and what chance alone would show, both [m].
     """
-    told, chance = np.array(
-        [[part.mean() for part in information(times, counted)] for times in np.ascontiguousarray(table.T)]
+    bits, chance = np.array(
+        [[part.mean() for part in mutual_information(times, counts)] for times in np.ascontiguousarray(table.T)]
     ).T
-    return np.maximum(told - chance, 0), chance
+    return np.maximum(bits - chance, 0), chance
 
 
-def pixel_information(groups: np.ndarray, counted: Census) -> tuple[np.ndarray, np.ndarray]:
+def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
     """What every pixel's code and its value tell of the class, two arrays [784] in bits, not below 0.
 
     groups: [256], which code each value has. Of more than LEVELS codes those are taken together whose darkest values
@@ -175,27 +175,27 @@ def pixel_information(groups: np.ndarray, counted: Census) -> tuple[np.ndarray, 
     """
     number, darkest = np.unique(groups, return_index=True)
     symbols = groups if len(number) <= LEVELS else darkest[np.searchsorted(number, groups)] * LEVELS // VALUES
-    code = np.maximum(np.subtract(*information(symbols, counted)), 0)
-    return code, np.maximum(code, counted.value_information)
+    code = np.maximum(np.subtract(*mutual_information(symbols, counts)), 0)
+    return code, np.maximum(code, counts.value_information)
 
 
 @dataclass(frozen=True, eq=False)
-class Code:
+class PopulationCode:
     """m curves of that beta in a window of T ms, for values that occur as often as in histogram [256].
 
-    rise: the time from a spike to the peak of its kernel, ms.
+    time_to_peak: the time from a spike to the peak of its kernel, ms.
     """
 
     m: int
     T: int
     beta: float
-    rise: float
+    time_to_peak: float
     histogram: np.ndarray
 
     @cached_property
     def table(self) -> np.ndarray:
         """Spike times of the values, [256, m] in ms, -1 for none."""
-        return np.asarray(pixel_table(self.m, self.T, self.beta).numpy())
+        return np.asarray(pixel_spike_table(self.m, self.T, self.beta).numpy())
 
     @cached_property
     def groups(self) -> np.ndarray:
@@ -210,7 +210,7 @@ class Code:
         return np.asarray((self.table >= 0).sum(axis=1))
 
     @cached_property
-    def distinct(self) -> int:
+    def num_codes(self) -> int:
         """How many of the 256 values have codes that differ."""
         return int(self.groups.max()) + 1
 
@@ -220,54 +220,54 @@ class Code:
         return int(np.bincount(self.groups).max())
 
     @property
-    def shared(self) -> float:
+    def collision_rate(self) -> float:
         """Share of the pixels whose value has the code of another value that occurs."""
-        occurs = np.bincount(self.groups[self.histogram > 0], minlength=self.distinct)
-        return float(self.histogram[occurs[self.groups] > 1].sum() / self.histogram.sum())
+        codes_in_use = np.bincount(self.groups[self.histogram > 0], minlength=self.num_codes)
+        return float(self.histogram[codes_in_use[self.groups] > 1].sum() / self.histogram.sum())
 
     @cached_property
-    def kept(self) -> float:
+    def entropy_ratio(self) -> float:
         """Entropy of a pixel's code as a share of that of its value."""
         code, value = (_entropy(counts) for counts in (np.bincount(self.groups, self.histogram), self.histogram))
         return code / value if value else 1.0
 
     @property
-    def deadline(self) -> float:
+    def latest_effective_time(self) -> float:
         """The latest time at which a spike still reaches its peak within the window, T - 1 - s*, ms."""
-        return self.T - 1 - self.rise
+        return self.T - 1 - self.time_to_peak
 
     @cached_property
-    def late_by_curve(self) -> np.ndarray:
+    def late_fraction_by_curve(self) -> np.ndarray:
         """Share of every curve's spikes that are too late, [m]; 0 for a curve without spikes."""
-        spikes, late = (self.histogram @ which for which in (self.table >= 0, self._late))
+        spikes, late = (self.histogram @ which for which in (self.table >= 0, self._is_late))
         return np.asarray(late / np.maximum(spikes, 1))
 
     @cached_property
-    def late(self) -> float:
+    def late_spike_fraction(self) -> float:
         """Share of all spikes that are too late."""
-        return float(self.histogram @ self._late.sum(axis=1)) / self._total
+        return float(self.histogram @ self._is_late.sum(axis=1)) / self._total
 
     @property
-    def background(self) -> float:
+    def background_fraction(self) -> float:
         """Share of the spikes that come from pixels of value 0."""
         return float(self.histogram[0] * self.spikes[0]) / self._total
 
     @property
-    def spikes_an_image(self) -> float:
+    def spikes_per_image(self) -> float:
         """Mean number of spikes of an image."""
         return float(self.histogram @ self.spikes) * PIXELS / float(self.histogram.sum())
 
-    def at_every_time(self) -> tuple[np.ndarray, np.ndarray]:
+    def spike_histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean number of spikes of an image at each ms, of pixels of value 0 and of the others, two arrays [T]."""
         images = self.histogram.sum() / PIXELS
         value, curve = np.nonzero(self.table >= 0)
         times, weight = self.table[value, curve].astype(int), self.histogram[value] / images
-        black, other = (np.bincount(times[which], weight[which], minlength=self.T) for which in (value == 0, value > 0))
-        return black, other
+        black, nonzero = (np.bincount(times[mask], weight[mask], minlength=self.T) for mask in (value == 0, value > 0))
+        return black, nonzero
 
     @property
-    def _late(self) -> np.ndarray:
-        return (self.table >= 0) & (self.table > self.deadline)
+    def _is_late(self) -> np.ndarray:
+        return (self.table >= 0) & (self.table > self.latest_effective_time)
 
     @property
     def _total(self) -> float:

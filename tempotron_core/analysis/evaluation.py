@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 from tempotron_core.data.datasets import Split
-from tempotron_core.model.classifier import PIXELS, Model, pixel_table, pooled
+from tempotron_core.model.classifier import PIXELS, Model, log_mean_exp_pool, pixel_spike_table
 from tempotron_core.snn.spike_store import SpikeStore
 
-__all__ = ["Results", "assess", "wilson_interval"]
+__all__ = ["Evaluation", "evaluate", "wilson_interval"]
 
 _CHUNK = 250
 
 
 @dataclass(frozen=True, eq=False)
-class Results:
+class Evaluation:
     """v_max [n, classes]; t_max [n, classes] in ms; labels [n]; T: the time window in ms."""
 
     v_max: np.ndarray
@@ -38,14 +38,14 @@ class Results:
         return np.asarray(self.v_max.argmax(axis=1))
 
     @property
-    def right(self) -> np.ndarray:
+    def correct(self) -> np.ndarray:
         """Whether each decision is the label, [n]."""
         return np.asarray(self.predicted == self.labels)
 
     @property
     def accuracy(self) -> float:
         """Share of right decisions."""
-        return float(self.right.mean())
+        return float(self.correct.mean())
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -69,39 +69,39 @@ class Results:
         return np.asarray(self.v_max[rows, self.labels] - others.max(axis=1))
 
     @property
-    def fired(self) -> np.ndarray:
+    def num_fired(self) -> np.ndarray:
         """How many outputs reach the threshold, [n]."""
         return np.asarray((self.v_max >= self.v_threshold).sum(axis=1))
 
-    def ranked(self, true: int | None = None, predicted: int | None = None) -> np.ndarray:
+    def by_confidence_of_error(self, true: int | None = None, predicted: int | None = None) -> np.ndarray:
         """Samples of that label and decision, the most confident mistakes first, then the narrowest right ones."""
-        chosen = np.ones(len(self.labels), bool)
+        selected = np.ones(len(self.labels), bool)
         if true is not None:
-            chosen &= self.labels == true
+            selected &= self.labels == true
         if predicted is not None:
-            chosen &= self.predicted == predicted
-        where = np.flatnonzero(chosen)
-        return where[self.margin[where].argsort(kind="stable")]
+            selected &= self.predicted == predicted
+        indices = np.flatnonzero(selected)
+        return indices[self.margin[indices].argsort(kind="stable")]
 
 
-def assess(model: Model, split: Split) -> Results:
+def evaluate(model: Model, split: Split) -> Evaluation:
     """Run a split through the network."""
-    store = SpikeStore(pixel_table(model.m, model.T, model.beta), split.images.view(-1, PIXELS), model.T)
+    store = SpikeStore(pixel_spike_table(model.m, model.T, model.beta), split.images.view(-1, PIXELS), model.T)
     for _ in store.fill():
         pass
-    net, peaks, times = model.network(), [], []
+    net, peaks, times = model.to_layer(), [], []
     with torch.no_grad():
         for samples in torch.arange(len(split)).split(_CHUNK):
             v, t = net.potential(store.batch(samples)).max(dim=-1)
-            strongest = v.view(len(v), -1, model.k).argmax(dim=2, keepdim=True)
-            times.append(t.view(len(v), -1, model.k).gather(2, strongest).squeeze(2))
-            peaks.append(pooled(v, model.k))
+            strongest_tempotron = v.view(len(v), -1, model.tempotrons_per_class).argmax(dim=2, keepdim=True)
+            times.append(t.view(len(v), -1, model.tempotrons_per_class).gather(2, strongest_tempotron).squeeze(2))
+            peaks.append(log_mean_exp_pool(v, model.tempotrons_per_class))
     v_max, t_max = torch.cat(peaks).numpy(), torch.cat(times).numpy()
-    return Results(v_max, t_max, split.labels.numpy(), model.v_threshold, model.T)
+    return Evaluation(v_max, t_max, split.labels.numpy(), model.v_threshold, model.T)
 
 
-def wilson_interval(hits: int, samples: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: int, samples: int, z: float = 1.959964) -> tuple[float, float]:
     """Where a share most likely lies of which samples were drawn: 95 % confidence by default."""
-    share, tail = hits / samples, z * z / samples
-    centre, spread = share + tail / 2, z * math.sqrt(share * (1 - share) / samples + tail / samples / 4)
+    proportion, tail = successes / samples, z * z / samples
+    centre, spread = proportion + tail / 2, z * math.sqrt(proportion * (1 - proportion) / samples + tail / samples / 4)
     return (centre - spread) / (1 + tail), (centre + spread) / (1 + tail)

@@ -20,21 +20,31 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from tempotron_core.model.classifier import Decision, Model, decide, pixel_times, pooled
+from tempotron_core.model.classifier import Model, Prediction, log_mean_exp_pool, pixel_spike_times, predict
 from tempotron_core.training.recipes import LOSSES
 from tempotron_core.validation import positive_real
 
-__all__ = ["MOST_STEPS", "RULES", "Lesson", "Step", "Walk", "lessons_of", "step", "walk", "written"]
+__all__ = [
+    "MAX_STEPS",
+    "RULES",
+    "StepSettings",
+    "LearningStep",
+    "StepSequence",
+    "decode_steps",
+    "learning_step",
+    "apply_steps",
+    "encode_steps",
+]
 
 RULES = ("linear", "threshold-mse", "cross-entropy")
 """Losses whose gradient is a learning rule shown here."""
 
-MOST_STEPS = 50
+MAX_STEPS = 50
 """The longest walk."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class StepSettings:
     """What one step is told: the class that the image should be, from 0, the learning rate, and one of RULES.
 
     Raises ValueError or TypeError where one of them is out of range.
@@ -52,17 +62,17 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Step:
+class LearningStep:
     """A step, before and after. C classes of k tempotrons, m neurons a pixel.
 
     model: the network after it; wrong: [C], who fires and should not or the other way; error, t_max (ms): [C, k],
     before it; dw: [C, k, 784, m]; predicted: [C, k], how far V(t_max) must move, rate * error * sum K^2; actual: how
-    far it does; dead: [C, k], whose potential is never above 0, so that t_max = 0 and K = 0 for every spike.
+    far it does; dead_outputs: [C, k], whose potential is never above 0, so that t_max = 0 and K = 0 for every spike.
     """
 
-    lesson: Lesson
-    before: Decision
-    after: Decision
+    settings: StepSettings
+    before: Prediction
+    after: Prediction
     model: Model
     wrong: torch.Tensor
     error: torch.Tensor
@@ -70,110 +80,112 @@ class Step:
     dw: torch.Tensor
     predicted: torch.Tensor
     actual: torch.Tensor
-    dead: torch.Tensor
+    dead_outputs: torch.Tensor
 
     @property
-    def moves(self) -> bool:
+    def changes_weights(self) -> bool:
         """Whether any weight changes."""
         return bool(self.dw.any())
 
 
-def _move(model: Model, times: torch.Tensor, lesson: Lesson) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _gradient_step(
+    model: Model, times: torch.Tensor, settings: StepSettings
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Pooled peaks [C], errors [C*k] and dw [C*k, 784*m] of a step on the spike times [1, 784*m]."""
-    classes = len(model.weight) // model.k
-    if not 0 <= lesson.target < classes:
-        raise ValueError(f"target: expected 0 to {classes - 1}, got {lesson.target}; choose one of the classes.")
-    net = model.network().requires_grad_(True)
+    classes = len(model.weight) // model.tempotrons_per_class
+    if not 0 <= settings.target < classes:
+        raise ValueError(f"target: expected 0 to {classes - 1}, got {settings.target}; choose one of the classes.")
+    net = model.to_layer().requires_grad_(True)
     peaks = net(times, "v_max")
-    v_max = pooled(peaks, model.k)
-    loss = LOSSES[lesson.rule](v_max, model.v_threshold, torch.tensor([lesson.target]))
+    v_max = log_mean_exp_pool(peaks, model.tempotrons_per_class)
+    loss = LOSSES[settings.rule](v_max, model.v_threshold, torch.tensor([settings.target]))
     by_peak, by_weight = torch.autograd.grad(loss, (peaks, net.fc.weight))
-    return v_max[0].detach(), -by_peak[0], by_weight * -lesson.rate
+    return v_max[0].detach(), -by_peak[0], by_weight * -settings.rate
 
 
-def step(model: Model, image: torch.Tensor, lesson: Lesson) -> Step:
+def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> LearningStep:
     """Teach a copy of the network one image, uint8 [28, 28]; ValueError where it has no such class."""
-    times = pixel_times(image.unsqueeze(0), model.m, model.T, model.beta)
-    _, error, dw = _move(model, times, lesson)
+    times = pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta)
+    _, error, dw = _gradient_step(model, times, settings)
     after = replace(model, weight=model.weight + dw)
-    old, new = decide(model, image), decide(after, image)
+    old, new = predict(model, image), predict(after, image)
     classes, k, T = old.neurons.shape
     t_max = old.neurons.argmax(dim=2)
-    wanted = torch.arange(classes) == lesson.target
+    targets = torch.arange(classes) == settings.target
     grid = torch.arange(T)
     spikes = torch.bincount(times[times >= 0].long(), minlength=T).double()
-    squares = model.network().kernel(t_max.unsqueeze(-1) - grid).square() @ spikes
-    moved = new.neurons.double() - old.neurons.double()
-    return Step(
-        lesson,
+    squares = model.to_layer().kernel(t_max.unsqueeze(-1) - grid).square() @ spikes
+    change = new.neurons.double() - old.neurons.double()
+    return LearningStep(
+        settings,
         old,
         new,
         after,
-        (old.v_max >= model.v_threshold) != wanted,
+        (old.v_max >= model.v_threshold) != targets,
         error.view(classes, k),
         t_max,
         dw.view(classes, k, *old.times.shape),
-        lesson.rate * error.view(classes, k).double() * squares,
-        moved.gather(2, t_max.unsqueeze(-1)).squeeze(-1),
+        settings.rate * error.view(classes, k).double() * squares,
+        change.gather(2, t_max.unsqueeze(-1)).squeeze(-1),
         old.neurons.amax(dim=2) <= 0,
     )
 
 
 @dataclass(frozen=True)
-class Walk:
+class StepSequence:
     """Steps on one image that have led from a network to another, neither of which is ever written to.
 
-    lessons: those taken; peaks: the class peaks [C] before each of them.
+    steps: those taken; peaks: the class peaks [C] before each of them.
     """
 
     origin: Model
     image: torch.Tensor
-    lessons: tuple[Lesson, ...]
+    steps: tuple[StepSettings, ...]
     model: Model
     peaks: tuple[torch.Tensor, ...]
 
-    def on(self, lesson: Lesson, times: int = 1) -> Walk:
+    def extended(self, settings: StepSettings, times: int = 1) -> StepSequence:
         """So many steps further, fewer where no weight changes any more or the walk is at its longest."""
-        spikes = pixel_times(self.image.unsqueeze(0), self.model.m, self.model.T, self.model.beta)
-        model, lessons, peaks = self.model, list(self.lessons), list(self.peaks)
-        for _ in range(min(times, MOST_STEPS - len(lessons))):
-            v_max, _, dw = _move(model, spikes, lesson)
+        spikes = pixel_spike_times(self.image.unsqueeze(0), self.model.m, self.model.T, self.model.beta)
+        model, steps, peaks = self.model, list(self.steps), list(self.peaks)
+        for _ in range(min(times, MAX_STEPS - len(steps))):
+            v_max, _, dw = _gradient_step(model, spikes, settings)
             if not dw.any():
                 break
             model = replace(model, weight=model.weight + dw)
-            lessons.append(lesson)
+            steps.append(settings)
             peaks.append(v_max)
-        return Walk(self.origin, self.image, tuple(lessons), model, tuple(peaks))
+        return StepSequence(self.origin, self.image, tuple(steps), model, tuple(peaks))
 
-    def back(self) -> Walk:
+    def undone(self) -> StepSequence:
         """A step less: the same arithmetic once more up to there, which gives the same weights bit for bit."""
-        return walk(self.origin, self.image, self.lessons[:-1])
+        return apply_steps(self.origin, self.image, self.steps[:-1])
 
 
-def walk(origin: Model, image: torch.Tensor, lessons: tuple[Lesson, ...] = ()) -> Walk:
+def apply_steps(origin: Model, image: torch.Tensor, steps: tuple[StepSettings, ...] = ()) -> StepSequence:
     """Take those steps, one after the other, on a copy of a network."""
-    taken = Walk(origin, image, (), origin, ())
-    for lesson, equal in itertools.groupby(lessons):
-        taken = taken.on(lesson, len(list(equal)))
-    return taken
+    sequence = StepSequence(origin, image, (), origin, ())
+    for settings, run in itertools.groupby(steps):
+        sequence = sequence.extended(settings, len(list(run)))
+    return sequence
 
 
-def written(lessons: tuple[Lesson, ...]) -> str:
-    """Lessons as a short text for a link, which lessons_of reads."""
-    runs = ((lesson, len(list(equal))) for lesson, equal in itertools.groupby(lessons))
-    return "*".join(f"{count}_{lesson.rule}_{lesson.target}_{lesson.rate!r}" for lesson, count in runs)
+def encode_steps(steps: tuple[StepSettings, ...]) -> str:
+    """Lessons as a short text for a link, which decode_steps reads."""
+    runs = ((settings, len(list(group))) for settings, group in itertools.groupby(steps))
+    return "*".join(f"{count}_{settings.rule}_{settings.target}_{settings.rate!r}" for settings, count in runs)
 
 
-def lessons_of(text: str, classes: int) -> tuple[Lesson, ...]:
+def decode_steps(text: str, classes: int) -> tuple[StepSettings, ...]:
     """The lessons of such a text for so many classes; none where it is anything else."""
-    lessons: list[Lesson] = []
+    steps: list[StepSettings] = []
     try:
         for run in text.split("*"):
             count, rule, target, rate = run.split("_")
-            lesson = Lesson(int(target), float(rate), rule)
-            if not 0 <= lesson.target < classes or lesson.rate > 1 or not 0 < int(count) <= MOST_STEPS - len(lessons):
+            settings = StepSettings(int(target), float(rate), rule)
+            if not 0 <= settings.target < classes or settings.rate > 1 or not 0 < int(count) <= MAX_STEPS - len(steps):
                 return ()
-            lessons += [lesson] * int(count)
+            steps += [settings] * int(count)
     except ValueError:
         return ()
-    return tuple(lessons)
+    return tuple(steps)

@@ -17,13 +17,23 @@ from typing import Any
 import torch
 
 from tempotron_core.data.datasets import Split
-from tempotron_core.model.classifier import Model, pixel_times, pooled
+from tempotron_core.model.classifier import Model, log_mean_exp_pool, pixel_spike_times
 
-__all__ = ["KINDS", "MOST", "TOGETHER", "Kind", "Perturbation", "drawn", "hits", "image_under", "times_under"]
+__all__ = [
+    "SWEEPS",
+    "MAX_SAMPLES",
+    "COMBINED",
+    "Sweep",
+    "Perturbation",
+    "subsample",
+    "num_correct",
+    "perturb_image",
+    "perturb_spikes",
+]
 
-MOST = 2000
+MAX_SAMPLES = 2000
 """Samples that a robustness curve is measured on at most."""
-TOGETHER = "all as set"
+COMBINED = "all as set"
 
 _SIDE = 28
 _CHUNK = 100
@@ -36,7 +46,7 @@ _BOUNDS = {
     "shift_y": (-_SIDE, _SIDE, "pixels"),
     "seed": (0, 2**31 - 1, ""),
 }
-_WHOLE = ("shift_x", "shift_y", "seed")
+_INTEGER_FIELDS = ("shift_x", "shift_y", "seed")
 
 
 @dataclass(frozen=True)
@@ -60,17 +70,21 @@ class Perturbation:
         """Refuse values outside their range."""
         for name, (low, high, unit) in _BOUNDS.items():
             value: Any = getattr(self, name)
-            whole = name in _WHOLE
-            what = f"{name}: expected a {'whole ' if whole else ''}number from {low:g} to {high:g} {unit}".rstrip()
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
-                raise TypeError(f"{what}, got {type(value).__name__}; pass a number.")
+            is_integer = name in _INTEGER_FIELDS
+            expectation = (
+                f"{name}: expected a {'whole ' if is_integer else ''}number from {low:g} to {high:g} {unit}".rstrip()
+            )
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral if is_integer else numbers.Real):
+                raise TypeError(f"{expectation}, got {type(value).__name__}; pass a number.")
             if not low <= float(value) <= high:
-                raise ValueError(f"{what}, got {value:g}; choose one of these.")
+                raise ValueError(f"{expectation}, got {value:g}; choose one of these.")
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """It in words, "" where it does nothing."""
-        return ", ".join(kind.told(self) for kind in KINDS.values() if kind.field and kind.present(self))
+        return ", ".join(
+            kind.description(self) for kind in SWEEPS.values() if kind.field and kind.current_strength(self)
+        )
 
     def scaled(self, factor: float) -> Perturbation:
         """The same, that much stronger; shifts by whole pixels, and never more than all spikes dropped."""
@@ -86,82 +100,85 @@ class Perturbation:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Sweep:
     """A perturbation that a curve is drawn against.
 
-    name; field: of Perturbation, "" for all together; axis, words: what its strength is called, the latter with {} for
+    name; field: of Perturbation, "" for all together; axis, template: what its strength is called, the latter with {} for
     the number; strengths: those measured, as shown, which is scale times as large as in Perturbation.
     """
 
     name: str
     field: str
     axis: str
-    words: str
+    template: str
     strengths: tuple[float, ...]
     scale: float = 1.0
 
-    def at(self, strength: float, now: Perturbation) -> Perturbation:
+    def perturbation(self, strength: float, perturbation: Perturbation) -> Perturbation:
         """The perturbation of this kind alone, as strong as shown; of all together, that share of what is set now."""
         if not self.field:
-            return now.scaled(strength / self.scale)
+            return perturbation.scaled(strength / self.scale)
         value: Any = strength / self.scale
-        return replace(Perturbation(seed=now.seed), **{self.field: round(value) if self.field in _WHOLE else value})
+        return replace(
+            Perturbation(seed=perturbation.seed),
+            **{self.field: round(value) if self.field in _INTEGER_FIELDS else value},
+        )
 
-    def present(self, now: Perturbation) -> float:
+    def current_strength(self, perturbation: Perturbation) -> float:
         """How strong it is now, as shown."""
-        return float(getattr(now, self.field)) * self.scale if self.field else self.scale
+        return float(getattr(perturbation, self.field)) * self.scale if self.field else self.scale
 
-    def told(self, now: Perturbation) -> str:
+    def description(self, perturbation: Perturbation) -> str:
         """How strong it is now, in words."""
-        return self.words.format(f"{self.present(now):.3g}".replace("-", "−"))
+        return self.template.format(f"{self.current_strength(perturbation):.3g}".replace("-", "−"))
 
 
-_SHIFTS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
-KINDS = {
+_SHIFT_PIXELS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+SWEEPS = {
     kind.name: kind
     for kind in (
-        Kind("jitter", "jitter", "jitter, standard deviation, ms", "{} ms jitter", (0, 1, 2, 4, 6, 8, 12, 16, 20)),
-        Kind("drop", "drop", "spikes lost, %", "{}% of spikes lost", (0, 10, 20, 30, 40, 50, 60, 75, 90), 100.0),
-        Kind("delay", "delay", "delay, ms", "{} ms delay", (0, 2, 4, 6, 8, 10, 15, 20, 40)),
-        Kind(
+        Sweep("jitter", "jitter", "jitter, standard deviation, ms", "{} ms jitter", (0, 1, 2, 4, 6, 8, 12, 16, 20)),
+        Sweep("drop", "drop", "spikes lost, %", "{}% of spikes lost", (0, 10, 20, 30, 40, 50, 60, 75, 90), 100.0),
+        Sweep("delay", "delay", "delay, ms", "{} ms delay", (0, 2, 4, 6, 8, 10, 15, 20, 40)),
+        Sweep(
             "noise", "noise", "pixel noise, standard deviation of 255", "noise {}", (0, 5, 10, 20, 30, 40, 60, 80, 100)
         ),
-        Kind("shift right", "shift_x", "shift to the right, pixels", "shift right {} px", _SHIFTS),
-        Kind("shift down", "shift_y", "shift down, pixels", "shift down {} px", _SHIFTS),
-        Kind(TOGETHER, "", "% of all that is set", "{}% of all set", (0, 25, 50, 75, 100, 125, 150, 175, 200), 100.0),
+        Sweep("shift right", "shift_x", "shift to the right, pixels", "shift right {} px", _SHIFT_PIXELS),
+        Sweep("shift down", "shift_y", "shift down, pixels", "shift down {} px", _SHIFT_PIXELS),
+        Sweep(COMBINED, "", "% of all that is set", "{}% of all set", (0, 25, 50, 75, 100, 125, 150, 175, 200), 100.0),
     )
 }
 """What a robustness curve can be drawn against, by name."""
 
 
-def image_under(images: torch.Tensor, now: Perturbation, part: int = 0) -> torch.Tensor:
-    """Images uint8 [batch, 28, 28], shifted and noisy. part: which part of a data set they are, for the seed."""
-    if now.shift_x or now.shift_y:
-        moved = torch.zeros_like(images)
-        (to_y, from_y), (to_x, from_x) = _slices(now.shift_y), _slices(now.shift_x)
-        moved[:, to_y, to_x] = images[:, from_y, from_x]
-        images = moved
-    if now.noise:
-        noise = torch.randn(images.shape, generator=_generator(now, part, 0))
-        images = (images + now.noise * noise).round_().clamp_(0, 255).to(torch.uint8)
+def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
+    """Images uint8 [batch, 28, 28], shifted and noisy. chunk: which part of a data set they are, for the seed."""
+    if perturbation.shift_x or perturbation.shift_y:
+        shifted = torch.zeros_like(images)
+        (to_y, from_y), (to_x, from_x) = _slices(perturbation.shift_y), _slices(perturbation.shift_x)
+        shifted[:, to_y, to_x] = images[:, from_y, from_x]
+        images = shifted
+    if perturbation.noise:
+        noise = torch.randn(images.shape, generator=_generator(perturbation, chunk, 0))
+        images = (images + perturbation.noise * noise).round_().clamp_(0, 255).to(torch.uint8)
     return images
 
 
-def times_under(times: torch.Tensor, now: Perturbation, part: int = 0) -> torch.Tensor:
+def perturb_spikes(times: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
     """Spike times in ms [batch, afferents], negative for none, after jitter, delay and loss."""
-    if not (now.jitter or now.delay or now.drop):
+    if not (perturbation.jitter or perturbation.delay or perturbation.drop):
         return times
     flat = times.flatten().clone()
-    where = (flat >= 0).nonzero().view(-1)
-    spikes = flat[where]
-    if now.jitter:
-        jitter = torch.randn(len(spikes), dtype=flat.dtype, generator=_generator(now, part, 1))
-        spikes = (spikes + now.jitter * jitter).clamp_(min=0)
-    spikes = spikes + now.delay
-    if now.drop:
-        kept = torch.rand(len(spikes), generator=_generator(now, part, 2)) >= now.drop
-        spikes = torch.where(kept, spikes, -1.0)
-    flat[where] = spikes
+    indices = (flat >= 0).nonzero().view(-1)
+    spikes = flat[indices]
+    if perturbation.jitter:
+        jitter = torch.randn(len(spikes), dtype=flat.dtype, generator=_generator(perturbation, chunk, 1))
+        spikes = (spikes + perturbation.jitter * jitter).clamp_(min=0)
+    spikes = spikes + perturbation.delay
+    if perturbation.drop:
+        survives = torch.rand(len(spikes), generator=_generator(perturbation, chunk, 2)) >= perturbation.drop
+        spikes = torch.where(survives, spikes, -1.0)
+    flat[indices] = spikes
     return flat.view(times.shape)
 
 
@@ -173,25 +190,25 @@ def _slices(shift: int) -> tuple[slice, slice]:
     )
 
 
-def _generator(now: Perturbation, part: int, stage: int) -> torch.Generator:
-    return torch.Generator().manual_seed((now.seed * 1_000_003 + part) * 3 + stage)
+def _generator(perturbation: Perturbation, chunk: int, stage: int) -> torch.Generator:
+    return torch.Generator().manual_seed((perturbation.seed * 1_000_003 + chunk) * 3 + stage)
 
 
-def drawn(split: Split, most: int = MOST) -> Split:
+def subsample(split: Split, max_samples: int = MAX_SAMPLES) -> Split:
     """The split where it is small; else that many of its samples, always the same ones."""
-    if len(split) <= most:
+    if len(split) <= max_samples:
         return split
-    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(2006))[:most].sort().values
-    return Split(split.images[chosen], split.labels[chosen])
+    selected = torch.randperm(len(split), generator=torch.Generator().manual_seed(2006))[:max_samples].sort().values
+    return Split(split.images[selected], split.labels[selected])
 
 
 @torch.no_grad()
-def hits(model: Model, split: Split, now: Perturbation) -> int:
+def num_correct(model: Model, split: Split, perturbation: Perturbation) -> int:
     """How many of the split's samples the network names rightly under that perturbation."""
-    net, right = model.network(), 0
-    for part, chosen in enumerate(torch.arange(len(split)).split(_CHUNK)):
-        images = image_under(split.images[chosen], now, part)
-        times = times_under(pixel_times(images, model.m, model.T, model.beta), now, part)
-        decided = pooled(net(times, "v_max"), model.k).argmax(dim=1)
-        right += int((decided == split.labels[chosen]).sum())
-    return right
+    net, correct = model.to_layer(), 0
+    for chunk, samples in enumerate(torch.arange(len(split)).split(_CHUNK)):
+        images = perturb_image(split.images[samples], perturbation, chunk)
+        times = perturb_spikes(pixel_spike_times(images, model.m, model.T, model.beta), perturbation, chunk)
+        predicted = log_mean_exp_pool(net(times, "v_max"), model.tempotrons_per_class).argmax(dim=1)
+        correct += int((predicted == split.labels[samples]).sum())
+    return correct

@@ -29,10 +29,10 @@ __all__ = [
     "DataError",
     "Dataset",
     "Split",
-    "available",
+    "installed_datasets",
     "download",
     "fingerprint",
-    "held_out",
+    "hold_out_validation",
     "load",
     "random_index",
     "raw_folder",
@@ -49,7 +49,7 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _SIDE = 28
 _DOWNLOAD_BYTES = 70_000 * (_SIDE * _SIDE + 1) * 1.3  # what arrives packed and is then unpacked beside it, about
 _STALL_SECONDS = 60.0
-_MOST_SAMPLES = 1_000_000
+_MAX_SAMPLES = 1_000_000
 
 
 class DataError(Exception):
@@ -84,16 +84,16 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
     Raises DataError for an unknown name, a missing directory or set, and files that are not what they should be.
     """
     if name == EMBEDDED:
-        return _embedded()
+        return _load_embedded()
     raw = raw_folder(name, directory)
-    where = raw.parent.parent
+    root = raw.parent.parent
     try:
-        there = where.is_dir()
+        exists = root.is_dir()
     except OSError:  # a name that is too long
-        there = False
-    if not there:
+        exists = False
+    if not exists:
         raise DataError(
-            f"dataset directory: expected an existing folder, got {str(where)[-200:]!r}; correct the path or create it."
+            f"dataset directory: expected an existing folder, got {str(root)[-200:]!r}; correct the path or create it."
         )
     missing = [file for file in _FILES if not (raw / file).is_file()]
     if missing:
@@ -102,7 +102,7 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
             f"button or with python -m tempotron_core.train --download --dataset {name} --dataset-dir DIR."
         )
     before = fingerprint(name, directory)
-    train, test = (_validated(name, raw, kind) for kind in ("train", "t10k"))
+    train, test = (_load_validated(name, raw, kind) for kind in ("train", "t10k"))
     if fingerprint(name, directory) != before:
         raise DataError(
             f"{name}: expected files that stay as they are while they are read, got changing ones in {str(raw)!r}; "
@@ -111,7 +111,7 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
     return Dataset(name, train, test, _class_names(name), f"{len(train):,} training images of {name}")
 
 
-def available(directory: str | os.PathLike[str] | None) -> tuple[str, ...]:
+def installed_datasets(directory: str | os.PathLike[str] | None) -> tuple[str, ...]:
     """Names of the sets whose files lie under directory; empty where there is no such folder."""
     if not directory:
         return ()
@@ -150,7 +150,7 @@ def random_index(split: Split, seed: int, label: int | None = None) -> int:
     return int(pool[torch.randint(len(pool), (), generator=torch.Generator().manual_seed(seed))])
 
 
-def held_out(dataset: Dataset, count: int) -> Dataset:
+def hold_out_validation(dataset: Dataset, count: int) -> Dataset:
     """The same with count of its training samples, always the same ones, in the place of the test set.
 
     Raises DataError where fewer than one training sample would be left.
@@ -176,16 +176,16 @@ def download(
     """
     raw, report = raw_folder(name, directory), progress or (lambda share, message: None)
     source = _torchvision_class(name)
-    outcome: list[BaseException] = []
-    given_up = threading.Event()
+    errors: list[BaseException] = []
+    cancelled = threading.Event()
 
     def mirrors(_: object) -> Iterator[str]:
         for mirror in source.mirrors:
-            if given_up.is_set():
+            if cancelled.is_set():
                 raise TimeoutError("given up")
             yield mirror
 
-    until = type(name, (source,), {"mirrors": property(mirrors)})
+    CancellableDataset = type(name, (source,), {"mirrors": property(mirrors)})
     try:
         raw.parent.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=raw.parent.parent))
@@ -197,27 +197,27 @@ def download(
 
     def fetch() -> None:
         try:
-            until(str(work), train=True, download=True)
+            CancellableDataset(str(work), train=True, download=True)
         except BaseException as error:
-            outcome.append(error)
+            errors.append(error)
 
     try:
         worker = threading.Thread(target=fetch, name="download", daemon=True)
         worker.start()
-        arrived, since = 0, time.monotonic()
+        last_size, last_progress = 0, time.monotonic()
         while worker.is_alive():
             worker.join(0.2)
             done = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
             report(min(done / _DOWNLOAD_BYTES, 0.99), f"Downloading {name}: {done / 1e6:.0f} MB")
-            if done != arrived:
-                arrived, since = done, time.monotonic()
-            elif time.monotonic() - since > _STALL_SECONDS:
-                outcome.append(TimeoutError(f"nothing arrived for {_STALL_SECONDS:.0f} s"))
+            if done != last_size:
+                last_size, last_progress = done, time.monotonic()
+            elif time.monotonic() - last_progress > _STALL_SECONDS:
+                errors.append(TimeoutError(f"nothing arrived for {_STALL_SECONDS:.0f} s"))
                 break
-        if outcome:
-            raise DataError(_download_failed(name, source, raw, outcome[0])) from outcome[0]
+        if errors:
+            raise DataError(_download_error(name, source, raw, errors[0])) from errors[0]
         for kind in ("train", "t10k"):
-            _validated(name, work / name / "raw", kind)
+            _load_validated(name, work / name / "raw", kind)
         raw.mkdir(parents=True, exist_ok=True)
         for file in (work / name / "raw").iterdir():
             file.replace(raw / file.name)  # whatever else lies there is the user's
@@ -228,12 +228,12 @@ def download(
             "free or choose another folder."
         ) from error
     finally:
-        given_up.set()
+        cancelled.set()
         shutil.rmtree(work, ignore_errors=True)
 
 
 @lru_cache(maxsize=1)
-def _embedded() -> Dataset:
+def _load_embedded() -> Dataset:
     with np.load(_SUBSET, allow_pickle=False) as arrays:
         train, test = (
             Split(torch.from_numpy(arrays[f"{kind}_images"]), torch.from_numpy(arrays[f"{kind}_labels"]).long())
@@ -242,34 +242,34 @@ def _embedded() -> Dataset:
     return Dataset(EMBEDDED, train, test, tuple("0123456789"), f"{len(train):,} training digits of MNIST, embedded")
 
 
-def _validated(name: str, raw: Path, kind: str) -> Split:
+def _load_validated(name: str, raw: Path, prefix: str) -> Split:
     """Check one split's files from their headers and sizes, then read them through torchvision."""
-    images, labels = raw / f"{kind}-images-idx3-ubyte", raw / f"{kind}-labels-idx1-ubyte"
-    again = f"delete it and download {name} again"
-    count = _checked_count(images, _IMAGES_MAGIC, 3, again)
-    label_count = _checked_count(labels, _LABELS_MAGIC, 1, again)
+    images, labels = raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"
+    remedy = f"delete it and download {name} again"
+    count = _validate_idx_header(images, _IMAGES_MAGIC, 3, remedy)
+    label_count = _validate_idx_header(labels, _LABELS_MAGIC, 1, remedy)
     if count != label_count:
         raise DataError(
             f"{labels.name}: expected one label for each of {count:,} images, got {label_count:,}; "
-            f"the files do not belong together, {again.replace('it', 'both')}."
+            f"the files do not belong together, {remedy.replace('it', 'both')}."
         )
     try:
         from torchvision.datasets.mnist import read_image_file, read_label_file
 
         pixels, classes = read_image_file(str(images)), read_label_file(str(labels))
     except Exception as error:
-        raise DataError(f"{images.name}: expected {name} images, could not read them ({error}); {again}.") from error
+        raise DataError(f"{images.name}: expected {name} images, could not read them ({error}); {remedy}.") from error
     if (len(pixels), len(classes)) != (count, count):
         raise DataError(
             f"{images.name}: expected {count:,} samples, as a moment ago, got {len(pixels):,} images and "
             f"{len(classes):,} labels; wait until the files are complete and try again."
         )
     if int(classes.max()) > 9:
-        raise DataError(f"{labels.name}: expected labels 0 to 9, got {int(classes.max())}; {again}.")
+        raise DataError(f"{labels.name}: expected labels 0 to 9, got {int(classes.max())}; {remedy}.")
     return Split(pixels, classes)
 
 
-def _checked_count(file: Path, magic: int, dimensions: int, again: str) -> int:
+def _validate_idx_header(file: Path, magic: int, dimensions: int, remedy: str) -> int:
     length = 4 + 4 * dimensions
     try:
         with file.open("rb") as stream:
@@ -280,22 +280,22 @@ def _checked_count(file: Path, magic: int, dimensions: int, again: str) -> int:
             f"{file.name}: expected a readable file, got {error.strerror or error}; check its permissions."
         ) from error
     if len(header) < length:
-        raise DataError(f"{file.name}: expected a header of {length} bytes, got {size} bytes in all; {again}.")
+        raise DataError(f"{file.name}: expected a header of {length} bytes, got {size} bytes in all; {remedy}.")
     got, count, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if got != magic:
-        raise DataError(f"{file.name}: expected the magic number {magic}, got {got}; {again}.")
+        raise DataError(f"{file.name}: expected the magic number {magic}, got {got}; {remedy}.")
     if shape and shape != [_SIDE, _SIDE]:
-        raise DataError(f"{file.name}: expected images of 28 x 28, got {shape[0]} x {shape[1]}; {again}.")
+        raise DataError(f"{file.name}: expected images of 28 x 28, got {shape[0]} x {shape[1]}; {remedy}.")
     if count == 0:
-        raise DataError(f"{file.name}: expected at least one sample, got none; {again}.")
+        raise DataError(f"{file.name}: expected at least one sample, got none; {remedy}.")
     expected = length + count * (_SIDE * _SIDE if shape else 1)
     if size != expected:
         fault = "truncated" if size < expected else "too long"
         raise DataError(
-            f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {again}."
+            f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {remedy}."
         )
-    if count > _MOST_SAMPLES:
-        raise DataError(f"{file.name}: expected at most {_MOST_SAMPLES:,} samples, got {count:,}; {again}.")
+    if count > _MAX_SAMPLES:
+        raise DataError(f"{file.name}: expected at most {_MAX_SAMPLES:,} samples, got {count:,}; {remedy}.")
     return int(count)
 
 
@@ -310,7 +310,7 @@ def _class_names(name: str) -> tuple[str, ...]:
     return tuple(text.split(" - ")[0] if " - " in text else text for text in _torchvision_class(name).classes)
 
 
-def _download_failed(name: str, source: Any, raw: Path, error: BaseException) -> str:
+def _download_error(name: str, source: Any, raw: Path, error: BaseException) -> str:
     hosts = " and ".join(urlsplit(mirror).hostname or mirror for mirror in source.mirrors)
     lines = [line for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].strip(" <>") if lines else type(error).__name__

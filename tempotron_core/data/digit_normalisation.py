@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["FORMATS", "LONGEST", "MOST_PIXELS", "DrawingError", "Drawn", "normalise", "read_picture"]
+__all__ = ["FORMATS", "MAX_SIDE", "MAX_PIXELS", "DrawingError", "NormalisedDigit", "normalise", "read_picture"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """What is tried: some of Pillow's other readers run programs or are seldom looked after."""
-MOST_PIXELS = 20_000_000
-LONGEST = 10_000
+MAX_PIXELS = 20_000_000
+MAX_SIDE = 10_000
 
 _SIDE, _BOX = 28, 20
-_ENOUGH = 1024  # pixels a side that are kept: far more than 20 x 20 can show
-_FAINT = 0.05  # of the strongest ink; what is fainter does not widen the box
-_LEAST = 24  # grey values between ink and background, below which a picture is called even
+_THUMBNAIL_SIDE = 1024  # pixels a side that are kept: far more than 20 x 20 can show
+_INK_THRESHOLD = 0.05  # of the strongest ink; what is fainter does not widen the box
+_MIN_CONTRAST = 24  # grey values between ink and background, below which a picture is called even
 
 
 class DrawingError(ValueError):
@@ -31,7 +31,7 @@ class DrawingError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class NormalisedDigit:
     """image: uint8 [28, 28], white on black; inverted: whether the picture was dark on light."""
 
     image: np.ndarray
@@ -44,20 +44,20 @@ def read_picture(content: bytes) -> np.ndarray:
     At most 1,024 pixels a side are kept. Raises DrawingError for what is no picture, damaged, or too large; the size
     is read from the header, before anything is decoded.
     """
-    wanted = f"expected one in {', '.join(FORMATS)}"
+    expectation = f"expected one in {', '.join(FORMATS)}"
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large("far more") from None
     except Exception as error:
         raise DrawingError(
-            f"Picture: {wanted}, got {len(content):,} bytes of something else; choose another."
+            f"Picture: {expectation}, got {len(content):,} bytes of something else; choose another."
         ) from error
     width, height = picture.size
-    if width * height > MOST_PIXELS or max(width, height) > LONGEST:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise _too_large(f"{width:,} x {height:,}")
     try:
-        return _decoded(picture)
+        return _decode(picture)
     except Exception as error:
         raise DrawingError(
             f"Picture: expected a whole {picture.format} file, got a damaged one; save it again or choose another."
@@ -66,34 +66,34 @@ def read_picture(content: bytes) -> np.ndarray:
 
 def _too_large(size: str) -> DrawingError:
     return DrawingError(
-        f"Picture: expected at most {LONGEST:,} pixels a side and {MOST_PIXELS / 1e6:.0f} million in all, got {size}; "
+        f"Picture: expected at most {MAX_SIDE:,} pixels a side and {MAX_PIXELS / 1e6:.0f} million in all, got {size}; "
         "make it smaller first."
     )
 
 
-def _decoded(picture: Image.Image) -> np.ndarray:
+def _decode(picture: Image.Image) -> np.ndarray:
     """The pixels of an opened file, upright, made smaller where they are many."""
-    picture.draft("L", (_ENOUGH, _ENOUGH))
+    picture.draft("L", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     picture.load()
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         # More than 8 bits a pixel: Pillow would cut them off instead of scaling them.
-        deep = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
-        span = float(deep.max() - deep.min()) or 1.0
-        picture = Image.fromarray(((deep - deep.min()) / span * 255).astype(np.uint8))
+        high_depth = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
+        span = float(high_depth.max() - high_depth.min()) or 1.0
+        picture = Image.fromarray(((high_depth - high_depth.min()) / span * 255).astype(np.uint8))
     colours = "L" if picture.mode in ("1", "L") and "transparency" not in picture.info else "RGBA"
     picture = picture.convert(colours)
-    picture.thumbnail((_ENOUGH, _ENOUGH), Image.Resampling.BOX)
+    picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.BOX)
     return np.asarray(picture)
 
 
-def normalise(picture: np.ndarray, inverted: bool | None = None) -> Drawn:
+def normalise(picture: np.ndarray, inverted: bool | None = None) -> NormalisedDigit:
     """Make an MNIST digit of a picture, uint8 [h, w], [h, w, 3] or [h, w, 4].
 
     inverted: whether it is dark on light; None to take what most of it is for the background.
     Raises DrawingError where nothing stands out from the background, ValueError for another shape or type.
     """
-    grey = _grey(picture)
+    grey = _to_greyscale(picture)
     if inverted is None:
         background = float(np.median(grey))
         inverted = background > (float(grey.min()) + float(grey.max())) / 2
@@ -101,15 +101,15 @@ def normalise(picture: np.ndarray, inverted: bool | None = None) -> Drawn:
     else:
         background, unevenness = float(grey.max() if inverted else grey.min()), 0.0
     ink = (background - grey if inverted else grey - background) - 6 * unevenness
-    if ink.max() < _LEAST:
+    if ink.max() < _MIN_CONTRAST:
         raise DrawingError(
             "Picture: expected a digit that stands out from its background, got none; draw or choose one."
         )
     ink = np.clip(ink / ink.max(), 0, 1)
-    return Drawn(_centred(_boxed(ink)), inverted)
+    return NormalisedDigit(_centre_by_mass(_fit_to_box(ink)), inverted)
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
+def _to_greyscale(picture: np.ndarray) -> np.ndarray:
     """Brightness, float32 [h, w]; what is transparent becomes the opposite of what is not."""
     shape = picture.shape
     if (
@@ -131,25 +131,25 @@ def _grey(picture: np.ndarray) -> np.ndarray:
     return np.asarray(grey * alpha + (0 if light else 255) * (1 - alpha), dtype=np.float32)
 
 
-def _boxed(ink: np.ndarray) -> np.ndarray:
+def _fit_to_box(ink: np.ndarray) -> np.ndarray:
     """What is inked of [h, w], made to fit the box of 20 x 20, the strongest at 1."""
-    seen = ink > _FAINT
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    inked = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = (max(1, round(side * _BOX / max(inked.shape))) for side in inked.shape)
-    small = Image.fromarray(inked.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    has_ink = ink > _INK_THRESHOLD
+    rows, columns = np.flatnonzero(has_ink.any(axis=1)), np.flatnonzero(has_ink.any(axis=0))
+    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = (max(1, round(side * _BOX / max(cropped.shape))) for side in cropped.shape)
+    small = Image.fromarray(cropped.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     values = np.clip(np.asarray(small), 0, None)
     return np.asarray(values / values.max())
 
 
-def _centred(digit: np.ndarray) -> np.ndarray:
+def _centre_by_mass(digit: np.ndarray) -> np.ndarray:
     """A digit of at most 20 x 20 in 28 x 28, uint8, its centre of mass on pixel (14, 14), nothing cut off."""
     image = np.zeros((_SIDE, _SIDE), np.uint8)
-    places = []
+    offsets = []
     for axis, side in enumerate(digit.shape):
         share = digit.sum(axis=1 - axis) / digit.sum()
         middle = float(share @ np.arange(side))
-        places.append(min(max(round(_SIDE / 2 - middle), 0), _SIDE - side))
-    top, left = places
+        offsets.append(min(max(round(_SIDE / 2 - middle), 0), _SIDE - side))
+    top, left = offsets
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = np.round(digit * 255)
     return image

@@ -25,17 +25,17 @@ def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_
     full = datasets.load("MNIST", directory)
     rng = np.random.default_rng(_SEED)
     arrays: dict[str, np.ndarray] = {}
-    for kind, split, wanted in (("train", full.train, train_a_class), ("test", full.test, test_a_class)):
+    for kind, split, count_by_kind in (("train", full.train, train_a_class), ("test", full.test, test_a_class)):
         labels = split.labels.numpy()
         pools = [np.flatnonzero(labels == digit) for digit in range(10)]
-        fewest = min(len(pool) for pool in pools)
-        if fewest < wanted:
+        smallest_class = min(len(pool) for pool in pools)
+        if smallest_class < count_by_kind:
             raise datasets.DataError(
-                f"{kind} set: expected at least {wanted} digits a class, got {fewest}; use the full MNIST."
+                f"{kind} set: expected at least {count_by_kind} digits a class, got {smallest_class}; use the full MNIST."
             )
-        chosen = rng.permutation(np.concatenate([rng.choice(pool, wanted, replace=False) for pool in pools]))
-        arrays[f"{kind}_images"] = split.images.numpy()[chosen]
-        arrays[f"{kind}_labels"] = labels[chosen].astype(np.uint8)
+        selected = rng.permutation(np.concatenate([rng.choice(pool, count_by_kind, replace=False) for pool in pools]))
+        arrays[f"{kind}_images"] = split.images.numpy()[selected]
+        arrays[f"{kind}_labels"] = labels[selected].astype(np.uint8)
     with target.open("wb") as stream:  # given a name, numpy would add .npz to it
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     digest = hashlib.sha256()

@@ -16,14 +16,25 @@ from pathlib import Path
 import torch
 
 from tempotron_core.analysis.evaluation import wilson_interval
-from tempotron_core.experiments.random_patterns import Course, Problem, learn
+from tempotron_core.experiments.random_patterns import LearningSession, Problem, learn
 
-__all__ = ["RECORD", "Capacity", "Point", "Series", "Tally", "Trials", "cycles_to_solve", "main", "recorded", "tally"]
+__all__ = [
+    "RECORD",
+    "Capacity",
+    "CapacityPoint",
+    "Series",
+    "SuccessRate",
+    "ExtraTrials",
+    "cycles_to_solve",
+    "main",
+    "load_record",
+    "success_rate",
+]
 
 RECORD = Path(__file__).with_name("capacity.json")
 
 _SEEDS = 10
-_MOST_CYCLES = 4000
+_MAX_CYCLES = 4000
 _RATE, _MOMENTUM = 4.7e-4, 0.99
 # Without momentum a single step is a hundredth of what it adds up to with it: the higher rate makes up for that.
 _SERIES = (
@@ -34,10 +45,10 @@ _SERIES = (
 
 
 @dataclass(frozen=True)
-class Point:
-    """Problems of one alpha: the cycles that each took, by seed from 0, None where it was not solved."""
+class CapacityPoint:
+    """Problems of one load: the cycles that each took, by seed from 0, None where it was not solved."""
 
-    alpha: float
+    load: float
     cycles: tuple[int | None, ...]
 
 
@@ -47,7 +58,7 @@ class Series:
 
     rate: float
     momentum: float
-    points: tuple[Point, ...]
+    points: tuple[CapacityPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -61,20 +72,20 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class Tally:
+class SuccessRate:
     """How many of the problems of one alpha were solved, and where the share lies with 95 % confidence."""
 
-    alpha: float
+    load: float
     solved: int
     problems: int
     low: float
     high: float
 
 
-def tally(point: Point, most_cycles: int) -> Tally:
+def success_rate(point: CapacityPoint, max_cycles: int) -> SuccessRate:
     """Count a point's problems that were solved within so many cycles."""
-    solved = sum(cycles is not None and cycles <= most_cycles for cycles in point.cycles)
-    return Tally(point.alpha, solved, len(point.cycles), *wilson_interval(solved, len(point.cycles)))
+    solved = sum(cycles is not None and cycles <= max_cycles for cycles in point.cycles)
+    return SuccessRate(point.load, solved, len(point.cycles), *wilson_interval(solved, len(point.cycles)))
 
 
 def cycles_to_solve(problem: Problem) -> int | None:
@@ -83,115 +94,117 @@ def cycles_to_solve(problem: Problem) -> int | None:
     return last.cycle if last.solved else None
 
 
-class Trials:
+class ExtraTrials:
     """Problems beyond those of a record, tried one after the other, a slice of time after the other."""
 
     def __init__(self, record: Capacity) -> None:
         self._record = record
-        self._waiting: list[Problem] = []
-        self._tried: list[tuple[Problem, int | None]] = []
-        self._course: Course | None = None
+        self._queue: list[Problem] = []
+        self._finished: list[tuple[Problem, int | None]] = []
+        self._session: LearningSession | None = None
 
     @property
     def active(self) -> bool:
         """Whether any are left."""
-        return self._course is not None or bool(self._waiting)
+        return self._session is not None or bool(self._queue)
 
     @property
-    def stands(self) -> str:
+    def status_text(self) -> str:
         """What is being tried, in a few words; empty where nothing is."""
-        if self._course is None or self._course.snapshot is None:
+        if self._session is None or self._session.snapshot is None:
             return "Drawing patterns" if self.active else ""
-        last, problem = self._course.snapshot, self._course.problem
+        last, problem = self._session.snapshot, self._session.problem
         return (
-            f"Trying alpha {problem.alpha:g}: {last.errors} of {problem.patterns} patterns wrong in cycle "
-            f"{last.cycle:,}; {len(self._waiting)} more to come"
+            f"Trying alpha {problem.load:g}: {last.errors} of {problem.num_patterns} patterns wrong in cycle "
+            f"{last.cycle:,}; {len(self._queue)} more to come"
         )
 
-    def add(self, alpha: float, most_cycles: int, number: int) -> None:
+    def add(self, load: float, max_cycles: int, number: int) -> None:
         """Have so many more tried of an alpha, with seeds that neither the record nor a trial has used."""
-        known = [*self._waiting, *(problem for problem, _ in self._tried)]
-        if self._course is not None:
-            known.append(self._course.problem)
-        fresh = max([problem.seed + 1 for problem in known if problem.alpha == alpha], default=self._record.seeds)
+        queued_and_finished = [*self._queue, *(problem for problem, _ in self._finished)]
+        if self._session is not None:
+            queued_and_finished.append(self._session.problem)
+        first_seed = max(
+            [problem.seed + 1 for problem in queued_and_finished if problem.load == load], default=self._record.seeds
+        )
         first = self._record.series[0]
-        self._waiting += [
+        self._queue += [
             replace(
-                self._record.problem, alpha=alpha, rate=first.rate, momentum=first.momentum, seed=seed,
-                most_cycles=most_cycles,
+                self._record.problem, load=load, rate=first.rate, momentum=first.momentum, seed=seed,
+                max_cycles=max_cycles,
             )
-            for seed in range(fresh, fresh + number)
+            for seed in range(first_seed, first_seed + number)
         ]  # fmt: skip
 
     def stop(self) -> None:
         """Leave out what is not over yet."""
-        self._waiting, self._course = [], None
+        self._queue, self._session = [], None
 
-    def advance(self, seconds: float) -> None:
+    def run_for(self, seconds: float) -> None:
         """Go on for about that long."""
-        if self._course is None and self._waiting:
-            self._course = Course(self._waiting.pop(0))
-            self._course.start()
-        if self._course is None:
+        if self._session is None and self._queue:
+            self._session = LearningSession(self._queue.pop(0))
+            self._session.start()
+        if self._session is None:
             return
-        self._course.advance(seconds)
-        last = self._course.snapshot
-        if self._course.over and last is not None:
-            self._tried.append((self._course.problem, last.cycle if last.solved else None))
-            self._course = None
+        self._session.run_for(seconds)
+        last = self._session.snapshot
+        if self._session.finished and last is not None:
+            self._finished.append((self._session.problem, last.cycle if last.solved else None))
+            self._session = None
 
-    def points(self, most_cycles: int) -> tuple[Point, ...]:
+    def points(self, max_cycles: int) -> tuple[CapacityPoint, ...]:
         """What was tried, by alpha; without those given up before so many cycles."""
-        found: dict[float, list[int | None]] = {}
-        for problem, cycles in self._tried:
-            if cycles is not None or problem.most_cycles >= most_cycles:
-                found.setdefault(problem.alpha, []).append(cycles)
-        return tuple(Point(alpha, tuple(found[alpha])) for alpha in sorted(found))
+        cycles_by_load: dict[float, list[int | None]] = {}
+        for problem, cycles in self._finished:
+            if cycles is not None or problem.max_cycles >= max_cycles:
+                cycles_by_load.setdefault(problem.load, []).append(cycles)
+        return tuple(CapacityPoint(alpha, tuple(cycles_by_load[alpha])) for alpha in sorted(cycles_by_load))
 
 
 @lru_cache(maxsize=1)
-def recorded() -> Capacity:
+def load_record() -> Capacity:
     """The record that comes with the project."""
-    found = json.loads(RECORD.read_text())
+    record = json.loads(RECORD.read_text())
     series = tuple(
         Series(
-            each["rate"],
-            each["momentum"],
-            tuple(Point(point["alpha"], tuple(point["cycles"])) for point in each["points"]),
+            entry["rate"],
+            entry["momentum"],
+            tuple(CapacityPoint(point["alpha"], tuple(point["cycles"])) for point in entry["points"]),
         )
-        for each in found["series"]
+        for entry in record["series"]
     )
-    return Capacity(Problem(**found["settings"]), found["seeds"], found["torch"], series)
+    return Capacity(Problem(**record["settings"]), record["seeds"], record["torch"], series)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try every problem, seed after seed, and write the record after each."""
     parser = argparse.ArgumentParser(prog="python -m tempotron_core.capacity", description=__doc__)
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="problems of each alpha")
-    parser.add_argument("--most-cycles", type=int, default=_MOST_CYCLES, help="when to give a problem up")
+    parser.add_argument("--most-cycles", type=int, default=_MAX_CYCLES, help="when to give a problem up")
     parser.add_argument("--afferents", type=int, default=Problem.afferents)
     parser.add_argument("-T", "--T", type=int, default=Problem.T, help="time window, ms")
     parser.add_argument("--output", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    shared = {"afferents": options.afferents, "T": options.T, "most_cycles": options.most_cycles}
+    shared = {"afferents": options.afferents, "T": options.T, "max_cycles": options.most_cycles}
     try:
-        tried = [
-            [[Problem(alpha=alpha, rate=rate, momentum=momentum, seed=seed, **shared) for seed in range(options.seeds)]
+        problems_by_series = [
+            [[Problem(load=alpha, rate=rate, momentum=momentum, seed=seed, **shared) for seed in range(options.seeds)]
             for alpha in alphas]
             for rate, momentum, alphas in _SERIES
         ]  # fmt: skip
     except (ValueError, TypeError) as error:
         print(error, file=sys.stderr)
         return 2
-    cycles: list[list[list[int | None]]] = [[[] for _ in points] for points in tried]
+    cycles: list[list[list[int | None]]] = [[[] for _ in points] for points in problems_by_series]
     for seed in range(options.seeds):
-        for points, found in zip(tried, cycles, strict=True):
-            for problems, of_alpha in zip(points, found, strict=True):
+        for points, cycles_of_series in zip(problems_by_series, cycles, strict=True):
+            for problems, of_alpha in zip(points, cycles_of_series, strict=True):
                 problem = problems[seed]
                 of_alpha.append(cycles_to_solve(problem))
                 print(
-                    f"seed {seed}, rate {problem.rate:g}, momentum {problem.momentum:g}, alpha {problem.alpha:g}: "
+                    f"seed {seed}, rate {problem.rate:g}, momentum {problem.momentum:g}, alpha {problem.load:g}: "
                     f"{of_alpha[-1] or 'not solved'}",
                     file=sys.stderr,
                 )
@@ -200,11 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(output: Path, problem: Problem, seeds: int, cycles: list[list[list[int | None]]]) -> None:
-    varied = ("alpha", "rate", "momentum", "seed")
+    varied_fields = ("load", "rate", "momentum", "seed")
     record = {
         "command": "python -m tempotron_core.capacity",
         "torch": torch.__version__,
-        "settings": {name: value for name, value in asdict(problem).items() if name not in varied},
+        "settings": {name: value for name, value in asdict(problem).items() if name not in varied_fields},
         "seeds": seeds,
         "series": [
             {
@@ -212,12 +225,12 @@ def _write(output: Path, problem: Problem, seeds: int, cycles: list[list[list[in
                 "momentum": momentum,
                 "points": [
                     {
-                        "alpha": alpha,
-                        "solved": sum(c is not None for c in tried),
-                        "problems": len(tried),
-                        "cycles": tried,
+                        "load": alpha,
+                        "solved": sum(c is not None for c in point_cycles),
+                        "problems": len(point_cycles),
+                        "cycles": point_cycles,
                     }
-                    for alpha, tried in zip(alphas, found, strict=True)
+                    for alpha, point_cycles in zip(alphas, found, strict=True)
                 ],
             }
             for (rate, momentum, alphas), found in zip(_SERIES, cycles, strict=True)

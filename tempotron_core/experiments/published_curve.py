@@ -14,10 +14,10 @@ import torch
 
 from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
 from tempotron_core.data import datasets
-from tempotron_core.training.loop import run
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
-__all__ = ["RECORD", "main", "recorded", "regimes"]
+__all__ = ["RECORD", "main", "load_record", "regime_settings"]
 
 RECORD = Path(__file__).with_name("published_curve.json")
 
@@ -25,18 +25,18 @@ _EPOCHS = 6
 _RECIPES = ("as-published", "reference", "cross-entropy", "over-fitting")
 
 
-def regimes(dataset: str, directory: str | None, epochs: int = _EPOCHS, **more: Any) -> list[Settings]:
+def regime_settings(dataset: str, directory: str | None, epochs: int = _EPOCHS, **more: Any) -> list[Settings]:
     """One run a regime, all else as published: batch 64, m 16, T 100, learning rate 1e-3."""
     return [
         Settings(dataset=dataset, dataset_dir=directory, recipe=recipe, epochs=epochs, **more) for recipe in _RECIPES
     ]
 
 
-def recorded() -> dict[str, Any]:
+def load_record() -> dict[str, Any]:
     """The curves on all of MNIST as recorded: runs with their settings and accuracies, and the linear baselines."""
-    found = json.loads(RECORD.read_text())
-    assert isinstance(found, dict)
-    return found
+    record = json.loads(RECORD.read_text())
+    assert isinstance(record, dict)
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,16 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         dataset = datasets.load("MNIST", options.dataset_dir)
-        series = regimes("MNIST", options.dataset_dir, options.epochs)
+        series = regime_settings("MNIST", options.dataset_dir, options.epochs)
     except (datasets.DataError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)
         return 2
     runs = []
     for settings in series:
-        *_, last = run(settings, dataset)
-        told = {name: value for name, value in asdict(settings).items() if name not in ("dataset_dir", "log_dir")}
+        *_, last = train_model(settings, dataset)
+        line = {name: value for name, value in asdict(settings).items() if name not in ("dataset_dir", "log_dir")}
         test, train = zip(*((e.test_accuracy, e.train_accuracy) for e in last.epochs), strict=True)
-        runs.append({"settings": told, "test_accuracy": test, "train_accuracy": train})
+        runs.append({"settings": line, "test_accuracy": test, "train_accuracy": train})
         print(f"{settings.recipe}: {', '.join(f'{100 * value:.2f}' for value in test)} %", file=sys.stderr)
     baselines = {features: linear_accuracy(dataset, features) for features in FEATURES}
     for features, accuracies in baselines.items():

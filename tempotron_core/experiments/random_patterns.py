@@ -25,12 +25,22 @@ import torch
 from tempotron_core.snn import engine
 from tempotron_core.validation import check_time_constants, positive_integer, positive_real
 
-__all__ = ["Course", "Patterns", "Problem", "Snapshot", "Trace", "draw", "learn", "responses", "trace"]
+__all__ = [
+    "LearningSession",
+    "Patterns",
+    "Problem",
+    "CycleSnapshot",
+    "Simulation",
+    "draw_patterns",
+    "learn",
+    "psp_table",
+    "simulate",
+]
 
-MOST_BYTES = 128 * 2**20
+MAX_BYTES = 128 * 2**20
 """What the responses of all afferents to all patterns may take: a course keeps them while it learns."""
-MOST_MOMENTUM = 0.9999
-_WIDTH = 0.01
+MAX_MOMENTUM = 0.9999
+_INIT_STD = 0.01
 _CHUNK = 32
 
 
@@ -38,12 +48,12 @@ _CHUNK = 32
 class Problem:
     """What is to be learned, and how. Times in ms.
 
-    afferents: N; alpha: patterns an afferent; rate: lambda, momentum: mu; most_cycles: when to give up.
+    afferents: N; load: patterns an afferent; rate: lambda, momentum: mu; max_cycles: when to give up.
     Raises ValueError or TypeError where these do not fit, or would not fit into memory.
     """
 
     afferents: int = 100
-    alpha: float = 2.0
+    load: float = 2.0
     T: int = 500
     tau: float = 15.0
     tau_s: float = 15.0 / 4
@@ -51,32 +61,32 @@ class Problem:
     rate: float = 4.7e-4
     momentum: float = 0.99
     seed: int = 0
-    most_cycles: int = 1000
+    max_cycles: int = 1000
 
     def __post_init__(self) -> None:
         positive_integer("afferents", self.afferents)
         positive_integer("T (steps of 1 ms)", self.T)
-        positive_integer("cycles at most", self.most_cycles)
+        positive_integer("cycles at most", self.max_cycles)
         positive_integer("seed", self.seed, minimum=0)
         check_time_constants(self.tau, self.tau_s)
-        for name in ("alpha", "v_threshold", "rate"):
+        for name in ("load", "v_threshold", "rate"):
             positive_real(name, getattr(self, name))
-        if not 0 <= self.momentum <= MOST_MOMENTUM:
+        if not 0 <= self.momentum <= MAX_MOMENTUM:
             raise ValueError(
-                f"momentum: expected 0 to {MOST_MOMENTUM}, got {self.momentum:g}; choose 0 for none, or the usual 0.99."
+                f"momentum: expected 0 to {MAX_MOMENTUM}, got {self.momentum:g}; choose 0 for none, or the usual 0.99."
             )
-        most = MOST_BYTES / (4 * self.afferents**2 * self.T)
-        if self.alpha > most:
-            need = self.alpha / most * MOST_BYTES / 2**20
+        max_load = MAX_BYTES / (4 * self.afferents**2 * self.T)
+        if self.load > max_load:
+            needed_mib = self.load / max_load * MAX_BYTES / 2**20
             raise ValueError(
-                f"alpha: expected a problem of {MOST_BYTES // 2**20} MiB at most, got {need:,.0f} MiB; with this N and "
-                f"this T choose an alpha up to {np.floor(100 * most) / 100:g}."
+                f"alpha: expected a problem of {MAX_BYTES // 2**20} MiB at most, got {needed_mib:,.0f} MiB; with this N and "
+                f"this T choose an alpha up to {np.floor(100 * max_load) / 100:g}."
             )
 
     @property
-    def patterns(self) -> int:
+    def num_patterns(self) -> int:
         """P, at least one."""
-        return max(1, round(self.alpha * self.afferents))
+        return max(1, round(self.load * self.afferents))
 
     @property
     def kernel(self) -> engine.Kernel:
@@ -93,36 +103,36 @@ class Patterns:
     weight: torch.Tensor
 
 
-def draw(problem: Problem) -> Patterns:
+def draw_patterns(problem: Problem) -> Patterns:
     """The patterns, labels and initial weights that belong to the problem's seed."""
-    chance = torch.Generator().manual_seed(problem.seed)
-    weight = _WIDTH * torch.randn(problem.afferents, generator=chance)
-    target = torch.rand(problem.patterns, generator=chance) < 0.5
-    times = problem.T * torch.rand(problem.patterns, problem.afferents, generator=chance)
+    generator = torch.Generator().manual_seed(problem.seed)
+    weight = _INIT_STD * torch.randn(problem.afferents, generator=generator)
+    target = torch.rand(problem.num_patterns, generator=generator) < 0.5
+    times = problem.T * torch.rand(problem.num_patterns, problem.afferents, generator=generator)
     return Patterns(times, target, weight)
 
 
-def responses(problem: Problem, times: torch.Tensor) -> torch.Tensor:
+def psp_table(problem: Problem, times: torch.Tensor) -> torch.Tensor:
     """K(t - t_i), what the engine answers to each afferent alone at a weight of 1: [P, N, T] for times [P, N].
 
     Learning changes the weights after every error, and asks one pattern for its potential before the next: a product
     with these, which stay, costs a hundredth of a walk through the engine each time.
     """
-    alone = torch.eye(problem.afferents)
+    unit_weights = torch.eye(problem.afferents)
     table = torch.empty(len(times), problem.afferents, problem.T)
-    for some, rows in zip(times.split(_CHUNK), table.split(_CHUNK), strict=True):
-        rows.copy_(engine.potential(alone, engine.bin_spikes(some, problem.T), problem.kernel))
+    for chunk, rows in zip(times.split(_CHUNK), table.split(_CHUNK), strict=True):
+        rows.copy_(engine.potential(unit_weights, engine.bin_spikes(chunk, problem.T), problem.kernel))
     return table
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class CycleSnapshot:
     """After a cycle: its number, from 1, its errors, the weights [N] and the last change dw [N]; never written to."""
 
     cycle: int
     errors: int
     weight: torch.Tensor
-    change: torch.Tensor
+    momentum_term: torch.Tensor
 
     @property
     def solved(self) -> bool:
@@ -130,41 +140,41 @@ class Snapshot:
         return self.errors == 0
 
 
-def learn(problem: Problem, after: Snapshot | None = None) -> Iterator[Snapshot]:
+def learn(problem: Problem, resume_from: CycleSnapshot | None = None) -> Iterator[CycleSnapshot]:
     """Learn cycle by cycle until all patterns are right or the cycles used up; go on after a snapshot where given."""
-    patterns = draw(problem)
-    cycle, weight, change = (0, patterns.weight, torch.zeros_like(patterns.weight))
-    if after is not None:
-        if after.solved:
+    patterns = draw_patterns(problem)
+    cycle, weight, momentum_term = (0, patterns.weight, torch.zeros_like(patterns.weight))
+    if resume_from is not None:
+        if resume_from.solved:
             return
-        cycle, weight, change = after.cycle, after.weight, after.change
-    table = list(responses(problem, patterns.times).numpy())
-    w, dw = weight.numpy(), change.numpy()
-    wanted = patterns.target.tolist()
+        cycle, weight, momentum_term = resume_from.cycle, resume_from.weight, resume_from.momentum_term
+    table = list(psp_table(problem, patterns.times).numpy())
+    w, dw = weight.numpy(), momentum_term.numpy()
+    targets = patterns.target.tolist()
     momentum, steps = np.float32(problem.momentum), {True: np.float32(problem.rate), False: np.float32(-problem.rate)}
-    while cycle < problem.most_cycles:
+    while cycle < problem.max_cycles:
         cycle, errors = cycle + 1, 0
-        for p in np.random.default_rng((problem.seed, cycle)).permutation(len(wanted)).tolist():
+        for p in np.random.default_rng((problem.seed, cycle)).permutation(len(targets)).tolist():
             v = w @ table[p]
             t_max = v.argmax()
-            if (v[t_max] >= problem.v_threshold) != wanted[p]:
-                dw = momentum * dw + steps[wanted[p]] * table[p][:, t_max]
+            if (v[t_max] >= problem.v_threshold) != targets[p]:
+                dw = momentum * dw + steps[targets[p]] * table[p][:, t_max]
                 w = w + dw
                 errors += 1
-        yield Snapshot(cycle, errors, torch.from_numpy(w), torch.from_numpy(dw))
+        yield CycleSnapshot(cycle, errors, torch.from_numpy(w), torch.from_numpy(dw))
         if not errors:
             return
 
 
-class Course:
+class LearningSession:
     """A problem being learned, a slice of time after the other; it holds its responses only from start to stop."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.patterns = draw(problem)
-        self.snapshot: Snapshot | None = None
+        self.patterns = draw_patterns(problem)
+        self.snapshot: CycleSnapshot | None = None
         self.errors: list[int] = []
-        self._learning: Iterator[Snapshot] | None = None
+        self._learning: Iterator[CycleSnapshot] | None = None
 
     @property
     def active(self) -> bool:
@@ -172,10 +182,10 @@ class Course:
         return self._learning is not None
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether there is nothing left to learn: solved, or out of cycles."""
         last = self.snapshot
-        return last is not None and (last.solved or last.cycle >= self.problem.most_cycles)
+        return last is not None and (last.solved or last.cycle >= self.problem.max_cycles)
 
     @property
     def weight(self) -> torch.Tensor:
@@ -184,52 +194,52 @@ class Course:
 
     def start(self) -> None:
         """Begin, or go on where it was stopped."""
-        if not self.active and not self.over:
+        if not self.active and not self.finished:
             self._learning = learn(self.problem, self.snapshot)
 
     def stop(self) -> None:
         """Keep what has been learned, and let go of the rest."""
         self._learning = None
 
-    def advance(self, seconds: float, cycles: int | None = None) -> None:
+    def run_for(self, seconds: float, cycles: int | None = None) -> None:
         """Learn for about that long, or so many cycles where these are fewer; at least one while active."""
-        began, done = time.monotonic(), 0
+        started, done = time.monotonic(), 0
         while self._learning is not None:
             self.snapshot = next(self._learning)
             self.errors.append(self.snapshot.errors)
             done += 1
-            if self.over:
+            if self.finished:
                 self.stop()
-            if time.monotonic() - began >= seconds or done == cycles:
+            if time.monotonic() - started >= seconds or done == cycles:
                 return
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class Simulation:
     """What the neuron does with one pattern: v [T], shunted [T], t_max and spike (ms), fired.
 
-    spike: the first step at which v reaches the threshold, None where it never does. shunted: v where every afferent
+    spike_time: the first step at which v reaches the threshold, None where it never does. v_shunted: v where every afferent
     spike after it is without effect, V(t) = sum of w_i K(t - t_i) over t_i <= spike; v itself without a spike.
     """
 
     v: torch.Tensor
-    shunted: torch.Tensor
+    v_shunted: torch.Tensor
     v_max: float
     t_max: int
-    spike: int | None
+    spike_time: int | None
 
 
-def trace(problem: Problem, weight: torch.Tensor, times: torch.Tensor) -> Trace:
+def simulate(problem: Problem, weight: torch.Tensor, times: torch.Tensor) -> Simulation:
     """Show one pattern, times [N] in ms, to a neuron with weights [N]."""
 
     def potential(spikes: torch.Tensor) -> torch.Tensor:
-        arrivals = engine.bin_spikes(spikes.unsqueeze(0), problem.T)
-        return engine.potential(weight.unsqueeze(0), arrivals, problem.kernel)[0, 0]
+        binned = engine.bin_spikes(spikes.unsqueeze(0), problem.T)
+        return engine.potential(weight.unsqueeze(0), binned, problem.kernel)[0, 0]
 
     v = potential(times)
     v_max, t_max = v.max(dim=0)
-    reached = (v >= problem.v_threshold).nonzero()
-    if not len(reached):
-        return Trace(v, v, float(v_max), int(t_max), None)
-    spike = int(reached[0])
-    return Trace(v, potential(torch.where(times <= spike, times, -1.0)), float(v_max), int(t_max), spike)
+    crossings = (v >= problem.v_threshold).nonzero()
+    if not len(crossings):
+        return Simulation(v, v, float(v_max), int(t_max), None)
+    spike_time = int(crossings[0])
+    return Simulation(v, potential(torch.where(times <= spike_time, times, -1.0)), float(v_max), int(t_max), spike_time)

@@ -5,15 +5,15 @@ Each keeps what it shows (info) apart from how.
 
 from tempotron_core.figures.charts.attribution import EvidenceInfo, evidence_figure, neurons_figure
 from tempotron_core.figures.charts.code_statistics import (
-    InspectionInfo,
+    CodeStatisticsInfo,
     curves_figure,
-    kept_figure,
+    pixel_information_figure,
     times_figure,
     values_figure,
 )
 from tempotron_core.figures.charts.digit import digit_figure, pixel_of_click
 from tempotron_core.figures.charts.evaluation import (
-    ResultsInfo,
+    EvaluationInfo,
     cell_of_selection,
     class_figure,
     class_takeaway,
@@ -21,13 +21,13 @@ from tempotron_core.figures.charts.evaluation import (
     histogram_figure,
     split_takeaway,
 )
-from tempotron_core.figures.charts.learning_step import StepInfo, path_figure, step_figure
+from tempotron_core.figures.charts.learning_step import StepInfo, peak_history_figure, step_figure
 from tempotron_core.figures.charts.published_curve import REGIMES, PublishedInfo
 from tempotron_core.figures.charts.random_patterns import (
     CapacityInfo,
     ErrorsInfo,
     PatternInfo,
-    Share,
+    SuccessRates,
     capacity_figure,
     errors_figure,
     pattern_figure,
@@ -35,13 +35,13 @@ from tempotron_core.figures.charts.random_patterns import (
 from tempotron_core.figures.charts.raster import RasterInfo, raster_info
 from tempotron_core.figures.charts.replay import ReplayInfo, replay_figure
 from tempotron_core.figures.charts.robustness import (
-    MovedInfo,
     PerturbedInfo,
     RobustnessInfo,
-    moved_info,
+    SpikeChangesInfo,
     perturbed_figure,
+    placeholder_figure,
     robustness_figure,
-    waiting_figure,
+    spike_changes_info,
 )
 from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
 from tempotron_core.figures.charts.training import (
@@ -49,48 +49,55 @@ from tempotron_core.figures.charts.training import (
     accuracy_figure,
     loss_figure,
     weight_maps,
-    weights_takeaway,
+    weight_maps_takeaway,
 )
 from tempotron_core.figures.charts.tuning import TuningInfo, tuning_figure
 from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
-from tempotron_core.figures.charts.weight_change import ChangeInfo, change_figure, kernel_figure
+from tempotron_core.figures.charts.weight_change import WeightChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.echarts import make_option
-from tempotron_core.figures.export import columns_table, enlarged, figure_json, figure_page, figure_table, plate_page
-from tempotron_core.figures.html.job_states import states_plate
-from tempotron_core.figures.html.maps import change_plate, evidence_plate, weights_plate
-from tempotron_core.figures.html.pictures import (
-    digit_plate,
-    histogram_plate,
-    moved_plate,
-    peaks_plate,
-    pixel_plate,
-    pixel_raster_plate,
-    raster_plate,
+from tempotron_core.figures.export import (
+    columns_to_csv,
+    figure_to_csv,
+    figure_to_json,
+    figure_to_page,
+    html_page,
+    scale_figure,
 )
-from tempotron_core.figures.theme import CHOSEN, MARGINS, ON_DARK, SPIKE, class_colour, letters
+from tempotron_core.figures.html.job_states import states_html
+from tempotron_core.figures.html.maps import change_html, evidence_html, weights_html
+from tempotron_core.figures.html.pictures import (
+    digit_html,
+    histogram_html,
+    peaks_html,
+    pixel_html,
+    pixel_raster_html,
+    raster_html,
+    spike_changes_html,
+)
+from tempotron_core.figures.theme import DARK_VARIANT, MARGINS, SELECTED, SPIKE, class_colour, css_text_colour
 
 __all__ = [
-    "CHOSEN",
+    "SELECTED",
     "MARGINS",
-    "ON_DARK",
+    "DARK_VARIANT",
     "REGIMES",
     "SPIKE",
     "CapacityInfo",
-    "ChangeInfo",
+    "WeightChangeInfo",
     "ComparisonInfo",
     "CurvesInfo",
     "ErrorsInfo",
     "EvidenceInfo",
-    "InspectionInfo",
-    "MovedInfo",
+    "CodeStatisticsInfo",
+    "SpikeChangesInfo",
     "PatternInfo",
     "PerturbedInfo",
     "PublishedInfo",
     "RasterInfo",
     "ReplayInfo",
-    "ResultsInfo",
+    "EvaluationInfo",
     "RobustnessInfo",
-    "Share",
+    "SuccessRates",
     "StepInfo",
     "TuningInfo",
     "VoltageInfo",
@@ -98,55 +105,55 @@ __all__ = [
     "capacity_figure",
     "cell_of_selection",
     "change_figure",
-    "change_plate",
+    "change_html",
     "class_colour",
     "class_figure",
     "class_takeaway",
-    "columns_table",
+    "columns_to_csv",
     "comparison_figure",
     "confusion_figure",
     "curves_figure",
     "digit_figure",
-    "digit_plate",
-    "enlarged",
+    "digit_html",
+    "scale_figure",
     "errors_figure",
     "evidence_figure",
-    "evidence_plate",
-    "figure_json",
-    "figure_page",
-    "figure_table",
+    "evidence_html",
+    "figure_to_json",
+    "figure_to_page",
+    "figure_to_csv",
     "histogram_figure",
-    "histogram_plate",
-    "kept_figure",
+    "histogram_html",
+    "pixel_information_figure",
     "kernel_figure",
-    "letters",
+    "css_text_colour",
     "loss_figure",
     "make_option",
-    "moved_info",
-    "moved_plate",
+    "spike_changes_info",
+    "spike_changes_html",
     "neurons_figure",
-    "path_figure",
+    "peak_history_figure",
     "pattern_figure",
-    "peaks_plate",
+    "peaks_html",
     "perturbed_figure",
     "pixel_of_click",
-    "pixel_plate",
-    "pixel_raster_plate",
-    "plate_page",
+    "pixel_html",
+    "pixel_raster_html",
+    "html_page",
     "raster_info",
-    "raster_plate",
+    "raster_html",
     "replay_figure",
     "robustness_figure",
     "split_takeaway",
-    "states_plate",
+    "states_html",
     "step_figure",
     "times_figure",
     "trace_range",
     "traces_figure",
     "tuning_figure",
     "values_figure",
-    "waiting_figure",
+    "placeholder_figure",
     "weight_maps",
-    "weights_plate",
-    "weights_takeaway",
+    "weights_html",
+    "weight_maps_takeaway",
 ]

@@ -40,16 +40,16 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
     """Convert a figure of scatter traces, bars, straight shapes and annotations."""
     layout = figure.layout
     if layout.xaxis.visible is False:
-        words = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.INK}
+        words = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
         text = _plain(layout.annotations[0].text)
         return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": words}, "series": []}
     x_range, y_range = _axis_range(figure, "x"), _axis_range(figure, "y")
     ranges = (x_range, y_range)
-    series = [_line_series(trace) if "lines" in _mode(trace) else _mark_series(trace) for trace in figure.data]
+    series = [_line_series(trace) if "lines" in _trace_mode(trace) else _mark_series(trace) for trace in figure.data]
     series += [_shape_series(shape, ranges) for shape in layout.shapes]
     series += [_text_series(label, ranges) for label in layout.annotations]
     if layout.yaxis.zeroline:
-        series.append(_straight([[x_range[0], 0], [x_range[1], 0]], {"color": theme.INK, "width": 1.5}))
+        series.append(_straight([[x_range[0], 0], [x_range[1], 0]], {"color": theme.REFERENCE, "width": 1.5}))
     margin = layout.margin
     option: dict[str, Any] = {
         "animation": False,
@@ -69,14 +69,14 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
             "transitionDuration": 0,
             "order": "valueDesc" if layout.hovermode == "closest" else "seriesAsc",
             "textStyle": {"fontSize": layout.font.size},
-            "axisPointer": {"animation": False, "lineStyle": {"color": theme.INK}},
+            "axisPointer": {"animation": False, "lineStyle": {"color": theme.REFERENCE}},
         },
         "series": series,
     }
     return option | _legend(figure)
 
 
-def _mode(trace: Any) -> str:
+def _trace_mode(trace: Any) -> str:
     return str(trace.mode) if trace.type == "scatter" else ""
 
 
@@ -106,21 +106,21 @@ def _axis_range(figure: go.Figure, name: str) -> tuple[float, float]:
     axis = figure.layout[f"{name}axis"]
     if axis.range is not None:
         return float(axis.range[0]), float(axis.range[1])
-    found = [np.asarray(trace[name], float) for trace in figure.data if trace[name] is not None]
-    values = np.concatenate([part[np.isfinite(part)] for part in found] or [np.zeros(1)])
+    values_by_trace = [np.asarray(trace[name], float) for trace in figure.data if trace[name] is not None]
+    values = np.concatenate([part[np.isfinite(part)] for part in values_by_trace] or [np.zeros(1)])
     low, high = float(values.min(initial=math.inf)), float(values.max(initial=-math.inf))
     low, high = (low, high) if low <= high else (0.0, 1.0)
-    to_zero = axis.rangemode == "tozero"
-    low, high = (min(low, 0.0), max(high, 0.0)) if to_zero else (low, high)
+    includes_zero = axis.rangemode == "tozero"
+    low, high = (min(low, 0.0), max(high, 0.0)) if includes_zero else (low, high)
     if low == high:
-        return low - (not to_zero), high + 1
-    spare = (0.05 if name == "y" else 0.02) * (high - low)
-    return low - spare * (low < 0 or not to_zero), high + spare * (high > 0 or not to_zero)
+        return low - (not includes_zero), high + 1
+    padding = (0.05 if name == "y" else 0.02) * (high - low)
+    return low - padding * (low < 0 or not includes_zero), high + padding * (high > 0 or not includes_zero)
 
 
 def _line_series(trace: Any) -> dict[str, Any]:
     """Convert a trace with lines, whose values are read where the pointer's vertical line crosses them."""
-    marked = "markers" in _mode(trace)
+    marked = "markers" in _trace_mode(trace)
     colour, opacity = trace.line.color, 1 if trace.opacity is None else trace.opacity
     dash = _DASH.get(trace.line.dash or "")
     look = {"color": colour, "width": trace.line.width or 2, "opacity": opacity, "cap": "butt", "join": "round"}
@@ -146,7 +146,7 @@ def _mark_series(trace: Any) -> dict[str, Any]:
     """Convert markers or bars, each of which has its own words at the pointer."""
     count, bars = len(trace.x), trace.type == "bar"
     look = trace.marker
-    names = _each(trace.text, count) if "text" in _mode(trace) else None
+    names = _each(trace.text, count) if "text" in _trace_mode(trace) else None
     hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
     template, columns = _template(trace, hover) if hover else ("", [])
     items = []
@@ -185,7 +185,7 @@ def _mark_series(trace: Any) -> dict[str, Any]:
         "emphasis": {"disabled": True},
         "z": 2 if bars else 4,
         "silent": not hover,
-        "label": label if "text" in _mode(trace) else {"show": False},
+        "label": label if "text" in _trace_mode(trace) else {"show": False},
         "tooltip": {"trigger": "item", "formatter": template} if hover else {"show": False},
     }
 
@@ -314,10 +314,10 @@ def _number(value: Any) -> float | None:
     return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
 
-def ticks(low: float, high: float, step: float | None = None, most: int = 6) -> list[float]:
+def ticks(low: float, high: float, step: float | None = None, max_count: int = 6) -> list[float]:
     """Round numbers within a range, a few of them, or multiples of a step."""
     if not step:
-        rough = (high - low) / most
-        power = 10 ** math.floor(math.log10(rough))
-        step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
+        raw_step = (high - low) / max_count
+        power = 10 ** math.floor(math.log10(raw_step))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= raw_step)
     return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["columns_table", "enlarged", "figure_json", "figure_page", "figure_table", "plate_page"]
+__all__ = ["columns_to_csv", "scale_figure", "figure_to_json", "figure_to_page", "figure_to_csv", "html_page"]
 
 
-def enlarged(figure: go.Figure, factor: float) -> go.Figure:
+def scale_figure(figure: go.Figure, factor: float) -> go.Figure:
     """The same figure with all of its lettering and its margins that many times as large."""
-    layout = _larger(figure.layout.to_plotly_json(), factor)
+    layout = _scale_fonts(figure.layout.to_plotly_json(), factor)
     if "margin" in layout:
         layout["margin"] = {side: round(size * factor) for side, size in layout["margin"].items()}
     large = go.Figure(figure).update_layout(layout, overwrite=True)
@@ -28,20 +28,20 @@ def enlarged(figure: go.Figure, factor: float) -> go.Figure:
     return large
 
 
-def _larger(part: Any, factor: float) -> Any:
+def _scale_fonts(part: Any, factor: float) -> Any:
     if isinstance(part, dict):
         return {
             key: {**value, "size": value["size"] * factor}
             if key.endswith("font") and isinstance(value, dict) and isinstance(value.get("size"), int | float)
-            else _larger(value, factor)
+            else _scale_fonts(value, factor)
             for key, value in part.items()
         }
     if isinstance(part, list | tuple):
-        return [_larger(value, factor) if isinstance(value, dict | list | tuple) else value for value in part]
+        return [_scale_fonts(value, factor) if isinstance(value, dict | list | tuple) else value for value in part]
     return part
 
 
-def figure_page(figure: go.Figure, title: str) -> str:
+def figure_to_page(figure: go.Figure, title: str) -> str:
     """A page of HTML that shows the figure by itself, without a network."""
     page: str = figure.to_html(
         include_plotlyjs=True, full_html=True, default_width="100%", config={"displaylogo": False}
@@ -50,22 +50,22 @@ def figure_page(figure: go.Figure, title: str) -> str:
     return page.replace("<head>", head, 1)
 
 
-def figure_json(figure: go.Figure) -> str:
+def figure_to_json(figure: go.Figure) -> str:
     """The figure as plotly's own JSON."""
-    told: str = figure.to_json()
-    return told
+    json_text: str = figure.to_json()
+    return json_text
 
 
-def plate_page(markup: str, title: str) -> str:
+def html_page(content: str, title: str) -> str:
     """A page of HTML that shows a picture by itself."""
-    look = "font-family:sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff"
+    body_style = "font-family:sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"></head><body style="{look}">{markup}</body></html>'
+        f'<meta name="viewport" content="width=device-width"></head><body style="{body_style}">{content}</body></html>'
     )
 
 
-def figure_table(figure: go.Figure) -> str:
+def figure_to_csv(figure: go.Figure) -> str:
     """The numbers that are drawn, as CSV: trace, x, y and, for cells, their value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -89,7 +89,7 @@ def figure_table(figure: go.Figure) -> str:
     return text.getvalue()
 
 
-def columns_table(columns: dict[str, Any]) -> str:
+def columns_to_csv(columns: dict[str, Any]) -> str:
     """Columns of the same length as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,7 @@
 """One look for all figures: what each colour means, sizes that carry to the last row, empty figures.
 
 Every colour but MUTED has 4.5:1 against a white page, so that words can have it, and every one has 3:1 against a dark
-one, enough for lines and marks; words on a dark page take the lighter colour in ON_DARK. Where two colours come near
+one, enough for lines and marks; words on a dark page take the lighter colour in DARK_VARIANT. Where two colours come near
 each other without hue, a second cue tells them apart: a width, a dash, a symbol, a pattern, or a name beside it.
 """
 
@@ -15,27 +15,27 @@ import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 __all__ = [
-    "AGAINST",
-    "CHOSEN",
+    "NEGATIVE",
+    "SELECTED",
     "DIVERGING",
-    "FOR",
-    "HISTORY",
-    "INK",
+    "POSITIVE",
+    "METRIC",
+    "REFERENCE",
     "MARGINS",
     "MUTED",
-    "ON_DARK",
+    "DARK_VARIANT",
     "OUTLINE",
     "PREDICTED",
     "SPIKE",
     "TRUE",
-    "Sketch",
-    "base",
+    "FigureBuilder",
+    "new_figure",
     "class_colour",
-    "empty",
-    "letters",
-    "merged",
-    "text",
-    "words",
+    "placeholder",
+    "css_text_colour",
+    "deep_merge",
+    "text_label",
+    "escape_label",
 ]
 
 TRUE = "#1f6fd6"
@@ -46,25 +46,25 @@ MUTED = "#8f959b"
 """Everything that is context: other outputs, background spikes, silent curves."""
 SPIKE = "#0b7f73"
 """Spikes of the chosen image or pixel."""
-CHOSEN = "#d6336c"
+SELECTED = "#d6336c"
 """The chosen pixel and its value; the class that is read where the true one is not known."""
-INK = "#6b7280"
+REFERENCE = "#6b7280"
 """Lines of reference that are text as well: the threshold, the present value."""
-HISTORY = "#8250df"
+METRIC = "#8250df"
 """What a run measures of itself: its loss and its test accuracy."""
-FOR = "#1b7837"
+POSITIVE = "#1b7837"
 """What excites, or speaks for a class."""
-AGAINST = "#a044b4"
+NEGATIVE = "#a044b4"
 """What inhibits, or speaks against it."""
-ON_DARK = {
+DARK_VARIANT = {
     TRUE: "#5aa0ff",
     PREDICTED: "#ff8a4c",
     SPIKE: "#2bb5a5",
-    CHOSEN: "#ff6b9d",
-    INK: "#a3abb6",
-    HISTORY: "#b794f6",
-    FOR: "#5fd07f",
-    AGAINST: "#d58be6",
+    SELECTED: "#ff6b9d",
+    REFERENCE: "#a3abb6",
+    METRIC: "#b794f6",
+    POSITIVE: "#5fd07f",
+    NEGATIVE: "#d58be6",
 }
 """Each meaning's colour for words on a dark page."""
 MARGINS = (74, 12, 12, 58)
@@ -75,7 +75,7 @@ DIVERGING = ((0.0, "#4d0a66"), (0.25, "#8f63a3"), (0.5, "#b4b4b4"), (0.75, "#9be
 """From against to for, with nothing in the middle; brighter all the way, so that the sign is seen without hue too."""
 
 
-class Sketch:
+class FigureBuilder:
     """A figure as plain data until it is done: plotly's objects check every step of their making, which is slow."""
 
     def __init__(self, layout: dict[str, Any]) -> None:
@@ -114,25 +114,25 @@ class Sketch:
 
     def update_layout(self, **layout: Any) -> None:
         """Entries on top of those there are, dictionaries merged."""
-        self._layout = merged(self._layout, layout)
+        self._layout = deep_merge(self._layout, layout)
 
-    def figure(self) -> go.Figure:
+    def build(self) -> go.Figure:
         """The figure, checked once."""
         return go.Figure(
             {"data": self._traces, "layout": self._layout | {"shapes": self._shapes, "annotations": self._labels}}
         )
 
 
-def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def deep_merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """One dictionary on top of another, dictionaries in them merged in turn."""
-    both = dict(under)
-    for key, value in over.items():
-        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
-        both[key] = merged(both[key], value) if nested else value
-    return both
+    result = dict(base)
+    for key, value in overrides.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = deep_merge(result[key], value) if nested else value
+    return result
 
 
-def base(height: int, **layout: Any) -> Sketch:
+def new_figure(height: int, **layout: Any) -> FigureBuilder:
     """An empty sketch with the common layout; layout entries go on top."""
     axis = {
         "title": {"font": {"size": 17}, "standoff": 14},
@@ -151,7 +151,7 @@ def base(height: int, **layout: Any) -> Sketch:
         "xaxis": axis,
         "yaxis": axis,
     }
-    return Sketch(merged(common, layout))
+    return FigureBuilder(deep_merge(common, layout))
 
 
 def class_colour(neuron: int, true: int | None, predicted: int) -> str:
@@ -159,28 +159,30 @@ def class_colour(neuron: int, true: int | None, predicted: int) -> str:
     if neuron == true:
         return TRUE
     if neuron == predicted:
-        return CHOSEN if true is None else PREDICTED
+        return SELECTED if true is None else PREDICTED
     return MUTED
 
 
-def words(name: str) -> str:
+def escape_label(name: str) -> str:
     """A name that comes from data, for a chart's lettering, in which some markup would count."""
     return escape(name, quote=False)
 
 
-def letters(colour: str) -> str:
+def css_text_colour(colour: str) -> str:
     """A colour for words in markup: it follows the page's theme, and what is muted is written in the page's own."""
-    return f"light-dark({colour},{ON_DARK[colour]})" if colour in ON_DARK else "inherit"
+    return f"light-dark({colour},{DARK_VARIANT[colour]})" if colour in DARK_VARIANT else "inherit"
 
 
-def text(x: float, y: float, words: str, colour: str = INK, **more: Any) -> dict[str, Any]:
+def text_label(x: float, y: float, content: str, colour: str = REFERENCE, **more: Any) -> dict[str, Any]:
     """A label without an arrow, in data coordinates."""
-    label = {"x": x, "y": y, "text": words, "showarrow": False, "font": {"size": 15, "color": colour}}
+    label = {"x": x, "y": y, "text": content, "showarrow": False, "font": {"size": 15, "color": colour}}
     return label | more
 
 
-def empty(height: int, words: str) -> go.Figure:
+def placeholder(height: int, content: str) -> go.Figure:
     """A blank figure that says what will be seen there."""
-    blank = base(height, xaxis={"visible": False}, yaxis={"visible": False}, margin={"l": 12})
-    blank.add_annotation(**text(0.5, 0.5, words, xref="paper", yref="paper", font={"size": 16, "color": INK}))
-    return blank.figure()
+    blank = new_figure(height, xaxis={"visible": False}, yaxis={"visible": False}, margin={"l": 12})
+    blank.add_annotation(
+        **text_label(0.5, 0.5, content, xref="paper", yref="paper", font={"size": 16, "color": REFERENCE})
+    )
+    return blank.build()

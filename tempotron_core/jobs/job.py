@@ -1,14 +1,14 @@
 """A training run in a background thread: start, pause, resume, stop, and the latest snapshot for whoever looks.
 
-| state    | pause  | resume  | stop     | last epoch over | error  | worker ended | no answer |
+| state    | pause  | resume  | stop     | finished | error  | worker_exited | stop_timed_out |
 |----------|--------|---------|----------|-----------------|--------|--------------|-----------|
 | running  | paused | .       | stopping | finished        | failed | stopped      | .         |
 | paused   | .      | running | stopping | finished        | failed | stopped      | .         |
 | stopping | .      | .       | .        | finished        | failed | stopped      | failed    |
 | stopped, finished, failed: nothing changes any more, and another run can start                |
 
-A dot: nothing happens. MOVES is this table; there is no other way from state to state. A worker that does not answer
-to stop within GIVE_UP_SECONDS is given up: whatever it still does reaches nobody.
+A dot: nothing happens. TRANSITIONS is this table; there is no other way from state to state. A worker that does not answer
+to stop within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
@@ -23,31 +23,31 @@ from dataclasses import dataclass, field, replace
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model
-from tempotron_core.runs.writer import logged
-from tempotron_core.training.loop import out_of_memory, run
-from tempotron_core.training.resources import misfit
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import out_of_memory_message, train_model
+from tempotron_core.training.resources import explain_if_too_large
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
-__all__ = ["ACTIVE", "ENDS", "MOVES", "Job", "JobError", "Status", "Trainings"]
+__all__ = ["ACTIVE_STATES", "FINAL_STATES", "TRANSITIONS", "Job", "JobError", "Status", "TrainingRegistry"]
 
-ACTIVE = ("running", "paused", "stopping")
-ENDS = ("stopped", "finished", "failed")
-MOVES: dict[str, dict[str, str]] = {
+ACTIVE_STATES = ("running", "paused", "stopping")
+FINAL_STATES = ("stopped", "finished", "failed")
+TRANSITIONS: dict[str, dict[str, str]] = {
     "pause": {"running": "paused"},
     "resume": {"paused": "running"},
     "stop": {"running": "stopping", "paused": "stopping"},
-    "last epoch over": dict.fromkeys(ACTIVE, "finished"),
-    "error": dict.fromkeys(ACTIVE, "failed"),
-    "worker ended": dict.fromkeys(ACTIVE, "stopped"),
-    "no answer": {"stopping": "failed"},
+    "finished": dict.fromkeys(ACTIVE_STATES, "finished"),
+    "error": dict.fromkeys(ACTIVE_STATES, "failed"),
+    "worker_exited": dict.fromkeys(ACTIVE_STATES, "stopped"),
+    "stop_timed_out": {"stopping": "failed"},
 }
 """Event -> from which state to which; in every other state the event changes nothing."""
 
-QUIET_SECONDS = 30.0
+STALL_WARNING_SECONDS = 30.0
 """So long may a running job show no step before the page says so."""
 
-GIVE_UP_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = 10.0
 
 
 class JobError(Exception):
@@ -59,7 +59,7 @@ class Status:
     """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
 
     note: what went wrong and was mended, as one sentence. failed_step: the step after which loss or weights were no
-    longer finite, None where they were. since: when the state or the snapshot last changed, in seconds of the clock.
+    longer finite, None where they were. changed_at: when the state or the snapshot last changed, in seconds of the clock.
     """
 
     state: str
@@ -69,23 +69,23 @@ class Status:
     error: str | None = None
     note: str | None = None
     failed_step: int | None = None
-    since: float = field(default_factory=time.monotonic, compare=False)
+    changed_at: float = field(default_factory=time.monotonic, compare=False)
     clock: Callable[[], float] = field(default=time.monotonic, compare=False, repr=False)
 
     @property
     def active(self) -> bool:
         """Whether the job still holds the machine."""
-        return self.state in ACTIVE
+        return self.state in ACTIVE_STATES
 
     @property
-    def silence(self) -> str | None:
+    def stall_warning(self) -> str | None:
         """A sentence where the job should go on and has shown no step for long."""
-        quiet = self.clock() - self.since
-        if self.state != "running" or quiet < QUIET_SECONDS:
+        seconds_without_step = self.clock() - self.changed_at
+        if self.state != "running" or seconds_without_step < STALL_WARNING_SECONDS:
             return None
         return (
-            f"No step for {quiet:.0f} s: the training may hang, or its steps are that long; Stop ends it, and gives it "
-            f"up where it does not answer within {GIVE_UP_SECONDS:.0f} s."
+            f"No step for {seconds_without_step:.0f} s: the training may hang, or its steps are that long; Stop ends it, and gives it "
+            f"up where it does not answer within {STOP_TIMEOUT_SECONDS:.0f} s."
         )
 
 
@@ -99,22 +99,22 @@ class Job:
         self,
         settings: Settings,
         dataset: datasets.Dataset | None = None,
-        train: Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]] = run,
+        train: Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]] = train_model,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._condition = threading.Condition()
         self._clock = clock
-        self._status = Status("running", settings, since=clock(), clock=clock)
-        self._given_up = False
+        self._status = Status("running", settings, changed_at=clock(), clock=clock)
+        self._abandoned = False
         self._train, self._dataset = train, dataset
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="training", daemon=True)
 
     @property
     def status(self) -> Status:
         """The latest status."""
         status = self._status
-        if status.state == "stopping" and self._clock() - status.since > GIVE_UP_SECONDS:
-            self._give_up()
+        if status.state == "stopping" and self._clock() - status.changed_at > STOP_TIMEOUT_SECONDS:
+            self._abandon()
         return self._status
 
     def start(self) -> None:
@@ -123,33 +123,33 @@ class Job:
 
     def pause(self) -> None:
         """Hold a running job before its next snapshot; nothing where it is not running."""
-        self._move("pause")
+        self._transition("pause")
 
     def resume(self) -> None:
         """Go on with a paused job; nothing where it is not paused."""
-        self._move("resume")
+        self._transition("resume")
 
     def stop(self) -> None:
         """End a running or paused job with what it has; nothing where it has ended."""
-        self._move("stop")
+        self._transition("stop")
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most timeout seconds; whether it has ended, or was given up."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while self._thread.is_alive() and self.status and not self._given_up:
-            left = 0.5 if until is None else min(0.5, until - time.monotonic())
-            if left <= 0:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._thread.is_alive() and self.status and not self._abandoned:
+            remaining = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
+            if remaining <= 0:
                 return False
-            self._thread.join(left)
+            self._thread.join(remaining)
         return True
 
-    def _move(self, event: str, error: str | None = None) -> bool:
+    def _transition(self, event: str, error: str | None = None) -> bool:
         """Whether the event has changed the state."""
         with self._condition:
-            state = MOVES[event].get(self._status.state)
+            state = TRANSITIONS[event].get(self._status.state)
             if state is None:
                 return False
-            self._status = replace(self._status, state=state, error=error, since=self._clock())
+            self._status = replace(self._status, state=state, error=error, changed_at=self._clock())
             self._condition.notify_all()
             return True
 
@@ -158,38 +158,38 @@ class Job:
         with self._condition:
             if self._status.active:
                 # While it stops, since tells how long it has been asked to.
-                since = self._status.since if self._status.state == "stopping" else self._clock()
-                self._status = replace(self._status, since=since, **changes)  # type: ignore[arg-type]
+                since = self._status.changed_at if self._status.state == "stopping" else self._clock()
+                self._status = replace(self._status, changed_at=since, **changes)  # type: ignore[arg-type]
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         error = (
-            f"The training did not answer to Stop within {GIVE_UP_SECONDS:.0f} s and was given up; its results up to "
+            f"The training did not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s and was given up; its results up to "
             "the last step shown are kept; start another."
         )
-        if self._move("no answer", error=error):
-            self._given_up = True
+        if self._transition("stop_timed_out", error=error):
+            self._abandoned = True
 
-    def _may_go_on(self) -> bool:
+    def _wait_while_paused(self) -> bool:
         """Wait while paused; False once the job is to stop."""
         with self._condition:
             self._condition.wait_for(lambda: self._status.state != "paused")
             return self._status.state == "running"
 
-    def _work(self) -> None:
-        event, error = "worker ended", None
+    def _run(self) -> None:
+        event, error = "worker_exited", None
         try:
-            with logged(self._status.settings) as log:
+            with open_run_log(self._status.settings) as log:
                 self._publish(log=str(log.path))
                 for snapshot in self._train(self._status.settings, self._dataset):
-                    if self._given_up:
+                    if self._abandoned:
                         break
                     log.write(snapshot)
                     # What only the folder needs would be kept for as long as the job is.
                     self._publish(snapshot=replace(snapshot, state=None), note=log.note)
                     finished = snapshot.phase == "finished"
                     if finished:
-                        event = "last epoch over"
-                    if finished or not self._may_go_on():
+                        event = "finished"
+                    if finished or not self._wait_while_paused():
                         break
         except (datasets.DataError, TrainingError) as problem:
             event, error = "error", str(problem)
@@ -197,26 +197,26 @@ class Job:
         except BaseException as problem:  # whatever it is, the page must learn of it
             reason = " ".join(str(problem).split())[:200] or "no message"
             event = "error"
-            error = out_of_memory(problem, self._status.settings) or (
+            error = out_of_memory_message(problem, self._status.settings) or (
                 f"The training ended by a {type(problem).__name__} ({reason}); its results so far are kept; "
                 "start it again or choose smaller settings."
             )
-        self._move(event, error=error)
+        self._transition(event, error=error)
 
 
-class Trainings:
+class TrainingRegistry:
     """The one place through which a process trains: at most one job at a time, and the last finished model.
 
     began: called whenever a run has begun, in the thread that began it. It must return at once.
 
-    refusal: the exception of this object's own module. After a code edit has been hot-reloaded, an object that lives on
+    StartError: the exception of this object's own module. After a code edit has been hot-reloaded, an object that lives on
     raises the old class, which the new module's name no longer matches.
     """
 
-    refusal = JobError
+    StartError = JobError
 
-    def __init__(self, began: Callable[[], object] | None = None) -> None:
-        self._began = began
+    def __init__(self, on_start: Callable[[], object] | None = None) -> None:
+        self._on_start = on_start
         self._lock = threading.Lock()
         self._job: Job | None = None
         self._finished: Status | None = None
@@ -224,7 +224,7 @@ class Trainings:
 
     def start(self, settings: Settings, dataset: datasets.Dataset | None = None, job: type[Job] = Job) -> Job:
         """Begin a run; JobError while another one holds the machine, and where the machine is too small for it."""
-        if problem := misfit(settings, dataset):
+        if problem := explain_if_too_large(settings, dataset):
             raise JobError(problem)
         with self._lock:
             status = self.status
@@ -233,7 +233,7 @@ class Trainings:
                     f"Expected no training in progress, got one that is {status.state} ({status.settings.recipe} on "
                     f"{status.settings.dataset}); stop it or wait for its end before starting another."
                 )
-            self._keep_finished(status)
+            self._remember_finished(status)
             if self._job is not None:
                 # A worker publishes the end of its run shortly before its thread ends; two at once would share the
                 # machine. A worker that was given up is not waited for.
@@ -246,8 +246,8 @@ class Trainings:
                     f"Expected a thread for the training, got none ({error}); close what else runs on this machine."
                 ) from error
             self._job = new
-        if self._began:
-            self._began()
+        if self._on_start:
+            self._on_start()
         return new
 
     def start_series(self, series: Sequence[Settings], dataset: datasets.Dataset | None = None) -> None:
@@ -273,7 +273,7 @@ class Trainings:
         """The statuses of the latest series, as far as it has come."""
         return tuple(job.status for job in self._series)
 
-    def start_first(self, settings: Settings) -> None:
+    def start_if_never_run(self, settings: Settings) -> None:
         """Begin a run if this process has never had one."""
         with self._lock:
             if self._job is not None:
@@ -316,6 +316,6 @@ class Trainings:
         job.join(timeout)
         return not any(thread.name == "training" for thread in threading.enumerate())  # nor one that was given up
 
-    def _keep_finished(self, status: Status | None) -> None:
+    def _remember_finished(self, status: Status | None) -> None:
         if status is not None and status.state == "finished":
             self._finished = status

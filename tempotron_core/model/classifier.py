@@ -12,14 +12,14 @@ from tempotron_core.snn.tempotron import Tempotron
 
 __all__ = [
     "PIXELS",
-    "Decision",
+    "Prediction",
     "Model",
-    "decide",
-    "decide_times",
-    "pixel_table",
-    "pixel_times",
+    "predict",
+    "predict_from_spikes",
+    "pixel_spike_table",
+    "pixel_spike_times",
     "pixel_tuning",
-    "pooled",
+    "log_mean_exp_pool",
 ]
 
 PIXELS = 28 * 28
@@ -29,7 +29,7 @@ PIXELS = 28 * 28
 class Model:
     """Weights [classes*k, 784*m], on the CPU, with everything needed to use them. Never written to after creation.
 
-    k: tempotrons a class, whose rows stand one after the other.
+    tempotrons_per_class: tempotrons a class, whose rows stand one after the other.
     """
 
     weight: torch.Tensor
@@ -39,9 +39,9 @@ class Model:
     tau: float = 15.0
     tau_s: float = 15.0 / 4
     v_threshold: float = 1.0
-    k: int = 1
+    tempotrons_per_class: int = 1
 
-    def network(self) -> Tempotron:
+    def to_layer(self) -> Tempotron:
         """A tempotron layer that holds these weights."""
         outputs, afferents = self.weight.shape
         net = Tempotron(afferents, outputs, self.T, self.tau, self.tau_s, self.v_threshold)
@@ -49,20 +49,22 @@ class Model:
         return net.requires_grad_(False)
 
 
-def pooled(v: torch.Tensor, k: int) -> torch.Tensor:
+def log_mean_exp_pool(v: torch.Tensor, tempotrons_per_class: int) -> torch.Tensor:
     """A class's value from those of its k tempotrons: [batch, classes*k, ...] to [batch, classes, ...].
 
     The logarithm of the mean of their exponentials. Compared with the log-sum-exp it lacks ln k in every class, which
     changes neither a comparison nor a softmax, and leaves a class of silent tempotrons at rest.
     """
-    if k == 1:
+    if tempotrons_per_class == 1:
         return v
-    return torch.logsumexp(v.view(len(v), -1, k, *v.shape[2:]), dim=2) - math.log(k)
+    return torch.logsumexp(v.view(len(v), -1, tempotrons_per_class, *v.shape[2:]), dim=2) - math.log(
+        tempotrons_per_class
+    )
 
 
-def initial_weight(m: int, outputs: int, seed: int, width: float = 1.0) -> torch.Tensor:
+def initial_weight(m: int, outputs: int, seed: int, scale: float = 1.0) -> torch.Tensor:
     """Seeded initial weights U(-b, b), b = width/sqrt(784*m), of that many tempotrons, [outputs, 784*m]."""
-    bound = width / math.sqrt(PIXELS * m)
+    bound = scale / math.sqrt(PIXELS * m)
     return torch.empty(outputs, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
 
 
@@ -71,20 +73,20 @@ def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
     return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta)
 
 
-def pixel_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+def pixel_spike_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
     """Spike times of the 256 values that a pixel can take: float32 [256, m], -1 for no spike."""
     values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
     return pixel_tuning(m, beta).encode(values, T)[0, 0]
 
 
-def pixel_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
+def pixel_spike_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
     """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
-    table = pixel_table(m, T, beta).to(images.device)
+    table = pixel_spike_table(m, T, beta).to(images.device)
     return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
 
 
 @dataclass(frozen=True)
-class Decision:
+class Prediction:
     """What a network does with one image.
 
     times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes];
@@ -100,18 +102,23 @@ class Decision:
     neurons: torch.Tensor
 
 
-def decide(model: Model, image: torch.Tensor) -> Decision:
+def predict(model: Model, image: torch.Tensor) -> Prediction:
     """Run one image, uint8 [28, 28], through the network."""
-    return decide_times(model, pixel_times(image.unsqueeze(0), model.m, model.T, model.beta))
+    return predict_from_spikes(model, pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta))
 
 
-def decide_times(model: Model, times: torch.Tensor) -> Decision:
+def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
     """Run the spikes of one image, [1, 784*m] in ms, any real times, negative for none, through the network."""
-    v = model.network()(times, "v")
-    peaks, when = v.max(dim=-1)
-    strongest = peaks.view(-1, model.k).argmax(dim=1, keepdim=True)
-    t_max = when.view(-1, model.k).gather(1, strongest).view(-1)
-    neurons = v.view(-1, model.k, model.T)
-    return Decision(
-        times.view(PIXELS, model.m), pooled(v, model.k)[0], pooled(peaks, model.k)[0], t_max, model.v_threshold, neurons
+    v = model.to_layer()(times, "v")
+    peaks, peak_times = v.max(dim=-1)
+    strongest_tempotron = peaks.view(-1, model.tempotrons_per_class).argmax(dim=1, keepdim=True)
+    t_max = peak_times.view(-1, model.tempotrons_per_class).gather(1, strongest_tempotron).view(-1)
+    neurons = v.view(-1, model.tempotrons_per_class, model.T)
+    return Prediction(
+        times.view(PIXELS, model.m),
+        log_mean_exp_pool(v, model.tempotrons_per_class)[0],
+        log_mean_exp_pool(peaks, model.tempotrons_per_class)[0],
+        t_max,
+        model.v_threshold,
+        neurons,
     )

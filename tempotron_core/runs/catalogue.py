@@ -12,17 +12,26 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from tempotron_core.runs.files import ENDED, replace_file
+from tempotron_core.runs.files import END_MARKER, write_atomic
 from tempotron_core.runs.reader import RunError, RunRecord
 
-__all__ = ["MOST_NAME", "delete_run", "differences", "distinct", "name_run", "run_title", "still_written", "zipped"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "delete_run",
+    "differences",
+    "disambiguate",
+    "rename",
+    "run_title",
+    "is_being_written",
+    "to_zip",
+]
 
-MOST_NAME = 80
+MAX_NAME_LENGTH = 80
 """Characters of a run's own name."""
 
 _TITLE = "title.txt"
-_FRESH_SECONDS = 60.0
-_MOST_BYTES = 2**31  # of an export, which is made in memory
+_ACTIVE_SECONDS = 60.0
+_MAX_BYTES = 2**31  # of an export, which is made in memory
 
 
 def run_title(record: RunRecord) -> str:
@@ -31,39 +40,41 @@ def run_title(record: RunRecord) -> str:
     with suppress(OSError):
         if file.is_file() and not file.is_symlink():
             with file.open("rb") as text:
-                title = text.read(4 * MOST_NAME).decode(errors="replace")
-    shown = "".join(letter if letter.isprintable() else " " for letter in title)
-    return " ".join(shown.split())[:MOST_NAME] or _own_title(record)
+                title = text.read(4 * MAX_NAME_LENGTH).decode(errors="replace")
+    printable = "".join(letter if letter.isprintable() else " " for letter in title)
+    return " ".join(printable.split())[:MAX_NAME_LENGTH] or _default_title(record)
 
 
-def _own_title(record: RunRecord) -> str:
+def _default_title(record: RunRecord) -> str:
     """Recipe, data, m, seed and when it began, with what tells runs of one second apart; else the folder's name."""
-    began = re.match(r"(\d{8}-\d{6})-", record.name)
-    if record.settings is None or not began:
+    match = re.match(r"(\d{8}-\d{6})-", record.name)
+    if record.settings is None or not match:
         return record.name
     s = record.settings
     try:
-        when = time.strptime(began[1], "%Y%m%d-%H%M%S")
+        when = time.strptime(match[1], "%Y%m%d-%H%M%S")
     except ValueError:
         return record.name
     number = re.search(r"-seed\d+-(\d+)$", record.name)
-    told = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
-    return f"{told} ({number[1]})" if number else told
+    title = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
+    return f"{title} ({number[1]})" if number else title
 
 
-def distinct(titles: dict[str, str]) -> dict[str, str]:
+def disambiguate(titles: dict[str, str]) -> dict[str, str]:
     """Titles by folder, the folder added to those that several have."""
     common = [title for title, times in Counter(titles.values()).items() if times > 1]
     return {name: f"{title} ({name})" if title in common else title for name, title in titles.items()}
 
 
-def name_run(record: RunRecord, title: str) -> None:
+def rename(record: RunRecord, title: str) -> None:
     """Give the run a name of its own; RunError where it is too long or the folder cannot be written."""
     title = " ".join(title.split())
-    if len(title) > MOST_NAME or not title.isprintable():
-        raise RunError(f"name: expected at most {MOST_NAME} printable characters, got {len(title)}; choose another.")
+    if len(title) > MAX_NAME_LENGTH or not title.isprintable():
+        raise RunError(
+            f"name: expected at most {MAX_NAME_LENGTH} printable characters, got {len(title)}; choose another."
+        )
     try:
-        replace_file(record.path / _TITLE, title.encode())
+        write_atomic(record.path / _TITLE, title.encode())
     except OSError as error:
         raise RunError(
             f"name: expected to write into {record.name!r}, got {error.strerror or error}; check the folder."
@@ -72,13 +83,13 @@ def name_run(record: RunRecord, title: str) -> None:
 
 def differences(records: list[RunRecord]) -> dict[str, list[str]]:
     """Settings in which the runs differ: name -> one value a run."""
-    told = [asdict(record.settings) if record.settings else {} for record in records]
-    names = dict.fromkeys(name for settings in told for name in settings)
-    rows = {name: [str(settings.get(name, "?")) for settings in told] for name in names}
+    settings_by_run = [asdict(record.settings) if record.settings else {} for record in records]
+    names = dict.fromkeys(name for settings in settings_by_run for name in settings)
+    rows = {name: [str(settings.get(name, "?")) for settings in settings_by_run] for name in names}
     return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
 
-def zipped(record: RunRecord) -> bytes:
+def to_zip(record: RunRecord) -> bytes:
     """The run's folder as one zip, links left out; RunError where it cannot be read."""
     file, total = io.BytesIO(), 0
     try:
@@ -88,9 +99,9 @@ def zipped(record: RunRecord) -> bytes:
                     continue
                 if path.resolve().is_relative_to(record.path.resolve()):
                     total += path.stat().st_size
-                    if total > _MOST_BYTES:
+                    if total > _MAX_BYTES:
                         raise RunError(
-                            f"export: expected at most {_MOST_BYTES:,} bytes in {record.name!r}, got more; copy the "
+                            f"export: expected at most {_MAX_BYTES:,} bytes in {record.name!r}, got more; copy the "
                             "folder by hand."
                         )
                     archive.write(path, Path(record.name) / path.relative_to(record.path))
@@ -113,14 +124,14 @@ def delete_run(record: RunRecord) -> None:
         ) from error
 
 
-def still_written(record: RunRecord) -> bool:
+def is_being_written(record: RunRecord) -> bool:
     """Whether the run has epochs to go and its folder has changed a moment ago, whoever writes it."""
     if record.settings is None or len(record.epochs) >= record.settings.epochs:
         return False
-    if (record.path / ENDED).exists():
+    if (record.path / END_MARKER).exists():
         return False
     try:
         latest = max(path.stat().st_mtime for path in record.path.iterdir())
     except (OSError, ValueError):
         return False
-    return time.time() - latest < _FRESH_SECONDS
+    return time.time() - latest < _ACTIVE_SECONDS

@@ -16,13 +16,13 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tempotron_core.runs.files import RunError, read_text, replace_file
-from tempotron_core.training.metrics import EpochResult, Point, Points
-from tempotron_core.validation import in_short
+from tempotron_core.runs.files import RunError, read_text, write_atomic
+from tempotron_core.training.metrics import EpochMetrics, StepMetrics, StepMetricsHistory
+from tempotron_core.validation import one_line_error
 
 __all__ = ["Table", "read_epochs", "read_points"]
 
-Row = TypeVar("Row", Point, EpochResult)
+Row = TypeVar("Row", StepMetrics, EpochMetrics)
 
 
 class Table(Generic[Row]):
@@ -38,14 +38,14 @@ class Table(Generic[Row]):
 
         The first time, and where somebody has cut, deleted or replaced it, it is written whole.
         """
-        plain = self._path.is_file() and not self._path.is_symlink()
-        size = self._path.stat().st_size if plain else 0
+        is_regular_file = self._path.is_file() and not self._path.is_symlink()
+        size = self._path.stat().st_size if is_regular_file else 0
         if self._bytes == 0 or size < self._bytes:
-            content = _lines(([field.name for field in fields(self._kind)],)) + self._written(rows)
-            replace_file(self._path, content)
+            content = _csv_bytes(([field.name for field in fields(self._kind)],)) + self._encode_rows(rows)
+            write_atomic(self._path, content)
             self._bytes = len(content)
         elif len(rows) > self._rows:
-            content = self._written(rows[self._rows :])
+            content = self._encode_rows(rows[self._rows :])
             with self._path.open("r+b") as file:
                 file.truncate(self._bytes)  # what an append that failed has left
                 file.seek(self._bytes)
@@ -55,49 +55,51 @@ class Table(Generic[Row]):
             self._bytes += len(content)
         self._rows = len(rows)
 
-    def _written(self, rows: Iterable[Row]) -> bytes:
+    def _encode_rows(self, rows: Iterable[Row]) -> bytes:
         names = [field.name for field in fields(self._kind)]
         values = ([getattr(row, name) for name in names] for row in rows)
-        return _lines([" ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in row] for row in values)
+        return _csv_bytes(
+            [" ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in row] for row in values
+        )
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
-def read_points(folder: Path) -> Points:
+def read_points(folder: Path) -> StepMetricsHistory:
     """What points.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
-    names, rows = _whole_lines(folder, "points.csv", Point)
+    names, rows = _complete_rows(folder, "points.csv", StepMetrics)
     if not rows.strip():
-        return Points()
+        return StepMetricsHistory()
     try:
         numbers = np.loadtxt(io.StringIO(rows), delimiter=",", comments=None, ndmin=2)
         columns = dict(zip(names, numbers.T, strict=True))
         if (columns["step"] % 1 != 0).any():
             raise ValueError("a step that is no whole number")
-        _check_shares(np.array([column for name, column in columns.items() if name.endswith("accuracy")]))
-        return Points.of(*(columns[field.name] for field in fields(Point)))
+        _check_fractions(np.array([column for name, column in columns.items() if name.endswith("accuracy")]))
+        return StepMetricsHistory.from_columns(*(columns[field.name] for field in fields(StepMetrics)))
     except ValueError as error:
-        raise _damaged(folder, "points.csv", Point, error) from error
+        raise _damaged_table(folder, "points.csv", StepMetrics, error) from error
 
 
-def read_epochs(folder: Path) -> tuple[EpochResult, ...]:
+def read_epochs(folder: Path) -> tuple[EpochMetrics, ...]:
     """What epochs.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
-    names, rows = _whole_lines(folder, "epochs.csv", EpochResult)
-    convert = {field.name: _CONVERT[str(field.type)] for field in fields(EpochResult)}
+    names, rows = _complete_rows(folder, "epochs.csv", EpochMetrics)
+    convert = {field.name: _CONVERT[str(field.type)] for field in fields(EpochMetrics)}
     try:
         cells = [zip(names, row, strict=True) for row in csv.reader(io.StringIO(rows), strict=True)]
-        found = tuple(EpochResult(**{name: convert[name](cell) for name, cell in row}) for row in cells)
-        shares = [name for name in names if name.endswith("accuracy")]
-        _check_shares(np.array([[getattr(result, name) for name in shares] for result in found]))
-        return found
+        metrics = tuple(EpochMetrics(**{name: convert[name](cell) for name, cell in row}) for row in cells)
+        accuracy_columns = [name for name in names if name.endswith("accuracy")]
+        _check_fractions(np.array([[getattr(result, name) for name in accuracy_columns] for result in metrics]))
+        return metrics
     except (ValueError, csv.Error) as error:
-        raise _damaged(folder, "epochs.csv", EpochResult, error) from error
+        raise _damaged_table(folder, "epochs.csv", EpochMetrics, error) from error
 
 
-def _whole_lines(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str]:
+def _complete_rows(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str]:
     """The names of a table's columns, and its lines without one that was torn."""
     known = {field.name: field.default is MISSING for field in fields(kind)}
     if not (folder / name).exists():
@@ -106,19 +108,19 @@ def _whole_lines(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], s
     header, _, rows = text[: text.rfind("\n") + 1].partition("\n")
     names = header.rstrip("\r").split(",")
     if not {name for name, needed in known.items() if needed} <= set(names) <= set(known):
-        raise _damaged(folder, name, kind, ValueError(header))
+        raise _damaged_table(folder, name, kind, ValueError(header))
     return names, rows
 
 
-def _check_shares(values: np.ndarray) -> None:
+def _check_fractions(values: np.ndarray) -> None:
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("an accuracy outside 0 to 1")
 
 
-def _damaged(folder: Path, name: str, kind: type[Row], error: Exception) -> RunError:
+def _damaged_table(folder: Path, name: str, kind: type[Row], error: Exception) -> RunError:
     columns = ", ".join(field.name for field in fields(kind))
     return RunError(
-        f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {in_short(error)}; "
+        f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {one_line_error(error)}; "
         "restore or delete it."
     )
 

@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 
 import torch
 
-from tempotron_core.runs.files import checkpoint
+from tempotron_core.runs.files import serialise_weights
 from tempotron_core.training.settings import Settings
 
-__all__ = ["bundle"]
+__all__ = ["view_zip"]
 
-_MIDNIGHT = (2000, 1, 1, 0, 0, 0)  # the same view gives the same bytes
+_FIXED_TIMESTAMP = (2000, 1, 1, 0, 0, 0)  # the same view gives the same bytes
 
 
-def bundle(
+def view_zip(
     files: dict[str, str],
     page: str,
     query: dict[str, str],
@@ -36,14 +36,14 @@ def bundle(
     files: name -> text; page: the page's address below the dashboard's; query: the link's choices, of which those of
     the model are replaced by the run in the zip; settings: those the network was trained with, the seed among them.
     """
-    weights = checkpoint(weight, classes)
+    weights = serialise_weights(weight, classes)
     digest = hashlib.sha256(weights).hexdigest()
     run = f"shared-{digest[:12]}"
-    chosen = {key: value for key, value in query.items() if key not in ("model", "run")}
+    query_without_model = {key: value for key, value in query.items() if key not in ("model", "run")}
     view = {
         "page": page,
         "query": query,
-        "link": f"{page}?{urlencode(chosen | {'model': 'saved run', 'run': run})}",
+        "link": f"{page}?{urlencode(query_without_model | {'model': 'saved run', 'run': run})}",
         "how": f"Unpack runs/{run} into the dashboard's log directory and open the link below its address.",
         "seed": settings.seed,
         "settings": asdict(settings),
@@ -59,5 +59,5 @@ def bundle(
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, _MIDNIGHT), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, _FIXED_TIMESTAMP), content, zipfile.ZIP_DEFLATED)
     return file.getvalue()

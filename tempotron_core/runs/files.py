@@ -14,38 +14,38 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from tempotron_core.validation import in_short
+from tempotron_core.validation import one_line_error
 
-__all__ = ["ENDED", "RunError", "checkpoint", "read_tensors", "read_text", "replace_file"]
+__all__ = ["END_MARKER", "RunError", "serialise_weights", "read_tensors", "read_text", "write_atomic"]
 
-ENDED = "ended"
+END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
 
-_MOST_BYTES = 2**30  # of one file that somebody else may have written
-_TEXT_BYTES = 2**24
+_MAX_BYTES = 2**30  # of one file that somebody else may have written
+_MAX_TEXT_BYTES = 2**24
 
 
 class RunError(Exception):
     """A folder that is no run, or a damaged one, in one sentence."""
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write a file whole, or leave what was there."""
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        temporary.replace(path)
     except OSError:
         with suppress(OSError):
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise
 
 
-def checkpoint(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
+def serialise_weights(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
     """Weights [outputs, afferents] as a safetensors file."""
     return save({"fc.weight": weight.contiguous()}, {"classes": json.dumps(classes)})
 
@@ -53,30 +53,32 @@ def checkpoint(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
 def read_text(folder: Path, name: str) -> str:
     """A text of the folder; RunError where it cannot be read or is too long."""
     try:
-        with _opened(folder, name).open("rb") as file:
-            text = file.read(_TEXT_BYTES + 1)
-        if len(text) > _TEXT_BYTES:
-            raise RunError(f"{name} of {folder.name!r}: expected at most {_TEXT_BYTES:,} bytes, got more; delete it.")
+        with _resolve_inside(folder, name).open("rb") as file:
+            text = file.read(_MAX_TEXT_BYTES + 1)
+        if len(text) > _MAX_TEXT_BYTES:
+            raise RunError(
+                f"{name} of {folder.name!r}: expected at most {_MAX_TEXT_BYTES:,} bytes, got more; delete it."
+            )
         return text.decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{name} of {folder.name!r}: expected a readable file, got {in_short(error)}.") from error
+        raise RunError(f"{name} of {folder.name!r}: expected a readable file, got {one_line_error(error)}.") from error
 
 
 def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors of the folder and what is told of them; RunError where they cannot be read or are too large."""
-    file = _opened(folder, name)
+    file = _resolve_inside(folder, name)
     try:
-        if file.stat().st_size > _MOST_BYTES:
+        if file.stat().st_size > _MAX_BYTES:
             raise RunError(f"{name} of {folder.name!r}: expected at most 1 GiB, got {file.stat().st_size:,} bytes.")
         with safe_open(str(file), "pt") as source:
             return {key: source.get_tensor(key).clone() for key in source.keys()}, source.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
-            f"{name} of {folder.name!r}: expected a safetensors file, got {in_short(error)}; restore or delete it."
+            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or delete it."
         ) from error
 
 
-def _opened(folder: Path, name: str) -> Path:
+def _resolve_inside(folder: Path, name: str) -> Path:
     """A plain file in the folder; RunError where it is missing, or a link that leads elsewhere."""
     file = folder / name
     try:

@@ -9,13 +9,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Events"]
+__all__ = ["TensorBoardWriter"]
 
 _FLUSH_SECONDS = 10.0
 _number = itertools.count()
 
 
-class Events:
+class TensorBoardWriter:
     """A file of scalars in a run's folder. Raises OSError where it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -28,10 +28,10 @@ class Events:
         name = f"events.out.tfevents.{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{next(_number)}"
         self._file = (folder / name).open("xb")
         self._records = RecordWriter(self._file)
-        self._flushed = 0.0
+        self._flushed_at = 0.0
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
-    def scalar(self, tag: str, value: float, step: int) -> None:
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
         """Append one value."""
         summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=value)])
         self._write(self._event(wall_time=time.time(), step=step, summary=summary))
@@ -43,6 +43,6 @@ class Events:
 
     def _write(self, event: object) -> None:
         self._records.write(event.SerializeToString())  # type: ignore[attr-defined]
-        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+        if time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self._file.flush()
-            self._flushed = time.monotonic()
+            self._flushed_at = time.monotonic()

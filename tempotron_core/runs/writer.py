@@ -21,13 +21,13 @@ import torch
 from safetensors.torch import save
 
 from tempotron_core.runs.csv_tables import Table
-from tempotron_core.runs.files import ENDED, checkpoint, replace_file
-from tempotron_core.runs.tensorboard_log import Events
-from tempotron_core.training.metrics import EpochResult, Point
+from tempotron_core.runs.files import END_MARKER, serialise_weights, write_atomic
+from tempotron_core.runs.tensorboard_log import TensorBoardWriter
+from tempotron_core.training.metrics import EpochMetrics, StepMetrics
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
-__all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "logged"]
+__all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "open_run_log"]
 
 BATCH_ACCURACY_EVERY = 256
 """Steps between two values of the training accuracy of a batch."""
@@ -42,47 +42,51 @@ class RunLog:
     note: what went wrong and was mended, as one sentence.
     """
 
-    def __init__(self, settings: Settings, path: Path | None = None, origin: Snapshot | None = None) -> None:
+    def __init__(self, settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> None:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{settings.recipe}-seed{settings.seed}"
         self._settings = settings
         self.note: str | None = None
         try:
             self.path = path or _new_folder(Path(settings.log_dir).expanduser(), name)
             if path is None:
-                self._describe()
-            self._tables = Table(self.path / "points.csv", Point), Table(self.path / "epochs.csv", EpochResult)
-            if origin is not None:
-                self._tabulate(origin)  # without what a killed process has written since
-            self._events = Events(self.path)
+                self._write_metadata()
+            self._tables = Table(self.path / "points.csv", StepMetrics), Table(self.path / "epochs.csv", EpochMetrics)
+            if resume_from is not None:
+                self._write_tables(resume_from)  # without what a killed process has written since
+            self._events = TensorBoardWriter(self.path)
         except (OSError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
                 f"({getattr(error, 'strerror', None) or error}); choose another one."
             ) from error
         with suppress(OSError):
-            (self.path / ENDED).unlink(missing_ok=True)
-        self._latest: Snapshot | None = None
-        self._best = max((result.test_accuracy for result in origin.epochs), default=-math.inf) if origin else -math.inf
-        self._points = len(origin.points) if origin else 0
-        self._epochs = len(origin.epochs) if origin else 0
-        self._kept_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
+            (self.path / END_MARKER).unlink(missing_ok=True)
+        self._last_snapshot: Snapshot | None = None
+        self._best = (
+            max((result.test_accuracy for result in resume_from.epochs), default=-math.inf)
+            if resume_from
+            else -math.inf
+        )
+        self._points = len(resume_from.points) if resume_from else 0
+        self._epochs = len(resume_from.epochs) if resume_from else 0
+        self._checkpoint_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
 
     def write(self, snapshot: Snapshot) -> None:
         """Append what this snapshot adds to the ones before."""
         new = snapshot.epochs[self._epochs :]
         try:
             for point in snapshot.points[self._points :]:
-                self._events.scalar("train_loss", point.loss, point.step)
+                self._events.add_scalar("train_loss", point.loss, point.step)
                 if point.step % BATCH_ACCURACY_EVERY == 0:
-                    self._events.scalar("train_accuracy", point.batch_accuracy, point.step)
+                    self._events.add_scalar("train_accuracy", point.batch_accuracy, point.step)
             for result in new:
-                self._events.scalar("test_accuracy", result.test_accuracy, result.epoch)
+                self._events.add_scalar("test_accuracy", result.test_accuracy, result.epoch)
                 self._best = max(self._best, result.test_accuracy)
-            self._latest = snapshot
+            self._last_snapshot = snapshot
             self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
             if new:
-                self._restore()
-                self._checkpoint(snapshot)
+                self._recreate_if_deleted()
+                self._write_checkpoint(snapshot)
         except OSError as error:
             raise TrainingError(
                 f"run folder: expected to write into {str(self.path)!r}, got {error.strerror or error}; all epochs "
@@ -91,64 +95,64 @@ class RunLog:
 
     def close(self) -> None:
         """Flush everything to disk, the latest weights included, and note that nobody writes here any more."""
-        latest = self._latest
+        latest = self._last_snapshot
         with suppress(OSError):
             if latest is not None and latest.weight is not None:
-                anew = self._restore()
+                recreated = self._recreate_if_deleted()
                 if latest.state is None:  # within an epoch
-                    replace_file(self.path / "last.safetensors", checkpoint(latest.weight, latest.classes))
-                    self._tabulate(latest)
-                elif anew:
-                    self._checkpoint(latest)
+                    write_atomic(self.path / "last.safetensors", serialise_weights(latest.weight, latest.classes))
+                    self._write_tables(latest)
+                elif recreated:
+                    self._write_checkpoint(latest)
         self._events.close()
         with suppress(OSError):
             if self.path.is_dir():
-                replace_file(self.path / ENDED, b"")
+                write_atomic(self.path / END_MARKER, b"")
 
-    def _describe(self) -> None:
-        replace_file(self.path / "settings.json", _json(asdict(self._settings)))
-        replace_file(self.path / "environment.json", _json(_environment(self._settings)))
+    def _write_metadata(self) -> None:
+        write_atomic(self.path / "settings.json", _json(asdict(self._settings)))
+        write_atomic(self.path / "environment.json", _json(_environment(self._settings)))
 
-    def _restore(self) -> bool:
+    def _recreate_if_deleted(self) -> bool:
         """Whether somebody has deleted the folder; it then stands again, to be filled."""
         if (self.path / "settings.json").is_file():
             return False
         self.path.mkdir(parents=True, exist_ok=True)
-        self._describe()
+        self._write_metadata()
         self._events.close()
-        self._events = Events(self.path)
-        self._kept_bytes = 0
+        self._events = TensorBoardWriter(self.path)
+        self._checkpoint_bytes = 0
         self.note = (
             f"The run's folder {self.path.name!r} was deleted while it trained and has been written anew; the weights "
             "of earlier epochs and TensorBoard's values up to then are gone."
         )
         return True
 
-    def _tabulate(self, snapshot: Snapshot) -> None:
+    def _write_tables(self, snapshot: Snapshot) -> None:
         points, epochs = self._tables
         points.update(snapshot.points)
         epochs.update(snapshot.epochs)
 
-    def _checkpoint(self, snapshot: Snapshot) -> None:
+    def _write_checkpoint(self, snapshot: Snapshot) -> None:
         if snapshot.weight is None:
             return
-        weights = checkpoint(snapshot.weight, snapshot.classes)
-        if self._kept_bytes + len(weights) <= CHECKPOINT_BUDGET:
-            replace_file(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
-            self._kept_bytes += len(weights)
+        weights = serialise_weights(snapshot.weight, snapshot.classes)
+        if self._checkpoint_bytes + len(weights) <= CHECKPOINT_BUDGET:
+            write_atomic(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
+            self._checkpoint_bytes += len(weights)
         if snapshot.epochs[-1].test_accuracy >= self._best:
-            replace_file(self.path / "best.safetensors", weights)
-        replace_file(self.path / "last.safetensors", weights)
-        self._tabulate(snapshot)
+            write_atomic(self.path / "best.safetensors", weights)
+        write_atomic(self.path / "last.safetensors", weights)
+        self._write_tables(snapshot)
         if snapshot.state is not None:
-            done = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
-            replace_file(self.path / "state.safetensors", save(snapshot.state, done))
+            metadata = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
+            write_atomic(self.path / "state.safetensors", save(snapshot.state, metadata))
 
 
 @contextmanager
-def logged(settings: Settings, path: Path | None = None, origin: Snapshot | None = None) -> Iterator[RunLog]:
+def open_run_log(settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> Iterator[RunLog]:
     """A run's log, closed at the end whatever happens."""
-    log = RunLog(settings, path, origin)
+    log = RunLog(settings, path, resume_from)
     try:
         yield log
     finally:
@@ -159,8 +163,8 @@ def _environment(settings: Settings) -> dict[str, object]:
     revision = ""
     with suppress(OSError, subprocess.SubprocessError):
         command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-        revision = told.stdout.strip() if told.returncode == 0 else ""
+        process = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        revision = process.stdout.strip() if process.returncode == 0 else ""
     device = torch.cuda.get_device_name(settings.device) if settings.device.startswith("cuda") else platform.machine()
     return {
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

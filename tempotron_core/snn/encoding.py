@@ -20,7 +20,7 @@ from tempotron_core.validation import finite_tensor, positive_integer, positive_
 
 __all__ = ["GaussianTuning"]
 
-_PART = 2**18  # float64 values at a time: what stays in a processor's cache, and little memory for a large batch
+_CHUNK = 2**18  # float64 values at a time: what stays in a processor's cache, and little memory for a large batch
 
 
 class GaussianTuning:
@@ -74,7 +74,7 @@ class GaussianTuning:
         x = finite_tensor("x", x, ("batch", self.n, "k"))
         dtype = x.dtype if x.dtype.itemsize > 2 else torch.float32
         earliness = torch.empty(*x.shape, self.m, dtype=dtype, device=x.device)  # minus the spike time
-        samples = max(1, _PART // max(1, earliness[0].numel())) if len(x) else 1
+        samples = max(1, _CHUNK // max(1, earliness[0].numel())) if len(x) else 1
         for part, out in zip(x.split(samples), earliness.split(samples), strict=True):
             out.copy_(self._response(part).mul_(window).sub_(window).round_())
         return threshold(earliness, -window, 1, inplace=True).neg_().add_(0)  # adding 0 turns -0 into 0

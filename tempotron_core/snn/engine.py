@@ -26,12 +26,12 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, pad
 
-__all__ = ["Arrivals", "Kernel", "Spikes", "bag_sum", "bin_spikes", "peak", "potential"]
+__all__ = ["SpikeEvents", "Kernel", "BinnedSpikes", "segment_sum", "bin_spikes", "peak", "potential"]
 
 _BLOCK = 100
 
 
-class Arrivals(Protocol):
+class SpikeEvents(Protocol):
     """Spikes of a batch on a grid of T steps, however they are kept."""
 
     @property
@@ -43,51 +43,51 @@ class Arrivals(Protocol):
         """Steps of the grid."""
 
     @property
-    def lag(self) -> torch.Tensor | None:
+    def bin_offset_ms(self) -> torch.Tensor | None:
         """See Spikes."""
 
-    def sum_by_bin(self, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """Sums of rows [N, O] over the afferents that spike in each bin, each times its share [E]: [B, T, O]."""
 
-    def sum_by_afferent(self, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """Sums over each afferent's spikes of their bins' rows [B*(T+1), O], of which the last of a sample is 0."""
 
 
 @dataclass(frozen=True, eq=False)
-class Spikes:
+class BinnedSpikes:
     """Spikes of B samples on a grid of T steps, ordered by (bin, sample).
 
     afferent: int32 [E]; offsets: int32 [T*B + 1], where the spikes of sample b in bin s lie between offsets[s*B + b]
-    and the next one; rows: int32 [E], the row b*(T+1) + s of each spike's bin; lag: [E] in ms, from the spike to its
+    and the next one; rows: int32 [E], the row b*(T+1) + s of each spike's bin; bin_offset_ms: [E] in ms, from the spike to its
     bin, None where all times are whole.
     """
 
     afferent: torch.Tensor
     offsets: torch.Tensor
     rows: torch.Tensor
-    lag: torch.Tensor | None
+    bin_offset_ms: torch.Tensor | None
     batch: int
     T: int
     features: int
 
-    def sum_by_bin(self, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """See Arrivals."""
-        sums = bag_sum(rows, self.afferent, self.offsets, share)
+        sums = segment_sum(rows, self.afferent, self.offsets, spike_weight)
         return sums.view(self.T, self.batch, rows.shape[1]).transpose(0, 1)
 
-    def sum_by_afferent(self, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """See Arrivals."""
         order, bins, offsets = self._by_afferent
-        return bag_sum(rows, bins, offsets, None if share is None else share.index_select(0, order))
+        return segment_sum(rows, bins, offsets, None if spike_weight is None else spike_weight.index_select(0, order))
 
     @cached_property
     def _by_afferent(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        order = _order(self.afferent, self.features)
-        offsets = _offsets(torch.bincount(self.afferent, minlength=self.features))
+        order = _stable_argsort(self.afferent, self.features)
+        offsets = _segment_offsets(torch.bincount(self.afferent, minlength=self.features))
         return order, self.rows.index_select(0, order), offsets
 
 
-def bin_spikes(times: torch.Tensor, T: int) -> Spikes:
+def bin_spikes(times: torch.Tensor, T: int) -> BinnedSpikes:
     """Collect the spikes of real times [B, N] (ms, negative: no spike) that arrive on the grid 0 ... T-1.
 
     The number of spikes sizes the result, so on an accelerator the host waits for it, here and nowhere later.
@@ -95,43 +95,43 @@ def bin_spikes(times: torch.Tensor, T: int) -> Spikes:
     batch, features = times.shape
     device, count = times.device, torch.int32 if times.numel() < 2**31 else torch.int64
     times = times.reshape(-1)
-    where = _spiking(times)
-    spike_times = times.index_select(0, where)
-    if len(where) and float(spike_times.max()) > T - 1:
+    indices = _spike_indices(times)
+    spike_times = times.index_select(0, indices)
+    if len(indices) and float(spike_times.max()) > T - 1:
         on_grid = spike_times <= T - 1
-        where, spike_times = where[on_grid], spike_times[on_grid]
+        indices, spike_times = indices[on_grid], spike_times[on_grid]
     arrival = spike_times.ceil()
-    lag = None if torch.equal(arrival, spike_times) else arrival - spike_times
+    offset_ms = None if torch.equal(arrival, spike_times) else arrival - spike_times
     bins = arrival.int()
-    starts = torch.searchsorted(where, torch.arange(batch + 1, device=device) * features)
+    starts = torch.searchsorted(indices, torch.arange(batch + 1, device=device) * features)
     samples = torch.arange(batch, dtype=count, device=device)
-    samples = samples.repeat_interleave(starts.diff(), output_size=len(where))
-    afferent = where.to(count).sub_(samples * features).int()
+    samples = samples.repeat_interleave(starts.diff(), output_size=len(indices))
+    afferent = indices.to(count).sub_(samples * features).int()
     rows = samples.mul_(T + 1).add_(bins).int()
-    order = _order(bins, T)
+    order = _stable_argsort(bins, T)
     per_bin = torch.bincount(rows, minlength=batch * (T + 1)).view(batch, T + 1)[:, :T]
-    return Spikes(
+    return BinnedSpikes(
         afferent.index_select(0, order),
-        _offsets(per_bin.t().reshape(-1)),
+        _segment_offsets(per_bin.t().reshape(-1)),
         rows.index_select(0, order),
-        None if lag is None else lag.index_select(0, order),
+        None if offset_ms is None else offset_ms.index_select(0, order),
         batch,
         T,
         features,
     )
 
 
-def _spiking(times: torch.Tensor) -> torch.Tensor:
+def _spike_indices(times: torch.Tensor) -> torch.Tensor:
     """Where a vector of times holds a spike, in order. On the CPU by numpy, in a third of torch's time."""
     if times.is_cpu and times.dtype != torch.bfloat16:
         return torch.from_numpy(np.flatnonzero(times.numpy() >= 0))
     return (times >= 0).nonzero().view(-1)
 
 
-def _order(keys: torch.Tensor, bound: int) -> torch.Tensor:
+def _stable_argsort(keys: torch.Tensor, bound: int) -> torch.Tensor:
     """The stable order of int32 keys in [0, bound); short keys are sorted in half the time of long ones."""
-    short = torch.uint8 if bound <= 2**8 else torch.int16 if bound <= 2**15 else torch.int32
-    return torch.sort(keys.to(short), stable=True).indices
+    dtype = torch.uint8 if bound <= 2**8 else torch.int16 if bound <= 2**15 else torch.int32
+    return torch.sort(keys.to(dtype), stable=True).indices
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ class Kernel:
         return min(self.tau, self.tau_s)
 
     @property
-    def rise(self) -> float:
+    def time_to_peak(self) -> float:
         """How long after a spike K peaks, s*."""
         return self.slow * self.fast * math.log(self.slow / self.fast) / (self.slow - self.fast)
 
     @property
     def scale(self) -> float:
         """V0 for the slow exponential first."""
-        return self.v_threshold / (math.exp(-self.rise / self.slow) - math.exp(-self.rise / self.fast))
+        return self.v_threshold / (math.exp(-self.time_to_peak / self.slow) - math.exp(-self.time_to_peak / self.fast))
 
     def __call__(self, s: torch.Tensor) -> torch.Tensor:
         """K(s) in float64, 0 for negative s. Written with expm1, exact also where s or tau - tau_s is small."""
@@ -169,13 +169,13 @@ class Kernel:
         return torch.exp(-s / self.slow) * torch.expm1(-s * difference) * -self.scale
 
 
-def potential(weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor:
+def potential(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
     """Membrane potentials [B, O, T] of weights [O, N]; differentiable once with respect to the weights."""
     v: torch.Tensor = _Potential.apply(weight, spikes, kernel)
     return v
 
 
-def peak(weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor:
+def peak(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
     """Highest potentials [B, O]; their gradient is the tempotron rule, d v_max/d w_i = K(t_max - t_i)."""
     v_max: torch.Tensor = _Peak.apply(weight, spikes, kernel)
     return v_max
@@ -183,9 +183,9 @@ def peak(weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor
 
 class _Potential(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor:
+    def forward(ctx: Any, weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
         ctx.spikes, ctx.kernel = spikes, kernel
-        return _respond(weight, spikes, kernel)
+        return _potential_forward(weight, spikes, kernel)
 
     @staticmethod
     @once_differentiable
@@ -197,35 +197,37 @@ class _Potential(torch.autograd.Function):
 
 class _Peak(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor:
+    def forward(ctx: Any, weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
         ctx.spikes, ctx.kernel = spikes, kernel
-        v_max, t_max = _respond(weight, spikes, kernel).max(dim=-1)
+        v_max, t_max = _potential_forward(weight, spikes, kernel).max(dim=-1)
         ctx.t_max = t_max.view(-1)
         return v_max
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_peak: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        share, t_max = grad_peak.reshape(-1, 1), ctx.t_max
-        grad = _gradient(ctx.spikes, ctx.kernel, grad_peak, lambda table: table.index_select(0, t_max).mul_(share))
+        grad_by_peak, t_max = grad_peak.reshape(-1, 1), ctx.t_max
+        grad = _gradient(
+            ctx.spikes, ctx.kernel, grad_peak, lambda table: table.index_select(0, t_max).mul_(grad_by_peak)
+        )
         return grad, None, None
 
 
-def _respond(weight: torch.Tensor, spikes: Arrivals, kernel: Kernel) -> torch.Tensor:
+def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
     rows = weight.detach().t().contiguous()
     batch, outputs, T = spikes.batch, weight.shape[0], spikes.T
-    onset, rise = _lag_weights(spikes.lag, kernel, weight.dtype)
+    onset, rise = _offset_weights(spikes.bin_offset_ms, kernel, weight.dtype)
 
     def by_output(sums: torch.Tensor) -> torch.Tensor:
         return sums.transpose(1, 2).reshape(batch * outputs, T)
 
-    v = _filter(by_output(spikes.sum_by_bin(rows, onset)), kernel)
+    v = _convolve(by_output(spikes.sum_by_bin(rows, onset)), kernel)
     if rise is not None:
-        v += _filter(by_output(spikes.sum_by_bin(rows, rise)), kernel, decay=True)
+        v += _convolve(by_output(spikes.sum_by_bin(rows, rise)), kernel, decay=True)
     return v.view(batch, outputs, T)
 
 
-def _filter(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Tensor:
+def _convolve(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Tensor:
     """The response [R, T] to sums that arrive on the grid [R, T]: through K, or through exp(-u/tau_fast).
 
     A long window is done block by block, so that the work grows with T and not with its square. What came before a
@@ -234,10 +236,10 @@ def _filter(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Te
     """
     T = sums.shape[1]
     block = T if T <= 2 * _BLOCK else _BLOCK
-    to_peak, to_decay = _tables(kernel, block, sums.dtype, sums.device)
+    to_peak, to_decay = _kernel_tables(kernel, block, sums.dtype, sums.device)
     if block == T:
         return sums @ (to_decay if decay else to_peak)
-    slow, peak, fast = _carries(kernel, block, sums.dtype, sums.device)
+    slow, peak, fast = _block_carry_tables(kernel, block, sums.dtype, sums.device)
     response = torch.empty_like(sums)
     v = y = sums.new_zeros(len(sums), 1)
     for part, out in zip(sums.split(block, dim=1), response.split(block, dim=1), strict=True):
@@ -252,24 +254,29 @@ def _filter(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Te
 
 
 def _gradient(
-    spikes: Arrivals, kernel: Kernel, like: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor]
+    spikes: SpikeEvents,
+    kernel: Kernel,
+    grad_output: torch.Tensor,
+    apply_backward: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
     """Gradient [O, N] of the weights; back takes a table [T(t), T + 1(s)] to gradients of the bins [B*O, T + 1]."""
-    batch, outputs, T = like.shape[0], like.shape[1], spikes.T
-    onset, rise = _lag_weights(spikes.lag, kernel, like.dtype)
-    to_peak, to_decay = _tables_back(kernel, T, like.dtype, like.device)
+    batch, outputs, T = grad_output.shape[0], grad_output.shape[1], spikes.T
+    onset, rise = _offset_weights(spikes.bin_offset_ms, kernel, grad_output.dtype)
+    to_peak, to_decay = _kernel_tables_backward(kernel, T, grad_output.dtype, grad_output.device)
 
     def by_bin(grad: torch.Tensor) -> torch.Tensor:
         return grad.view(batch, outputs, T + 1).transpose(1, 2).reshape(batch * (T + 1), outputs)
 
-    grad = spikes.sum_by_afferent(by_bin(back(to_peak)), onset)
+    grad = spikes.sum_by_afferent(by_bin(apply_backward(to_peak)), onset)
     if rise is not None:
-        grad += spikes.sum_by_afferent(by_bin(back(to_decay)), rise)
+        grad += spikes.sum_by_afferent(by_bin(apply_backward(to_decay)), rise)
     return grad.t()
 
 
 @lru_cache(maxsize=16)
-def _tables(kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _kernel_tables(
+    kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """[T(s), T(t)]: K(t - s) and exp(-(t - s)/tau_fast), both 0 for t < s."""
     t = torch.arange(T, dtype=torch.float64)
     later = t - t.unsqueeze(1)
@@ -278,14 +285,16 @@ def _tables(kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device) ->
 
 
 @lru_cache(maxsize=16)
-def _tables_back(kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _kernel_tables_backward(
+    kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The same transposed, with a bin more on which nothing acts: [T(t), T + 1(s)]."""
-    to_peak, to_decay = (pad(table.t(), (0, 1)) for table in _tables(kernel, T, dtype, device))
+    to_peak, to_decay = (pad(table.t(), (0, 1)) for table in _kernel_tables(kernel, T, dtype, device))
     return to_peak, to_decay
 
 
 @lru_cache(maxsize=16)
-def _carries(
+def _block_carry_tables(
     kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """exp(-u/tau_slow), K(u) and exp(-u/tau_fast) at u = 1 ... T: [T] each."""
@@ -294,25 +303,25 @@ def _carries(
     return slow.to(device, dtype), peak.to(device, dtype), fast.to(device, dtype)
 
 
-def bag_sum(
-    rows: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor, share: torch.Tensor | None = None
+def segment_sum(
+    rows: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor, spike_weight: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Sums of rows [R, O] over bags of row numbers: bag k is index[offsets[k]:offsets[k + 1]]; [bags, O]."""
     # A single column may come with any stride, which would cost embedding_bag its fast path.
     rows = rows.reshape(-1).view(rows.shape)
-    return embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=share, include_last_offset=True)
+    return embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=spike_weight, include_last_offset=True)
 
 
-def _lag_weights(
-    lag: torch.Tensor | None, kernel: Kernel, dtype: torch.dtype
+def _offset_weights(
+    offset_ms: torch.Tensor | None, kernel: Kernel, dtype: torch.dtype
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    if lag is None:
+    if offset_ms is None:
         return None, None
-    onset = torch.exp(-lag.double() / kernel.slow)
-    return onset.to(dtype), kernel(lag).to(dtype)
+    onset = torch.exp(-offset_ms.double() / kernel.slow)
+    return onset.to(dtype), kernel(offset_ms).to(dtype)
 
 
-def _offsets(counts: torch.Tensor) -> torch.Tensor:
+def _segment_offsets(counts: torch.Tensor) -> torch.Tensor:
     """Where bags of these sizes begin in the list of their members, and its end: int32 [bags + 1]."""
     offsets = torch.zeros(len(counts) + 1, dtype=torch.int32, device=counts.device)
     torch.cumsum(counts, 0, dtype=torch.int32, out=offsets[1:])

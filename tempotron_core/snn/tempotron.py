@@ -73,21 +73,21 @@ class Tempotron(nn.Module):
         v = self.potential(spikes)
         return v if ret_type == "v" else self._spike_times(v)
 
-    def potential(self, spikes: engine.Arrivals) -> torch.Tensor:
+    def potential(self, spikes: engine.SpikeEvents) -> torch.Tensor:
         """Membrane potentials [batch, out_features, T] of spikes that are binned already."""
         return engine.potential(self.fc.weight, spikes, self.kernel)
 
-    def peak(self, spikes: engine.Arrivals, weight: torch.Tensor | None = None) -> torch.Tensor:
+    def peak(self, spikes: engine.SpikeEvents, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Peaks of the membrane potentials, [batch, out_features], with other weights than the own where given."""
         return engine.peak(self.fc.weight if weight is None else weight, spikes, self.kernel)
 
     def _spike_times(self, v: torch.Tensor) -> torch.Tensor:
         v_max, t_max = v.detach().max(dim=-1)
-        fired = v_max >= self.v_threshold
+        has_spike = v_max >= self.v_threshold
         grid = torch.arange(self.T, dtype=v.dtype, device=v.device)
         mean_time = (torch.softmax(v * self.T, dim=-1) * grid).sum(dim=-1)
-        hard = torch.where(fired, t_max, -t_max.clamp(min=1)).to(v.dtype)
-        soft = torch.where(fired, mean_time, -mean_time)
+        hard = torch.where(has_spike, t_max, -t_max.clamp(min=1)).to(v.dtype)
+        soft = torch.where(has_spike, mean_time, -mean_time)
         return hard + (soft - soft.detach())
 
     @staticmethod

@@ -18,33 +18,33 @@ import torch
 from torch import distributed
 
 from tempotron_core.data.datasets import Dataset, Split
-from tempotron_core.validation import in_short
+from tempotron_core.validation import one_line_error
 
-__all__ = ["ALONE", "ParallelError", "Processes", "joined", "leave"]
+__all__ = ["SINGLE_PROCESS", "DistributedError", "ProcessGroup", "init_process_group", "exit_process"]
 
 
-class ParallelError(Exception):
+class DistributedError(Exception):
     """Processes that cannot work together, in one sentence."""
 
 
 @dataclass(frozen=True)
-class Processes:
+class ProcessGroup:
     """One process, number rank of size, and what it can ask of all of them at once."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def writes(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes the run and speaks."""
         return self.rank == 0
 
-    def share(self, dataset: Dataset) -> Dataset:
-        """Every size-th sample; ParallelError where a process would have none to learn from."""
+    def shard(self, dataset: Dataset) -> Dataset:
+        """Every size-th sample; DistributedError where a process would have none to learn from."""
         if self.size == 1:
             return dataset
         if len(dataset.train) < self.size:
-            raise ParallelError(
+            raise DistributedError(
                 f"processes: expected at most one a training sample, {len(dataset.train):,}, got {self.size}; "
                 "start fewer."
             )
@@ -54,7 +54,7 @@ class Processes:
         )
         return Dataset(dataset.name, train, test, dataset.classes, dataset.source)
 
-    def own(self, samples: torch.Tensor) -> torch.Tensor:
+    def local_indices(self, samples: torch.Tensor) -> torch.Tensor:
         """Which samples [B] of the whole set this process keeps, as indices into its share."""
         if self.size == 1:
             return samples
@@ -62,43 +62,43 @@ class Processes:
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes, in place."""
-        return self._reduced(values, distributed.ReduceOp.SUM)
+        return self._all_reduce(values, distributed.ReduceOp.SUM)
 
     def max(self, values: torch.Tensor) -> torch.Tensor:
         """The maximum over all processes, in place."""
-        return self._reduced(values, distributed.ReduceOp.MAX)
+        return self._all_reduce(values, distributed.ReduceOp.MAX)
 
-    def _reduced(self, values: torch.Tensor, operation: distributed.ReduceOp.RedOpType) -> torch.Tensor:
+    def _all_reduce(self, values: torch.Tensor, operation: distributed.ReduceOp.RedOpType) -> torch.Tensor:
         if self.size > 1:
             try:
                 distributed.all_reduce(values, operation)
             except RuntimeError as error:
-                raise ParallelError(
-                    f"Process {self.rank} of {self.size} has lost the others ({in_short(error)}); "
+                raise DistributedError(
+                    f"Process {self.rank} of {self.size} has lost the others ({one_line_error(error)}); "
                     "resume the run from its folder."
                 ) from error
         return values
 
 
-ALONE = Processes()
+SINGLE_PROCESS = ProcessGroup()
 
 
 @contextmanager
-def joined(device: str) -> Iterator[tuple[Processes, str]]:
-    """The processes that the launcher started, and the device of this one; ALONE where there was no launcher.
+def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
+    """The processes that the launcher started, and the device of this one; SINGLE_PROCESS where there was no launcher.
 
     device: as asked for. Accelerators go one to a process and speak over NCCL, CPUs over Gloo.
     """
     if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
-        yield ALONE, device
+        yield SINGLE_PROCESS, device
         return
-    processes = Processes(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    processes = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     backend = "gloo"
     if device.startswith("cuda"):
-        local, here = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if local >= here:
-            raise ParallelError(
-                f"processes: expected at most one a GPU, {here} on this machine, got number {local + 1}; "
+        local, gpu_count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if local >= gpu_count:
+            raise DistributedError(
+                f"processes: expected at most one a GPU, {gpu_count} on this machine, got number {local + 1}; "
                 "start fewer or choose --device cpu."
             )
         backend, device = "nccl", f"cuda:{local}"
@@ -106,8 +106,8 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
     try:
         distributed.init_process_group(backend)
     except (RuntimeError, ValueError) as error:
-        raise ParallelError(
-            f"processes: expected {processes.size} that find each other, got none ({in_short(error)}); start them with "
+        raise DistributedError(
+            f"processes: expected {processes.size} that find each other, got none ({one_line_error(error)}); start them with "
             "torchrun."
         ) from error
     try:
@@ -117,7 +117,7 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         distributed.destroy_process_group()
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """End this process; one of several at once, as soon as it has said everything.
 
     What is left of a process group may still want the interpreter while that ends, and would abort the process.

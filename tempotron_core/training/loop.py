@@ -11,48 +11,48 @@ from dataclasses import replace
 import torch
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import PIXELS, pixel_table
+from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 from tempotron_core.snn.spike_store import SpikeStore
-from tempotron_core.training.distributed import ALONE, Processes
-from tempotron_core.training.metrics import EpochResult, Point
+from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
+from tempotron_core.training.metrics import EpochMetrics, StepMetrics
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
-from tempotron_core.training.trainer import Trainer, assess
+from tempotron_core.training.trainer import Trainer, evaluate_health
 
-__all__ = ["MOST_POINTS", "RECORD_EVERY", "out_of_memory", "run"]
+__all__ = ["MAX_POINTS", "STEPS_PER_SNAPSHOT", "out_of_memory_message", "train_model"]
 
-RECORD_EVERY = 16
+STEPS_PER_SNAPSHOT = 16
 """Steps between two snapshots; the host reads results from the device only there."""
 
-MOST_POINTS = 2**16
+MAX_POINTS = 2**16
 """A run with more snapshots than these keeps a point for every second of them, or every fourth, and so on."""
 
 
-def run(
+def train_model(
     settings: Settings,
     dataset: datasets.Dataset | None = None,
-    origin: Snapshot | None = None,
-    processes: Processes = ALONE,
+    resume_from: Snapshot | None = None,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Iterator[Snapshot]:
-    """Train, yielding a snapshot every RECORD_EVERY steps, after every epoch and at the end.
+    """Train, yielding a snapshot every STEPS_PER_SNAPSHOT steps, after every epoch and at the end.
 
     Snapshots share their points and epochs: one costs no more late in a run than early.
 
-    origin: a snapshot with a state, to go on from as if the run had never ended. processes: those that train together,
+    resume_from: a snapshot with a state, to go on from as if the run had never ended. processes: those that train together,
     each of which gets the same snapshots.
     The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
     datasets.DataError where the data cannot be loaded, TrainingError where the memory is too small, and where loss or
     weights are no longer finite: no snapshot has such weights.
     """
     try:
-        yield from _snapshots(settings, dataset, origin, processes)
+        yield from _snapshots(settings, dataset, resume_from, processes)
     except (RuntimeError, MemoryError) as problem:
-        if words := out_of_memory(problem, settings):
-            raise TrainingError(words) from problem
+        if message := out_of_memory_message(problem, settings):
+            raise TrainingError(message) from problem
         raise
 
 
-def out_of_memory(problem: BaseException, settings: Settings) -> str | None:
+def out_of_memory_message(problem: BaseException, settings: Settings) -> str | None:
     """A sentence where the problem is that the memory is too small; None where it is another one."""
     # On the CPU it is a RuntimeError like any other, but for its words.
     if not isinstance(problem, torch.cuda.OutOfMemoryError | MemoryError) and "allocate memory" not in str(problem):
@@ -65,119 +65,123 @@ def out_of_memory(problem: BaseException, settings: Settings) -> str | None:
 
 
 def _snapshots(
-    settings: Settings, dataset: datasets.Dataset | None, origin: Snapshot | None, processes: Processes
+    settings: Settings, dataset: datasets.Dataset | None, resume_from: Snapshot | None, processes: ProcessGroup
 ) -> Iterator[Snapshot]:
     dataset = dataset or datasets.load(settings.dataset, settings.dataset_dir)
     if settings.validation:
-        dataset = datasets.held_out(dataset, settings.validation)
+        dataset = datasets.hold_out_validation(dataset, settings.validation)
     samples_per_epoch = len(dataset.train)
-    dataset = processes.share(dataset)
+    dataset = processes.shard(dataset)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
-    now = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
-    if origin is not None:
-        if origin.step and origin.total_steps != now.total_steps:
+    snapshot = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
+    if resume_from is not None:
+        if resume_from.step and resume_from.total_steps != snapshot.total_steps:
             raise TrainingError(
-                f"training data: expected what the run began with, {origin.total_steps:,} steps in all, got "
-                f"{now.total_steps:,}; restore {settings.dataset} or start the run anew."
+                f"training data: expected what the run began with, {resume_from.total_steps:,} steps in all, got "
+                f"{snapshot.total_steps:,}; restore {settings.dataset} or start the run anew."
             )
-        now = replace(now, step=origin.step, points=origin.points, epochs=origin.epochs)
-    yield now
+        snapshot = replace(snapshot, step=resume_from.step, points=resume_from.points, epochs=resume_from.epochs)
+    yield snapshot
 
     clock = _Clock()
-    table = pixel_table(settings.m, settings.T, settings.beta).to(settings.device)
+    table = pixel_spike_table(settings.m, settings.T, settings.beta).to(settings.device)
     train, test = (
         SpikeStore(table, split.images.to(settings.device).view(-1, PIXELS), settings.T)
         for split in (dataset.train, dataset.test)
     )
-    for prepared in _fill(train, test):
-        now = replace(now, prepared=prepared, preparation_seconds=clock.seconds)
-        with clock.stopped():
-            yield now
+    for prepared in _encode_with_progress(train, test):
+        snapshot = replace(snapshot, encoded_fraction=prepared, encoding_seconds=clock.seconds)
+        with clock.paused():
+            yield snapshot
 
     labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
     trainer = Trainer(settings, len(dataset.classes), processes)
     shuffle = torch.Generator().manual_seed(settings.seed)
     step, first = 0, 1
-    if origin is not None and origin.state is not None:
-        trainer.restore(origin.state)
-        shuffle.set_state(origin.state["shuffle"])
-        step, first = origin.step, len(origin.epochs) + 1
-        now = replace(now, phase="training")
+    if resume_from is not None and resume_from.state is not None:
+        trainer.restore(resume_from.state)
+        shuffle.set_state(resume_from.state["shuffle"])
+        step, first = resume_from.step, len(resume_from.epochs) + 1
+        snapshot = replace(snapshot, phase="training")
         if first <= settings.epochs:
-            trainer.revive(origin.epochs[-1].dead if origin.epochs else (), len(origin.epochs))
+            trainer.reinitialise(
+                resume_from.epochs[-1].dead_outputs if resume_from.epochs else (), len(resume_from.epochs)
+            )
         else:
-            yield replace(now, phase="finished", weight=trainer.net.fc.weight.detach().to("cpu", copy=True))
-    spacing = _spacing(now.total_steps)
+            yield replace(snapshot, phase="finished", weight=trainer.net.fc.weight.detach().to("cpu", copy=True))
+    spacing = _spacing(snapshot.total_steps)
     clock = _Clock()
     for epoch in range(first, settings.epochs + 1):
-        drawn, told, epoch_began = 0, 0, clock.seconds
-        epoch_total, window = torch.zeros(2, dtype=torch.float64), _Window(settings.device)
+        samples_seen, samples_reported, epoch_began = 0, 0, clock.seconds
+        epoch_total, running_totals = torch.zeros(2, dtype=torch.float64), _RunningTotals(settings.device)
         since_point = torch.zeros_like(epoch_total)
         for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
-            batch = train.batch(processes.own(samples))
-            chosen = labels.index_select(0, batch.samples)
-            loss, hits = trainer.step(batch, chosen, step / now.total_steps, len(samples))
-            window.add(loss, hits, len(chosen))
+            batch = train.batch(processes.local_indices(samples))
+            batch_labels = labels.index_select(0, batch.samples)
+            loss, hits = trainer.step(batch, batch_labels, step / snapshot.total_steps, len(samples))
+            running_totals.add(loss, hits, len(batch_labels))
             step += 1
-            drawn += len(samples)
-            if step % RECORD_EVERY and step != epoch * steps_per_epoch:
+            samples_seen += len(samples)
+            if step % STEPS_PER_SNAPSHOT and step != epoch * steps_per_epoch:
                 continue
-            total, last_hits = window.take(processes)
+            total, last_hits = running_totals.pop(processes)
             weight = trainer.net.fc.weight.detach().to("cpu", copy=True)
             if not bool(total.isfinite().all() and weight.isfinite().all()):
-                what = "weights are" if bool(total.isfinite().all()) else "loss is"
-                kept = "nothing was learned" if now.weight is None else "the last finite weights are kept"
+                non_finite = "weights are" if bool(total.isfinite().all()) else "loss is"
+                consequence = "nothing was learned" if snapshot.weight is None else "the last finite weights are kept"
                 raise TrainingError(
-                    f"The {what} no longer finite after step {step}: expected numbers, got NaN or infinity; {kept}, "
+                    f"The {non_finite} no longer finite after step {step}: expected numbers, got NaN or infinity; {consequence}, "
                     f"try a learning rate below {settings.lr:g}.",
                     failed_step=step,
                 )
             epoch_total += total
             since_point += total
-            points = now.points
-            if step % spacing == 0 or drawn == samples_per_epoch:
-                mean_loss, accuracy = (since_point / (drawn - told)).tolist()
-                points = points.plus(Point(step, mean_loss, accuracy, last_hits / len(samples)))
-                told = drawn
+            points = snapshot.points
+            if step % spacing == 0 or samples_seen == samples_per_epoch:
+                mean_loss, accuracy = (since_point / (samples_seen - samples_reported)).tolist()
+                points = points.appended(StepMetrics(step, mean_loss, accuracy, last_hits / len(samples)))
+                samples_reported = samples_seen
                 since_point.zero_()
-            now = replace(
-                now,
+            snapshot = replace(
+                snapshot,
                 phase="training",
                 step=step,
                 training_seconds=clock.seconds,
-                samples_per_second=((epoch - first) * samples_per_epoch + drawn) / clock.seconds,
+                samples_per_second=((epoch - first) * samples_per_epoch + samples_seen) / clock.seconds,
                 points=points,
                 weight=weight,
                 state=None,
             )
-            with clock.stopped():
-                yield now
+            with clock.paused():
+                yield snapshot
         seconds = clock.seconds - epoch_began
-        with clock.stopped():
+        with clock.paused():
             mean_loss, accuracy = (epoch_total / samples_per_epoch).tolist()
-            found = assess(trainer.net, test, test_labels, settings.plan.k, processes)
+            health = evaluate_health(
+                trainer.net, test, test_labels, settings.resolved_recipe.tempotrons_per_class, processes
+            )
             rate = samples_per_epoch / seconds
-            result = EpochResult(
-                epoch, step, mean_loss, accuracy, found.accuracy, seconds, rate, found.dead, found.wrong_state,
-                found.pinned_first, found.pinned_last, *trainer.norms(),
+            result = EpochMetrics(
+                epoch, step, mean_loss, accuracy, health.accuracy, seconds, rate, health.dead_outputs, health.firing_error_rate,
+                health.peaks_at_start, health.peaks_at_end, *trainer.norms(),
             )  # fmt: skip
             phase = "finished" if epoch == settings.epochs else "training"
             state = trainer.state() | {"shuffle": shuffle.get_state()}
-            now = replace(now, phase=phase, epochs=now.epochs.plus(result), state=state)
-            yield now
+            snapshot = replace(snapshot, phase=phase, epochs=snapshot.epochs.appended(result), state=state)
+            yield snapshot
             if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
-                trainer.revive(found.dead, epoch)
+                trainer.reinitialise(health.dead_outputs, epoch)
 
 
 def _spacing(steps: int) -> int:
     """Steps between two points of a run of so many."""
-    spacing = RECORD_EVERY
-    while steps > MOST_POINTS * spacing:
+    spacing = STEPS_PER_SNAPSHOT
+    while steps > MAX_POINTS * spacing:
         spacing *= 2
     return spacing
 
 
-class _Window:
+class _RunningTotals:
     """Sums of loss and hits since the last reading, kept on the device."""
 
     def __init__(self, device: str) -> None:
@@ -188,7 +192,7 @@ class _Window:
         self._total += torch.stack((loss * samples, hits.to(loss.dtype)))
         self._hits = hits
 
-    def take(self, processes: Processes) -> tuple[torch.Tensor, float]:
+    def pop(self, processes: ProcessGroup) -> tuple[torch.Tensor, float]:
         """The sums [2] over all processes, on the host, and the hits of the last step; starts again from zero."""
         total = processes.sum(torch.cat((self._total, self._hits.double().view(1)))).cpu()
         self._total.zero_()
@@ -206,7 +210,7 @@ class _Clock:
         return time.perf_counter() - self._began
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         since = time.perf_counter()
         try:
             yield
@@ -214,7 +218,7 @@ class _Clock:
             self._began += time.perf_counter() - since
 
 
-def _fill(*stores: SpikeStore) -> Iterator[float]:
+def _encode_with_progress(*stores: SpikeStore) -> Iterator[float]:
     """Fill the stores, yielding the share done."""
     before, total = 0, sum(map(len, stores))
     for store in stores:

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 
-__all__ = ["EpochResult", "History", "Point", "Points"]
+__all__ = ["EpochMetrics", "History", "StepMetrics", "StepMetricsHistory"]
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class StepMetrics:
     """The steps since the last point: step counts steps done; loss and accuracy are means, batch_accuracy the last."""
 
     step: int
@@ -26,11 +26,11 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochResult:
+class EpochMetrics:
     """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone.
 
-    dead: the outputs whose potential is above 0 for no test sample. Of all outputs on all test samples: wrong_state,
-    the share that fires and should not, or the other way; pinned_first and pinned_last, the shares with t_max = 0 and
+    dead_outputs: the outputs whose potential is above 0 for no test sample. Of all outputs on all test samples: firing_error_rate,
+    the share that fires and should not, or the other way; peaks_at_start and peaks_at_end, the shares with t_max = 0 and
     T - 1. weight_norm, gradient_norm: Euclidean, the latter of the epoch's last step.
     """
 
@@ -41,10 +41,10 @@ class EpochResult:
     test_accuracy: float
     seconds: float
     samples_per_second: float
-    dead: tuple[int, ...] = ()
-    wrong_state: float = 0.0
-    pinned_first: float = 0.0
-    pinned_last: float = 0.0
+    dead_outputs: tuple[int, ...] = ()
+    firing_error_rate: float = 0.0
+    peaks_at_start: float = 0.0
+    peaks_at_end: float = 0.0
     weight_norm: float = 0.0
     gradient_norm: float = 0.0
 
@@ -55,23 +55,23 @@ class History(Sequence[Row]):
     Equal to whatever sequence has the same rows.
     """
 
-    __slots__ = ("_length", "_shared")
+    __slots__ = ("_length", "_entries")
     _width: ClassVar[int] = 1  # entries of the shared list that make a row
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._shared = self._packed(rows)
-        self._length = len(self._shared) // self._width
+        self._entries = self._pack(rows)
+        self._length = len(self._entries) // self._width
 
-    def plus(self, row: Row) -> Self:
+    def appended(self, row: Row) -> Self:
         """These and one more."""
         longer, end = type(self)(), self._length * self._width
         # Where others have gone on from here already, this is another branch.
-        longer._shared = self._shared if len(self._shared) == end else self._shared[:end]
-        longer._shared.extend(self._packed((row,)))
+        longer._entries = self._entries if len(self._entries) == end else self._entries[:end]
+        longer._entries.extend(self._pack((row,)))
         longer._length = self._length + 1
         return longer
 
-    def _packed(self, rows: Iterable[Row]) -> Any:
+    def _pack(self, rows: Iterable[Row]) -> Any:
         return list(rows)
 
     def _row(self, entries: Any) -> Row:
@@ -82,14 +82,14 @@ class History(Sequence[Row]):
         return self._length
 
     @overload
-    def __getitem__(self, place: int) -> Row: ...
+    def __getitem__(self, index: int) -> Row: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
-    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
-        found = range(self._length)[place]
-        if isinstance(found, range):
-            return tuple(self[i] for i in found)
-        return self._row(self._shared[found * self._width : (found + 1) * self._width])
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        positions = range(self._length)[index]
+        if isinstance(positions, range):
+            return tuple(self[i] for i in positions)
+        return self._row(self._entries[positions * self._width : (positions + 1) * self._width])
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
@@ -100,28 +100,28 @@ class History(Sequence[Row]):
         return repr(tuple(self))
 
 
-class Points(History[Point]):
+class StepMetricsHistory(History[StepMetrics]):
     """Points as bare numbers: a long run has a hundred thousand."""
 
     __slots__ = ()
-    _width = len(fields(Point))
+    _width = len(fields(StepMetrics))
 
     @classmethod
-    def of(cls, *columns: np.ndarray) -> Points:
+    def from_columns(cls, *columns: np.ndarray) -> StepMetricsHistory:
         """Points of these columns [n], in the order of a point's quantities."""
         points = cls()
-        points._shared.frombytes(np.column_stack(columns).astype(np.float64).tobytes())
+        points._entries.frombytes(np.column_stack(columns).astype(np.float64).tobytes())
         points._length = len(columns[0])
         return points
 
     def column(self, name: str) -> np.ndarray:
         """One quantity of all points, float64 [n]."""
-        first = [field.name for field in fields(Point)].index(name)
-        return np.array(self._shared[first : self._length * self._width : self._width])
+        first = [field.name for field in fields(StepMetrics)].index(name)
+        return np.array(self._entries[first : self._length * self._width : self._width])
 
-    def _packed(self, rows: Iterable[Point]) -> array[float]:
+    def _pack(self, rows: Iterable[StepMetrics]) -> array[float]:
         return array("d", chain.from_iterable((row.step, row.loss, row.accuracy, row.batch_accuracy) for row in rows))
 
-    def _row(self, entries: array[float]) -> Point:
+    def _row(self, entries: array[float]) -> StepMetrics:
         step, *others = entries
-        return Point(int(step), *others)
+        return StepMetrics(int(step), *others)

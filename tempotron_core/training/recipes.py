@@ -18,26 +18,26 @@ from torch.nn.functional import cross_entropy, one_hot
 from tempotron_core.snn.tempotron import threshold_mse
 from tempotron_core.validation import positive_integer, positive_real
 
-__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "OPTIMISER_MEMORY", "RECIPES", "SCHEDULES", "Recipe"]
+__all__ = ["DEFAULT_RECIPE", "LOSSES", "OPTIMISERS", "OPTIMISER_STATE_KEYS", "RECIPES", "SCHEDULES", "Recipe"]
 
 Loss = Callable[[torch.Tensor, float, torch.Tensor], torch.Tensor]
 """(v_max [batch, classes], v_threshold, label [batch]) -> scalar, a mean over the batch."""
 
 _MARGIN = 0.5
-_FIRING_SHARE = 0.1
+_FIRING_LOSS_WEIGHT = 0.1
 
 
-def _targets(v_max: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def _one_hot(v_max: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     return one_hot(label.long(), v_max.shape[1]).bool()
 
 
 def _linear(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    wrong = (v_max >= v_threshold) != _targets(v_max, label)
+    wrong = (v_max >= v_threshold) != _one_hot(v_max, label)
     return ((v_max - v_threshold).abs() * wrong).sum() / len(label)
 
 
 def _hinge(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    above = torch.where(_targets(v_max, label), v_max - v_threshold, v_threshold - v_max)
+    above = torch.where(_one_hot(v_max, label), v_max - v_threshold, v_threshold - v_max)
     return (_MARGIN * v_threshold - above).clamp(min=0).square().sum() / len(label)
 
 
@@ -50,7 +50,7 @@ def _cross_entropy(
 def _cross_entropy_and_firing(
     v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, temperature: float = 1.0
 ) -> torch.Tensor:
-    return cross_entropy(v_max / temperature, label) + _FIRING_SHARE * _linear(v_max, v_threshold, label)
+    return cross_entropy(v_max / temperature, label) + _FIRING_LOSS_WEIGHT * _linear(v_max, v_threshold, label)
 
 
 LOSSES: dict[str, Loss] = {
@@ -64,7 +64,7 @@ LOSSES: dict[str, Loss] = {
 threshold on their right side; cross-entropy with the peaks, over a temperature, as logits; the same plus a tenth of the
 linear distance."""
 
-_SOFT: dict[str, Callable[..., torch.Tensor]] = {
+_LOSSES_WITH_TEMPERATURE: dict[str, Callable[..., torch.Tensor]] = {
     "cross-entropy": _cross_entropy,
     "cross-entropy-and-firing": _cross_entropy_and_firing,
 }
@@ -83,14 +83,14 @@ OPTIMISERS: dict[str, _Optimiser] = {
 }
 """Each at a learning rate, with a weight decay of 0 where none is given."""
 
-OPTIMISER_MEMORY: dict[str, set[str]] = {
+OPTIMISER_STATE_KEYS: dict[str, set[str]] = {
     "sgd": set(),
     "sgd-momentum": {"momentum_buffer"},
     "adamw": {"step", "exp_avg", "exp_avg_sq"},
 }
 """The names of what each keeps from step to step."""
 
-_WARM_UP = 0.2
+_WARM_UP_FRACTION = 0.2
 
 
 def _cosine(progress: float) -> float:
@@ -103,7 +103,7 @@ def _warm_up_cosine(progress: float) -> float:
     A first step at the full rate moves every potential by several thresholds at once: outputs then fall silent for
     every image, and a silent output has no gradient to recover by.
     """
-    return min(1.0, (progress + 1e-3) / _WARM_UP) * _cosine(progress)
+    return min(1.0, (progress + 1e-3) / _WARM_UP_FRACTION) * _cosine(progress)
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -120,10 +120,10 @@ class Recipe:
 
     temperature: what the peaks are divided by to be the logits of a cross-entropy. weight_decay: of the optimiser.
     smoothing: how fast, against the learning rate, every weight moves to those of the neighbouring pixels.
-    clears_gradients: whether a step forgets the gradients of those before, as it should. drop: share of the afferents
-    that a training step leaves out at random, the others scaled up. revives: whether an output whose potential is
-    never positive, and which so has no gradient, gets new initial weights after the epoch. k: tempotrons a class, whose
-    peaks are pooled by their log-mean-exp. width: factor on the initial weights. Raises ValueError or TypeError where
+    zero_grad: whether a step forgets the gradients of those before, as it should. afferent_dropout: share of the afferents
+    that a training step leaves out at random, the others scaled up. reinit_dead_outputs: whether an output whose potential is
+    never positive, and which so has no gradient, gets new initial weights after the epoch. tempotrons_per_class: tempotrons a class, whose
+    peaks are pooled by their log-mean-exp. init_scale: factor on the initial weights. Raises ValueError or TypeError where
     a value is out of range.
     """
 
@@ -135,11 +135,11 @@ class Recipe:
     temperature: float = 1.0
     weight_decay: float = 0.0
     smoothing: float = 0.0
-    clears_gradients: bool = True
-    drop: float = 0.0
-    revives: bool = False
-    k: int = 1
-    width: float = 1.0
+    zero_grad: bool = True
+    afferent_dropout: float = 0.0
+    reinit_dead_outputs: bool = False
+    tempotrons_per_class: int = 1
+    init_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what is not in the registries or out of range."""
@@ -148,25 +148,25 @@ class Recipe:
             if not isinstance(value, str) or value not in registry:
                 raise ValueError(f"{name}: expected one of {', '.join(registry)}, got {value!r}; choose one of these.")
         positive_real("temperature", self.temperature, minimum=1e-6, maximum=1e6)
-        positive_real("width of the initial weights", self.width, minimum=1e-6, maximum=1e6)
-        positive_integer("k (tempotrons a class)", self.k)
-        for name, share, most in (
-            ("drop", self.drop, 1.0),
+        positive_real("width of the initial weights", self.init_scale, minimum=1e-6, maximum=1e6)
+        positive_integer("k (tempotrons a class)", self.tempotrons_per_class)
+        for name, value_in_range, maximum in (
+            ("drop", self.afferent_dropout, 1.0),
             ("weight decay", self.weight_decay, 1e6),
             ("smoothing", self.smoothing, 1e6),
         ):
-            number = isinstance(share, int | float) and not isinstance(share, bool)
-            if not number or not 0 <= share < most:
-                limit = "0 to below 1" if most == 1 else "0 to below a million"
-                raise ValueError(f"{name}: expected {limit}, got {share!r}; choose another value.")
-        for name in ("clears_gradients", "revives"):
+            number = isinstance(value_in_range, int | float) and not isinstance(value_in_range, bool)
+            if not number or not 0 <= value_in_range < maximum:
+                limit = "0 to below 1" if maximum == 1 else "0 to below a million"
+                raise ValueError(f"{name}: expected {limit}, got {value_in_range!r}; choose another value.")
+        for name in ("zero_grad", "reinit_dead_outputs"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}: expected true or false, got {getattr(self, name)!r}; choose one of these.")
 
     @property
     def loss_function(self) -> Loss:
         """The loss at this temperature, where it has one."""
-        soft = _SOFT.get(self.loss)
+        soft = _LOSSES_WITH_TEMPERATURE.get(self.loss)
         return LOSSES[self.loss] if soft is None else partial(soft, temperature=self.temperature)
 
 
@@ -182,7 +182,7 @@ RECIPES: dict[str, Recipe] = {
             optimiser="adamw",
             weight_decay=0.01,
             schedule="warm-up-cosine",
-            revives=True,
+            reinit_dead_outputs=True,
         ),
         Recipe(
             "dropped-spikes",
@@ -191,8 +191,8 @@ RECIPES: dict[str, Recipe] = {
             optimiser="adamw",
             weight_decay=0.01,
             schedule="warm-up-cosine",
-            drop=0.5,
-            revives=True,
+            afferent_dropout=0.5,
+            reinit_dead_outputs=True,
         ),
         Recipe(
             "population",
@@ -203,10 +203,10 @@ RECIPES: dict[str, Recipe] = {
             weight_decay=0.01,
             schedule="warm-up-cosine",
             smoothing=0.3,
-            drop=0.1,
-            revives=True,
-            k=20,
-            width=10.0,
+            afferent_dropout=0.1,
+            reinit_dead_outputs=True,
+            tempotrons_per_class=20,
+            init_scale=10.0,
         ),
         Recipe(
             "reference",
@@ -223,7 +223,7 @@ RECIPES: dict[str, Recipe] = {
             loss="threshold-mse",
             optimiser="sgd",
             schedule="constant",
-            clears_gradients=False,
+            zero_grad=False,
         ),
         Recipe(
             "gutig-momentum",
@@ -240,7 +240,7 @@ RECIPES: dict[str, Recipe] = {
             optimiser="adamw",
             weight_decay=0.01,
             schedule="warm-up-cosine",
-            revives=True,
+            reinit_dead_outputs=True,
         ),
         Recipe(
             "cross-entropy-and-firing",
@@ -249,7 +249,7 @@ RECIPES: dict[str, Recipe] = {
             optimiser="adamw",
             weight_decay=0.01,
             schedule="warm-up-cosine",
-            revives=True,
+            reinit_dead_outputs=True,
         ),
         Recipe(
             "over-fitting",

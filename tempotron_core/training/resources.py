@@ -26,19 +26,24 @@ from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS
 from tempotron_core.training.settings import Settings, TrainingError
 
-__all__ = ["LONGEST_SECONDS", "Estimate", "available_memory", "check_fits", "estimate", "misfit"]
+__all__ = ["MAX_SECONDS", "Estimate", "available_memory", "require_fits", "estimate", "explain_if_too_large"]
 
-LONGEST_SECONDS = 7 * 24 * 3600.0
+MAX_SECONDS = 7 * 24 * 3600.0
 """A training that is estimated to take longer than a week is refused."""
 
-_SHARE = 0.9  # of the memory that is free: the estimate is one
-_FIXED = 150e6
-_TOGETHER = 500  # samples that are evaluated at a time
-_STORED = 2**30  # what a store keeps of spikes
-_USUAL = Settings()
-_WORDS = {"epochs": "epochs", "batch_size": "batch size", "T": "T", "m": "m"}
-_SMALLEST = {"epochs": 1, "batch_size": 1, "T": 1, "m": 3}
-_INK = {datasets.EMBEDDED: 0.2, "MNIST": 0.2, "KMNIST": 0.35, "FashionMNIST": 0.5}  # share of pixels that are not black
+_USABLE_FRACTION = 0.9  # of the memory that is free: the estimate is one
+_BASE_BYTES = 150e6
+_EVAL_BATCH = 500  # samples that are evaluated at a time
+_STORE_BUDGET = 2**30  # what a store keeps of spikes
+_DEFAULTS = Settings()
+_LABELS = {"epochs": "epochs", "batch_size": "batch size", "T": "T", "m": "m"}
+_MINIMUMS = {"epochs": 1, "batch_size": 1, "T": 1, "m": 3}
+_NONZERO_FRACTION = {
+    datasets.EMBEDDED: 0.2,
+    "MNIST": 0.2,
+    "KMNIST": 0.35,
+    "FashionMNIST": 0.5,
+}  # share of pixels that are not black
 
 
 @dataclass(frozen=True)
@@ -51,24 +56,24 @@ class Estimate:
 
 def estimate(settings: Settings, train: int, test: int) -> Estimate:
     """What these settings will need on that many training and test samples."""
-    recipe = settings.plan
-    m, T, outputs = settings.m, settings.T, 10 * recipe.k
-    active = _INK[settings.dataset] * PIXELS
+    recipe = settings.resolved_recipe
+    m, T, outputs = settings.m, settings.T, 10 * recipe.tempotrons_per_class
+    active = _NONZERO_FRACTION[settings.dataset] * PIXELS
     weights = PIXELS * m * outputs
     batch = min(settings.batch_size, train)
-    copies = {"sgd": 9, "sgd-momentum": 11, "adamw": 13}[recipe.optimiser] + 2 * (recipe.drop > 0)
+    copies = {"sgd": 9, "sgd-momentum": 11, "adamw": 13}[recipe.optimiser] + 2 * (recipe.afferent_dropout > 0)
     spikes = active * min(m, 2 * math.sqrt(2 * math.log(2 * T + 1)) / settings.beta)
-    stored = 4 * spikes * (train + test)
-    kept = stored + 4 * T * (train + test) if stored <= _STORED else 0.0
+    spike_bytes = 4 * spikes * (train + test)
+    store_bytes = spike_bytes + 4 * T * (train + test) if spike_bytes <= _STORE_BUDGET else 0.0
     steps = settings.epochs * math.ceil(train / settings.batch_size)
-    together = max(batch, min(_TOGETHER, test))
+    eval_batch = max(batch, min(_EVAL_BATCH, test))
     memory = (
-        _FIXED
+        _BASE_BYTES
         + 4 * weights * copies
-        + 10 * together * outputs * T
+        + 10 * eval_batch * outputs * T
         + 8 * batch * active * m
         + 80 * spikes * max(batch, min(1000, train))
-        + kept
+        + store_bytes
         + 44 * T**2
         + 256 * 40 * m
     )
@@ -77,7 +82,7 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
     return Estimate(memory, seconds)
 
 
-def misfit(settings: Settings, dataset: datasets.Dataset | None = None) -> str | None:
+def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = None) -> str | None:
     """One sentence about settings that this machine cannot train, with the nearest that it can; None where it can.
 
     dataset: the set that will be trained on, where it has been read already.
@@ -85,27 +90,27 @@ def misfit(settings: Settings, dataset: datasets.Dataset | None = None) -> str |
     train, test = (60_000, 10_000) if dataset is None else (len(dataset.train), len(dataset.test))
     if dataset is None and settings.dataset == datasets.EMBEDDED:
         train, test = 10_000, 2_000
-    room = _SHARE * available_memory(settings.device)
+    available = _USABLE_FRACTION * available_memory(settings.device)
 
-    def fits(chosen: Settings) -> bool:
-        needed = estimate(chosen, train, test)
-        return needed.memory <= room and needed.seconds <= LONGEST_SECONDS
+    def fits(candidate: Settings) -> bool:
+        needed = estimate(candidate, train, test)
+        return needed.memory <= available and needed.seconds <= MAX_SECONDS
 
     if fits(settings):
         return None
     needed = estimate(settings, train, test)
-    what = (
-        f"at most {_bytes(room)} of memory, got an estimate of {_bytes(needed.memory)}"
-        if needed.memory > room
-        else f"at most {LONGEST_SECONDS / 86400:.0f} days of training, got an estimate of {_days(needed.seconds)}"
+    excess = (
+        f"at most {_bytes(available)} of memory, got an estimate of {_bytes(needed.memory)}"
+        if needed.memory > available
+        else f"at most {MAX_SECONDS / 86400:.0f} days of training, got an estimate of {_days(needed.seconds)}"
     )
-    asked = ", ".join(f"{word} {getattr(settings, name):,}" for name, word in _WORDS.items())
-    return f"training: expected {what} for {asked}; {_nearest(settings, fits)}."
+    requested = ", ".join(f"{word} {getattr(settings, name):,}" for name, word in _LABELS.items())
+    return f"training: expected {excess} for {requested}; {_suggest_smaller(settings, fits)}."
 
 
-def check_fits(settings: Settings, dataset: datasets.Dataset | None = None) -> None:
-    """Raise TrainingError with the sentence of misfit(), where there is one."""
-    if problem := misfit(settings, dataset):
+def require_fits(settings: Settings, dataset: datasets.Dataset | None = None) -> None:
+    """Raise TrainingError with the sentence of explain_if_too_large(), where there is one."""
+    if problem := explain_if_too_large(settings, dataset):
         raise TrainingError(problem)
 
 
@@ -121,49 +126,51 @@ def available_memory(device: str = "cpu") -> float:
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, kind, group = line.split(":", 2)
             if kind in ("", "memory"):
-                free += [_group_memory(Path("/sys/fs/cgroup") / kind / place.strip("/"), kind) for place in (group, "")]
+                free += [
+                    _cgroup_memory(Path("/sys/fs/cgroup") / kind / place.strip("/"), kind) for place in (group, "")
+                ]
     return max(0.0, min(free))
 
 
-def _group_memory(folder: Path, kind: str) -> float:
+def _cgroup_memory(folder: Path, kind: str) -> float:
     """Bytes that a control group of either version still allows; infinite where it has no limit."""
     limit, used = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kind else ("memory.max", "memory.current")
     try:
-        told = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        cached = float(told.get("total_inactive_file") or told["inactive_file"])  # given back when needed
+        stats = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cached = float(stats.get("total_inactive_file") or stats["inactive_file"])  # given back when needed
         return float((folder / limit).read_text()) - float((folder / used).read_text()) + cached
     except (OSError, ValueError, KeyError):
         return math.inf
 
 
-def _nearest(settings: Settings, fits: Callable[[Settings], bool]) -> str:
+def _suggest_smaller(settings: Settings, fits: Callable[[Settings], bool]) -> str:
     """Which one number to lower, and how far, or several of them where one will not do."""
-    found: list[tuple[float, str, int]] = []
-    for name, low in _SMALLEST.items():
+    candidates: list[tuple[float, str, int]] = []
+    for name, low in _MINIMUMS.items():
         high = getattr(settings, name)
         if low >= high or not fits(_with(settings, name, low)):
             continue
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(_with(settings, name, middle)) else (low, middle)
-        round_one = max(_SMALLEST[name], _two_digits(low))
-        found.append((getattr(settings, name) / round_one, name, round_one))
-    if found:
-        _, name, value = min(found)
-        return f"the nearest that fits is {_WORDS[name]} {value:,}"
-    chosen = settings
-    while not fits(chosen):
-        large = [name for name, low in _SMALLEST.items() if getattr(chosen, name) > low]
+        round_one = max(_MINIMUMS[name], _two_digits(low))
+        candidates.append((getattr(settings, name) / round_one, name, round_one))
+    if candidates:
+        _, name, value = min(candidates)
+        return f"the nearest that fits is {_LABELS[name]} {value:,}"
+    reduced = settings
+    while not fits(reduced):
+        large = [name for name, low in _MINIMUMS.items() if getattr(reduced, name) > low]
         if not large:
             return "nothing smaller fits either, free some memory"
-        name = max(large, key=lambda name: getattr(chosen, name) / getattr(_USUAL, name))
-        chosen = _with(chosen, name, max(_SMALLEST[name], getattr(chosen, name) // 2))
-    changed = [
-        f"{word} {getattr(chosen, name):,}"
-        for name, word in _WORDS.items()
-        if getattr(chosen, name) != getattr(settings, name)
+        name = max(large, key=lambda name: getattr(reduced, name) / getattr(_DEFAULTS, name))
+        reduced = _with(reduced, name, max(_MINIMUMS[name], getattr(reduced, name) // 2))
+    changes = [
+        f"{word} {getattr(reduced, name):,}"
+        for name, word in _LABELS.items()
+        if getattr(reduced, name) != getattr(settings, name)
     ]
-    return f"what fits is {', '.join(changed)}"
+    return f"what fits is {', '.join(changes)}"
 
 
 def _with(settings: Settings, name: str, value: int) -> Settings:

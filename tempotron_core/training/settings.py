@@ -11,9 +11,9 @@ from tempotron_core.model.classifier import Model, initial_weight
 from tempotron_core.training.recipes import DEFAULT_RECIPE, RECIPES, Recipe
 from tempotron_core.validation import check_time_constants, positive_integer, positive_real
 
-__all__ = ["RECIPE_CHOICES", "Settings", "TrainingError", "devices", "model_of", "untrained"]
+__all__ = ["RECIPE_OVERRIDES", "Settings", "TrainingError", "devices", "model_from_weights", "initial_model"]
 
-RECIPE_CHOICES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
+RECIPE_OVERRIDES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
 """What a run may change of its recipe."""
 
 
@@ -23,8 +23,8 @@ class TrainingError(Exception):
     failed_step: the step after which loss or weights were no longer finite; None where something else is wrong.
     """
 
-    def __init__(self, words: str, failed_step: int | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, failed_step: int | None = None) -> None:
+        super().__init__(message)
         self.failed_step = failed_step
 
 
@@ -63,17 +63,17 @@ class Settings:
     temperature: float | None = None
     weight_decay: float | None = None
     smoothing: float | None = None
-    clears_gradients: bool | None = None
-    drop: float | None = None
-    revives: bool | None = None
-    k: int | None = None
-    width: float | None = None
+    zero_grad: bool | None = None
+    afferent_dropout: float | None = None
+    reinit_dead_outputs: bool | None = None
+    tempotrons_per_class: int | None = None
+    init_scale: float | None = None
 
     @property
-    def plan(self) -> Recipe:
+    def resolved_recipe(self) -> Recipe:
         """The recipe with this run's changes."""
-        named = {name: getattr(self, name) for name in RECIPE_CHOICES}
-        return replace(RECIPES[self.recipe], **{name: value for name, value in named.items() if value is not None})
+        overrides = {name: getattr(self, name) for name in RECIPE_OVERRIDES}
+        return replace(RECIPES[self.recipe], **{name: value for name, value in overrides.items() if value is not None})
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -92,7 +92,7 @@ class Settings:
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
         if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
-        _ = self.plan
+        _ = self.resolved_recipe
         names = (datasets.EMBEDDED, *datasets.DATASETS)
         if self.dataset not in names:
             raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
@@ -102,13 +102,15 @@ class Settings:
             )
 
 
-def untrained(settings: Settings, classes: int = 10) -> Model:
+def initial_model(settings: Settings, classes: int = 10) -> Model:
     """The network as such a run begins with it."""
-    recipe = settings.plan
-    return model_of(settings, initial_weight(settings.m, classes * recipe.k, settings.seed, recipe.width))
+    recipe = settings.resolved_recipe
+    return model_from_weights(
+        settings, initial_weight(settings.m, classes * recipe.tempotrons_per_class, settings.seed, recipe.init_scale)
+    )
 
 
-def model_of(settings: Settings, weight: torch.Tensor) -> Model:
+def model_from_weights(settings: Settings, weight: torch.Tensor) -> Model:
     """Weights with the constants of the run that they are of."""
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
-    return Model(weight, *constants, settings.plan.k)
+    return Model(weight, *constants, settings.resolved_recipe.tempotrons_per_class)

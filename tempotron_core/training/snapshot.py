@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 
 from tempotron_core.model.classifier import Model
-from tempotron_core.training.metrics import EpochResult, History, Points
-from tempotron_core.training.settings import Settings, model_of
+from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
+from tempotron_core.training.settings import Settings, model_from_weights
 
 __all__ = ["Snapshot"]
 
@@ -24,12 +24,12 @@ class Snapshot:
     phase: str
     total_steps: int
     step: int = 0
-    prepared: float = 0.0
-    preparation_seconds: float = 0.0
+    encoded_fraction: float = 0.0
+    encoding_seconds: float = 0.0
     training_seconds: float = 0.0
     samples_per_second: float = 0.0
-    points: Points = field(default_factory=Points)
-    epochs: History[EpochResult] = field(default_factory=History)
+    points: StepMetricsHistory = field(default_factory=StepMetricsHistory)
+    epochs: History[EpochMetrics] = field(default_factory=History)
     classes: tuple[str, ...] = ()
     weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
     state: dict[str, torch.Tensor] | None = field(default=None, repr=False, compare=False)
@@ -37,7 +37,7 @@ class Snapshot:
     @property
     def model(self) -> Model | None:
         """The network as it is at this instant."""
-        return None if self.weight is None else model_of(self.settings, self.weight)
+        return None if self.weight is None else model_from_weights(self.settings, self.weight)
 
     @property
     def epoch(self) -> int:

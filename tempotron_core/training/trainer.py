@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 import torch
 
-from tempotron_core.model.classifier import PIXELS, initial_weight, pooled
+from tempotron_core.model.classifier import PIXELS, initial_weight, log_mean_exp_pool
 from tempotron_core.snn.spike_store import Batch, SpikeStore
 from tempotron_core.snn.tempotron import Tempotron
-from tempotron_core.training.distributed import ALONE, Processes
-from tempotron_core.training.recipes import OPTIMISER_MEMORY, OPTIMISERS, SCHEDULES
-from tempotron_core.training.settings import Settings, TrainingError, untrained
+from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
+from tempotron_core.training.recipes import OPTIMISER_STATE_KEYS, OPTIMISERS, SCHEDULES
+from tempotron_core.training.settings import Settings, TrainingError, initial_model
 
-__all__ = ["Assessment", "Trainer", "assess", "evaluate"]
+__all__ = ["Assessment", "Trainer", "evaluate_health", "accuracy_on"]
 
 _EVALUATE_CHUNK = 500
 _SIDE = math.isqrt(PIXELS)
-_MOST_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
+_MAX_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
 
-def evaluate(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int = 1) -> float:
+def accuracy_on(net: Tempotron, store: SpikeStore, labels: torch.Tensor, tempotrons_per_class: int = 1) -> float:
     """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
-    return assess(net, store, labels, k).accuracy
+    return evaluate_health(net, store, labels, tempotrons_per_class).accuracy
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,19 @@ class Assessment:
     """How a network does on a set; see EpochResult for what the shares are of."""
 
     accuracy: float
-    dead: tuple[int, ...]
-    wrong_state: float
-    pinned_first: float
-    pinned_last: float
+    dead_outputs: tuple[int, ...]
+    firing_error_rate: float
+    peaks_at_start: float
+    peaks_at_end: float
 
 
-def assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int, processes: Processes = ALONE) -> Assessment:
+def evaluate_health(
+    net: Tempotron,
+    store: SpikeStore,
+    labels: torch.Tensor,
+    tempotrons_per_class: int,
+    processes: ProcessGroup = SINGLE_PROCESS,
+) -> Assessment:
     """Accuracy and health on those samples, over all processes."""
     counts = torch.zeros(5, dtype=torch.int64, device=labels.device)
     counts[0] = len(store)
@@ -45,33 +51,41 @@ def assess(net: Tempotron, store: SpikeStore, labels: torch.Tensor, k: int, proc
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
-            peaks, when = net.potential(store.batch(torch.arange(start, end))).max(dim=-1)
-            v_max = pooled(peaks, k)
+            peaks, peak_times = net.potential(store.batch(torch.arange(start, end))).max(dim=-1)
+            v_max = log_mean_exp_pool(peaks, tempotrons_per_class)
             correct = (v_max.argmax(dim=1) == labels[start:end]).sum()
-            wanted = torch.nn.functional.one_hot(labels[start:end], v_max.shape[1]).bool()
-            wrong = ((v_max >= net.v_threshold) != wanted).sum()
-            counts[1:] += torch.stack((correct, wrong, (when == 0).sum(), (when == net.T - 1).sum()))
+            targets = torch.nn.functional.one_hot(labels[start:end], v_max.shape[1]).bool()
+            wrong = ((v_max >= net.v_threshold) != targets).sum()
+            counts[1:] += torch.stack((correct, wrong, (peak_times == 0).sum(), (peak_times == net.T - 1).sum()))
             highest = torch.maximum(highest, peaks.amax(dim=0))
     dead = (processes.max(highest) <= 0).nonzero().view(-1).tolist()
     total, correct_total, wrong_total, first, last = processes.sum(counts).tolist()
     outputs = total * net.out_features
-    return Assessment(correct_total / total, tuple(dead), wrong_total / outputs * k, first / outputs, last / outputs)
+    return Assessment(
+        correct_total / total,
+        tuple(dead),
+        wrong_total / outputs * tempotrons_per_class,
+        first / outputs,
+        last / outputs,
+    )
 
 
 class Trainer:
     """The network, its optimiser and one step of learning; nothing in a step makes the host wait for a device."""
 
-    def __init__(self, settings: Settings, classes: int, processes: Processes = ALONE) -> None:
-        recipe = settings.plan
+    def __init__(self, settings: Settings, classes: int, processes: ProcessGroup = SINGLE_PROCESS) -> None:
+        recipe = settings.resolved_recipe
         self.settings = settings
-        self.net = untrained(settings, classes).network().requires_grad_(True).to(settings.device)
+        self.net = initial_model(settings, classes).to_layer().requires_grad_(True).to(settings.device)
         # The memory of the weights is [afferents, classes], as the gather-sums read and write it.
-        self._rows = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
-        self.net.fc.weight.data = self._rows.data.t()
-        self.optimiser = OPTIMISERS[recipe.optimiser]([self._rows], lr=settings.lr, weight_decay=recipe.weight_decay)
+        self._weight_by_afferent = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
+        self.net.fc.weight.data = self._weight_by_afferent.data.t()
+        self.optimiser = OPTIMISERS[recipe.optimiser](
+            [self._weight_by_afferent], lr=settings.lr, weight_decay=recipe.weight_decay
+        )
         self._recipe, self._processes = recipe, processes
-        self._noise = torch.Generator(settings.device).manual_seed(settings.seed)
-        self._loss, self._factor = recipe.loss_function, SCHEDULES[recipe.schedule]
+        self._dropout_generator = torch.Generator(settings.device).manual_seed(settings.seed)
+        self._loss, self._schedule = recipe.loss_function, SCHEDULES[recipe.schedule]
 
     def step(
         self, spikes: Batch, labels: torch.Tensor, progress: float, size: int | None = None
@@ -81,88 +95,94 @@ class Trainer:
         size: samples of the step over all processes, of which these are this one's, perhaps none.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.lr * self._factor(progress)
-        kept = self._kept()
-        peaks = self.net.peak(spikes) if kept is None else self.net.peak(spikes, self.net.fc.weight * kept)
-        v_max = pooled(peaks, self._recipe.k)
+            group["lr"] = self.settings.lr * self._schedule(progress)
+        mask = self._dropout_mask()
+        peaks = self.net.peak(spikes) if mask is None else self.net.peak(spikes, self.net.fc.weight * mask)
+        v_max = log_mean_exp_pool(peaks, self._recipe.tempotrons_per_class)
         loss = self._loss(v_max, self.settings.v_threshold, labels) if len(labels) else v_max.sum()
         (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
         if self._processes.size > 1:
             # The fused optimiser wants the layout of the rows.
             grad = self._processes.sum(grad.t().contiguous() * (len(labels) / (size or len(labels)))).t()
-        if self._recipe.clears_gradients or self._rows.grad is None:
-            self._rows.grad = grad.t()
+        if self._recipe.zero_grad or self._weight_by_afferent.grad is None:
+            self._weight_by_afferent.grad = grad.t()
         else:
-            self._rows.grad += grad.t()
+            self._weight_by_afferent.grad += grad.t()
         self.optimiser.step()
         self._smooth()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
 
-    def _kept(self) -> torch.Tensor | None:
+    def _dropout_mask(self) -> torch.Tensor | None:
         """The factor of every afferent in this step, [afferents]; None where none is left out."""
-        keep = 1 - self._recipe.drop
-        if keep == 1:
+        keep_probability = 1 - self._recipe.afferent_dropout
+        if keep_probability == 1:
             return None
-        drawn = torch.rand(len(self._rows), generator=self._noise, device=self._rows.device)
-        return (drawn < keep).to(self._rows.dtype) / keep
+        uniform = torch.rand(
+            len(self._weight_by_afferent), generator=self._dropout_generator, device=self._weight_by_afferent.device
+        )
+        return (uniform < keep_probability).to(self._weight_by_afferent.dtype) / keep_probability
 
     def _smooth(self) -> None:
         """Move every weight towards those of its pixel's neighbours, apart from the loss, as weight decay does."""
-        share = min(self.optimiser.param_groups[0]["lr"] * self._recipe.smoothing, _MOST_SMOOTHING)
-        if share == 0:
+        step = min(self.optimiser.param_groups[0]["lr"] * self._recipe.smoothing, _MAX_SMOOTHING)
+        if step == 0:
             return
-        grid = self._rows.detach().view(_SIDE, _SIDE, -1)
+        grid = self._weight_by_afferent.detach().view(_SIDE, _SIDE, -1)
         for lower, upper in ((grid[:-1], grid[1:]), (grid[:, :-1], grid[:, 1:])):
-            moved = (upper - lower).mul_(share)
-            lower += moved
-            upper -= moved
+            difference = (upper - lower).mul_(step)
+            lower += difference
+            upper -= difference
 
     def norms(self) -> tuple[float, float]:
         """Of the weights and of the last step's gradient."""
-        grad = self._rows.grad
-        return float(self._rows.detach().norm()), 0.0 if grad is None else float(grad.norm())
+        grad = self._weight_by_afferent.grad
+        return float(self._weight_by_afferent.detach().norm()), 0.0 if grad is None else float(grad.norm())
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copies of all that the next step depends on, on the CPU."""
-        kept = {"rows": self._rows.detach(), "noise": self._noise.get_state()}
-        if not self._recipe.clears_gradients and self._rows.grad is not None:
-            kept["gradient"] = self._rows.grad
-        memory = self.optimiser.state.get(self._rows, {})
-        kept |= {f"optimiser.{name}": value for name, value in memory.items() if isinstance(value, torch.Tensor)}
-        return {name: value.to("cpu", copy=True).contiguous() for name, value in kept.items()}
+        tensors = {"rows": self._weight_by_afferent.detach(), "noise": self._dropout_generator.get_state()}
+        if not self._recipe.zero_grad and self._weight_by_afferent.grad is not None:
+            tensors["gradient"] = self._weight_by_afferent.grad
+        optimiser_state = self.optimiser.state.get(self._weight_by_afferent, {})
+        tensors |= {
+            f"optimiser.{name}": value for name, value in optimiser_state.items() if isinstance(value, torch.Tensor)
+        }
+        return {name: value.to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
-    def restore(self, kept: dict[str, torch.Tensor]) -> None:
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Take up such a state; TrainingError where it is not one of this network's."""
         try:
-            self._rows.data.copy_(kept["rows"])
-            self._noise.set_state(kept["noise"])
-            memory = self.optimiser.state[self._rows]
-            for name, value in kept.items():
-                where = "cpu" if value.dim() == 0 and self._rows.is_cpu else self._rows.device
+            self._weight_by_afferent.data.copy_(state["rows"])
+            self._dropout_generator.set_state(state["noise"])
+            optimiser_state = self.optimiser.state[self._weight_by_afferent]
+            for name, value in state.items():
+                device = (
+                    "cpu" if value.dim() == 0 and self._weight_by_afferent.is_cpu else self._weight_by_afferent.device
+                )
                 if name.startswith(("gradient", "optimiser.")):
-                    fits = value.shape == self._rows.shape if value.dim() else name == "optimiser.step"
-                    if not fits or value.dtype != self._rows.dtype:
+                    fits = value.shape == self._weight_by_afferent.shape if value.dim() else name == "optimiser.step"
+                    if not fits or value.dtype != self._weight_by_afferent.dtype:
                         raise TypeError(name)
                 if name == "gradient":
-                    self._rows.grad = value.to(where, copy=True).view_as(self._rows)
+                    self._weight_by_afferent.grad = value.to(device, copy=True).view_as(self._weight_by_afferent)
                 elif name.startswith("optimiser."):
-                    memory[name.removeprefix("optimiser.")] = value.to(where, copy=True)
-            if memory and set(memory) != OPTIMISER_MEMORY[self._recipe.optimiser]:
+                    optimiser_state[name.removeprefix("optimiser.")] = value.to(device, copy=True)
+            if optimiser_state and set(optimiser_state) != OPTIMISER_STATE_KEYS[self._recipe.optimiser]:
                 raise KeyError("optimiser")
-            torch.Generator().set_state(kept["shuffle"])
+            torch.Generator().set_state(state["shuffle"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise TrainingError(
-                f"state: expected that of {len(self._rows):,} afferents and {self._rows.shape[1]} outputs, got another "
+                f"state: expected that of {len(self._weight_by_afferent):,} afferents and {self._weight_by_afferent.shape[1]} outputs, got another "
                 "or a damaged one; start the run anew."
             ) from error
 
-    def revive(self, dead: tuple[int, ...], epoch: int) -> None:
+    def reinitialise(self, dead_outputs: tuple[int, ...], epoch: int) -> None:
         """Give outputs that cannot learn any more other initial weights, where the recipe does so."""
-        if not dead or not self._recipe.revives:
+        if not dead_outputs or not self._recipe.reinit_dead_outputs:
             return
-        fresh = initial_weight(
-            self.settings.m, self.net.out_features, self.settings.seed + epoch, self._recipe.width
+        new_weight = initial_weight(
+            self.settings.m, self.net.out_features, self.settings.seed + epoch, self._recipe.init_scale
         ).t()
-        which = torch.tensor(dead)
+        indices = torch.tensor(dead_outputs)
         with torch.no_grad():
-            self._rows[:, which] = fresh[:, which].to(self._rows.device)
+            self._weight_by_afferent[:, indices] = new_weight[:, indices].to(self._weight_by_afferent.device)

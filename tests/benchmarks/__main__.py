@@ -56,17 +56,17 @@ def main() -> int:
         import comparison
 
         report["engine"] = comparison.measure(options.dataset_dir, options.peer, options.quick)
-        print(comparison.shown(report["engine"]) + "\n", flush=True)
+        print(comparison.format_report(report["engine"]) + "\n", flush=True)
     if "formulations" in chosen:
         import formulations
 
         report["formulations"] = formulations.measure(options.quick)
-        print(formulations.shown(report["formulations"]) + "\n", flush=True)
+        print(formulations.format_report(report["formulations"]) + "\n", flush=True)
     if "pages" in chosen:
         import dashboard
 
         report["pages"] = dashboard.measure(4 if options.quick else 20)
-        print(dashboard.shown(report["pages"]), flush=True)
+        print(dashboard.format_report(report["pages"]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
     return 0

@@ -21,7 +21,7 @@ from tempotron_core.data import datasets
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-_FEW = 4096  # digits for those that keep nothing of them: the memory shown is then the method's
+_NUM_SUBSET_DIGITS = 4096  # digits for those that keep nothing of them: the memory shown is then the method's
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
@@ -45,7 +45,7 @@ class Spread:
         return f"{self.median:.2f} s ({self.low:.2f}-{self.high:.2f})"
 
 
-class Contender:
+class Peer:
     """A process that takes training steps when told to."""
 
     def __init__(self, title: str, name: str, digits: Path, steps: int) -> None:
@@ -56,20 +56,20 @@ class Contender:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
         )
-        self._answer()
+        self._read_answer()
 
-    def turn(self) -> None:
+    def run_turn(self) -> None:
         assert self._process.stdin
         self._process.stdin.write(f"{self.steps}\n")
         self._process.stdin.flush()
-        answer = self._answer()
+        answer = self._read_answer()
         self.seconds += answer["seconds"]
         self.peak_mb = answer["peak_mb"]
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._process.communicate()
 
-    def _answer(self) -> dict[str, Any]:
+    def _read_answer(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
@@ -82,9 +82,9 @@ class Contender:
 def compare(digits: Path, few: Path, peers: list[str], rounds: int) -> dict[str, dict[str, Any]]:
     """Steps of all contenders by turns: title -> Spread of the step and peak memory."""
     contenders = [
-        Contender("this project, training loop", "loop", digits, 50),
-        Contender("this project, public call", "public", few, 20),
-        Contender("the usual method, plainly", "dense", few, 1),
+        Peer("this project, training loop", "loop", digits, 50),
+        Peer("this project, public call", "public", few, 20),
+        Peer("the usual method, plainly", "dense", few, 1),
     ]
     for folder in peers:
         release = next(Path(folder).glob("spikingjelly-*.dist-info"), None)
@@ -94,18 +94,18 @@ def compare(digits: Path, few: Path, peers: list[str], rounds: int) -> dict[str,
             )
             continue
         version = release.name.removesuffix(".dist-info").removeprefix("spikingjelly-") if release else "of " + folder
-        contenders.append(Contender(f"SpikingJelly {version}", folder, few, 2))
+        contenders.append(Peer(f"SpikingJelly {version}", folder, few, 2))
     if not peers:
         print("No --peer given: SpikingJelly is left out; the plain dense version stands in.", file=sys.stderr)
     for _ in range(rounds):
         for contender in contenders:
-            contender.turn()
+            contender.run_turn()
     for contender in contenders:
-        contender.end()
+        contender.stop()
     return {c.title: {"step": asdict(Spread.of(c.seconds)), "peak_mb": c.peak_mb} for c in contenders}
 
 
-def prepared(digits: Path, repeats: int) -> dict[str, Any]:
+def measure_training_loop(digits: Path, repeats: int) -> dict[str, Any]:
     command = [sys.executable, str(HERE / "prepared.py"), str(digits), "--repeats", str(repeats)]
     report: dict[str, Any] = json.loads(
         subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True).stdout
@@ -141,9 +141,9 @@ def measure(dataset_dir: str | None, peers: list[str], quick: bool) -> dict[str,
         write_digits(dataset_dir, digits)
         few = Path(folder) / "few.npz"
         with np.load(digits) as arrays:
-            np.savez(few, images=arrays["images"][:_FEW], labels=arrays["labels"][:_FEW])
+            np.savez(few, images=arrays["images"][:_NUM_SUBSET_DIGITS], labels=arrays["labels"][:_NUM_SUBSET_DIGITS])
         steps = compare(digits, few, peers, 3 if quick else 10)
-        report = prepared(digits, 50 if quick else 400)
+        report = measure_training_loop(digits, 50 if quick else 400)
     run = epochs(dataset_dir, 2 if quick else 5)
     report["evaluation"] = asdict(Spread.of(report.pop("evaluation_seconds")))
     report["epoch"] = asdict(Spread.of(run["seconds_per_epoch"]))
@@ -152,7 +152,7 @@ def measure(dataset_dir: str | None, peers: list[str], quick: bool) -> dict[str,
     return {"contenders": steps, "prepared": report}
 
 
-def shown(report: dict[str, Any]) -> str:
+def format_report(report: dict[str, Any]) -> str:
     """The report as tables."""
     kept = report["prepared"]
     samples, per_epoch = kept["samples"], -(-kept["samples"] // 64)

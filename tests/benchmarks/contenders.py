@@ -37,14 +37,14 @@ def error(v_max: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return ((v_max - 1) * wrong).square().sum() / len(labels)
 
 
-def loop(images: torch.Tensor, labels: torch.Tensor) -> Step:
+def training_loop_peer(images: torch.Tensor, labels: torch.Tensor) -> Step:
     """A step of the project's training loop, its spikes prepared."""
-    from tempotron_core.model.classifier import pixel_table
+    from tempotron_core.model.classifier import pixel_spike_table
     from tempotron_core.snn.spike_store import SpikeStore
     from tempotron_core.training.settings import Settings
     from tempotron_core.training.trainer import Trainer
 
-    store = SpikeStore(pixel_table(M, T), images, T)
+    store = SpikeStore(pixel_spike_table(M, T), images, T)
     for _ in store.fill():
         pass
     trainer = Trainer(Settings(recipe="reference", lr=LR), CLASSES)
@@ -56,7 +56,7 @@ def loop(images: torch.Tensor, labels: torch.Tensor) -> Step:
     return step
 
 
-def public(images: torch.Tensor, labels: torch.Tensor) -> Step:
+def public_api_peer(images: torch.Tensor, labels: torch.Tensor) -> Step:
     """The library as its user calls it: nothing is kept from one batch to the next."""
     from tempotron_core import GaussianTuning, Tempotron
 
@@ -73,7 +73,7 @@ def public(images: torch.Tensor, labels: torch.Tensor) -> Step:
     return step
 
 
-def dense(images: torch.Tensor, labels: torch.Tensor) -> Step:
+def dense_peer(images: torch.Tensor, labels: torch.Tensor) -> Step:
     """The usual method, written plainly: the kernel of every afferent at every step of the grid."""
     tau, tau_s = 15.0, 15.0 / 4
     peak = tau * tau_s * np.log(tau / tau_s) / (tau - tau_s)
@@ -98,7 +98,7 @@ def dense(images: torch.Tensor, labels: torch.Tensor) -> Step:
     return step
 
 
-def peer(folder: str, images: torch.Tensor, labels: torch.Tensor) -> Step:
+def spikingjelly_peer(folder: str, images: torch.Tensor, labels: torch.Tensor) -> Step:
     """A release of SpikingJelly unpacked in a folder: its dense tempotron, or that of continuous events."""
     sys.path.insert(0, folder)
     encoding = importlib.import_module("spikingjelly.timing_based.encoding")
@@ -133,9 +133,9 @@ def main() -> None:
     with np.load(options.digits) as digits:
         images, labels = torch.from_numpy(digits["images"]), torch.from_numpy(digits["labels"])
     torch.manual_seed(0)
-    made = {"loop": loop, "public": public, "dense": dense}
+    made = {"loop": training_loop_peer, "public": public_api_peer, "dense": dense_peer}
     make = made.get(options.name)
-    step = make(images, labels) if make else peer(options.name, images, labels)
+    step = make(images, labels) if make else spikingjelly_peer(options.name, images, labels)
     order = torch.randperm(len(images))
     done = 0
 

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from helpers.browser import PAGES, ROOT, Server, browser, settle
+from helpers.browser import PAGES, ROOT, Server, browser, wait_until_idle
 from playwright.sync_api import Browser, Page, TimeoutError
 
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import Model, decide, initial_weight, pixel_tuning
+from tempotron_core.model.classifier import Model, initial_weight, pixel_tuning, predict
 
 WIDTH, HEIGHT = 1280, 800
 QUIET = 0.35
@@ -45,7 +45,7 @@ PROBE = """() => {
         probe.last = performance.now();
     }
     const main = {
-      evidence: '[data-plate=evidence] img',
+      evidence: '[data-figure=evidence] img',
       rule: '.st-key-step .stEChartsChart path',
       replay: '.st-key-traces .stEChartsChart path',
       training: '.st-key-accuracy .stEChartsChart path',
@@ -57,7 +57,7 @@ PROBE = """() => {
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 }"""
 
-BARE = """
+BARE_SCRIPT = """
 import json
 from pathlib import Path
 import plotly.io
@@ -154,7 +154,7 @@ def constants() -> dict[str, list[str]]:
         time_of, response = tuning.encode(x, 100)[0, 0, 0].numpy(), tuning.response(x)[0, 0, 0].numpy()
         info = figures.TuningInfo(grid.view(-1).numpy(), shapes, float(x), response, time_of, 100)
         encoder.append(figures.tuning_figure(info).to_json())
-        decision = decide(model, digits.images[i])
+        decision = predict(model, digits.images[i])
         names = tuple(map(str, range(10)))
         v, v_max, t_max = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
         voltages = figures.VoltageInfo(v, v_max, t_max, 1.0, names, int(digits.labels[i]), None)
@@ -177,7 +177,7 @@ def servers() -> Iterator[tuple[Server, Server, Path]]:
         # All settings are shared but one: a bare script has Streamlit's own collection of garbage after every run.
         config = there / ".streamlit" / "config.toml"
         config.write_text(config.read_text().replace("postScriptGC = false", "postScriptGC = true"))
-        (there / "bare.py").write_text(BARE)
+        (there / "bare.py").write_text(BARE_SCRIPT)
         (there / "figures.json").write_text(json.dumps(constants()))
         pair = Server(here), Server(there, there / "bare.py")
         try:
@@ -187,7 +187,7 @@ def servers() -> Iterator[tuple[Server, Server, Path]]:
                 server.interrupt()
 
 
-def opened(chrome: Browser, address: str) -> tuple[Page, Socket]:
+def open_page(chrome: Browser, address: str) -> tuple[Page, Socket]:
     page = chrome.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     page.add_init_script(f"({PROBE})()")
     socket = Socket.of(page)
@@ -195,9 +195,9 @@ def opened(chrome: Browser, address: str) -> tuple[Page, Socket]:
     return page, socket
 
 
-def settled(page: Page) -> None:
-    page.locator(".js-plotly-plot, .stEChartsChart svg, [data-plate]").first.wait_for(timeout=30_000)
-    settle(page)
+def wait_until_figures_idle(page: Page) -> None:
+    page.locator(".js-plotly-plot, .stEChartsChart svg, [data-figure]").first.wait_for(timeout=30_000)
+    wait_until_idle(page)
 
 
 def repaint(page: Page, act: Callable[[Page, int], None], turn: int) -> float:
@@ -216,10 +216,10 @@ def controls(chrome: Browser, dashboard: Server, bare: Server, repeats: int) -> 
     """Every control by turns with the bare script's: ms, ratios, bytes."""
     report: dict[str, Any] = {}
     for control in CONTROLS:
-        ours, socket = opened(chrome, f"{dashboard.url}/{PAGES[control.page]}")
-        plain, _ = opened(chrome, f"{bare.url}/?set={control.page}")
-        settled(ours)
-        settled(plain)
+        ours, socket = open_page(chrome, f"{dashboard.url}/{PAGES[control.page]}")
+        plain, _ = open_page(chrome, f"{bare.url}/?set={control.page}")
+        wait_until_figures_idle(ours)
+        wait_until_figures_idle(plain)
         taken: dict[str, list[float]] = {"page": [], "bare": []}
         received = []
         for turn in range(repeats + 2):
@@ -233,11 +233,11 @@ def controls(chrome: Browser, dashboard: Server, bare: Server, repeats: int) -> 
                 received.append(socket.since(began))
         ours.close()
         plain.close()
-        report[f"{control.page}: {control.name}"] = compared(taken) | {"bytes": max(received)}
+        report[f"{control.page}: {control.name}"] = compare_quantiles(taken) | {"bytes": max(received)}
     return report
 
 
-def compared(taken: dict[str, list[float]]) -> dict[str, float]:
+def compare_quantiles(taken: dict[str, list[float]]) -> dict[str, float]:
     quantiles = {name: np.percentile(values, [50, 95]) for name, values in taken.items()}
     median, high = (float(quantiles["page"][i] / quantiles["bare"][i]) for i in (0, 1))
     return {
@@ -257,12 +257,12 @@ def first_paints(chrome: Browser, dashboard: Server, bare: Server, repeats: int)
         taken: dict[str, list[float]] = {"page": [], "bare": []}
         for turn in range(repeats + 1):
             for kind, address in (("page", f"{dashboard.url}/{PAGES[name]}"), ("bare", f"{bare.url}/?set={name}")):
-                page, _ = opened(chrome, address)
+                page, _ = open_page(chrome, address)
                 page.wait_for_function("window.probe && probe.painted > 0", timeout=30_000, polling=50)
                 if turn:
                     taken[kind].append(float(page.evaluate("probe.painted")))
                 page.close()
-        report[name] = compared(taken)
+        report[name] = compare_quantiles(taken)
     return report
 
 
@@ -270,8 +270,8 @@ def idle(chrome: Browser, dashboard: Server) -> dict[str, int]:
     """Bytes that a page receives in five seconds in which nothing happens."""
     report = {}
     for name in PAGES:
-        page, socket = opened(chrome, f"{dashboard.url}/{PAGES[name]}")
-        settle(page)
+        page, socket = open_page(chrome, f"{dashboard.url}/{PAGES[name]}")
+        wait_until_idle(page)
         began = time.monotonic()
         page.wait_for_timeout(5000)
         report[name] = socket.since(began)
@@ -280,27 +280,27 @@ def idle(chrome: Browser, dashboard: Server) -> dict[str, int]:
 
 
 def start_training(page: Page, epochs: int) -> None:
-    settle(page)
+    wait_until_idle(page)
     box = page.get_by_label("Epochs", exact=True)
     box.fill(str(epochs))
     box.press("Enter")
-    settle(page)
+    wait_until_idle(page)
     page.get_by_role("button", name="Start").click()
     page.get_by_text("samples/s").wait_for(timeout=30_000)
 
 
 def while_training(chrome: Browser, dashboard: Server, runs: Path, repeats: int) -> dict[str, Any]:
     """Controls of the other pages, and the live page's own traffic, while a long training runs."""
-    live, socket = opened(chrome, f"{dashboard.url}/training")
+    live, socket = open_page(chrome, f"{dashboard.url}/training")
     start_training(live, 1000)
     began = time.monotonic()
     live.wait_for_timeout(10_000)
-    ticks = grouped([frame for frame in socket.frames if frame[0] >= began])
+    ticks = group_by_tick([frame for frame in socket.frames if frame[0] >= began])
     live.goto("about:blank")
     report: dict[str, Any] = {"ticks": tick_report(ticks), "controls": {}}
     for control in CONTROLS:
-        page, _ = opened(chrome, f"{dashboard.url}/{PAGES[control.page]}")
-        settled(page)
+        page, _ = open_page(chrome, f"{dashboard.url}/{PAGES[control.page]}")
+        wait_until_figures_idle(page)
         taken = [repaint(page, control.act, turn) for turn in range(repeats + 2)][2:]
         page.close()
         report["controls"][f"{control.page}: {control.name}"] = {
@@ -310,12 +310,12 @@ def while_training(chrome: Browser, dashboard: Server, runs: Path, repeats: int)
     report["slowdown"] = slowdown(live, dashboard, runs)
     live.goto(f"{dashboard.url}/training")
     live.get_by_role("button", name="Stop").click(timeout=30_000)
-    settle(live)
+    wait_until_idle(live)
     live.close()
     return report
 
 
-def grouped(frames: list[tuple[float, int]]) -> list[tuple[float, int]]:
+def group_by_tick(frames: list[tuple[float, int]]) -> list[tuple[float, int]]:
     """Frames that belong to one tick: those less than 200 ms after the one before."""
     ticks: list[tuple[float, int]] = []
     previous = -1.0
@@ -349,7 +349,7 @@ def slowdown(page: Page, dashboard: Server, runs: Path, turns: int = 4, seconds:
         for state, address in (("open", f"{dashboard.url}/training"), ("closed", "about:blank")):
             page.goto(address)
             if state == "open":
-                settle(page)
+                wait_until_idle(page)
             page.wait_for_timeout(1000)
             began = time.time()
             page.wait_for_timeout(seconds * 1000)
@@ -368,7 +368,7 @@ def slowdown(page: Page, dashboard: Server, runs: Path, turns: int = 4, seconds:
 def measure(repeats: int) -> dict[str, Any]:
     """Everything about the pages, as one JSON-able report."""
     with servers() as (dashboard, bare, runs), browser() as chrome:
-        page, _ = opened(chrome, dashboard.url)
+        page, _ = open_page(chrome, dashboard.url)
         page.get_by_text("Trained cross-entropy").wait_for(timeout=60_000)
         page.close()
         return {
@@ -379,7 +379,7 @@ def measure(repeats: int) -> dict[str, Any]:
         }
 
 
-def shown(report: dict[str, Any]) -> str:
+def format_report(report: dict[str, Any]) -> str:
     """The report as tables."""
     lines = ["| control | median (95 %), ms | bare, ms | ratio | KB received | while training, ms |"]
     lines += ["|---|---|---|---|---|---|"]

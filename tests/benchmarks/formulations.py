@@ -14,15 +14,15 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import PIXELS, pixel_table
-from tempotron_core.snn.engine import bag_sum, bin_spikes
+from tempotron_core.model.classifier import PIXELS, pixel_spike_table
+from tempotron_core.snn.engine import bin_spikes, segment_sum
 from tempotron_core.snn.spike_store import SpikeStore
 
-Way = Callable[[], torch.Tensor]
+Formulation = Callable[[], torch.Tensor]
 BATCH, M, T, OUTPUTS = 64, 16, 100, 10
 
 
-def sums_by_time(times: torch.Tensor, rows: torch.Tensor) -> dict[str, Way]:
+def sums_by_time(times: torch.Tensor, rows: torch.Tensor) -> dict[str, Formulation]:
     """[B, N] times, rows [N, O] -> sums over the spikes of every (bin, sample), [T*B, O]."""
     spikes = bin_spikes(times, T)
     spike_count = len(spikes.afferent)
@@ -35,7 +35,7 @@ def sums_by_time(times: torch.Tensor, rows: torch.Tensor) -> dict[str, Way]:
         return torch.zeros(T * BATCH, OUTPUTS).index_add_(0, bags, rows.index_select(0, wide))
 
     return {
-        "embedding_bag": lambda: bag_sum(rows, spikes.afferent, spikes.offsets),
+        "embedding_bag": lambda: segment_sum(rows, spikes.afferent, spikes.offsets),
         "sparse CSR product": lambda: csr @ rows,
         "index_select, segment_reduce": lambda: torch.segment_reduce(
             rows.index_select(0, spikes.afferent), "sum", offsets=spikes.offsets.long(), initial=0
@@ -44,7 +44,7 @@ def sums_by_time(times: torch.Tensor, rows: torch.Tensor) -> dict[str, Way]:
     }
 
 
-def sums_by_afferent(times: torch.Tensor, store: SpikeStore, samples: torch.Tensor) -> dict[str, Way]:
+def sums_by_afferent(times: torch.Tensor, store: SpikeStore, samples: torch.Tensor) -> dict[str, Formulation]:
     """Rows of bins -> sums over the spikes of every afferent [N, O], the orders included."""
     rows = torch.randn(BATCH, T + 1, OUTPUTS).index_fill_(1, torch.tensor([T]), 0).view(-1, OUTPUTS)
     spikes = bin_spikes(times, T)
@@ -60,12 +60,12 @@ def sums_by_afferent(times: torch.Tensor, store: SpikeStore, samples: torch.Tens
         order = torch.from_numpy(np.argsort(spikes.afferent.numpy().astype(np.uint16), kind="stable"))
         counts = torch.bincount(spikes.afferent, minlength=features)
         offsets = torch.cat((counts.new_zeros(1), counts.cumsum(0))).int()
-        return bag_sum(rows, spikes.rows.index_select(0, order), offsets)
+        return segment_sum(rows, spikes.rows.index_select(0, order), offsets)
 
     def torch_sort() -> torch.Tensor:
         afferent, order = torch.sort(spikes.afferent, stable=True)
         offsets = torch.searchsorted(afferent, torch.arange(features + 1, dtype=torch.int32), out_int32=True)
-        return bag_sum(rows, spikes.rows.index_select(0, order), offsets)
+        return segment_sum(rows, spikes.rows.index_select(0, order), offsets)
 
     def index_add() -> torch.Tensor:
         return torch.zeros(features, OUTPUTS).index_add_(0, wide, rows.index_select(0, spikes.rows))
@@ -94,7 +94,7 @@ def sums_by_afferent(times: torch.Tensor, store: SpikeStore, samples: torch.Tens
     }
 
 
-def spikes_found(times: torch.Tensor) -> dict[str, Way]:
+def find_spikes(times: torch.Tensor) -> dict[str, Formulation]:
     """Where [B, N] times hold a spike."""
     spiking = times >= 0
     return {
@@ -104,7 +104,7 @@ def spikes_found(times: torch.Tensor) -> dict[str, Way]:
     }
 
 
-def timed(ways: dict[str, Way], repeats: int) -> dict[str, float]:
+def time_in_turns(ways: dict[str, Formulation], repeats: int) -> dict[str, float]:
     """Medians in ms, the ways taking turns."""
     wanted = next(iter(ways.values()))()
     for name, way in ways.items():
@@ -123,7 +123,7 @@ def measure(quick: bool = False) -> dict[str, dict[str, float]]:
     """Part of a step -> way -> ms."""
     images = datasets.load(datasets.EMBEDDED, None).train.images.flatten(1)[:2000]
     assert images.shape[1] == PIXELS
-    table = pixel_table(M, T)
+    table = pixel_spike_table(M, T)
     store = SpikeStore(table, images, T)
     for _ in store.fill():
         pass
@@ -132,13 +132,13 @@ def measure(quick: bool = False) -> dict[str, dict[str, float]]:
     rows = torch.randn(PIXELS * M, OUTPUTS)
     repeats = 5 if quick else 40
     return {
-        "spikes summed by time": timed(sums_by_time(times, rows), repeats),
-        "gradients summed by afferent": timed(sums_by_afferent(times, store, samples), repeats),
-        "spikes found": timed(spikes_found(times), repeats),
+        "spikes summed by time": time_in_turns(sums_by_time(times, rows), repeats),
+        "gradients summed by afferent": time_in_turns(sums_by_afferent(times, store, samples), repeats),
+        "spikes found": time_in_turns(find_spikes(times), repeats),
     }
 
 
-def shown(report: dict[str, dict[str, float]]) -> str:
+def format_report(report: dict[str, dict[str, float]]) -> str:
     """The report as a table."""
     lines = ["| part of a step | way | ms |", "|---|---|---|"]
     for part, ways in report.items():
@@ -147,4 +147,4 @@ def shown(report: dict[str, dict[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    print(shown(measure()))
+    print(format_report(measure()))

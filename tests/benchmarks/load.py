@@ -29,9 +29,9 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import numpy as np
 from helpers.browser import PAGES, Server
-from helpers.streamlit_client import Viewer
+from helpers.streamlit_client import Session
 
-STAY = ("", "encoder", "voltages", "evidence", "training")
+PAGES_TO_STAY_ON = ("", "encoder", "voltages", "evidence", "training")
 SAMPLES = 2000
 WARM_UP, WARM_UP_SOAK = 60.0, 300.0
 """Seconds; in a soak all pages are opened first, and the server keeps the sessions of those who leave for 120 s."""
@@ -52,26 +52,26 @@ class Record:
     server: list[dict[str, float]] = field(default_factory=list)
 
 
-async def drive(url: str, number: int, record: Record, until: float, soak: bool) -> None:
+async def simulate_viewer(url: str, number: int, record: Record, until: float, soak: bool) -> None:
     """One viewer, from its first page to the end; a new one takes its place where it leaves."""
     draw = random.Random(number)
     while time.monotonic() < until:
-        page = draw.choice(list(PAGES.values())) if soak else STAY[number % len(STAY)]
+        page = draw.choice(list(PAGES.values())) if soak else PAGES_TO_STAY_ON[number % len(PAGES_TO_STAY_ON)]
         query = f"sample={draw.randrange(SAMPLES)}" + ("&model=live+run" if number % 3 == 0 else "")
-        viewer = Viewer(url, page, query)
+        viewer = Session(url, page, query)
         record.visits += 1
         leaves = time.monotonic() + (draw.uniform(20, 120) if soak else 1e9)
         try:
             await viewer.open()
-            await viewer.settled()
+            await viewer.wait_for_first_run()
             VIEWERS[number] = viewer
             while time.monotonic() < min(until, leaves):
                 began = time.monotonic()
                 if soak and draw.random() < 0.1:
-                    await disturb(viewer, draw)
+                    await random_disruption(viewer, draw)
                 else:
-                    await act(viewer, draw, record)
-                if viewer.lost:
+                    await move_random_control(viewer, draw, record)
+                if viewer.is_disconnected:
                     record.lost += 1
                     break
                 await asyncio.sleep(max(0.05, began + 1 - time.monotonic()))
@@ -85,10 +85,10 @@ async def drive(url: str, number: int, record: Record, until: float, soak: bool)
             await viewer.close()
 
 
-VIEWERS: dict[int, Viewer] = {}
+VIEWERS: dict[int, Session] = {}
 
 
-async def act(viewer: Viewer, draw: random.Random, record: Record) -> None:
+async def move_random_control(viewer: Session, draw: random.Random, record: Record) -> None:
     """Move the sample, or another control of the page."""
     sliders = viewer.all("slider")
     page = viewer.page
@@ -102,15 +102,17 @@ async def act(viewer: Viewer, draw: random.Random, record: Record) -> None:
         return
     sample = draw.randrange(SAMPLES)
     # Other pages name samples of their own.
-    own = f"test sample {sample:,}[^0-9,]" if page in STAY and viewer.says("test sample [0-9]") else None
+    own = (
+        f"test sample {sample:,}[^0-9,]" if page in PAGES_TO_STAY_ON and viewer.find_text("test sample [0-9]") else None
+    )
     record.repaints.append((page, await viewer.move("number_input", "Test sample", sample, own), time.monotonic()))
     await asyncio.sleep(0.2)
-    shown = viewer.says("test sample [0-9,]*[0-9]")
-    if own and not viewer.refuses() and shown != f"test sample {sample:,}":
+    shown = viewer.find_text("test sample [0-9,]*[0-9]")
+    if own and not viewer.shows_alert() and shown != f"test sample {sample:,}":
         record.wrong_selections.append(f"{page!r}: chose {sample:,}, got {shown}")
 
 
-async def disturb(viewer: Viewer, draw: random.Random) -> None:
+async def random_disruption(viewer: Session, draw: random.Random) -> None:
     """Another page; or the connection drops and comes back, as a laptop wakes up."""
     if draw.random() < 0.6:
         await viewer.visit(draw.choice(list(PAGES.values())))
@@ -118,14 +120,14 @@ async def disturb(viewer: Viewer, draw: random.Random) -> None:
         await viewer.close()
         await asyncio.sleep(draw.uniform(0, 5))
         await viewer.open()
-        await viewer.settled()
+        await viewer.wait_for_first_run()
 
 
-async def conduct(url: str, record: Record, until: float, soak: bool) -> None:
+async def training_driver(url: str, record: Record, until: float, soak: bool) -> None:
     """Keep a training running; with soak, start, pause, resume and stop it in any order."""
-    draw, viewer = random.Random(2006), Viewer(url, "training")
+    draw, viewer = random.Random(2006), Session(url, "training")
     await viewer.open()
-    await viewer.settled()
+    await viewer.wait_for_first_run()
     for label, value in (("Epochs", 1000), ("Batch size", 16)):
         await viewer.move("number_input", label, value)
     while time.monotonic() < until:
@@ -141,7 +143,7 @@ async def conduct(url: str, record: Record, until: float, soak: bool) -> None:
     await viewer.close()
 
 
-async def watch(server: Server, record: Record, until: float) -> None:
+async def monitor_server(server: Server, record: Record, until: float) -> None:
     """Read the server's memory, threads and files, and the job as every viewer sees it."""
     began, process = time.monotonic(), Path("/proc") / str(server.process.pid)
     while time.monotonic() < until:
@@ -159,7 +161,7 @@ async def watch(server: Server, record: Record, until: float) -> None:
         record.jobs.append({name for name in names if name})
 
 
-def disagreement(jobs: list[set[str]]) -> float:
+def longest_disagreement(jobs: list[set[str]]) -> float:
     """The longest time in which not all viewers have shown the same job in the same state."""
     longest = now = 0
     for names in jobs:
@@ -180,8 +182,10 @@ def slope(samples: list[dict[str, float]], name: str, warm_up: float) -> float |
 async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> dict[str, Any]:
     """The whole load, as one JSON-able report."""
     record, until = Record(), time.monotonic() + 60 * minutes
-    parts = [drive(server.url, number, record, until, soak) for number in range(viewers)]
-    await asyncio.gather(conduct(server.url, record, until, soak), watch(server, record, until), *parts)
+    parts = [simulate_viewer(server.url, number, record, until, soak) for number in range(viewers)]
+    await asyncio.gather(
+        training_driver(server.url, record, until, soak), monitor_server(server, record, until), *parts
+    )
     began = until - 60 * minutes
     seconds = np.array([taken for _, taken, _ in record.repaints])
     by_page = {
@@ -202,7 +206,7 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
         "lost_viewers": record.lost,
         "wrong_selections": record.wrong_selections,
         "seconds_with_one_job": sum(len(names) == 1 for names in record.jobs) * SAMPLE_SECONDS,
-        "longest_disagreement_s": disagreement(record.jobs),
+        "longest_disagreement_s": longest_disagreement(record.jobs),
         "slopes_per_minute": {
             name: slope(record.server, name, WARM_UP_SOAK if soak else WARM_UP)
             for name in ("rss_mb", "threads", "files")
@@ -212,7 +216,7 @@ async def measure(server: Server, viewers: int, minutes: float, soak: bool) -> d
     }
 
 
-def shown(report: dict[str, Any]) -> str:
+def format_report(report: dict[str, Any]) -> str:
     """The report as a table."""
     repaint, last = report["repaint_s"], report["server"][-1]
     slopes = {name: "?" if value is None else f"{value:+.2f}" for name, value in report["slopes_per_minute"].items()}
@@ -252,7 +256,7 @@ def main() -> int:
                 options.log.write_text(server.log)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
-    print(shown(report))
+    print(format_report(report))
     for problem in [*report["errors"], *report["wrong_selections"]][:20]:
         print(problem)
     return int(bool(report["errors"] or report["wrong_selections"] or report["lost_viewers"]))

@@ -17,18 +17,18 @@ import numpy as np
 import torch
 from contenders import peak_mb
 
-from tempotron_core.model.classifier import PIXELS, pixel_table
+from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 from tempotron_core.snn import engine, spike_store
 from tempotron_core.snn.engine import Kernel
 from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.snn.tempotron import threshold_mse
 from tempotron_core.training.settings import Settings
-from tempotron_core.training.trainer import Trainer, evaluate
+from tempotron_core.training.trainer import Trainer, accuracy_on
 
 KERNEL = Kernel(15.0, 15.0 / 4, 1.0)
 
 
-def times_of(call: Callable[[], object], repeats: int, warm: int = 5) -> list[float]:
+def measure_seconds(call: Callable[[], object], repeats: int, warm: int = 5) -> list[float]:
     for _ in range(warm):
         call()
     taken = []
@@ -39,8 +39,8 @@ def times_of(call: Callable[[], object], repeats: int, warm: int = 5) -> list[fl
     return taken
 
 
-def filled(images: torch.Tensor, m: int, T: int) -> SpikeStore:
-    kept = SpikeStore(pixel_table(m, T), images, T)
+def filled_store(images: torch.Tensor, m: int, T: int) -> SpikeStore:
+    kept = SpikeStore(pixel_spike_table(m, T), images, T)
     for _ in kept.fill():
         pass
     return kept
@@ -48,7 +48,7 @@ def filled(images: torch.Tensor, m: int, T: int) -> SpikeStore:
 
 def gather_share(step: Callable[[], None], repeats: int) -> tuple[float, float]:
     """Medians of a step's gather-sums and of the step, in seconds."""
-    plain, spent = engine.bag_sum, 0.0
+    plain, spent = engine.segment_sum, 0.0
 
     def timed(*arguments: torch.Tensor) -> torch.Tensor:
         nonlocal spent
@@ -58,7 +58,7 @@ def gather_share(step: Callable[[], None], repeats: int) -> tuple[float, float]:
         return sums
 
     sums, steps = [], []
-    setattr(spike_store, "bag_sum", timed)  # noqa: B010
+    setattr(spike_store, "segment_sum", timed)  # noqa: B010
     try:
         for _ in range(repeats):
             spent = 0.0
@@ -67,7 +67,7 @@ def gather_share(step: Callable[[], None], repeats: int) -> tuple[float, float]:
             steps.append(time.perf_counter() - began)
             sums.append(spent)
     finally:
-        setattr(spike_store, "bag_sum", plain)  # noqa: B010
+        setattr(spike_store, "segment_sum", plain)  # noqa: B010
     return statistics.median(sums), statistics.median(steps)
 
 
@@ -85,17 +85,17 @@ def scaling(images: torch.Tensor, labels: torch.Tensor, repeats: int) -> list[di
     for name, values in curves.items():
         for value in values:
             size = usual | {name: value}
-            points.append({"against": name, "value": value, **one_step(images, labels, repeats, **size)})
+            points.append({"against": name, "value": value, **step_under(images, labels, repeats, **size)})
     return points
 
 
-def one_step(
+def step_under(
     images: torch.Tensor, labels: torch.Tensor, repeats: int, *, batch: int, m: int, T: int, pixels: int, outputs: int
 ) -> dict[str, float]:
     wide = images.repeat(1, -(-pixels // PIXELS))
     # Centred columns, so that fewer pixels are not only the empty margin.
     skip = (wide.shape[1] - pixels) // 2
-    kept = filled(wide[:2000, skip : skip + pixels].contiguous(), m, T)
+    kept = filled_store(wide[:2000, skip : skip + pixels].contiguous(), m, T)
     weight = torch.nn.Parameter(torch.randn(pixels * m, outputs) * 0.01)
     optimiser = torch.optim.SGD([weight], lr=1e-3, fused=True)
     generator = torch.Generator().manual_seed(0)
@@ -107,8 +107,8 @@ def one_step(
         (weight.grad,) = torch.autograd.grad(loss, weight)
         optimiser.step()
 
-    taken = times_of(step, repeats)
-    table = pixel_table(m, T)
+    taken = measure_seconds(step, repeats)
+    table = pixel_spike_table(m, T)
     per_symbol = ((table >= 0) & (table < T)).sum(1).float()
     spikes = float(per_symbol[wide[:2000, skip : skip + pixels].int()].sum(1).mean()) * batch
     return {"seconds": statistics.median(taken), "spikes": spikes, "afferents": float(pixels * m)}
@@ -124,7 +124,7 @@ def main() -> None:
         tests, answers = torch.from_numpy(digits["test_images"]), torch.from_numpy(digits["test_labels"])
     before = peak_mb()
     began = time.perf_counter()
-    train = filled(images, 16, 100)
+    train = filled_store(images, 16, 100)
     preparation = time.perf_counter() - began
     prepared_mb = peak_mb()
     trainer = Trainer(Settings(recipe="reference"), 10)
@@ -134,10 +134,10 @@ def main() -> None:
         batch = train.batch(torch.randint(0, len(train), (64,), generator=generator))
         trainer.step(batch, labels[batch.samples], 0.0)
 
-    times_of(step, 0, warm=30)
+    measure_seconds(step, 0, warm=30)
     gather, around = gather_share(step, options.repeats)
-    test = filled(tests, 16, 100)
-    evaluation = times_of(lambda: evaluate(trainer.net, test, answers), 9, warm=2)
+    test = filled_store(tests, 16, 100)
+    evaluation = measure_seconds(lambda: accuracy_on(trainer.net, test, answers), 9, warm=2)
     report = {
         "samples": len(images),
         "preparation_seconds": preparation,

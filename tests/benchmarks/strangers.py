@@ -22,7 +22,7 @@ from urllib.parse import urljoin
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from helpers.browser import PAGES, Server, browser, is_complaint, settle
+from helpers.browser import PAGES, Server, browser, is_complaint, wait_until_idle
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize
 
 KINDS = {
@@ -67,12 +67,12 @@ STATE = """() => ({
 
 
 @dataclass
-class Stranger:
+class Monkey:
     """A tab, what its viewer did last, and how often he did what."""
 
     page: Page
-    dice: random.Random
-    done: Counter[str] = field(default_factory=Counter)
+    rng: random.Random
+    action_counts: Counter[str] = field(default_factory=Counter)
     last: deque[str] = field(default_factory=lambda: deque(maxlen=12))
 
     def act(self) -> None:
@@ -80,17 +80,17 @@ class Stranger:
         try:
             self._act()
         except Error as problem:
-            self.done["out of reach"] += 1
-            self._note(f"(out of reach: {str(problem).splitlines()[0][:60]})")
+            self.action_counts["out of reach"] += 1
+            self._record(f"(out of reach: {str(problem).splitlines()[0][:60]})")
 
-    def faults(self) -> list[str]:
+    def find_faults(self) -> list[str]:
         """What is wrong with the page once it is at rest."""
         where = self.page.url.split("/", 3)[-1].split("?")[0] or "overview"
         try:
-            settle(self.page)
+            wait_until_idle(self.page)
             state = self.page.evaluate(STATE)
             if state["stale"]:  # what runs by itself may just have begun
-                settle(self.page)
+                wait_until_idle(self.page)
                 state = self.page.evaluate(STATE)
         except Error as problem:
             return [f"{where} does not come to rest: {str(problem).splitlines()[0]}"]
@@ -99,46 +99,46 @@ class Stranger:
         found += [f"{where} has {state['stale']} stale parts"] * bool(state["stale"])
         return found
 
-    def _note(self, what: str) -> None:
+    def _record(self, what: str) -> None:
         self.last.append(what)
 
     def _act(self) -> None:
-        page, dice = self.page, self.dice
+        page, dice = self.page, self.rng
         chance = dice.random()
         if chance < 0.1:
-            self._begin("go", name := dice.choice(list(PAGES)))
+            self._start_action("go", name := dice.choice(list(PAGES)))
             link = page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True)
             if page.viewport_size == WIDE and link.count():
                 link.click(timeout=1500)
             else:
                 page.goto(urljoin(page.url, f"/{PAGES[name]}"))
         elif chance < 0.12:
-            self._begin("reload")
+            self._start_action("reload")
             page.reload()
         elif chance < 0.14:
-            self._begin("back")
+            self._start_action("back")
             page.go_back()
             if not page.url.startswith("http"):  # where the tab was before the dashboard
                 page.go_forward()
         elif chance < 0.22:
-            self._begin("key", key := dice.choice(KEYS))
+            self._start_action("key", key := dice.choice(KEYS))
             page.keyboard.press(key)
         else:
-            self._touch()
+            self._use_random_element()
 
-    def _begin(self, kind: str, name: str = "") -> None:
-        self.done[kind] += 1
-        self._note(f"{kind} {name!r}")
+    def _start_action(self, kind: str, name: str = "") -> None:
+        self.action_counts[kind] += 1
+        self._record(f"{kind} {name!r}")
 
-    def _touch(self) -> None:
-        page, dice = self.page, self.dice
+    def _use_random_element(self) -> None:
+        page, dice = self.page, self.rng
         found = page.evaluate(FIND, KINDS)
         if not found:
             return
         kinds = sorted({kind for kind, _ in found})
         kind = dice.choice(kinds)
         number = dice.choice([i for i, (of, _) in enumerate(found) if of == kind])
-        self._begin(kind, found[number][1])
+        self._start_action(kind, found[number][1])
         one = page.locator(f'[data-stranger="{number}"]').first
         if kind in ("press", "choose"):
             one.click(timeout=1500, click_count=dice.choice((1, 1, 1, 2)))
@@ -172,12 +172,12 @@ class Stranger:
             page.mouse.up()
 
 
-def arrived(
+def open_monkey(
     chrome: Browser, server: Server, size: ViewportSize, dice: random.Random, complaints: list[str]
-) -> Stranger:
+) -> Monkey:
     """One who has opened the dashboard; what his browser complains about is added to the complaints."""
     page = chrome.new_page(viewport=size)
-    stranger = Stranger(page, dice)
+    stranger = Monkey(page, dice)
 
     def complain(words: str) -> None:
         complaints.append(f"console: {words} after {'; '.join(stranger.last)}")
@@ -193,15 +193,15 @@ def arrived(
     return stranger
 
 
-def stroll(strangers: list[Stranger], minutes: float) -> list[str]:
+def run_monkeys(strangers: list[Monkey], minutes: float) -> list[str]:
     """Let them act in turn for that time; the faults found, with what went before."""
     found: list[str] = []
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
         for stranger in strangers:
-            for _ in range(stranger.dice.randint(1, 3)):
+            for _ in range(stranger.rng.randint(1, 3)):
                 stranger.act()
-            for fault in stranger.faults():
+            for fault in stranger.find_faults():
                 found.append(f"{fault} after {'; '.join(stranger.last)}")
                 stranger.page.goto(stranger.page.url.split("?")[0])
     return found
@@ -213,17 +213,17 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    server, complaints, strangers = Server(Path(tempfile.mkdtemp())), list[str](), list[Stranger]()
+    server, complaints, strangers = Server(Path(tempfile.mkdtemp())), list[str](), list[Monkey]()
     try:
         with browser() as chrome:
             for number in range(options.viewers):
                 dice = random.Random(f"{options.seed} {number}")
-                strangers.append(arrived(chrome, server, WIDE if number % 2 == 0 else NARROW, dice, complaints))
-            found = stroll(strangers, options.minutes)
+                strangers.append(open_monkey(chrome, server, WIDE if number % 2 == 0 else NARROW, dice, complaints))
+            found = run_monkeys(strangers, options.minutes)
     finally:
         server.interrupt()
     logged = server.complaints
-    done = sum((stranger.done for stranger in strangers), Counter[str]())
+    done = sum((stranger.action_counts for stranger in strangers), Counter[str]())
     print(json.dumps({**vars(options), "done": done, "faults": Counter(found + complaints + logged)}, indent=1))
     if logged:
         print(server.log, file=sys.stderr)

@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from helpers.browser import Server, browser, is_complaint, settle
+from helpers.browser import Server, browser, is_complaint, wait_until_idle
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from pages.shell.tour import STEPS
@@ -27,7 +27,7 @@ from pages.shell.tour import STEPS
 VERDICT = re.compile(r"^(Right|Wrong|A tie|Reads)\b.*")
 
 
-def faults_of(page: Page, number: int, sample: int, verdicts: dict[int, str]) -> list[str]:
+def find_faults(page: Page, number: int, sample: int, verdicts: dict[int, str]) -> list[str]:
     """What is wrong with the step now shown, numbered from 1."""
     found = []
     step = STEPS[number - 1]
@@ -51,7 +51,7 @@ def faults_of(page: Page, number: int, sample: int, verdicts: dict[int, str]) ->
     return found
 
 
-def toured(page: Page, url: str, minutes: float) -> tuple[int, list[str]]:
+def take_tour(page: Page, url: str, minutes: float) -> tuple[int, list[str]]:
     """Steps taken in that time, and the faults found."""
     steps, sample, found = 0, 0, list[str]()
     verdicts: dict[int, str] = {}
@@ -60,8 +60,8 @@ def toured(page: Page, url: str, minutes: float) -> tuple[int, list[str]]:
         page.goto(f"{url}/?tour=1&sample={sample}")
         for number in range(1, len(STEPS) + 1):
             expect(page.locator(".st-key-tour_step")).to_contain_text(f"{number} of ", timeout=30_000)
-            settle(page)
-            found += faults_of(page, number, sample, verdicts)
+            wait_until_idle(page)
+            found += find_faults(page, number, sample, verdicts)
             steps += 1
             if number < len(STEPS):
                 page.keyboard.press("PageDown")
@@ -89,7 +89,7 @@ def main() -> int:
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(server.url)
             page.get_by_text("Trained cross-entropy").wait_for(timeout=60_000)
-            steps, found = toured(page, server.url, options.minutes)
+            steps, found = take_tour(page, server.url, options.minutes)
     finally:
         server.interrupt()
     logged = server.complaints

@@ -60,7 +60,7 @@ const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(
 """
 
 
-def findings(page: Page) -> list[str]:
+def axe_violations(page: Page) -> list[str]:
     """axe-core's violations of serious or critical impact, a line an element."""
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     # axe looks for a while: what it finds counts where nothing has faded or moved meanwhile.
@@ -81,13 +81,13 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-def measured(page: Page, script: str) -> Any:
+def evaluate_with_helpers(page: Page, script: str) -> Any:
     """What the body of a function says, with the helpers above at hand, at a moment when nothing fades or moves."""
     once = f"() => {STILL} && (() => {{ const measure = () => {{ {_HELPERS} {script} }}; return [measure()]; }})()"
     return page.wait_for_function(once).json_value()[0]
 
 
-def open_all(page: Page) -> None:
+def open_all_expanders(page: Page) -> None:
     """Open everything that can be opened."""
     while (closed := page.locator(".stMain details:not([open]) > summary")).count():
         left = closed.count()
@@ -97,9 +97,9 @@ def open_all(page: Page) -> None:
         )
 
 
-def words_in_pictures(page: Page) -> list[dict[str, Any]]:
+def text_in_images(page: Page) -> list[dict[str, Any]]:
     """Every word in charts and plates: its size in px, its contrast with the page; not those that lie on cells."""
-    found: list[dict[str, Any]] = measured(
+    found: list[dict[str, Any]] = evaluate_with_helpers(
         page,
         """
         const page = paper(), told = [];
@@ -122,9 +122,9 @@ def words_in_pictures(page: Page) -> list[dict[str, Any]]:
     return found
 
 
-def pictures(page: Page) -> list[str]:
+def images(page: Page) -> list[str]:
     """The text alternative of every chart and plate; empty where there is none."""
-    found: list[str] = measured(
+    found: list[str] = evaluate_with_helpers(
         page,
         """
         const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart], .stEChartsChart")].map((e) => {
@@ -141,7 +141,7 @@ def pictures(page: Page) -> list[str]:
 
 def targets(page: Page) -> list[str]:
     """Controls that a finger misses, under 24 px with no room around them, or that lie on each other."""
-    found: list[str] = measured(
+    found: list[str] = evaluate_with_helpers(
         page,
         f"""
         const all = [...document.querySelectorAll({CONTROLS!r})].filter((e) =>

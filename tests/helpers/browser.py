@@ -25,7 +25,7 @@ STILL = """(() => !document.querySelector("[data-stale=true]") && document.getAn
 """JavaScript: whether no text fades or moves; what turns for ever, such as a spinner, does not count."""
 
 
-def missing(what: str) -> NoReturn:
+def skip_without_browser(what: str) -> NoReturn:
     """Without a browser its tests are skipped; they fail where one is required."""
     if os.environ.get("TEMPOTRON_REQUIRE_BROWSER"):
         pytest.fail(f"TEMPOTRON_REQUIRE_BROWSER is set, but {what}", pytrace=False)
@@ -35,12 +35,12 @@ def missing(what: str) -> NoReturn:
 try:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 except ModuleNotFoundError:
-    missing("the playwright package is not installed: pip install playwright")
+    skip_without_browser("the playwright package is not installed: pip install playwright")
 
-LONG = 120_000
+LONG_TIMEOUT_MS = 120_000
 """Milliseconds after which a page has failed: only a fault uses them up, on a slow machine with busy processors too."""
 
-expect.set_options(timeout=LONG)
+expect.set_options(timeout=LONG_TIMEOUT_MS)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
@@ -69,7 +69,7 @@ ARGUMENTS = [
 ]
 
 
-def chromium() -> str | None:
+def find_chromium() -> str | None:
     """The browser's path; None where none is installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -83,7 +83,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
         self.folder, self._log = folder, folder / "server.log"
-        self.trained, self._read = False, 0
+        self.has_model, self._read_length = False, 0
         command = [sys.executable, "-m", "streamlit", "run", str(script)]
         command += ["--server.port", str(port), "--server.headless", "true"]
         environment = os.environ | {"PYTHONPATH": str(script.parent), "PYTHONUNBUFFERED": "1"}
@@ -112,17 +112,17 @@ class Server:
     @property
     def complaints(self) -> list[str]:
         """The lines of its log that tell of something odd."""
-        return _odd(self.log)
+        return _complaints_in(self.log)
 
-    def news(self) -> list[str]:
+    def new_complaints(self) -> list[str]:
         """What the server has complained about since this was asked last."""
-        whole, read = self.log, self._read
-        self._read = len(whole)
-        return _odd(whole[read:])
+        log, read_length = self.log, self._read_length
+        self._read_length = len(log)
+        return _complaints_in(log[read_length:])
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the process has ended."""
-        began = time.monotonic()
+        started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -130,10 +130,10 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        return time.monotonic() - began
+        return time.monotonic() - started
 
 
-def _odd(log: str) -> list[str]:
+def _complaints_in(log: str) -> list[str]:
     """Tracebacks, errors, and whatever Streamlit logs, which begins with the date."""
     return re.findall(r"^(?:.*(?:Traceback|Uncaught|Error|WARNING)|\d{4}-\d\d-\d\d ).*$", log, re.MULTILINE)
 
@@ -142,17 +142,17 @@ def _odd(log: str) -> list[str]:
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
     with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        instance = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield instance
         instance.close()
 
 
 @contextmanager
-def watched(chrome: Browser, server: Server) -> Iterator[Page]:
+def page_without_errors(chrome: Browser, server: Server) -> Iterator[Page]:
     """A fresh page; whatever its console or the server has complained about by its end is an error."""
     complaints: list[str] = []
     page = chrome.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(LONG)
+    page.set_default_timeout(LONG_TIMEOUT_MS)
     collect_complaints(page, complaints)
     try:
         yield page
@@ -160,8 +160,8 @@ def watched(chrome: Browser, server: Server) -> Iterator[Page]:
     finally:
         page.close()
     assert complaints == [], complaints
-    news = server.news()
-    assert news == [], server.log
+    complaints_of_server = server.new_complaints()
+    assert complaints_of_server == [], server.log
 
 
 def collect_complaints(page: Page, complaints: list[str]) -> None:
@@ -176,7 +176,7 @@ def is_complaint(message: ConsoleMessage) -> bool:
     return message.type == "error" and not (probe and "404" in message.text)
 
 
-def settle(page: Page) -> None:
+def wait_until_idle(page: Page) -> None:
     """Wait until what was asked is answered, every chart drawn and the script at rest, for longer than a control waits.
 
     A page does not say that it waits for the server; so from its first rest on, what it sends is watched.
@@ -207,7 +207,7 @@ def settle(page: Page) -> None:
             return now - window.calm.since > 350 && window.calm.frames > 10;  // a busy machine draws few a second
         }""".replace("STILL", STILL),
         arg=time.monotonic(),
-        timeout=LONG,
+        timeout=LONG_TIMEOUT_MS,
     )
 
 
@@ -237,22 +237,22 @@ def rest(page: Page, key: str, across: float, down: float) -> str:
     return tooltip.inner_text()
 
 
-def opened(page: Page, server: Server, name: str, query: str = "") -> Page:
+def open_page(page: Page, server: Server, name: str, query: str = "") -> Page:
     """One of the pages, drawn."""
     page.goto(f"{server.url}/{PAGES[name]}?{query}")
-    settle(page)
+    wait_until_idle(page)
     return page
 
 
-def trained(page: Page, server: Server) -> None:
+def wait_for_first_model(page: Page, server: Server) -> None:
     """Wait until the model that the first viewer finds is there, once a server."""
-    if not server.trained:
+    if not server.has_model:
         page.goto(server.url)
-        expect(page.get_by_text("Trained cross-entropy on embedded").first).to_be_visible(timeout=LONG)
-        server.trained = True
+        expect(page.get_by_text("Trained cross-entropy on embedded").first).to_be_visible(timeout=LONG_TIMEOUT_MS)
+        server.has_model = True
 
 
-def slide(page: Page, label: str, presses: int) -> None:
+def press_slider_keys(page: Page, label: str, presses: int) -> None:
     """Move a slider by keys."""
     thumb = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
     thumb.focus()
@@ -270,7 +270,7 @@ def headline(page: Page) -> str:
     return heading(page).inner_text()
 
 
-class Received:
+class ReceivedMessages:
     """When a page that is opened from now on has received something from its server."""
 
     def __init__(self, page: Page) -> None:
@@ -280,7 +280,7 @@ class Received:
     def _note(self, _: object) -> None:
         self._last = time.monotonic()
 
-    def ends(self, silence: float = 4.0, within: float = PATIENCE) -> bool:
+    def has_stopped(self, silence: float = 4.0, within: float = PATIENCE) -> bool:
         """Whether nothing comes any more for longer than what runs by itself ever waits."""
         end = time.monotonic() + within
         while time.monotonic() < end:

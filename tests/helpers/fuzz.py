@@ -31,7 +31,7 @@ from tempotron_core.data import datasets
 from tempotron_core.runs import csv_tables, files, reader
 from tempotron_core.runs.catalogue import run_title
 from tempotron_core.runs.reader import RunError
-from tempotron_core.training.loop import run
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Trainer
@@ -64,8 +64,8 @@ def seeds() -> dict[str, bytes]:
         "last.safetensors": save({"fc.weight": torch.zeros(10, 784 * 3)}),
         "state.safetensors": save(state, {"epochs": "1", "total_steps": "4"}),
         "title.txt": b"a name",
-        "images": idx_files.packed(idx_files.images(torch.arange(20).numpy() % 10)),
-        "labels": idx_files.packed(torch.arange(20).numpy() % 10),
+        "images": idx_files.to_idx_bytes(idx_files.images(torch.arange(20).numpy() % 10)),
+        "labels": idx_files.to_idx_bytes(torch.arange(20).numpy() % 10),
         "text": b"[tap](javascript:alert(1)) **b** <img src=x> http://a.bc",
         "path": b"sub/../../etc",
     }
@@ -97,22 +97,22 @@ def _in_set(file: str) -> Callable[[bytes], None]:
     return target
 
 
-def _resumed(run_folder: Path) -> None:
+def _resume(run_folder: Path) -> None:
     origin = reader.load_snapshot(run_folder)
     assert isinstance(origin, Snapshot)
-    next(iter(run(SETTINGS, idx_files.few_digits(20, 20), origin)))
+    next(iter(train_model(SETTINGS, idx_files.few_digits(20, 20), origin)))
     if origin.state is not None:
         Trainer(SETTINGS, 10).restore(origin.state)
 
 
-def _shown(content: bytes) -> None:
+def _list_or_render(content: bytes) -> None:
     shown = markdown.escape_markdown(content.decode(errors="replace"))
     assert len(shown.splitlines()) <= 1
     bare = re.sub(r"\\[\\`*\[\]<>$~|_]", "", shown)
     assert not re.search(r"[`*\[\]<>$~|]|://\w|www\.|@\w", bare), shown
 
 
-def _confined(content: bytes) -> None:
+def _check_path(content: bytes) -> None:
     text = content.decode(errors="replace")
     kept = paths.check_inside_roots("log directory", text, paths.RUNS_ROOTS_ENV)
     assert (
@@ -129,16 +129,16 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {
     "points": (_in_run("points.csv", lambda path: reader.read_run(path)), "points.csv"),
     "title": (_in_run("title.txt", lambda path: run_title(reader.read_run(path))), "title.txt"),
     "weights": (_in_run("last.safetensors", lambda path: reader.load_model(path)), "last.safetensors"),
-    "state": (_in_run("state.safetensors", _resumed), "state.safetensors"),
+    "state": (_in_run("state.safetensors", _resume), "state.safetensors"),
     "images": (_in_set(idx_files.FILES[2]), "images"),
     "labels": (_in_set(idx_files.FILES[3]), "labels"),
-    "text": (_shown, "text"),
-    "path": (_confined, "path"),
+    "text": (_list_or_render, "text"),
+    "path": (_check_path, "path"),
 }
 """A reader's name -> what gives it bytes, and the name of the seed to begin with."""
 
 
-def tried(name: str, content: bytes) -> bool:
+def fuzz_once(name: str, content: bytes) -> bool:
     """Give the reader those bytes; whether it took them. Anything but a sentence of its own is thrown."""
     try:
         TARGETS[name][0](content)
@@ -160,7 +160,7 @@ def main(name: str, seconds: int) -> None:
                 setattr(module, function.__name__, atheris.instrument_func(function))
 
     def give(content: bytes) -> None:
-        tried(name, content)
+        fuzz_once(name, content)
 
     corpus = folder() / "corpus"
     corpus.mkdir()

@@ -12,7 +12,7 @@ from tempotron_core.data.datasets import Dataset, Split, load
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def packed(array: NDArray[Any]) -> bytes:
+def to_idx_bytes(array: NDArray[Any]) -> bytes:
     """An array of bytes in the IDX format."""
     magic = 0x0800 + array.ndim
     return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.astype(np.uint8).tobytes()
@@ -32,8 +32,8 @@ def write_set(directory: Path, name: str = "MNIST", train: int = 30, test: int =
     raw.mkdir(parents=True)
     for kind, count, seed in (("train", train, 1), ("t10k", test, 2)):
         labels = np.arange(count) % 10
-        (raw / f"{kind}-images-idx3-ubyte").write_bytes(packed(images(labels, seed)))
-        (raw / f"{kind}-labels-idx1-ubyte").write_bytes(packed(labels))
+        (raw / f"{kind}-images-idx3-ubyte").write_bytes(to_idx_bytes(images(labels, seed)))
+        (raw / f"{kind}-labels-idx1-ubyte").write_bytes(to_idx_bytes(labels))
     return raw
 
 

@@ -199,7 +199,7 @@ def pooled_peaks(peaks: Sequence[float]) -> tuple[float, list[float]]:
     return max(peaks) + math.log(total / len(peaks)), [share / total for share in shares]
 
 
-def rule_errors(v_max: Sequence[float], v_threshold: float, label: int, rule: str) -> list[float]:
+def learning_rule_errors(v_max: Sequence[float], v_threshold: float, label: int, rule: str) -> list[float]:
     """How hard a learning rule pushes each output of one sample."""
     total = sum(math.exp(v) for v in v_max)
     errors = []
@@ -213,13 +213,13 @@ def rule_errors(v_max: Sequence[float], v_threshold: float, label: int, rule: st
     return errors
 
 
-def rule_step(
+def learning_rule_step(
     w: NDArray[Any], table: Array, k: int, v_threshold: float, label: int, rate: float, rule: str
 ) -> tuple[Array, Array, NDArray[np.int64]]:
     """The changes [out, in] of one sample with responses [1, in, T], the errors [out], and t_max [out]."""
     v_max, t_max = peaks(potential(w, table))
     groups = [pooled_peaks(v_max[0, c : c + k].tolist()) for c in range(0, len(w), k)]
-    by_class = rule_errors([peak for peak, _ in groups], v_threshold, label, rule)
+    by_class = learning_rule_errors([peak for peak, _ in groups], v_threshold, label, rule)
     errors = np.array([error * share for error, (_, shares) in zip(by_class, groups, strict=True) for share in shares])
     dw = np.zeros(w.shape)
     for o in range(len(w)):

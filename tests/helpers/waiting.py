@@ -47,12 +47,12 @@ class PausingJob(Job):
         self.paused = threading.Event()
         self._pauses = pauses
 
-    def _may_go_on(self) -> bool:
+    def _wait_while_paused(self) -> bool:
         snapshot = self._status.snapshot
         if not self.paused.is_set() and snapshot is not None and self._pauses(snapshot):
             self.pause()
             self.paused.set()
-        return super()._may_go_on()
+        return super()._wait_while_paused()
 
 
 def pausing(pauses: Callable[[Snapshot], bool]) -> type[PausingJob]:

@@ -8,7 +8,7 @@ from pages.components import charts
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.runs.export import bundle
+from tempotron_core.runs.export import view_zip
 
 _HTML = """
 <div class="saver">
@@ -33,47 +33,53 @@ _mount = st.components.v2.component(
 
 
 @flushing_fragment
-def share(page: str, address: str) -> None:
+def render(title: str, url_path: str) -> None:
     """A button at the foot of a page that opens the ways to take it along."""
     with st.container(key="share"):
         panel = st.expander("Save or share", icon=":material/ios_share:", key="sharing", on_change="rerun")
         if panel.open:
             with panel:
-                _ways(page, address)
+                _export_options(title, url_path)
 
 
-def _ways(page: str, address: str) -> None:
+def _export_options(title: str, url_path: str) -> None:
     if not is_writable():
         st.markdown(f"{VIEW_ONLY_MESSAGE} The link can be copied from the address bar.")
         return
     # The same dictionary as the page draws into: what is saved later is what is seen then.
-    shown = charts.shown()
-    if not shown:
+    exportables = charts.exportable_figures()
+    if not exportables:
         st.markdown("This page shows no figure at present; its link can be copied from the address bar.")
         return
-    names = {key: item.name for key, item in shown.items()}
-    key = st.selectbox("Figure", list(shown), format_func=lambda key: names[key], key="share_figure")
-    file = f"{page}-{names[key]}".lower().replace(" ", "-").replace(",", "")
+    names = {key: item.name for key, item in exportables.items()}
+    key = st.selectbox("Figure", list(exportables), format_func=lambda key: names[key], key="share_figure")
+    file = f"{title}-{names[key]}".lower().replace(" ", "-").replace(",", "")
     _mount(key="saver", data={"key": key, "file": file})
     columns = st.columns(3)
-    for column, label, kind, content in (
-        (columns[0], "HTML", "text/html", lambda: shown[key].page()),
-        (columns[1], "CSV", "text/csv", lambda: shown[key].table()),
-        (columns[2], "All (zip)", "application/zip", lambda: _all(shown[key], address)),
+    for column, label, mime_type, content in (
+        (columns[0], "HTML", "text/html", lambda: exportables[key].html()),
+        (columns[1], "CSV", "text/csv", lambda: exportables[key].csv()),
+        (columns[2], "All (zip)", "application/zip", lambda: _zip(exportables[key], url_path)),
     ):
-        ending = "zip" if kind.endswith("zip") else label.lower()
+        extension = "zip" if mime_type.endswith("zip") else label.lower()
         column.download_button(
-            label, content, f"{file}.{ending}", kind, key=f"save_{ending}", on_click="ignore", width="stretch"
+            label,
+            content,
+            f"{file}.{extension}",
+            mime_type,
+            key=f"save_{extension}",
+            on_click="ignore",
+            width="stretch",
         )
     st.caption("The zip holds figure, numbers, settings, seed and the network, and says how to see this view again.")
 
 
-def _all(item: charts.Shown, address: str) -> bytes:
+def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
     view = item.view
-    files = {"figure.html": item.page(), "figure.csv": item.table()}
+    files = {"figure.html": item.html(), "figure.csv": item.csv()}
     figure = item.figure
     if figure is None:
         files["figure.txt"] = item.alt
     else:
-        files["figure.json"] = figures.figure_json(figure)
-    return bundle(files, address, item.query, view.settings, view.model.weight, view.dataset.classes)
+        files["figure.json"] = figures.figure_to_json(figure)
+    return view_zip(files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes)

@@ -19,15 +19,15 @@ _mount = st.components.v2.component(
 )
 
 
-def digit(view: View, pixel: int, choose: Callable[[int], None]) -> None:
+def pixel_picker(view: View, pixel: int, choose: Callable[[int], None]) -> None:
     """The digit with that pixel framed; choose: told the pixel, row by row from the top left, that is clicked."""
     alt = f"The digit {image_name(view)}, pixel {pixel} chosen"
-    markup = figures.pixel_plate(view.pixels, pixel, alt)
-    charts.drawn(markup, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+    html = figures.pixel_html(view.pixels, pixel, alt)
+    charts.html_figure_of(html, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
 
     def clicked() -> None:
-        found = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
-        if found is not None:
-            choose(found)
+        selected = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
+        if selected is not None:
+            choose(selected)
 
     _mount(key="picker", on_pixel_change=clicked)

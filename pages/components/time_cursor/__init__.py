@@ -9,7 +9,7 @@ import streamlit as st
 from pages.state.experiment import View
 from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
 from tempotron_core import figures
-from tempotron_core.model.classifier import Decision, pixel_table
+from tempotron_core.model.classifier import Prediction, pixel_spike_table
 
 _HTML = """
 <div class="cursor" role="group" aria-label="time cursor">
@@ -35,10 +35,10 @@ _CSS = """
 .cursor .peaks { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
 .cursor [data-part=jumps] { display: contents; }
 .cursor .peaks button { font-weight: 600; padding: 1px 6px; min-width: 30px; }
-.cursor-over { position: absolute; pointer-events: none; }
-.cursor-veil { top: 0; bottom: 0; right: 0; background: var(--st-background-color, Canvas); opacity: 0.82; }
+.cursor-overlay { position: absolute; pointer-events: none; }
+.cursor-shade { top: 0; bottom: 0; right: 0; background: var(--st-background-color, Canvas); opacity: 0.82; }
 .cursor-line { top: 0; bottom: 0; border-left: 3px solid #d6336c; margin-left: -1.5px; }
-.cursor-grip { width: 26px; margin-left: -13px; cursor: ew-resize; pointer-events: auto; touch-action: none; }
+.cursor-handle { width: 26px; margin-left: -13px; cursor: ew-resize; pointer-events: auto; touch-action: none; }
 .cursor-dot { width: 14px; height: 14px; margin: -7px 0 0 -7px; border-radius: 50%; border: 2px solid white; }
 .cursor-digit { inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
 """
@@ -51,43 +51,43 @@ _mount = st.components.v2.component(
 )
 
 
-def time_cursor(view: View, decision: Decision, info: figures.VoltageInfo, traces: str = "traces") -> None:
+def time_cursor(view: View, decision: Prediction, info: figures.VoltageInfo, traces: str = "traces") -> None:
     """A cursor over the pictures of that decision; traces is the key of their chart."""
     model, T = view.model, info.v.shape[1]
-    table = pixel_table(model.m, T, model.beta).numpy()
-    present = np.unique(view.pixels)
+    table = pixel_spike_table(model.m, T, model.beta).numpy()
+    values = np.unique(view.pixels)
     scale = PRESENTATION_SCALE if is_presentation_mode() else 1.0
-    colours = [figures.class_colour(i, info.true, info.predicted) for i in range(len(info.classes))]
+    colours = [figures.class_colour(i, info.true_class, info.predicted) for i in range(len(info.classes))]
     _mount(
         key="time_cursor",
         height="content",
         data={
             "T": T,
-            "v": _encoded(info.v.astype("<f4")),
+            "v": _base64(info.v.astype("<f4")),
             "v_max": [float(value) for value in info.v_max],
             "t_max": [int(value) for value in info.t_max],
             "classes": list(info.classes),
             "colours": colours,
-            "letters": [figures.letters(colour) for colour in colours],
-            "drawn": list(range(len(info.classes))) if info.chosen is None else [info.chosen],
-            "image": _encoded(view.pixels),
-            "times": {str(value): [int(t) for t in table[value] if t >= 0] for value in present},
+            "text_colours": [figures.css_text_colour(colour) for colour in colours],
+            "visible_classes": list(range(len(info.classes))) if info.selected_class is None else [info.selected_class],
+            "image": _base64(view.pixels),
+            "times": {str(value): [int(t) for t in table[value] if t >= 0] for value in values},
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,
             "range": figures.trace_range(info),
             "margin": [round(side * scale) for side in figures.MARGINS],
-            "t": asked_time(T),
-            "ask": list(st.session_state.get("cursor_asked", ())),
+            "t": time_from_query(T),
+            "requested": list(st.session_state.get("cursor_requested", ())),
             "invitation": "Play the digit through time, or drag; keys: space, arrows, a class's number.",
         },
     )
 
 
-def asked_time(T: int) -> int | None:
+def time_from_query(T: int) -> int | None:
     """Where the link puts the cursor; None where it puts it nowhere."""
     text = st.query_params.get("t", "")
     return min(int(text), T - 1) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _encoded(values: np.ndarray) -> str:
+def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()

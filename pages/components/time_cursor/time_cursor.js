@@ -1,35 +1,35 @@
 // One time cursor over the pictures of a page: the digit, its raster, the traces and the peaks. It moves in the browser
 // alone: the pictures are there already, and this lays what depends on t over them.
 
-const memory = { t: null, end: null, asked: null };
+const memory = { t: null, dispose: null, requestedId: null };
 
 export default function ({ data, parentElement }) {
-  const scene = decoded(data);
+  const scene = decode(data);
   if (memory.t === null && data.t !== null) memory.t = data.t;
-  if (data.ask.length && data.ask[0] !== memory.asked) [memory.asked, memory.t] = data.ask;
+  if (data.requested.length && data.requested[0] !== memory.requestedId) [memory.requestedId, memory.t] = data.requested;
   if (memory.t !== null) memory.t = Math.min(memory.t, scene.T - 1);
   const root = parentElement.querySelector(".cursor");
   // One life at a time: a second one over the same pictures would undo what the first one writes, for ever.
-  memory.end?.();
+  memory.dispose?.();
   const find = (name) => root.querySelector(`[data-part=${name}]`);
-  const [play, slider, off, words, jumps] = ["play", "slider", "off", "words", "jumps"].map(find);
+  const [play, slider, off, statusText, peakButtons] = ["play", "slider", "off", "words", "jumps"].map(find);
   const main = document.querySelector(".stMain");
   let frame = 0, before = 0, playing = false;
 
   slider.max = scene.T - 1;
-  jumps.replaceChildren(...data.classes.map((name, i) => {
+  peakButtons.replaceChildren(...data.classes.map((name, i) => {
     const button = document.createElement("button");
     button.textContent = name;
     button.title = `peaks at ${data.t_max[i]} ms`;
     button.setAttribute("aria-label", `to the peak of ${name}, ${data.t_max[i]} ms`);
-    button.style.color = data.letters[i];
+    button.style.color = data.text_colours[i];
     button.onclick = () => { stop(); move(data.t_max[i]); };
     return button;
   }));
 
   const observer = new MutationObserver((records) => {
     if (!root.isConnected) observer.disconnect();
-    else if (records.some((record) => !root.contains(record.target) && !ours(record))) show();
+    else if (records.some((record) => !root.contains(record.target) && !isOwnMutation(record))) show();
   });
   function show() {
     observer.disconnect();
@@ -39,15 +39,15 @@ export default function ({ data, parentElement }) {
     slider.setAttribute("aria-valuetext", `${t} ms`);
     off.disabled = memory.t === null;
     root.classList.toggle("on", memory.t !== null);
-    say(play, playing ? "❚❚" : "▶");
+    setText(play, playing ? "❚❚" : "▶");
     play.setAttribute("aria-label", playing ? "pause" : "play");
-    say(words, memory.t === null ? data.invitation : told(scene, data, t));
+    setText(statusText, memory.t === null ? data.invitation : describe(scene, data, t));
     observer.observe(main, { childList: true, subtree: true });
   }
   function move(t) {
     memory.t = t;
     show();
-    if (!playing) remember(t);
+    if (!playing) storeInUrl(t);
   }
   function stop() {
     playing = false;
@@ -62,7 +62,7 @@ export default function ({ data, parentElement }) {
     if (memory.t >= scene.T - 1) stop();
     else frame = requestAnimationFrame(advance);
     show();
-    if (!playing) remember(memory.t);
+    if (!playing) storeInUrl(memory.t);
   }
   play.onclick = () => {
     if (playing) {
@@ -77,15 +77,15 @@ export default function ({ data, parentElement }) {
     show();
   };
   slider.oninput = () => { stop(); move(Number(slider.value)); };
-  off.onclick = () => { stop(); memory.t = null; show(); remember(null); };
+  off.onclick = () => { stop(); memory.t = null; show(); storeInUrl(null); };
   root.onkeydown = (event) => {
     if (event.key === " " && event.target === slider) { event.preventDefault(); play.onclick(); }
     if (event.key === "Escape" && memory.t !== null) { event.stopPropagation(); off.onclick(); }
     const number = event.key >= "0" && event.key <= "9" ? Number(event.key) : -1;
-    if (number >= 0 && number < data.classes.length) jumps.children[number].click();
+    if (number >= 0 && number < data.classes.length) peakButtons.children[number].click();
   };
   const drag = (event) => {
-    const plot = event.target.closest?.(".cursor-grip")?.parentElement;
+    const plot = event.target.closest?.(".cursor-handle")?.parentElement;
     if (!plot) return;
     event.preventDefault();
     stop();
@@ -98,42 +98,42 @@ export default function ({ data, parentElement }) {
     const release = () => {
       window.removeEventListener("pointermove", follow);
       window.removeEventListener("pointerup", release);
-      remember(memory.t);
+      storeInUrl(memory.t);
     };
     window.addEventListener("pointermove", follow);
     window.addEventListener("pointerup", release);
   };
   main.addEventListener("pointerdown", drag);
-  const end = () => {
+  const dispose = () => {
     playing = false;
     cancelAnimationFrame(frame);
     observer.disconnect();
     main.removeEventListener("pointerdown", drag);
-    if (memory.end === end) {
-      memory.end = null;
-      document.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+    if (memory.dispose === dispose) {
+      memory.dispose = null;
+      document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
     }
   };
-  memory.end = end;
+  memory.dispose = dispose;
   show();
-  return end;
+  return dispose;
 }
 
 // Writes only what is new, as every writing wakes the observers.
-function say(element, words) {
-  if (element.textContent !== words) element.textContent = words;
+function setText(element, statusText) {
+  if (element.textContent !== statusText) element.textContent = statusText;
 }
 
-function ours(record) {
+function isOwnMutation(record) {
   const pieces = [...record.addedNodes, ...record.removedNodes];
-  return pieces.length > 0 && pieces.every((piece) => piece.classList?.contains("cursor-over"));
+  return pieces.length > 0 && pieces.every((piece) => piece.classList?.contains("cursor-overlay"));
 }
 
 function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-function decoded(data) {
+function decode(data) {
   const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T;
   const counts = new Array(T).fill(0);
   for (const value of image) for (const t of data.times[value]) counts[t] += 1;
@@ -147,7 +147,7 @@ function leader(scene, classes, t) {
   return best;
 }
 
-function told(scene, data, t) {
+function describe(scene, data, t) {
   const best = leader(scene, data.classes.length, t);
   const arrived = scene.counts[t].toLocaleString("en"), all = scene.counts[scene.T - 1].toLocaleString("en");
   const v = scene.v[best * scene.T + t];
@@ -155,7 +155,7 @@ function told(scene, data, t) {
   return `${t} ms: ${arrived} of ${all} spikes have arrived; ${lead}.`;
 }
 
-function remember(t) {
+function storeInUrl(t) {
   const url = new URL(window.location.href);
   if (t === null) url.searchParams.delete("t");
   else url.searchParams.set("t", String(Math.floor(t)));
@@ -163,11 +163,11 @@ function remember(t) {
 }
 
 // A piece laid over a host; made where the host has none, as the page may have drawn its host anew.
-function over(host, name, kind = "div") {
+function overlay(host, name, kind = "div") {
   let piece = host.querySelector(`:scope > .${name}`);
   if (!piece) {
     piece = document.createElement(kind);
-    piece.className = `cursor-over ${name}`;
+    piece.className = `cursor-overlay ${name}`;
     piece.setAttribute("aria-hidden", "true");
     host.append(piece);
   }
@@ -178,29 +178,29 @@ function draw(scene, data, t) {
   const now = t === null ? null : Math.floor(t);
   drawPeaks(scene, data, now);
   if (t === null) {
-    document.querySelectorAll(".cursor-over").forEach((piece) => piece.remove());
+    document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
     return;
   }
   const plot = document.querySelector(`.st-key-${data.traces} .js-plotly-plot`);
   if (plot) drawTraces(plot, scene, data, t, now);
   document.querySelectorAll("[data-cursor=raster]").forEach((host) => {
     const left = `${(100 * (now + 1)) / scene.T}%`;
-    over(host, "cursor-veil").style.left = left;
-    over(host, "cursor-line").style.left = left;
+    overlay(host, "cursor-shade").style.left = left;
+    overlay(host, "cursor-line").style.left = left;
   });
-  document.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(over(host, "cursor-digit", "canvas"), scene, data, now));
+  document.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(overlay(host, "cursor-digit", "canvas"), scene, data, now));
 }
 
 function drawTraces(plot, scene, data, t, now) {
   const share = t / Math.max(scene.T - 1, 1);
   const place = (x) => `calc(${scene.left}px + (100% - ${scene.left + scene.right}px) * ${x})`;
   const [top, bottom] = [`${data.margin[2]}px`, `${data.margin[3]}px`];
-  const veil = over(plot, "cursor-veil"), line = over(plot, "cursor-line"), grip = over(plot, "cursor-grip");
-  for (const piece of [veil, line, grip]) Object.assign(piece.style, { left: place(share), top, bottom });
-  veil.style.right = `${scene.right}px`;
+  const shade = overlay(plot, "cursor-shade"), line = overlay(plot, "cursor-line"), handle = overlay(plot, "cursor-handle");
+  for (const piece of [shade, line, handle]) Object.assign(piece.style, { left: place(share), top, bottom });
+  shade.style.right = `${scene.right}px`;
   const [low, high] = data.range;
-  data.drawn.forEach((i) => {
-    const dot = over(plot, `cursor-dot-${i}`), y = (scene.v[i * scene.T + now] - low) / (high - low);
+  data.visible_classes.forEach((i) => {
+    const dot = overlay(plot, `cursor-dot-${i}`), y = (scene.v[i * scene.T + now] - low) / (high - low);
     dot.classList.add("cursor-dot");
     Object.assign(dot.style, {
       left: place(now / Math.max(scene.T - 1, 1)),
@@ -217,13 +217,13 @@ function drawPeaks(scene, data, now) {
       const bar = host.querySelector(`[data-bar="${i}"]`), number = host.querySelector(`[data-number="${i}"]`);
       if (!bar || !number) return;
       const value = now === null ? data.v_max[i] : scene.v[i * scene.T + now];
-      const start = Math.max(0, (Math.min(value, 0) - low) / span), end = Math.min(1, (Math.max(value, 0) - low) / span);
+      const start = Math.max(0, (Math.min(value, 0) - low) / span), dispose = Math.min(1, (Math.max(value, 0) - low) / span);
       bar.style.left = `${100 * start}%`;
-      bar.style.width = `${100 * Math.max(0, end - start)}%`;
-      say(number, value.toFixed(2));
+      bar.style.width = `${100 * Math.max(0, dispose - start)}%`;
+      setText(number, value.toFixed(2));
     });
     const foot = host.querySelector("[data-foot]");
-    if (foot) say(foot, now === null ? "peak potential" : `potential at ${now} ms`);
+    if (foot) setText(foot, now === null ? "peak potential" : `potential at ${now} ms`);
   });
 }
 

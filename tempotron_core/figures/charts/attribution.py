@@ -12,7 +12,7 @@ from tempotron_core.figures import theme
 __all__ = ["EvidenceInfo", "evidence_figure", "neurons_figure", "outline"]
 
 _SIDE = 28
-_MOST_LINES = 6
+_MAX_LINES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +37,22 @@ class EvidenceInfo:
     rival_t_max: int = 0
 
     @property
-    def parts(self) -> np.ndarray:
+    def contributions(self) -> np.ndarray:
         """What each afferent adds, [784, m]."""
-        parts = np.asarray(self.weight * self.kernel)
+        contributions = np.asarray(self.weight * self.kernel)
         if self.rival_weight is not None and self.rival_kernel is not None:
-            parts = parts - self.rival_weight * self.rival_kernel
-        return parts
+            contributions = contributions - self.rival_weight * self.rival_kernel
+        return contributions
 
     @property
     def by_pixel(self) -> np.ndarray:
         """What each pixel adds, [28, 28]."""
-        return np.asarray(self.parts.sum(axis=1).reshape(_SIDE, _SIDE))
+        return np.asarray(self.contributions.sum(axis=1).reshape(_SIDE, _SIDE))
 
     @property
     def by_neuron(self) -> np.ndarray:
         """What each tuning neuron adds, over all pixels, [m]."""
-        return np.asarray(self.parts.sum(axis=0))
+        return np.asarray(self.contributions.sum(axis=0))
 
     @property
     def total(self) -> float:
@@ -60,19 +60,19 @@ class EvidenceInfo:
         return self.peak - self.rival_peak
 
     @property
-    def gap(self) -> float:
+    def residual(self) -> float:
         """How far they are from it."""
-        return abs(float(self.parts.sum()) - self.total)
+        return abs(float(self.contributions.sum()) - self.total)
 
     @property
     def takeaway(self) -> str:
         """What is seen, in one sentence."""
         ahead, behind = float(self.by_pixel.clip(min=0).sum()), float(self.by_pixel.clip(max=0).sum())
         if self.rival is None:
-            if not self.parts.any():
+            if not self.contributions.any():
                 return f"{self.name} never rises: no spike of this image adds to its peak."
             return f"{self.name} peaks at {self.peak:.2f}: pixels for it add {ahead:.1f}, those against {behind:.1f}."
-        if not self.parts.any():
+        if not self.contributions.any():
             return f"Nothing tells {self.name} from {self.rival}: their peaks are made of the same parts."
         lead = "leads" if self.total >= 0 else "trails"
         return (
@@ -81,20 +81,20 @@ class EvidenceInfo:
         )
 
     @property
-    def exactness(self) -> str:
+    def residual_text(self) -> str:
         """How well the parts sum to the whole, in one sentence."""
         whole = f"{self.name}'s peak" if self.rival is None else f"the lead of {self.name} over {self.rival}"
-        return f"The {np.count_nonzero(self.parts):,} parts sum to {whole}, {self.total:.4f}, within {self.gap:.0e}."
+        return f"The {np.count_nonzero(self.contributions):,} parts sum to {whole}, {self.total:.4f}, within {self.residual:.0e}."
 
     @property
     def neurons_takeaway(self) -> str:
         """Which tuning neurons add most and least, in one sentence."""
         sums = self.by_neuron
         most, least = int(sums.argmax()), int(sums.argmin())
-        return f"By tuning neuron, most comes from {_place(sums, most)}, least from {_place(sums, least)}."
+        return f"By tuning neuron, most comes from {_neuron_text(sums, most)}, least from {_neuron_text(sums, least)}."
 
 
-def _place(parts: np.ndarray, at: int) -> str:
+def _neuron_text(parts: np.ndarray, at: int) -> str:
     return f"neuron {at + 1}, {float(parts[at]):+.2f}"
 
 
@@ -103,20 +103,20 @@ def evidence_figure(info: EvidenceInfo, height: int = 350, limit: float | None =
 
     limit: where the colours end, the map's own largest value where None.
     """
-    return pixel_map(info.by_pixel, _told(info), info.image, height, limit=limit)
+    return pixel_map(info.by_pixel, _hover_text(info), info.image, height, limit=limit)
 
 
 def pixel_map(
     values: np.ndarray,
-    told: list[list[str]],
+    hover_text: list[list[str]],
     image: np.ndarray,
     height: int,
     quantity: str = "",
     limit: float | None = None,
 ) -> go.Figure:
-    """Values [28, 28] in diverging colours under the outline of the image; told: what a pixel says beside its value."""
+    """Values [28, 28] in diverging colours under the outline of the image; hover_text: what a pixel says beside its value."""
     limit = limit or float(np.abs(values).max()) or 1.0
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={
@@ -134,7 +134,7 @@ def pixel_map(
         zmin=-limit,
         zmax=limit,
         colorscale=theme.DIVERGING,
-        text=told,
+        text=hover_text,
         hovertemplate="row %{y}, column %{x}: <b>%{z:+.4f}</b>%{text}<extra></extra>",
         colorbar={
             "thickness": 16,
@@ -151,73 +151,73 @@ def pixel_map(
     figure.add_scatter(
         x=across, y=down, mode="lines", line={"color": theme.OUTLINE, "width": 2}, hoverinfo="skip", cliponaxis=False
     )
-    return figure.figure()
+    return figure.build()
 
 
 def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
     """What every tuning neuron adds, from the one for the darkest values to the one for the brightest."""
     sums = info.by_neuron
     m, low, high = len(sums), min(0.0, float(sums.min())), max(0.0, float(sums.max()))
-    spare = 0.05 * (high - low) or 1.0
-    figure = theme.base(
+    padding = 0.05 * (high - low) or 1.0
+    figure = theme.new_figure(
         height,
         xaxis={
             "title": {"text": "tuning neuron, dark to bright"},
             "range": [0.4, m + 0.6],
             "tick0": 1,
-            "dtick": _step(m),
+            "dtick": _tick_step(m),
         },
         yaxis={
             "title": {"text": "added"},
-            "range": [low - spare, high + spare],
+            "range": [low - padding, high + padding],
             "zeroline": True,
-            "zerolinecolor": theme.INK,
+            "zerolinecolor": theme.REFERENCE,
         },
     )
     figure.add_bar(
         x=np.arange(1, m + 1),
         y=np.round(sums, 5),
-        marker={"color": [theme.FOR if value >= 0 else theme.AGAINST for value in sums]},
+        marker={"color": [theme.POSITIVE if value >= 0 else theme.NEGATIVE for value in sums]},
         hovertemplate="neuron %{x}: %{y:+.4f}<extra></extra>",
     )
-    return figure.figure()
+    return figure.build()
 
 
 def outline(image: np.ndarray) -> tuple[list[float | None], list[float | None]]:
     """The border of an image's bright half, uint8 [28, 28]: x and y of its pieces, None between them."""
     bright = np.pad(image.reshape(_SIDE, _SIDE) > 127, 1)
-    across: list[float | None] = []
-    down: list[float | None] = []
+    x: list[float | None] = []
+    y: list[float | None] = []
     for row, column in np.argwhere(bright[:, 1:] != bright[:, :-1]):
-        across += [column - 0.5, column - 0.5, None]
-        down += [row - 1.5, row - 0.5, None]
+        x += [column - 0.5, column - 0.5, None]
+        y += [row - 1.5, row - 0.5, None]
     for row, column in np.argwhere(bright[1:] != bright[:-1]):
-        across += [column - 1.5, column - 0.5, None]
-        down += [row - 0.5, row - 0.5, None]
-    return across, down
+        x += [column - 1.5, column - 0.5, None]
+        y += [row - 0.5, row - 0.5, None]
+    return x, y
 
 
-def _step(m: int) -> int:
+def _tick_step(m: int) -> int:
     return 1 if m <= 20 else 5
 
 
-def _told(info: EvidenceInfo) -> list[list[str]]:
+def _hover_text(info: EvidenceInfo) -> list[list[str]]:
     """Every pixel's spikes, one a line."""
-    names = [(theme.words(info.name), info.weight.tolist(), info.kernel.tolist())]
+    names = [(theme.escape_label(info.name), info.weight.tolist(), info.kernel.tolist())]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
-        names.append((theme.words(info.rival), info.rival_weight.tolist(), info.rival_kernel.tolist()))
+        names.append((theme.escape_label(info.rival), info.rival_weight.tolist(), info.rival_kernel.tolist()))
     times = info.times.tolist()
     rows: list[list[str]] = []
     for row in range(_SIDE):
         cells = []
         for pixel in range(row * _SIDE, (row + 1) * _SIDE):
-            spiking = [j for j, time in enumerate(times[pixel]) if time >= 0]
+            spike_neurons = [j for j, time in enumerate(times[pixel]) if time >= 0]
             lines = [
                 f"<br>neuron {j + 1} at {times[pixel][j]:.0f} ms"
                 + "".join(f" · {name}: w {w[pixel][j]:+.3f}, K {k[pixel][j]:.3f}" for name, w, k in names)
-                for j in spiking[:_MOST_LINES]
+                for j in spike_neurons[:_MAX_LINES]
             ]
-            more = len(spiking) - len(lines)
+            more = len(spike_neurons) - len(lines)
             cells.append("".join(lines) + (f"<br>and {more} more" if more else ""))
         rows.append(cells)
     return rows

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.tuning import ranges
 
-__all__ = ["InspectionInfo", "curves_figure", "kept_figure", "times_figure", "values_figure"]
+__all__ = ["CodeStatisticsInfo", "curves_figure", "pixel_information_figure", "times_figure", "values_figure"]
 
 _SIDE = 28
 _BANDS = ("rgba(127,135,144,0)", "rgba(127,135,144,0.22)", "rgba(127,135,144,0.5)", "rgba(232,89,12,0.55)")
@@ -18,31 +18,31 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {
 
 
 @dataclass(frozen=True, eq=False)
-class InspectionInfo:
+class CodeStatisticsInfo:
     """A code of m curves in a window of T ms, over many images.
 
-    spikes, groups: [256], how many spikes a value makes and which code it has; shared: share of the pixels whose value
-    has the code of another that occurs; black, other: [T], mean spikes of an image at each ms, of black pixels and of
-    the rest; deadline: the latest time for a spike to reach its peak, rise: what it takes to it, ms; late: share of the
-    spikes after it, late_by_curve [m]; told, chance: [m], what each curve tells of the class, and what chance would
-    show, bits a pixel; spare: curves, from 0, that are not needed to tell the values apart; code, value: [784], what
+    spikes, groups: [256], how many spikes a value makes and which code it has; collision_rate: share of the pixels whose value
+    has the code of another that occurs; background, foreground: [T], mean spikes of an image at each ms, of black pixels and of
+    the rest; latest_effective_time: the latest time for a spike to reach its peak, time_to_peak: what it takes to it, ms; late_spike_fraction: share of the
+    spikes after it, late_fraction_by_curve [m]; curve_information, chance_information: [m], what each curve tells of the class, and what chance would
+    show, bits a pixel; redundant_curves: curves, from 0, that are not needed to tell the values apart; code_information, value_information: [784], what
     each pixel's code and value tell of the class, bits.
     """
 
     spikes: np.ndarray
     groups: np.ndarray
-    shared: float
-    black: np.ndarray
-    other: np.ndarray
-    deadline: float
-    rise: float
-    late: float
-    late_by_curve: np.ndarray
-    told: np.ndarray
-    chance: np.ndarray
-    spare: tuple[int, ...]
-    code: np.ndarray
-    value: np.ndarray
+    collision_rate: float
+    background: np.ndarray
+    foreground: np.ndarray
+    latest_effective_time: float
+    time_to_peak: float
+    late_spike_fraction: float
+    late_fraction_by_curve: np.ndarray
+    curve_information: np.ndarray
+    chance_information: np.ndarray
+    redundant_curves: tuple[int, ...]
+    code_information: np.ndarray
+    value_information: np.ndarray
 
     @property
     def sizes(self) -> np.ndarray:
@@ -50,7 +50,7 @@ class InspectionInfo:
         return np.asarray(np.bincount(self.groups)[self.groups])
 
     @property
-    def scattered(self) -> np.ndarray:
+    def non_contiguous(self) -> np.ndarray:
         """Values that share their code with one that is no neighbour, others lying between, [256]."""
         number = np.arange(len(self.groups))
         low, high = (np.zeros(self.groups.max() + 1, int) for _ in range(2))
@@ -58,10 +58,10 @@ class InspectionInfo:
         return np.asarray((high - low + 1)[self.groups] > self.sizes)
 
     @property
-    def class_kept(self) -> float:
+    def information_ratio(self) -> float:
         """What the codes tell of the class, as a share of what the values do."""
-        whole = float(self.value.sum())
-        return float(self.code.sum()) / whole if whole else 1.0
+        total = float(self.value_information.sum())
+        return float(self.code_information.sum()) / total if total else 1.0
 
     @property
     def values_takeaway(self) -> str:
@@ -72,72 +72,72 @@ class InspectionInfo:
         if sizes.max() == 1:
             return f"{words}; no two of the 256 grey values look alike."
         words += f"; up to {sizes.max()} grey values look alike"
-        if self.scattered.any():
-            first = int(np.flatnonzero(self.scattered)[0])
+        if self.non_contiguous.any():
+            first = int(np.flatnonzero(self.non_contiguous)[0])
             last = int(np.flatnonzero(self.groups == self.groups[first])[-1])
             return f"{words}, even far apart, such as {first / 255:.2f} and {last / 255:.2f}."
-        return f"{words}, which merges {self.shared:.1%} of the pixels with others."
+        return f"{words}, which merges {self.collision_rate:.1%} of the pixels with others."
 
     @property
-    def bands(self) -> str | None:
+    def bands_caption(self) -> str | None:
         """What the bands of the first figure mean; None where there are none."""
         if self.sizes.max() == 1:
             return None
-        elsewhere = " Orange bands share theirs with values elsewhere." if self.scattered.any() else ""
+        elsewhere = " Orange bands share theirs with values elsewhere." if self.non_contiguous.any() else ""
         return f"Each band has one code.{elsewhere}"
 
     @property
     def times_takeaway(self) -> str:
         """What comes too late, in one sentence."""
-        need = f"A spike's effect peaks after {self.rise:.1f} ms"
-        if not self.late:
+        need = f"A spike's effect peaks after {self.time_to_peak:.1f} ms"
+        if not self.late_spike_fraction:
             return f"{need}: every spike comes in time for that."
-        worst = int(self.late_by_curve.argmax())
-        if self.deadline < 0:
+        worst = int(self.late_fraction_by_curve.argmax())
+        if self.latest_effective_time < 0:
             return f"{need}: more than the window has, so every spike comes too late."
         return (
-            f"{need}: {self.late:.1%} of the spikes come too late for that; curve {worst + 1} is worst with "
-            f"{self.late_by_curve[worst]:.0%} of its own."
+            f"{need}: {self.late_spike_fraction:.1%} of the spikes come too late for that; curve {worst + 1} is worst with "
+            f"{self.late_fraction_by_curve[worst]:.0%} of its own."
         )
 
     @property
     def curves_takeaway(self) -> str:
         """Which curves tell most, and which could go, in one sentence."""
-        if not self.told.any():
+        if not self.curve_information.any():
             return "No curve tells more of the class than chance would."
-        best = int(self.told.argmax())
-        words = f"Curve {best + 1} tells most of the class, {self.told[best]:.3f} bits a pixel"
-        if not self.spare:
+        best = int(self.curve_information.argmax())
+        words = f"Curve {best + 1} tells most of the class, {self.curve_information[best]:.3f} bits a pixel"
+        if not self.redundant_curves:
             return f"{words}; every curve is needed to tell the values apart."
-        count, m = len(self.spare), len(self.told)
+        count, m = len(self.redundant_curves), len(self.curve_information)
         which = f"{count} of the {m} curves"
         if count <= 6:
-            which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.spare])}"
+            which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.redundant_curves])}"
         return f"{words}; {which} could go without merging two values."
 
     @property
-    def kept_takeaway(self) -> str:
+    def pixel_takeaway(self) -> str:
         """What the codes keep of the values' information on the class, in one sentence."""
-        if not self.value.any():
+        if not self.value_information.any():
             return "No pixel tells more of the class than chance would."
-        row, column = divmod(int(self.code.argmax()), _SIDE)
+        row, column = divmod(int(self.code_information.argmax()), _SIDE)
         return (
-            f"The codes keep {self.class_kept:.1%} of what the pixels tell of the class; row {row + 1}, "
-            f"column {column + 1} tells most, {self.code.max():.2f} bits."
+            f"The codes keep {self.information_ratio:.1%} of what the pixels tell of the class; row {row + 1}, "
+            f"column {column + 1} tells most, {self.code_information.max():.2f} bits."
         )
 
 
-def values_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
+def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     """Spikes of every value as a line; values that share a code lie on one band, orange where others lie between."""
     top = int(info.spikes.max()) + 0.6
     edges = (np.arange(257) - 0.5) / 255
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "value x"}, "range": [float(edges[0]), float(edges[-1])], "fixedrange": True},
-        yaxis={"title": {"text": "spikes"}, "range": [0, top], "fixedrange": True, "dtick": _step(int(top))},
+        yaxis={"title": {"text": "spikes"}, "range": [0, top], "fixedrange": True, "dtick": _tick_step(int(top))},
     )
     run = np.cumsum(np.diff(info.groups, prepend=info.groups[0]) != 0)
-    kinds = np.where(info.sizes == 1, 0, np.where(info.scattered, 3, 1 + run % 2))
+    kinds = np.where(info.sizes == 1, 0, np.where(info.non_contiguous, 3, 1 + run % 2))
     levels = np.arange(len(_BANDS) + 1) / len(_BANDS)
     figure.add_heatmap(
         x=edges.round(5),
@@ -161,16 +161,16 @@ def values_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         line={"color": theme.SPIKE, "width": 4, "shape": "hvh"},
         hovertemplate="x %{x:.3f}: %{text}<extra></extra>",
     )
-    return figure.figure()
+    return figure.build()
 
 
-def times_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
+def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     """Spikes of an image at every millisecond, those too late beyond the deadline; what towers above is cut."""
-    T = len(info.black)
-    time, every = np.arange(T), info.black + info.other
-    late = time > info.deadline
-    top = 1.35 * float(max(info.other[~late].max(initial=0), np.sort(every)[-max(2, T // 20)], 1.0))
-    figure = theme.base(
+    T = len(info.background)
+    time, total = np.arange(T), info.background + info.foreground
+    late = time > info.latest_effective_time
+    top = 1.35 * float(max(info.foreground[~late].max(initial=0), np.sort(total)[-max(2, T // 20)], 1.0))
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "spike time, ms"}, "range": [-0.5, T - 0.5], "fixedrange": True},
         yaxis={"title": {"text": "spikes an image"}, "range": [0, top], "fixedrange": True},
@@ -181,45 +181,49 @@ def times_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         margin={"t": 40},
     )
     for counts, name, colour in (
-        (np.where(late, 0, info.black), "black pixels", theme.MUTED),
-        (np.where(late, 0, info.other), "in time", theme.SPIKE),
-        (np.where(late, every, 0), "too late", theme.PREDICTED),
+        (np.where(late, 0, info.background), "black pixels", theme.MUTED),
+        (np.where(late, 0, info.foreground), "in time", theme.SPIKE),
+        (np.where(late, total, 0), "too late", theme.PREDICTED),
     ):
-        seen = counts > 0  # every bar costs the browser its time
+        nonzero = counts > 0  # every bar costs the browser its time
         figure.add_bar(
-            x=time[seen],
-            y=counts[seen].round(3),
+            x=time[nonzero],
+            y=counts[nonzero].round(3),
             name=name,
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate=f"{name}: %{{y:.1f}} at %{{x}} ms<extra></extra>",
         )
-    if info.deadline >= 0:
-        figure.add_vline(info.deadline, line={"color": theme.INK, "width": 2.5, "dash": "dash"})
-        side, shift = ("right", -6) if info.deadline > T / 2 else ("left", 6)
-        words = f"last to peak: {info.deadline:.1f} ms"
+    if info.latest_effective_time >= 0:
+        figure.add_vline(info.latest_effective_time, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
+        side, shift = ("right", -6) if info.latest_effective_time > T / 2 else ("left", 6)
+        words = f"last to peak: {info.latest_effective_time:.1f} ms"
         figure.add_annotation(
-            **theme.text(info.deadline, 0.99, words, yref="paper", xanchor=side, yanchor="top", xshift=shift)
+            **theme.text_label(
+                info.latest_effective_time, 0.99, words, yref="paper", xanchor=side, yanchor="top", xshift=shift
+            )
         )
-    cut: list[int] = []
-    for t in sorted(np.flatnonzero(every > top).tolist(), key=lambda t: -every[t]):
-        if all(abs(t - other) > 0.25 * T for other in cut):
-            cut.append(t)
+    labelled: list[int] = []
+    for t in sorted(np.flatnonzero(total > top).tolist(), key=lambda t: -total[t]):
+        if all(abs(t - labelled_time) > 0.25 * T for labelled_time in labelled):
+            labelled.append(t)
             side, shift = ("right", -6) if t > T / 2 else ("left", 6)
-            words, colour = f"↑ {every[t]:,.0f}", theme.PREDICTED if late[t] else theme.INK
-            at = info.deadline if late[t] and info.deadline > T / 2 else t  # not across its line
+            words, colour = f"↑ {total[t]:,.0f}", theme.PREDICTED if late[t] else theme.REFERENCE
+            at = (
+                info.latest_effective_time if late[t] and info.latest_effective_time > T / 2 else t
+            )  # not across its line
             figure.add_annotation(
-                **theme.text(
+                **theme.text_label(
                     at, 0.99, words, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
                 )
             )
-    return figure.figure()
+    return figure.build()
 
 
-def curves_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
+def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     """What every tuning curve tells of the class, and on top what counting so few images would show by chance."""
-    m = len(info.told)
+    m = len(info.curve_information)
     number = np.arange(1, m + 1)
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={
             "title": {"text": "tuning curve, dark to bright"},
@@ -234,34 +238,34 @@ def curves_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
         margin={"t": 40, "l": 84},
     )
     for name, bits, colour in (
-        ("above chance", info.told, theme.SPIKE),
-        ("chance", info.chance, theme.MUTED),
+        ("above chance", info.curve_information, theme.SPIKE),
+        ("chance", info.chance_information, theme.MUTED),
     ):
         figure.add_bar(
             x=number,
             y=bits.round(5),
             name=name,
             marker={"color": colour},
-            customdata=[f"{share:.1%}" for share in info.late_by_curve.tolist()],
+            customdata=[f"{share:.1%}" for share in info.late_fraction_by_curve.tolist()],
             hovertemplate=f"curve %{{x}} {name}: %{{y:.4f}} bits<br>%{{customdata}} of its spikes too late"
             "<extra></extra>",
         )
-    return figure.figure()
+    return figure.build()
 
 
-def kept_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
+def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     """What every pixel's code tells of the class, as a map."""
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
         margin={"l": 0, "r": 96, "t": 4, "b": 4},
     )
     figure.add_heatmap(
-        z=info.code.reshape(_SIDE, _SIDE).round(4),
-        customdata=info.value.reshape(_SIDE, _SIDE).round(4),
+        z=info.code_information.reshape(_SIDE, _SIDE).round(4),
+        customdata=info.value_information.reshape(_SIDE, _SIDE).round(4),
         zmin=0,
-        zmax=float(info.value.max()) or 1.0,
+        zmax=float(info.value_information.max()) or 1.0,
         colorscale=[[0, "rgba(15,157,143,0.06)"], [1, theme.SPIKE]],
         hovertemplate="row %{y}, column %{x}: <b>%{z:.3f}</b> of %{customdata:.3f} bits kept<extra></extra>",
         colorbar={
@@ -273,8 +277,8 @@ def kept_figure(info: InspectionInfo, height: int = 340) -> go.Figure:
             "outlinewidth": 0,
         },
     )
-    return figure.figure()
+    return figure.build()
 
 
-def _step(most: int) -> int:
+def _tick_step(most: int) -> int:
     return 1 if most <= 6 else 2 if most <= 12 else 5

@@ -14,7 +14,7 @@ _SIDE = 28
 
 def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320) -> go.Figure:
     """An image, uint8 [28, 28], white on black; pixel: the chosen one, row-major, framed."""
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "fixedrange": True, "constrain": "domain"},
         yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
@@ -38,9 +38,9 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
             x1=column + 0.6,
             y0=row - 0.6,
             y1=row + 0.6,
-            line={"color": theme.CHOSEN, "width": 4},
+            line={"color": theme.SELECTED, "width": 4},
         )
-    return figure.figure()
+    return figure.build()
 
 
 def pixel_of_click(pixel: object) -> int | None:

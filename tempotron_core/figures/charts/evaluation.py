@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from tempotron_core.figures import theme
 
 __all__ = [
-    "ResultsInfo",
+    "EvaluationInfo",
     "cell_of_selection",
     "class_figure",
     "class_takeaway",
@@ -19,12 +19,12 @@ __all__ = [
     "split_takeaway",
 ]
 
-_INK = "#31333f"
+_TEXT_COLOUR = "#31333f"
 """Numbers on a white page; the page's own colour takes its place there."""
 
 
 @dataclass(frozen=True, eq=False)
-class ResultsInfo:
+class EvaluationInfo:
     """confusion [C, C] by label and decision; accuracy in [0, 1] and the ends of its interval."""
 
     confusion: np.ndarray
@@ -48,7 +48,7 @@ class ResultsInfo:
 
 
 def confusion_figure(
-    info: ResultsInfo, cell: tuple[int | None, int | None] = (None, None), height: int = 520
+    info: EvaluationInfo, cell: tuple[int | None, int | None] = (None, None), height: int = 520
 ) -> go.Figure:
     """Samples by label and decision; colour is the share of the label, and a click on a cell selects it."""
     count = len(info.classes)
@@ -59,7 +59,7 @@ def confusion_figure(
     limit = float(mistakes.max()) or 1.0
     short = [name if len(name) <= 8 else f"{name[:7]}…" for name in info.classes]
     axis = {"tickvals": list(range(count)), "ticktext": short, "showgrid": False, "fixedrange": True}
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis=axis | {"title": {"text": "decision"}},
         yaxis=axis | {"title": {"text": "true class"}, "range": [count - 0.5, -0.5]},
@@ -78,7 +78,10 @@ def confusion_figure(
     )
     rows, columns = np.divmod(np.arange(count * count), count)
     cells, diagonal = info.confusion.reshape(-1), rows == columns
-    for which, font in ((~diagonal, {"size": 16, "color": _INK}), (diagonal, {"size": 16, "color": theme.TRUE})):
+    for which, font in (
+        (~diagonal, {"size": 16, "color": _TEXT_COLOUR}),
+        (diagonal, {"size": 16, "color": theme.TRUE}),
+    ):
         figure.add_scatter(
             x=columns[which],
             y=rows[which],
@@ -90,7 +93,7 @@ def confusion_figure(
             text=[f"{number:,}" if number else "" for number in cells[which].tolist()],
             textfont=font,
             customdata=[
-                f"{theme.words(info.classes[row])} taken for {theme.words(info.classes[column])}"
+                f"{theme.escape_label(info.classes[row])} taken for {theme.escape_label(info.classes[column])}"
                 for row, column in zip(rows[which], columns[which], strict=True)
             ],
             hovertemplate="%{customdata}: %{text}<extra></extra>",
@@ -99,54 +102,54 @@ def confusion_figure(
     if true is not None or predicted is not None:
         x0, x1 = (-0.5, count - 0.5) if predicted is None else (predicted - 0.5, predicted + 0.5)
         y0, y1 = (-0.5, count - 0.5) if true is None else (true - 0.5, true + 0.5)
-        figure.add_shape(type="rect", x0=x0, x1=x1, y0=y0, y1=y1, line={"color": theme.CHOSEN, "width": 4})
-    return figure.figure()
+        figure.add_shape(type="rect", x0=x0, x1=x1, y0=y0, y1=y1, line={"color": theme.SELECTED, "width": 4})
+    return figure.build()
 
 
 def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 520) -> go.Figure:
     """Accuracy of every class, the worst standing out."""
-    shown = 100 * np.nan_to_num(per_class)
-    worst = int(shown.argmin())
-    low = max(0.0, float(np.floor((shown.min() - 5) / 10) * 10))
-    figure = theme.base(
+    percent = 100 * np.nan_to_num(per_class)
+    worst = int(percent.argmin())
+    low = max(0.0, float(np.floor((percent.min() - 5) / 10) * 10))
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "accuracy, %"}, "range": [low, 100.5]},
         yaxis={
             "tickvals": list(range(len(classes))),
-            "ticktext": [theme.words(name) for name in classes],
+            "ticktext": [theme.escape_label(name) for name in classes],
             "range": [len(classes) - 0.5, -0.5],
         },
         margin={"l": 96, "r": 58},
     )
     figure.add_bar(
-        x=shown,
+        x=percent,
         y=list(range(len(classes))),
         orientation="h",
         marker={"color": [theme.PREDICTED if i == worst else theme.MUTED for i in range(len(classes))]},
-        text=[f"{value:.1f}" for value in shown],
+        text=[f"{value:.1f}" for value in percent],
         textposition="outside",
         cliponaxis=False,
-        textfont={"size": 16, "color": _INK},
+        textfont={"size": 16, "color": _TEXT_COLOUR},
         hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
     )
-    return figure.figure()
+    return figure.build()
 
 
 def class_takeaway(per_class: np.ndarray, classes: tuple[str, ...]) -> str:
     """The classes read best and worst, in one sentence."""
-    shown = np.nan_to_num(per_class)
-    worst, best = int(shown.argmin()), int(shown.argmax())
+    accuracy = np.nan_to_num(per_class)
+    worst, best = int(accuracy.argmin()), int(accuracy.argmax())
     return (
-        f"{classes[worst]} is read right least often, in {shown[worst]:.1%} of its samples, "
-        f"{classes[best]} most often, in {shown[best]:.1%}."
+        f"{classes[worst]} is read right least often, in {accuracy[worst]:.1%} of its samples, "
+        f"{classes[best]} most often, in {accuracy[best]:.1%}."
     )
 
 
 def split_takeaway(values: np.ndarray, split: np.ndarray, quantity: str, names: tuple[str, str]) -> str:
     """The middle of a quantity where split holds and where not, in one sentence."""
     groups = [(values[group], name) for group, name in ((split, names[0]), (~split, names[1]))]
-    told = [f"{np.median(group):.3g} where {name} ({len(group):,})" for group, name in groups if len(group)]
-    return f"Median {quantity} {', '.join(told)}." if told else "Nothing to count."
+    medians = [f"{np.median(group):.3g} where {name} ({len(group):,})" for group, name in groups if len(group)]
+    return f"Median {quantity} {', '.join(medians)}." if medians else "Nothing to count."
 
 
 def histogram_figure(
@@ -159,9 +162,9 @@ def histogram_figure(
 ) -> go.Figure:
     """Two groups of one quantity on top of each other: where split holds, in the true colour, and where not."""
     if not len(values):
-        return theme.empty(height, "Nothing to count")
+        return theme.placeholder(height, "Nothing to count")
     edges = np.histogram_bin_edges(values, bins=40)
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": quantity}},
         yaxis={"title": {"text": "samples"}},
@@ -184,8 +187,8 @@ def histogram_figure(
             hovertemplate=f"{name}: %{{y}} at %{{x:.2f}}<extra></extra>",
         )
     if mark is not None:
-        figure.add_vline(mark, line={"color": theme.INK, "width": 2.5, "dash": "dash"})
-    return figure.figure()
+        figure.add_vline(mark, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
+    return figure.build()
 
 
 def cell_of_selection(points: list[dict[str, object]], classes: int) -> tuple[int, int] | None:

@@ -10,19 +10,19 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 
-__all__ = ["StepInfo", "path_figure", "step_figure"]
+__all__ = ["StepInfo", "peak_history_figure", "step_figure"]
 
-_MOST_DRAWN = 5
-_LOUD = 0.005
+_MAX_HIGHLIGHTED = 5
+_MIN_SHOWN_ERROR = 0.005
 
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
     """Step `number` of a walk, counted from 1, that teaches the class `target` (from 0) to C outputs.
 
-    v, v_after: potentials [C, T]; v_max, t_max (ms), v_max_after, t_max_after: [C]; wrong, dead: [C], who is in the
-    wrong state before the step, who is never above 0; error: [C], how hard each is pushed; shares: whether errors are
-    those of the softmax; past: peaks [number - 1, C] before the earlier steps; chosen: the output looked at more
+    v, v_after: potentials [C, T]; v_max, t_max (ms), v_max_after, t_max_after: [C]; has_firing_error, is_dead: [C], who is in the
+    wrong state before the step, who is never above 0; error: [C], how hard each is pushed; uses_softmax: whether errors are
+    those of the softmax; earlier_peaks: peaks [number - 1, C] before the earlier steps; selected_output: the output looked at more
     closely, the hardest pushed (or, with none, the one that has come furthest) where None.
     """
 
@@ -35,13 +35,13 @@ class StepInfo:
     t_max: np.ndarray
     v_max_after: np.ndarray
     t_max_after: np.ndarray
-    wrong: np.ndarray
-    dead: np.ndarray
+    has_firing_error: np.ndarray
+    is_dead: np.ndarray
     error: np.ndarray
-    shares: bool
+    uses_softmax: bool
     v_threshold: float
-    past: np.ndarray
-    chosen: int | None = None
+    earlier_peaks: np.ndarray
+    selected_output: int | None = None
 
     @property
     def predicted(self) -> int:
@@ -49,42 +49,48 @@ class StepInfo:
         return int(self.v_max.argmax())
 
     @property
-    def pushed(self) -> list[int]:
+    def updated_outputs(self) -> list[int]:
         """Outputs with an error: those that can learn first, then the largest, the target, the highest peaks."""
 
         def rank(i: int) -> tuple[float, ...]:
-            return bool(self.dead[i]), -abs(float(self.error[i])), i != self.target, -float(self.v_max[i])
+            return bool(self.is_dead[i]), -abs(float(self.error[i])), i != self.target, -float(self.v_max[i])
 
         return sorted(np.flatnonzero(self.error).tolist(), key=rank)
 
     @property
-    def subject(self) -> int:
+    def focused_output(self) -> int:
         """The output looked at more closely."""
-        if self.chosen is not None:
-            return self.chosen
-        come = np.abs(self.path[-1] - self.path[0])
-        return self.pushed[0] if self.pushed else int(come.argmax()) if come.any() else self.target
+        if self.selected_output is not None:
+            return self.selected_output
+        total_change = np.abs(self.peak_history[-1] - self.peak_history[0])
+        return (
+            self.updated_outputs[0]
+            if self.updated_outputs
+            else int(total_change.argmax())
+            if total_change.any()
+            else self.target
+        )
 
     @property
-    def drawn(self) -> list[int]:
+    def highlighted_outputs(self) -> list[int]:
         """Outputs that stand out in the figures: the target, the subject, then those pushed hardest."""
-        loud = [i for i in self.pushed if abs(float(self.error[i])) >= _LOUD]
-        return list(dict.fromkeys((self.target, self.subject, *loud)))[:_MOST_DRAWN]
+        large_errors = [i for i in self.updated_outputs if abs(float(self.error[i])) >= _MIN_SHOWN_ERROR]
+        return list(dict.fromkeys((self.target, self.focused_output, *large_errors)))[:_MAX_HIGHLIGHTED]
 
     def colour(self, i: int) -> str:
         """An output's colour, the subject's its own where it would be one of the others."""
         colour = theme.class_colour(i, self.target, self.predicted)
-        return theme.CHOSEN if i == self.subject and colour == theme.MUTED else colour
+        return theme.SELECTED if i == self.focused_output and colour == theme.MUTED else colour
 
     @property
     def headline(self) -> str:
         """What was wrong, in a few words."""
-        wrong = [i for i in range(len(self.wrong)) if self.wrong[i]]
-        if not self.pushed:
+        wrong = [i for i in range(len(self.has_firing_error)) if self.has_firing_error[i]]
+        if not self.updated_outputs:
             return f"Step {self.number}: no output is wrong, so no weight changes."
-        if all(self.dead[i] for i in self.pushed):
+        if all(self.is_dead[i] for i in self.updated_outputs):
             return f"Step {self.number}: what is wrong cannot be learned, no weight changes."
-        if self.shares:
+        if self.uses_softmax:
             return f"Step {self.number}: {self.classes[self.target]} is pushed up, every other output down."
         count = "1 output is" if len(wrong) == 1 else f"{len(wrong)} outputs are"
         return f"Step {self.number}: {count} wrong."
@@ -92,36 +98,38 @@ class StepInfo:
     @property
     def sentences(self) -> list[str]:
         """A sentence on every output that stands out and is pushed, and one on the rest of those."""
-        told = [i for i in self.drawn if self.error[i]]
-        rest = len(self.pushed) - len(told)
-        words = [f"{self._fault(i)}: {self._course(i)}." for i in told]
+        shown = [i for i in self.highlighted_outputs if self.error[i]]
+        rest = len(self.updated_outputs) - len(shown)
+        parts = [f"{self._error_text(i)}: {self._peak_change_text(i)}." for i in shown]
         return (
-            [*words, f"{rest} more {'is' if rest == 1 else 'are'} pushed too, drawn in thin grey."] if rest else words
+            [*parts, f"{rest} more {'is' if rest == 1 else 'are'} pushed too, drawn in thin grey."] if rest else parts
         )
 
-    def _fault(self, i: int) -> str:
-        name, wanted = self.classes[i], i == self.target
-        if self.shares:
+    def _error_text(self, i: int) -> str:
+        name, is_target = self.classes[i], i == self.target
+        if self.uses_softmax:
             share = abs(float(self.error[i]))
-            held = 1 - share if wanted else share
-            return f"**{name}** has {held:.0%} of the softmax and should have {'all' if wanted else 'none'}"
-        return f"**{name}** {'stays silent and should fire (+)' if wanted else 'fires and should not (−)'}"
+            softmax_share = 1 - share if is_target else share
+            return f"**{name}** has {softmax_share:.0%} of the softmax and should have {'all' if is_target else 'none'}"
+        return f"**{name}** {'stays silent and should fire (+)' if is_target else 'fires and should not (−)'}"
 
-    def _course(self, i: int) -> str:
-        if self.dead[i]:
+    def _peak_change_text(self, i: int) -> str:
+        if self.is_dead[i]:
             return "its potential is never above 0, so t_max = 0, where K is 0 for every spike: it cannot learn"
         old, new = float(self.v_max[i]), float(self.v_max_after[i])
-        return "its peak " + (f"{'rises' if new > old else 'falls'} {_way(old, new)}" if new != old else "stays")
+        return "its peak " + (
+            f"{'rises' if new > old else 'falls'} {_from_to_text(old, new)}" if new != old else "stays"
+        )
 
     @property
     def progress(self) -> str:
         """How far all steps have brought the subject, in one sentence."""
-        first, last = (float(self.path[at, self.subject]) for at in (0, -1))
+        first, last = (float(self.peak_history[at, self.focused_output]) for at in (0, -1))
         # Without an error this step is none.
-        steps, name = self.number - (not self.pushed), self.classes[self.subject]
+        steps, name = self.number - (not self.updated_outputs), self.classes[self.focused_output]
         if last == first:
             return f"{name} stays at {last:.2f}."
-        return f"{name} goes {_way(first, last)} in {steps} step{'' if steps == 1 else 's'}."
+        return f"{name} goes {_from_to_text(first, last)} in {steps} step{'' if steps == 1 else 's'}."
 
     @property
     def takeaway(self) -> str:
@@ -129,12 +137,12 @@ class StepInfo:
         return " ".join([self.headline, *self.sentences]).replace("**", "")
 
     @property
-    def path(self) -> np.ndarray:
+    def peak_history(self) -> np.ndarray:
         """Peaks [number + 1, C] before the first step, between the steps, and after this one."""
-        return np.concatenate((self.past.reshape(-1, len(self.classes)), [self.v_max], [self.v_max_after]))
+        return np.concatenate((self.earlier_peaks.reshape(-1, len(self.classes)), [self.v_max], [self.v_max_after]))
 
 
-def _way(old: float, new: float) -> str:
+def _from_to_text(old: float, new: float) -> str:
     """From where to where, with the digits that tell them apart."""
     digits = next((d for d in (2, 3, 4, 5) if f"{old:.{d}f}" != f"{new:.{d}f}"), 6)
     return f"from {old:.{digits}f} to {new:.{digits}f}"
@@ -143,9 +151,9 @@ def _way(old: float, new: float) -> str:
 def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
     """Potentials before (dotted) and after (solid): the target in its colour, the hardest pushed outputs beside it."""
     T = info.v.shape[1]
-    shown = np.concatenate((info.v[info.drawn], info.v_after[info.drawn]))
-    low, high = min(float(shown.min()), 0.0), max(float(shown.max()), info.v_threshold)
-    figure = theme.base(
+    potentials = np.concatenate((info.v[info.highlighted_outputs], info.v_after[info.highlighted_outputs]))
+    low, high = min(float(potentials.min()), 0.0), max(float(potentials.max()), info.v_threshold)
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
@@ -155,12 +163,12 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
         hovermode="closest",
         margin={"r": 44},
     )
-    _threshold(figure, info.v_threshold, shown, high - low)
-    others = [i for i in range(len(info.classes)) if i not in info.drawn]
-    for i in (*others, *info.drawn[::-1]):
+    _threshold(figure, info.v_threshold, potentials, high - low)
+    others = [i for i in range(len(info.classes)) if i not in info.highlighted_outputs]
+    for i in (*others, *info.highlighted_outputs[::-1]):
         for after in (False, True):
-            leading, when = i in info.drawn, "after" if after else "before"
-            if not leading and not after:
+            highlighted, when = i in info.highlighted_outputs, "after" if after else "before"
+            if not highlighted and not after:
                 continue
             figure.add_scatter(
                 x=np.arange(T),
@@ -169,105 +177,107 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
                 name=f"{info.classes[i]} {when}",
                 line={
                     "color": info.colour(i),
-                    "width": (4 if after else 3) if leading else 1.4,
+                    "width": (4 if after else 3) if highlighted else 1.4,
                     "dash": "solid" if after else "dot",
                 },
-                opacity=1 if leading else 0.35,
+                opacity=1 if highlighted else 0.35,
                 hovertemplate=f"<b>{info.classes[i]}</b> {when}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
     _mark_peaks(figure, info, high - low)
-    return figure.figure()
+    return figure.build()
 
 
-def _mark_peaks(figure: theme.Sketch, info: StepInfo, span: float) -> None:
+def _mark_peaks(figure: theme.FigureBuilder, info: StepInfo, span: float) -> None:
     """A ring at every peak before, a disc with the output's name at every one after."""
     for v_max, t_max, symbol in (
         (info.v_max, info.t_max, "circle-open"),
         (info.v_max_after, info.t_max_after, "circle"),
     ):
         figure.add_scatter(
-            x=t_max[info.drawn],
-            y=v_max[info.drawn],
+            x=t_max[info.highlighted_outputs],
+            y=v_max[info.highlighted_outputs],
             mode="markers",
             cliponaxis=False,
             marker={
                 "symbol": symbol,
                 "size": 13,
-                "color": [info.colour(i) for i in info.drawn],
-                "line": {"width": 2.5, "color": [info.colour(i) for i in info.drawn]},
+                "color": [info.colour(i) for i in info.highlighted_outputs],
+                "line": {"width": 2.5, "color": [info.colour(i) for i in info.highlighted_outputs]},
             },
             hoverinfo="skip",
         )
-    which = info.drawn
+    which = info.highlighted_outputs
     x = np.where(info.v_max_after >= info.v_max, info.t_max_after, info.t_max)[which]
     y = np.maximum(info.v_max_after, info.v_max)[which]
     T = info.v.shape[1]
-    for i, at, height in zip(which, x, _apart(x, y, 0.12 * T, 0.07 * span), strict=True):
+    for i, at, height in zip(which, x, _avoid_overlap(x, y, 0.12 * T, 0.07 * span), strict=True):
         inside = at < 0.9 * T
         figure.add_annotation(**_name(info, i, float(at) if inside else T - 1, height, above=inside))
 
 
-def _apart(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> list[float]:
+def _avoid_overlap(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> list[float]:
     """Heights of labels at (x, y), the lower ones moved down where they would cover one near them."""
-    placed: dict[int, float] = {}
+    heights: dict[int, float] = {}
     for i in sorted(range(len(y)), key=lambda i: -float(y[i])):
-        beside = [placed[j] - gap for j in placed if abs(float(x[i]) - float(x[j])) < near]
-        placed[i] = min([float(y[i]), *beside])
-    return [placed[i] for i in range(len(y))]
+        limits = [heights[j] - gap for j in heights if abs(float(x[i]) - float(x[j])) < near]
+        heights[i] = min([float(y[i]), *limits])
+    return [heights[i] for i in range(len(y))]
 
 
 def _name(info: StepInfo, i: int, x: float, y: float, above: bool = False) -> dict[str, Any]:
     """An output's name to the right of a point, or above it."""
     colour = info.colour(i)
     place = {"yanchor": "bottom", "yshift": 7} if above else {"xanchor": "left", "xshift": 11}
-    return theme.text(x, y, f"<b>{info.classes[i]}</b>", colour) | {"font": {"size": 18, "color": colour}} | place
+    return theme.text_label(x, y, f"<b>{info.classes[i]}</b>", colour) | {"font": {"size": 18, "color": colour}} | place
 
 
-def path_figure(info: StepInfo, height: int = 300) -> go.Figure:
+def peak_history_figure(info: StepInfo, height: int = 300) -> go.Figure:
     """The peaks over the steps, the last of which is this one."""
-    path = info.path
+    path = info.peak_history
     low, high = min(float(path.min()), info.v_threshold), max(float(path.max()), info.v_threshold)
-    spare = 0.06 * (high - low) or 1.0
-    figure = theme.base(
+    padding = 0.06 * (high - low) or 1.0
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "steps"}, "range": [0, max(len(path) - 1, 1)], "dtick": max(1, len(path) // 6)},
-        yaxis={"title": {"text": "peak v_max"}, "range": [low - spare, high + spare]},
+        yaxis={"title": {"text": "peak v_max"}, "range": [low - padding, high + padding]},
         hovermode="closest",
         margin={"r": 44},
     )
     _threshold(figure, info.v_threshold, path.T, high - low)
-    others = [i for i in range(len(info.classes)) if i not in info.drawn]
-    for i in (*others, *info.drawn[::-1]):
-        leading = i in info.drawn
+    others = [i for i in range(len(info.classes)) if i not in info.highlighted_outputs]
+    for i in (*others, *info.highlighted_outputs[::-1]):
+        highlighted = i in info.highlighted_outputs
         colour = info.colour(i)
         figure.add_scatter(
             x=np.arange(len(path)),
             y=path[:, i],
-            mode="lines+markers" if leading else "lines",
+            mode="lines+markers" if highlighted else "lines",
             name=info.classes[i],
-            line={"color": colour, "width": 3.5 if leading else 1.4},
+            line={"color": colour, "width": 3.5 if highlighted else 1.4},
             marker={"size": 8},
-            opacity=1 if leading else 0.35,
+            opacity=1 if highlighted else 0.35,
             cliponaxis=False,
             hovertemplate=f"<b>{info.classes[i]}</b> after %{{x}} steps: v_max = %{{y:.3f}}<extra></extra>",
         )
     span = float(path.max() - path.min()) or 1.0
-    heights = _apart(np.zeros(len(info.drawn)), path[-1, info.drawn], 1, 0.11 * span)
-    for i, y in zip(info.drawn, heights, strict=True):
+    heights = _avoid_overlap(
+        np.zeros(len(info.highlighted_outputs)), path[-1, info.highlighted_outputs], 1, 0.11 * span
+    )
+    for i, y in zip(info.highlighted_outputs, heights, strict=True):
         figure.add_annotation(**_name(info, i, len(path) - 1, y))
-    return figure.figure()
+    return figure.build()
 
 
-def _threshold(figure: theme.Sketch, v_threshold: float, lines: np.ndarray, span: float) -> None:
+def _threshold(figure: theme.FigureBuilder, v_threshold: float, lines: np.ndarray, span: float) -> None:
     """The threshold, and its name where the lines [n, points] come least near it."""
-    figure.add_hline(y=v_threshold, line={"color": theme.INK, "width": 2.5, "dash": "dash"})
+    figure.add_hline(y=v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     along = np.linspace(0, lines.shape[1] - 1, 60)
     dense = np.stack([np.interp(along, np.arange(len(line)), line) for line in lines])
-    room = {}
+    clearance = {}
     for x, anchor, part in ((0.004, "left", dense[:, :22]), (0.996, "right", dense[:, -22:])):
         for side, middle in (("bottom", v_threshold + 0.05 * span), ("top", v_threshold - 0.05 * span)):
-            room[x, anchor, side] = float(np.abs(part - middle).min())
-    x, anchor, side = max(room, key=lambda place: room[place])
+            clearance[x, anchor, side] = float(np.abs(part - middle).min())
+    x, anchor, side = max(clearance, key=lambda place: clearance[place])
     shift = 4 if anchor == "left" else -4
-    words = theme.text(x, v_threshold, "threshold", xref="paper", xanchor=anchor, yanchor=side, xshift=shift)
-    figure.add_annotation(**words)
+    label = theme.text_label(x, v_threshold, "threshold", xref="paper", xanchor=anchor, yanchor=side, xshift=shift)
+    figure.add_annotation(**label)

@@ -13,13 +13,13 @@ __all__ = ["RasterInfo", "raster_info"]
 class RasterInfo:
     """Spikes of one image on a grid of T ms.
 
-    ink, background: [784, columns] counts of spikes of pixels above 0 and of pixels at 0, column c holding the times
-    from c*step to (c+1)*step; ink_histogram, background_histogram: [T] counts at every millisecond.
+    foreground, background: [784, columns] counts of spikes of pixels above 0 and of pixels at 0, column c holding the times
+    from c*step to (c+1)*step; foreground_histogram, background_histogram: [T] counts at every millisecond.
     """
 
-    ink: np.ndarray
+    foreground: np.ndarray
     background: np.ndarray
-    ink_histogram: np.ndarray
+    foreground_histogram: np.ndarray
     background_histogram: np.ndarray
     afferents: int
     T: int
@@ -28,7 +28,7 @@ class RasterInfo:
     @property
     def spikes(self) -> int:
         """All spikes."""
-        return int(self.ink_histogram.sum() + self.background_histogram.sum())
+        return int(self.foreground_histogram.sum() + self.background_histogram.sum())
 
     @property
     def takeaway(self) -> str:
@@ -50,8 +50,8 @@ def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200
     black = image.reshape(-1)[pixel] == 0
     width = -(-T // step)
 
-    def grid(chosen: np.ndarray) -> np.ndarray:
-        flat = np.bincount(pixel[chosen] * width + t[chosen] // step, minlength=len(times) * width)
+    def grid(mask: np.ndarray) -> np.ndarray:
+        flat = np.bincount(pixel[mask] * width + t[mask] // step, minlength=len(times) * width)
         return flat.reshape(len(times), width).astype(np.uint8)
 
     return RasterInfo(

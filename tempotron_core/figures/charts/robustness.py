@@ -11,133 +11,150 @@ from tempotron_core.figures import theme
 from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
 
 __all__ = [
-    "MovedInfo",
+    "SpikeChangesInfo",
     "PerturbedInfo",
     "RobustnessInfo",
-    "moved_info",
+    "spike_changes_info",
     "perturbed_figure",
     "robustness_figure",
-    "waiting_figure",
+    "placeholder_figure",
 ]
 
 
 @dataclass(frozen=True, eq=False)
 class PerturbedInfo:
-    """The decision on the clean image and on the perturbed one; how: the perturbation in words, "" for none."""
+    """The decision on the clean image and on the perturbed one; description: the perturbation in words, "" for none."""
 
     clean: VoltageInfo
-    now: VoltageInfo
-    how: str
+    perturbed: VoltageInfo
+    description: str
 
     @property
-    def tipped(self) -> bool:
+    def prediction_changed(self) -> bool:
         """Whether another class is named, or none any more."""
-        return self.clean.tied != self.now.tied or (not self.now.tied and self.clean.predicted != self.now.predicted)
+        return self.clean.is_tie != self.perturbed.is_tie or (
+            not self.perturbed.is_tie and self.clean.predicted != self.perturbed.predicted
+        )
 
     @property
     def colour(self) -> str:
         """Of the headline: that of the true class where it is named, of the predicted one where not, "" if unknown."""
-        if self.now.true is None:
+        if self.perturbed.true_class is None:
             return ""
-        return "blue" if self.now.predicted == self.now.true and not self.now.tied else "orange"
+        return (
+            "blue" if self.perturbed.predicted == self.perturbed.true_class and not self.perturbed.is_tie else "orange"
+        )
 
     @property
     def headline(self) -> str:
         """What has become of the decision, in one sentence."""
-        clean, now = self.clean, self.now
-        if not self.how or (clean.tied and now.tied):
-            return now.verdict
-        margins = f"margin {clean.margin:.2f} → {now.margin:.2f}"
-        if not self.tipped:
-            name = now.classes[now.predicted]
-            wrong = "" if now.true in (None, now.predicted) else f", which is wrong (true {now.classes[now.true or 0]})"
-            return f"Still {name}{wrong}: {margins} with {self.how}."
-        before, after = ("a tie" if info.tied else info.classes[info.predicted] for info in (clean, now))
-        verb = "Tips back" if not now.tied and now.predicted == now.true else "Tips over"
-        return f"{verb}: {before} → {after} with {self.how}; {margins}."
+        clean, perturbed = self.clean, self.perturbed
+        if not self.description or (clean.is_tie and perturbed.is_tie):
+            return perturbed.verdict
+        margins = f"margin {clean.margin:.2f} → {perturbed.margin:.2f}"
+        if not self.prediction_changed:
+            name = perturbed.classes[perturbed.predicted]
+            wrong = (
+                ""
+                if perturbed.true_class in (None, perturbed.predicted)
+                else f", which is wrong (true {perturbed.classes[perturbed.true_class or 0]})"
+            )
+            return f"Still {name}{wrong}: {margins} with {self.description}."
+        before, after = ("a tie" if info.is_tie else info.classes[info.predicted] for info in (clean, perturbed))
+        verb = "Tips back" if not perturbed.is_tie and perturbed.predicted == perturbed.true_class else "Tips over"
+        return f"{verb}: {before} → {after} with {self.description}; {margins}."
 
     @property
     def legend(self) -> str:
         """What the lines are, in words."""
-        return "Solid: the potentials now; dotted: before." if self.how else ""
+        return "Solid: the potentials now; dotted: before." if self.description else ""
 
 
-def waiting_figure(words: str, height: int = 400) -> go.Figure:
+def placeholder_figure(text: str, height: int = 400) -> go.Figure:
     """An empty figure that says what is waited for."""
-    return theme.empty(height, words)
+    return theme.placeholder(height, text)
 
 
 def perturbed_figure(info: PerturbedInfo, height: int = 400) -> go.Figure:
     """The potentials after the perturbation; dotted, those of the leading classes before it."""
-    figure = traces_figure(info.now, height)
-    if not info.how:
+    figure = traces_figure(info.perturbed, height)
+    if not info.description:
         return figure
-    now = info.now
-    t = np.arange(now.v.shape[1])
-    for i in dict.fromkeys((info.clean.predicted, now.predicted, now.true)):
+    perturbed = info.perturbed
+    t = np.arange(perturbed.v.shape[1])
+    for i in dict.fromkeys((info.clean.predicted, perturbed.predicted, perturbed.true_class)):
         if i is not None:
             figure.add_scatter(
                 x=t,
                 y=info.clean.v[i],
                 mode="lines",
-                name=f"{now.classes[i]}, clean",
-                line={"color": theme.class_colour(i, now.true, now.predicted), "width": 2.5, "dash": "dot"},
-                hovertemplate=f"<b>{now.classes[i]}</b> before<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+                name=f"{perturbed.classes[i]}, clean",
+                line={
+                    "color": theme.class_colour(i, perturbed.true_class, perturbed.predicted),
+                    "width": 2.5,
+                    "dash": "dot",
+                },
+                hovertemplate=f"<b>{perturbed.classes[i]}</b> before<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
-    (low, high), (clean_low, clean_high) = trace_range(now), trace_range(info.clean)
+    (low, high), (clean_low, clean_high) = trace_range(perturbed), trace_range(info.clean)
     figure.update_yaxes(range=[min(low, clean_low), max(high, clean_high)])
     return figure
 
 
 @dataclass(frozen=True, eq=False)
-class MovedInfo:
+class SpikeChangesInfo:
     """The spikes of one image before and after a perturbation, on a grid of T ms.
 
-    arriving, gone: [784, columns] counts of the spikes that arrive now, and of the earlier ones that no longer come
-    where they came, column c holding the times from c*step to (c+1)*step. moved, lost, late, new: numbers of afferents
-    whose spike has another time, is missing, comes after the window, or was not there before; before: spikes then.
+    current, previous: [784, columns] counts of the spikes that arrive now, and of the earlier ones that no longer come
+    where they came, column c holding the times from c*step to (c+1)*step. num_moved, num_lost, num_late, num_new: numbers of afferents
+    whose spike has another time, is missing, comes after the window, or was not there before; num_before: spikes then.
     """
 
-    arriving: np.ndarray
-    gone: np.ndarray
-    before: int
-    moved: int
-    lost: int
-    late: int
-    new: int
+    current: np.ndarray
+    previous: np.ndarray
+    num_before: int
+    num_moved: int
+    num_lost: int
+    num_late: int
+    num_new: int
     T: int
 
     @property
     def takeaway(self) -> str:
         """What has become of the spikes, in one sentence."""
-        counts = ((self.moved, "moved"), (self.lost, "lost"), (self.late, "too late"), (self.new, "new"))
-        told = [f"{count:,} {word}" for count, word in counts if count]
-        if not told:
-            return f"All {self.before:,} spikes arrive as they were sent."
-        return f"Of {self.before:,} spikes: " + ", ".join(told) + "."
+        counts = (
+            (self.num_moved, "moved"),
+            (self.num_lost, "lost"),
+            (self.num_late, "too late"),
+            (self.num_new, "new"),
+        )
+        parts = [f"{count:,} {word}" for count, word in counts if count]
+        if not parts:
+            return f"All {self.num_before:,} spikes arrive as they were sent."
+        return f"Of {self.num_before:,} spikes: " + ", ".join(parts) + "."
 
 
-def moved_info(before: np.ndarray, after: np.ndarray, T: int, columns: int = 200) -> MovedInfo:
+def spike_changes_info(before: np.ndarray, after: np.ndarray, T: int, columns: int = 200) -> SpikeChangesInfo:
     """Compare spike times [784, m] in ms, negative for none; those after T - 1 do not arrive."""
-    was, late = (before >= 0) & (before <= T - 1), after > T - 1
-    comes = (after >= 0) & ~late
-    same = was & comes & (before == after)
+    arrived_before, late = (before >= 0) & (before <= T - 1), after > T - 1
+    arrives_now = (after >= 0) & ~late
+    unchanged = arrived_before & arrives_now & (before == after)
     step = max(1, -(-T // columns))
     width = -(-T // step)
 
-    def grid(times: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        pixel, neuron = np.nonzero(chosen)
+    def grid(times: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        pixel, neuron = np.nonzero(mask)
         cells = pixel * width + times[pixel, neuron].astype(int) // step
         return np.bincount(cells, minlength=len(times) * width).reshape(len(times), width).astype(np.uint8)
 
-    return MovedInfo(
-        grid(after, comes),
-        grid(before, was & ~same),
-        int(was.sum()),
-        int((was & comes & ~same).sum()),
-        int((was & (after < 0)).sum()),
-        int((was & late).sum()),
-        int((~was & comes).sum()),
+    return SpikeChangesInfo(
+        grid(after, arrives_now),
+        grid(before, arrived_before & ~unchanged),
+        int(arrived_before.sum()),
+        int((arrived_before & arrives_now & ~unchanged).sum()),
+        int((arrived_before & (after < 0)).sum()),
+        int((arrived_before & late).sum()),
+        int((~arrived_before & arrives_now).sum()),
         T,
     )
 
@@ -146,24 +163,24 @@ def moved_info(before: np.ndarray, after: np.ndarray, T: int, columns: int = 200
 class RobustnessInfo:
     """Right decisions out of samples at each strength of one perturbation, in ascending order, 0 among them.
 
-    name, axis: what is varied; words: a strength in words, with {} for the number; intervals: the ends of each share's
-    confidence interval; chance: the accuracy of guessing; present: the strength that is set now.
+    name, axis: what is varied; template: a strength in words, with {} for the number; intervals: the ends of each share's
+    confidence interval; chance: the accuracy of guessing; current_strength: the strength that is set now.
     """
 
     name: str
     axis: str
-    words: str
+    template: str
     strengths: tuple[float, ...]
-    hits: tuple[int, ...]
+    num_correct: tuple[int, ...]
     intervals: tuple[tuple[float, float], ...]
     samples: int
     chance: float
-    present: float
+    current_strength: float
 
     @property
     def accuracy(self) -> np.ndarray:
         """Share of right decisions at each strength."""
-        return np.array(self.hits) / self.samples
+        return np.array(self.num_correct) / self.samples
 
     @property
     def clean(self) -> float:
@@ -171,25 +188,27 @@ class RobustnessInfo:
         return float(self.accuracy[self.strengths.index(0)])
 
     @property
-    def clean_words(self) -> str:
+    def clean_interval_text(self) -> str:
         """The interval without any of it, in words."""
         low, high = self.intervals[self.strengths.index(0)]
         return f"{low:.1%} to {high:.1%} at zero"
 
     @property
-    def at(self) -> float:
+    def reported_strength(self) -> float:
         """The strength that is spoken of: the present one, the last one without any."""
-        return min(max(self.present, self.strengths[0]), self.strengths[-1]) or self.strengths[-1]
+        return min(max(self.current_strength, self.strengths[0]), self.strengths[-1]) or self.strengths[-1]
 
     @property
-    def half(self) -> float | None:
+    def half_strength(self) -> float | None:
         """The strength, on that side of 0, at which half of the clean lead over guessing is gone; None for none."""
         level, zero = (self.clean + self.chance) / 2, self.strengths.index(0)
-        step, end = (1, len(self.strengths) - 1) if self.at > 0 else (-1, 0)
+        step, end = (1, len(self.strengths) - 1) if self.reported_strength > 0 else (-1, 0)
         for i in range(zero, end, step):
-            here, there = float(self.accuracy[i]), float(self.accuracy[i + step])
-            if there <= level:
-                share = (here - level) / (here - there) if here > there else 0.0
+            accuracy_here, accuracy_next = float(self.accuracy[i]), float(self.accuracy[i + step])
+            if accuracy_next <= level:
+                share = (
+                    (accuracy_here - level) / (accuracy_here - accuracy_next) if accuracy_here > accuracy_next else 0.0
+                )
                 return self.strengths[i] + share * (self.strengths[i + step] - self.strengths[i])
         return None
 
@@ -199,17 +218,17 @@ class RobustnessInfo:
         low, _ = self.intervals[self.strengths.index(0)]
         if low <= self.chance:
             return f"At {self.clean:.1%} without any {self.name} the network is no better than guessing."
-        there = float(np.interp(self.at, self.strengths, self.accuracy))
-        about = "" if self.at in self.strengths else "about "
-        verb = "falls" if there < low else "rises" if there > self.clean else "holds"
-        words = f"Accuracy {verb}: {self.clean:.1%} → {about}{there:.1%} at {self._told(self.at)}"
-        if self.half is not None:
-            return f"{words}; half of its lead over guessing is gone at {self._told(self.half)}."
-        end = self.strengths[-1 if self.at > 0 else 0]
-        return f"{words}; more than half of its lead over guessing is left at {self._told(end)}."
+        accuracy = float(np.interp(self.reported_strength, self.strengths, self.accuracy))
+        approximately = "" if self.reported_strength in self.strengths else "about "
+        verb = "falls" if accuracy < low else "rises" if accuracy > self.clean else "holds"
+        words = f"Accuracy {verb}: {self.clean:.1%} → {approximately}{accuracy:.1%} at {self._strength_text(self.reported_strength)}"
+        if self.half_strength is not None:
+            return f"{words}; half of its lead over guessing is gone at {self._strength_text(self.half_strength)}."
+        end = self.strengths[-1 if self.reported_strength > 0 else 0]
+        return f"{words}; more than half of its lead over guessing is left at {self._strength_text(end)}."
 
-    def _told(self, strength: float) -> str:
-        return self.words.format(f"{strength:.2g}" if strength != round(strength) else f"{strength:g}").replace(
+    def _strength_text(self, strength: float) -> str:
+        return self.template.format(f"{strength:.2g}" if strength != round(strength) else f"{strength:g}").replace(
             "-", "−"
         )
 
@@ -219,7 +238,7 @@ def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
     x, shares = list(info.strengths), 100 * info.accuracy
     low, high = (100 * np.array(ends) for ends in zip(*info.intervals, strict=True))
     span = x[-1] - x[0]
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": info.axis}, "range": [x[0] - 0.02 * span, x[-1] + 0.02 * span]},
         yaxis={"title": {"text": "test accuracy, %"}, "range": [0, 102]},
@@ -239,18 +258,18 @@ def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
         y=shares,
         mode="lines+markers",
         name="test accuracy",
-        line={"color": theme.HISTORY, "width": 4},
+        line={"color": theme.METRIC, "width": 4},
         marker={"size": 9},
         customdata=np.round(np.stack([low, high], axis=1), 1),
         hovertemplate="%{x:g}: %{y:.1f} %, 95 % interval %{customdata[0]} to %{customdata[1]}<extra></extra>",
     )
-    figure.add_hline(y=100 * info.chance, line={"color": theme.INK, "width": 2.5, "dash": "dash"})
+    figure.add_hline(y=100 * info.chance, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
-        **theme.text(0.996, 100 * info.chance, "guessing", xref="x domain", xanchor="right", yanchor="bottom")
+        **theme.text_label(0.996, 100 * info.chance, "guessing", xref="x domain", xanchor="right", yanchor="bottom")
     )
-    if x[0] <= info.present <= x[-1]:
-        figure.add_vline(x=info.present, line={"color": theme.CHOSEN, "width": 3})
+    if x[0] <= info.current_strength <= x[-1]:
+        figure.add_vline(x=info.current_strength, line={"color": theme.SELECTED, "width": 3})
         figure.add_annotation(
-            **theme.text(info.present, 1, "set now", theme.CHOSEN, yref="y domain", yanchor="bottom"),
+            **theme.text_label(info.current_strength, 1, "set now", theme.SELECTED, yref="y domain", yanchor="bottom"),
         )
-    return figure.figure()
+    return figure.build()

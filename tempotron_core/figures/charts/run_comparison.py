@@ -11,7 +11,16 @@ from tempotron_core.figures import theme
 
 __all__ = ["ComparisonInfo", "comparison_figure"]
 
-_COLOURS = (theme.HISTORY, theme.PREDICTED, theme.TRUE, theme.SPIKE, theme.CHOSEN, "#4c6ef5", theme.INK, "#8a6a00")
+_COLOURS = (
+    theme.METRIC,
+    theme.PREDICTED,
+    theme.TRUE,
+    theme.SPIKE,
+    theme.SELECTED,
+    "#4c6ef5",
+    theme.REFERENCE,
+    "#8a6a00",
+)
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 
@@ -27,21 +36,21 @@ class ComparisonInfo:
     @property
     def takeaway(self) -> str:
         """Which run ends highest, in one sentence."""
-        ended = [(float(test[-1]), name) for name, test in zip(self.names, self.test, strict=True) if len(test)]
-        if not ended:
+        final = [(float(test[-1]), name) for name, test in zip(self.names, self.test, strict=True) if len(test)]
+        if not final:
             return "No epoch is over yet."
-        ended.sort(reverse=True)
-        best, name = ended[0]
-        if len(ended) == 1:
+        final.sort(reverse=True)
+        best, name = final[0]
+        if len(final) == 1:
             return f"{name}: test accuracy {best:.2%} after its last epoch."
-        return f"{name} ends highest, at {best:.2%}, {100 * (best - ended[1][0]):.2f} points above {ended[1][1]}."
+        return f"{name} ends highest, at {best:.2%}, {100 * (best - final[1][0]):.2f} points above {final[1][1]}."
 
 
 def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
     """Test accuracies as thick lines, training accuracies as thin dotted ones."""
     if not any(len(test) for test in info.test):
-        return theme.empty(height, "Accuracies will appear here after the first epoch")
-    figure = theme.base(
+        return theme.placeholder(height, "Accuracies will appear here after the first epoch")
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "epoch"}} | ({"dtick": 1} if max(map(len, info.test)) <= 12 else {}),
         yaxis={"title": {"text": "accuracy, %"}},
@@ -56,7 +65,7 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             x=epochs,
             y=100 * test,
             mode="lines+markers",
-            name=theme.words(name).replace(" · ", "<br>"),  # two short lines fit a narrow page
+            name=theme.escape_label(name).replace(" · ", "<br>"),  # two short lines fit a narrow page
             line={"color": colour, "width": 4, "dash": _DASHES[i % len(_DASHES)]},
             marker={"size": 10, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
             hovertemplate="test %{y:.2f} %",
@@ -65,9 +74,9 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             x=epochs,
             y=100 * train,
             mode="lines",
-            name=f"{theme.words(name)}, training",
+            name=f"{theme.escape_label(name)}, training",
             showlegend=False,
             line={"color": colour, "width": 1.6, "dash": "dot"},
             hovertemplate="training %{y:.2f} %",
         )
-    return figure.figure()
+    return figure.build()

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 
-__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weights_takeaway"]
+__all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weight_maps_takeaway"]
 
-_MOST_POINTS = 400
+_MAX_POINTS = 400
 _SIDE = 28
 
 
@@ -54,14 +54,14 @@ class CurvesInfo:
         return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
 
 
-def thinned(values: np.ndarray) -> np.ndarray:
-    """Positions of at most _MOST_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
+def downsample_minmax(values: np.ndarray) -> np.ndarray:
+    """Positions of at most _MAX_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
     n = len(values)
-    if n <= _MOST_POINTS:
+    if n <= _MAX_POINTS:
         return np.arange(n)
-    stretch = -(-n // (_MOST_POINTS // 2 - 1))
-    starts = np.arange(0, n, stretch)
-    rows = np.pad(values, (0, len(starts) * stretch - n), mode="edge").reshape(len(starts), stretch)
+    window = -(-n // (_MAX_POINTS // 2 - 1))
+    starts = np.arange(0, n, window)
+    rows = np.pad(values, (0, len(starts) * window - n), mode="edge").reshape(len(starts), window)
     extremes = (starts + rows.argmin(axis=1), starts + rows.argmax(axis=1))
     return np.unique(np.concatenate([[0], *extremes, [n - 1]]).clip(max=n - 1))
 
@@ -69,7 +69,7 @@ def thinned(values: np.ndarray) -> np.ndarray:
 def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Training and test accuracy against epochs."""
     if not len(info.loss):
-        return theme.empty(height, "Accuracy will appear here")
+        return theme.placeholder(height, "Accuracy will appear here")
     figure = _by_epoch(info, height, "accuracy, %")
     _curve(
         figure, info.epochs, 100 * info.train, "training %{y:.1f} %",
@@ -77,7 +77,7 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     )  # fmt: skip
     _curve(
         figure, info.test_epochs, 100 * info.test, "test %{y:.2f} %",
-        mode="lines+markers", name="test", line={"color": theme.HISTORY, "width": 4}, marker={"size": 10},
+        mode="lines+markers", name="test", line={"color": theme.METRIC, "width": 4}, marker={"size": 10},
         cliponaxis=False,
     )  # fmt: skip
     figure.update_layout(
@@ -85,22 +85,22 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 16}},
         margin={"t": 34},
     )
-    return figure.figure()
+    return figure.build()
 
 
 def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     """Loss against epochs."""
     if not len(info.loss):
-        return theme.empty(height, "The loss will appear here")
+        return theme.placeholder(height, "The loss will appear here")
     figure = _by_epoch(info, height, "loss")
-    line = {"color": theme.HISTORY, "width": 3}
+    line = {"color": theme.METRIC, "width": 3}
     _curve(figure, info.epochs, info.loss, "loss %{y:.4g}", mode="lines", line=line)
     figure.update_layout(yaxis={"rangemode": "tozero"}, margin={"t": 34})
-    return figure.figure()
+    return figure.build()
 
 
-def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.Sketch:
-    return theme.base(
+def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.FigureBuilder:
+    return theme.new_figure(
         height,
         xaxis={"title": {"text": "epoch"}, "range": [0, info.total_epochs]},
         yaxis={"title": {"text": quantity}},
@@ -108,9 +108,9 @@ def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.Sketch:
     )
 
 
-def _curve(figure: theme.Sketch, x: np.ndarray, y: np.ndarray, hover: str, **look: Any) -> None:
-    keep = thinned(y)
-    figure.add_scatter(x=x[keep], y=y[keep], hovertemplate=f"{hover}<extra></extra>", **look)
+def _curve(figure: theme.FigureBuilder, x: np.ndarray, y: np.ndarray, hover: str, **style: Any) -> None:
+    indices = downsample_minmax(y)
+    figure.add_scatter(x=x[indices], y=y[indices], hovertemplate=f"{hover}<extra></extra>", **style)
 
 
 def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.ndarray:
@@ -120,7 +120,7 @@ def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.nda
     return maps.reshape(len(weight), _SIDE, _SIDE)
 
 
-def weights_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
+def weight_maps_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
     """Which way maps [C, 28, 28] go and where they go furthest, in one sentence."""
     name = classes[int(np.abs(maps).max(axis=(1, 2)).argmax())]
     return (

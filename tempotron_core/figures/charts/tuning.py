@@ -26,7 +26,7 @@ class TuningInfo:
     T: int
 
     @property
-    def firing(self) -> list[int]:
+    def firing_curves(self) -> list[int]:
         """Numbers, from 0, of the curves that spike for the value."""
         return [int(j) for j in np.flatnonzero(self.time >= 0)]
 
@@ -34,17 +34,17 @@ class TuningInfo:
     def takeaway(self) -> str:
         """What is seen, in one sentence."""
         m = len(self.time)
-        if not self.firing:
+        if not self.firing_curves:
             return f"At x = {self.value:.2f} no curve fires: every response is too small to spike before {self.T} ms."
-        first = int(min(self.time[self.firing]))
-        verb = "fires" if len(self.firing) == 1 else "fire"
+        first = int(min(self.time[self.firing_curves]))
+        verb = "fires" if len(self.firing_curves) == 1 else "fire"
         return (
-            f"At x = {self.value:.2f}, {len(self.firing)} of {m} curves {verb}, the first at {first} ms; "
-            f"{m - len(self.firing)} stay silent."
+            f"At x = {self.value:.2f}, {len(self.firing_curves)} of {m} curves {verb}, the first at {first} ms; "
+            f"{m - len(self.firing_curves)} stay silent."
         )
 
     @property
-    def silence(self) -> str:
+    def silence_text(self) -> str:
         """Which curves are silent and why, in one sentence."""
         silent = [j + 1 for j in range(len(self.time)) if self.time[j] < 0]
         limit = 0.5 / self.T
@@ -58,7 +58,7 @@ class TuningInfo:
 
 def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
     """The m curves, the value as a line, and the time axis on the right: t = (1 - g) T."""
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "value x"}, "range": [0, 1], "fixedrange": True},
         yaxis={"title": {"text": "response g"}, "range": [0, 1.04], "fixedrange": True},
@@ -74,41 +74,41 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         },
         margin={"r": 74},
     )
-    for shown in (False, True):
-        which = [j for j in range(info.g.shape[1]) if (j in info.firing) == shown]
-        x, g, number = _joined(info, which)
+    for visible in (False, True):
+        which = [j for j in range(info.g.shape[1]) if (j in info.firing_curves) == visible]
+        x, g, number = _line_segments(info, which)
         figure.add_scatter(
             x=x,
             y=g,
             customdata=number,
             mode="lines",
-            line={"color": theme.SPIKE if shown else theme.MUTED, "width": 3.5 if shown else 1.3},
-            name="spiking curves" if shown else "silent curves",
+            line={"color": theme.SPIKE if visible else theme.MUTED, "width": 3.5 if visible else 1.3},
+            name="spiking curves" if visible else "silent curves",
             hovertemplate="curve %{customdata}<br>x %{x:.3f}, g %{y:.3f}<extra></extra>",
         )
-    chosen = info.firing
+    labelled = info.firing_curves
     figure.add_scatter(
-        x=np.full(len(chosen), info.value),
-        y=info.time[chosen],
+        x=np.full(len(labelled), info.value),
+        y=info.time[labelled],
         yaxis="y2",
         mode="markers",
         marker={"size": 13, "color": theme.SPIKE, "line": {"color": "white", "width": 2}},
         hovertemplate="%{text}<extra></extra>",
-        text=[f"curve {j + 1} spikes at {info.time[j]:.0f} ms" for j in chosen],
+        text=[f"curve {j + 1} spikes at {info.time[j]:.0f} ms" for j in labelled],
     )
-    figure.add_vline(x=info.value, line={"color": theme.CHOSEN, "width": 3})
-    for level in info.response[chosen].tolist():
+    figure.add_vline(x=info.value, line={"color": theme.SELECTED, "width": 3})
+    for level in info.response[labelled].tolist():
         line = {"color": theme.SPIKE, "width": 2, "dash": "dot"}
         figure.add_shape(type="line", x0=info.value, x1=1, y0=level, y1=level, line=line)
-    for j in _spaced(chosen, info.response, 0.06):
+    for j in _spread_out(labelled, info.response, 0.06):
         words = f"<b>{info.time[j]:.0f} ms</b>"
         figure.add_annotation(
-            **theme.text(0.995, float(info.response[j]), words, theme.SPIKE, xanchor="right", yanchor="bottom")
+            **theme.text_label(0.995, float(info.response[j]), words, theme.SPIKE, xanchor="right", yanchor="bottom")
         )
-    return figure.figure()
+    return figure.build()
 
 
-def _joined(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _line_segments(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Those curves as one line with gaps, each only where it can be told from 0: x, g and the curve's number."""
     pieces = []
     for j in which:
@@ -123,7 +123,7 @@ def _joined(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.ndarray,
     return x.astype(np.float32), g.astype(np.float32), number.astype(np.uint16)
 
 
-def _spaced(chosen: list[int], response: np.ndarray, gap: float) -> list[int]:
+def _spread_out(chosen: list[int], response: np.ndarray, gap: float) -> list[int]:
     """Those whose labels do not overlap, strongest first."""
     kept: list[int] = []
     for j in sorted(chosen, key=lambda j: -response[j]):

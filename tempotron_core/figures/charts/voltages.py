@@ -14,9 +14,9 @@ __all__ = ["VoltageInfo", "trace_range", "traces_figure"]
 
 @dataclass(frozen=True, eq=False)
 class VoltageInfo:
-    """v [C, T]; v_max, t_max (ms) [C]; true: the label or None; chosen: the one isolated output or None.
+    """v [C, T]; v_max, t_max (ms) [C]; true_class: the label or None; selected_class: the one isolated output or None.
 
-    neurons: potentials [k, T] of the tempotrons that the chosen output pools, None where it is one.
+    tempotrons: potentials [k, T] of the tempotrons that the chosen output pools, None where it is one.
     """
 
     v: np.ndarray
@@ -24,9 +24,9 @@ class VoltageInfo:
     t_max: np.ndarray
     v_threshold: float
     classes: tuple[str, ...]
-    true: int | None
-    chosen: int | None = None
-    neurons: np.ndarray | None = None
+    true_class: int | None
+    selected_class: int | None = None
+    tempotrons: np.ndarray | None = None
 
     @property
     def predicted(self) -> int:
@@ -34,7 +34,7 @@ class VoltageInfo:
         return int(self.v_max.argmax())
 
     @property
-    def fired(self) -> np.ndarray:
+    def has_fired(self) -> np.ndarray:
         """Whether each output reaches the threshold, [C]."""
         return self.v_max >= self.v_threshold
 
@@ -47,43 +47,45 @@ class VoltageInfo:
         return float(first - second)
 
     @property
-    def tied(self) -> bool:
+    def is_tie(self) -> bool:
         """Whether the highest peak is shared."""
         return int((self.v_max == self.v_max.max()).sum()) > 1
 
     @property
     def verdict(self) -> str:
         """The decision in one sentence, with its margin."""
-        if self.tied:
+        if self.is_tie:
             equal = int((self.v_max == self.v_max.max()).sum())
             return f"A tie: {equal} outputs share the highest peak, so nothing is decided."
         winner = self.predicted
         name = self.classes[winner]
-        when = f"fires at {self.t_max[winner]:.0f} ms" if self.fired[winner] else "wins without reaching the threshold"
-        if self.true is None:
+        when = (
+            f"fires at {self.t_max[winner]:.0f} ms" if self.has_fired[winner] else "wins without reaching the threshold"
+        )
+        if self.true_class is None:
             return f"Reads {name}: it {when}, margin {self.margin:.2f}."
-        if winner == self.true:
+        if winner == self.true_class:
             return f"Right: {name} {when}, margin {self.margin:.2f}."
-        short = self.v_max[winner] - self.v_max[self.true]
-        return f"Wrong: {name} {when}; the true {self.classes[self.true]} peaks {short:.2f} lower."
+        short = self.v_max[winner] - self.v_max[self.true_class]
+        return f"Wrong: {name} {when}; the true {self.classes[self.true_class]} peaks {short:.2f} lower."
 
     @property
-    def firing(self) -> str:
+    def firing_text(self) -> str:
         """How many outputs fire, in one sentence."""
-        names = [self.classes[i] for i in np.flatnonzero(self.fired)]
+        names = [self.classes[i] for i in np.flatnonzero(self.has_fired)]
         if not names:
             return "No tempotron reaches the threshold; the highest peak still names the class."
         if len(names) == 1:
             return f"Only {names[0]} reaches the threshold."
-        return f"{len(names)} of {len(self.fired)} tempotrons reach the threshold: {', '.join(names)}."
+        return f"{len(names)} of {len(self.has_fired)} tempotrons reach the threshold: {', '.join(names)}."
 
 
 def trace_range(info: VoltageInfo) -> tuple[float, float]:
     """The potentials at the lower and the upper end of the traces' figure."""
-    shown = info.v if info.chosen is None else info.v[[info.chosen]]
-    if info.neurons is not None:
-        shown = np.concatenate((shown, info.neurons))
-    low, high = min(float(shown.min()), 0.0), max(float(shown.max()), info.v_threshold)
+    visible = info.v if info.selected_class is None else info.v[[info.selected_class]]
+    if info.tempotrons is not None:
+        visible = np.concatenate((visible, info.tempotrons))
+    low, high = min(float(visible.min()), 0.0), max(float(visible.max()), info.v_threshold)
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
@@ -93,7 +95,7 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
     span: the potentials at the lower and the upper end, those of trace_range where None.
     """
     T = info.v.shape[1]
-    figure = theme.base(
+    figure = theme.new_figure(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
@@ -103,15 +105,15 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
         hovermode="closest",
     )
     t = np.arange(T)
-    leaders = (info.true, info.predicted) if info.chosen is None else (info.chosen,)
-    front = [i for i in dict.fromkeys(leaders) if i is not None]
+    highlighted = (info.true_class, info.predicted) if info.selected_class is None else (info.selected_class,)
+    front = [i for i in dict.fromkeys(highlighted) if i is not None]
     order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
-    if info.neurons is not None and info.chosen is not None:
+    if info.tempotrons is not None and info.selected_class is not None:
         name, colour = (
-            theme.words(info.classes[info.chosen]),
-            theme.class_colour(info.chosen, info.true, info.predicted),
+            theme.escape_label(info.classes[info.selected_class]),
+            theme.class_colour(info.selected_class, info.true_class, info.predicted),
         )
-        for j, trace in enumerate(info.neurons, 1):
+        for j, trace in enumerate(info.tempotrons, 1):
             figure.add_scatter(
                 x=t,
                 y=trace,
@@ -122,24 +124,24 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
                 hovertemplate=f"tempotron {j}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
     for i in order:
-        leading = i in front
-        faint = info.chosen is not None and not leading
-        colour = theme.class_colour(i, info.true, info.predicted)
+        is_highlighted = i in front
+        background_opacity = info.selected_class is not None and not is_highlighted
+        colour = theme.class_colour(i, info.true_class, info.predicted)
         figure.add_scatter(
             x=t,
             y=info.v[i],
             mode="lines",
-            name=theme.words(info.classes[i]),
-            line={"color": colour, "width": 4 if leading else 1.6, "dash": _dash(colour)},
-            opacity=0.18 if faint else 1,
-            hovertemplate=f"<b>{theme.words(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+            name=theme.escape_label(info.classes[i]),
+            line={"color": colour, "width": 4 if is_highlighted else 1.6, "dash": _dash(colour)},
+            opacity=0.18 if background_opacity else 1,
+            hovertemplate=f"<b>{theme.escape_label(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
         )
-    figure.add_hline(y=info.v_threshold, line={"color": theme.INK, "width": 2.5, "dash": "dash"})
+    figure.add_hline(y=info.v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
-        **theme.text(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
+        **theme.text_label(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
     )
     _mark_peaks(figure, info, front)
-    return figure.figure()
+    return figure.build()
 
 
 def _dash(colour: str) -> str:
@@ -147,10 +149,12 @@ def _dash(colour: str) -> str:
     return "longdash" if colour == theme.PREDICTED else "solid"
 
 
-def _mark_peaks(figure: theme.Sketch, info: VoltageInfo, front: list[int]) -> None:
+def _mark_peaks(figure: theme.FigureBuilder, info: VoltageInfo, front: list[int]) -> None:
     """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
     for fired, symbol, does in ((True, "diamond", "fires"), (False, "circle-open", "peaks, silent,")):
-        which = [i for i in range(len(info.v)) if bool(info.fired[i]) == fired and (info.chosen in (None, i))]
+        which = [
+            i for i in range(len(info.v)) if bool(info.has_fired[i]) == fired and (info.selected_class in (None, i))
+        ]
         figure.add_scatter(
             x=info.t_max[which],
             y=info.v_max[which],
@@ -159,16 +163,16 @@ def _mark_peaks(figure: theme.Sketch, info: VoltageInfo, front: list[int]) -> No
             marker={
                 "symbol": symbol,
                 "size": [15 if i in front else 8 for i in which],
-                "color": [theme.class_colour(i, info.true, info.predicted) for i in which],
+                "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
                 "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},
             },
-            text=[f"<b>{theme.words(info.classes[i])}</b> {does} at {info.t_max[i]:.0f} ms" for i in which],
+            text=[f"<b>{theme.escape_label(info.classes[i])}</b> {does} at {info.t_max[i]:.0f} ms" for i in which],
             hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
         )
     last = info.v.shape[1] - 1
     for i in front:
         at, peak = float(info.t_max[i]), float(info.v_max[i])
-        colour = theme.class_colour(i, info.true, info.predicted)
+        colour = theme.class_colour(i, info.true_class, info.predicted)
         anchor = "left" if at < 0.1 * last else "right" if at > 0.9 * last else "center"
         place = {"xanchor": anchor, "yanchor": "bottom", "yshift": 9}
         if any(info.v_max[other] > peak for other in front):
@@ -176,7 +180,7 @@ def _mark_peaks(figure: theme.Sketch, info: VoltageInfo, front: list[int]) -> No
             left = at > 0.8 * last
             place = {"xanchor": "right" if left else "left", "xshift": -14 if left else 14}
         figure.add_annotation(
-            **theme.text(at, peak, f"<b>{theme.words(info.classes[i])}</b> · {at:.0f} ms", colour)
+            **theme.text_label(at, peak, f"<b>{theme.escape_label(info.classes[i])}</b> · {at:.0f} ms", colour)
             | {"font": {"size": 18, "color": colour}}
             | place
         )

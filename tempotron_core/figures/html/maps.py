@@ -12,19 +12,19 @@ from PIL import Image
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.attribution import EvidenceInfo, outline
-from tempotron_core.figures.charts.weight_change import ChangeInfo
+from tempotron_core.figures.charts.weight_change import WeightChangeInfo
 from tempotron_core.figures.echarts import ticks
-from tempotron_core.figures.html.pictures import png
-from tempotron_core.figures.html.tooltips import spikes, told
+from tempotron_core.figures.html.pictures import png_data_url
+from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
 
-__all__ = ["change_plate", "evidence_plate", "weights_plate"]
+__all__ = ["change_html", "evidence_html", "weights_html"]
 
 _SIDE = 28
 _DIVERGING = tuple(colour for _, colour in theme.DIVERGING)
 _PALETTE_SIZE = 255
 
 
-def evidence_plate(info: EvidenceInfo, height: int = 350, limit: float | None = None) -> str:
+def evidence_html(info: EvidenceInfo, height: int = 350, limit: float | None = None) -> str:
     """What each pixel adds, bright for the class, dark against it; a pixel tells its spikes, weights, kernel values.
 
     limit: where the colours end, the map's own largest value where None.
@@ -32,20 +32,20 @@ def evidence_plate(info: EvidenceInfo, height: int = 350, limit: float | None = 
     columns = [(f" · {info.name}: w ", info.weight, True), (", K ", info.kernel, False)]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
         columns += [(f" · {info.rival}: w ", info.rival_weight, True), (", K ", info.rival_kernel, False)]
-    said = spikes(info.by_pixel, info.times, columns)
-    return _map(info.by_pixel, said, info.image, height, info.takeaway, "", limit)
+    tooltips = cell_tooltips(info.by_pixel, info.times, columns)
+    return _map_html(info.by_pixel, tooltips, info.image, height, info.takeaway, "", limit)
 
 
-def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
+def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
     """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites.
 
     limit: where the scale ends, at least the maps' own largest value; that value where None.
     """
     limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
-    look = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
+    image_style = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
     cells = "".join(
         f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>'
-        f'<img src="{png(_shaded(values, limit))}" alt="" style="{look}"></div>'
+        f'<img src="{png_data_url(_colormap(values, limit))}" alt="" style="{image_style}"></div>'
         for name, values in zip(classes, maps, strict=True)
     )
     scale = "".join(f"<span>{words}</span>" for words in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
@@ -59,40 +59,46 @@ def weights_plate(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: f
     )
 
 
-def change_plate(info: ChangeInfo, height: int = 340) -> str:
+def change_html(info: WeightChangeInfo, height: int = 340) -> str:
     """What each pixel's weights gain, green up, purple down; a pixel tells its spikes and what each weight gains."""
-    one, unit = info.unit
-    said = spikes(info.by_pixel / one, info.times, [(": ", info.dw / one, True)])
-    return _map(info.by_pixel / one, said, info.image, height, info.takeaway, unit)
+    scale, unit = info.axis_unit
+    tooltips = cell_tooltips(info.by_pixel / scale, info.times, [(": ", info.dw / scale, True)])
+    return _map_html(info.by_pixel / scale, tooltips, info.image, height, info.takeaway, unit)
 
 
-def _map(
-    values: np.ndarray, said: Any, image: np.ndarray, height: int, alt: str, quantity: str, limit: float | None = None
+def _map_html(
+    values: np.ndarray,
+    tooltips: Any,
+    image: np.ndarray,
+    height: int,
+    alt: str,
+    quantity: str,
+    limit: float | None = None,
 ) -> str:
     """Values [28, 28] under the outline of the image, with a scale as tall as they are."""
     limit = limit or float(np.abs(values).max()) or 1.0
-    picture, line = png(_shaded(values, limit)), _outlined(image)
-    fill = "position:absolute;inset:0;width:100%;height:100%"
+    picture, line = png_data_url(_colormap(values, limit)), _outline_svg(image)
+    layer_style = "position:absolute;inset:0;width:100%;height:100%"
     marks = "".join(
         f'<span style="position:absolute;bottom:{50 + 50 * at / limit:.2f}%;transform:translateY(50%)">'
         f"{at:,.4g}</span>".replace(">-", ">−")
-        for at in ticks(-limit, limit, most=5)
+        for at in ticks(-limit, limit, max_count=5)
     )
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:flex;justify-content:center;gap:12px;'
         'padding:8px 0;font-size:0.9375rem;line-height:1.2">'
-        f'<div {told(said)}style="position:relative;width:min({height - 16}px,calc(100% - 84px));aspect-ratio:1">'
-        f'<img src="{picture}" alt="" style="{fill};image-rendering:pixelated"><img src="{line}" alt="" '
-        f'style="{fill}"></div><div style="width:16px;background:linear-gradient(to top,{",".join(_DIVERGING)})"></div>'
+        f'<div {tooltip_attribute(tooltips)}style="position:relative;width:min({height - 16}px,calc(100% - 84px));aspect-ratio:1">'
+        f'<img src="{picture}" alt="" style="{layer_style};image-rendering:pixelated"><img src="{line}" alt="" '
+        f'style="{layer_style}"></div><div style="width:16px;background:linear-gradient(to top,{",".join(_DIVERGING)})"></div>'
         f'<div style="position:relative;width:44px">{marks}</div>'
         f'<div style="writing-mode:vertical-rl;text-align:center;font-size:1rem">{_lettering(quantity)}</div></div>'
     )
 
 
-def _outlined(image: np.ndarray) -> str:
+def _outline_svg(image: np.ndarray) -> str:
     """The border of an image's bright half as a drawing over its cells."""
-    across, down = ([end + 0.5 for end in ends if end is not None] for ends in outline(image))
-    pieces = zip(across[::2], down[::2], across[1::2], down[1::2], strict=True)
+    x, y = ([end + 0.5 for end in ends if end is not None] for ends in outline(image))
+    pieces = zip(x[::2], y[::2], x[1::2], y[1::2], strict=True)
     path = "".join(f"M{x0:g} {y0:g}L{x1:g} {y1:g}" for x0, y0, x1, y1 in pieces)
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}"><path d="{path}" '
@@ -101,15 +107,15 @@ def _outlined(image: np.ndarray) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode()
 
 
-def _shaded(values: np.ndarray, limit: float) -> Image.Image:
+def _colormap(values: np.ndarray, limit: float) -> Image.Image:
     """Each value's colour on the scale from -limit to limit."""
     half = _PALETTE_SIZE // 2
     picture = Image.fromarray((np.round(np.clip(values / limit, -1, 1) * half) + half).astype(np.uint8))
-    picture.putpalette(_between(_DIVERGING, _PALETTE_SIZE).tobytes())
+    picture.putpalette(_interpolate_stops(_DIVERGING, _PALETTE_SIZE).tobytes())
     return picture
 
 
-def _between(stops: tuple[str, ...], count: int) -> np.ndarray:
+def _interpolate_stops(stops: tuple[str, ...], count: int) -> np.ndarray:
     """Colours at equal steps from the first stop to the last, uint8 [count, 3]."""
     ends = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], float)
     at, places = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))

@@ -16,144 +16,146 @@ from PIL import Image
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.raster import RasterInfo
-from tempotron_core.figures.charts.robustness import MovedInfo
+from tempotron_core.figures.charts.robustness import SpikeChangesInfo
 from tempotron_core.figures.charts.voltages import VoltageInfo
-from tempotron_core.figures.html.tooltips import spikes, told
+from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
 
 __all__ = [
-    "digit_plate",
-    "histogram_plate",
-    "moved_plate",
-    "peaks_plate",
-    "pixel_plate",
-    "pixel_raster_plate",
-    "png",
-    "raster_plate",
+    "digit_html",
+    "histogram_html",
+    "spike_changes_html",
+    "peaks_html",
+    "pixel_html",
+    "pixel_raster_html",
+    "png_data_url",
+    "raster_html",
 ]
 
 _SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
 
 
-def digit_plate(image: np.ndarray, alt: str, height: int = 230) -> str:
+def digit_html(image: np.ndarray, alt: str, height: int = 230) -> str:
     """An image, uint8 [28, 28], white on black."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
     frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
-    look = "width:100%;height:100%;image-rendering:pixelated;display:block"
-    return (
-        f'<div data-cursor="digit" style="{frame}"><img src="{png(picture)}" alt="{escape(alt)}" style="{look}"></div>'
-    )
+    image_style = "width:100%;height:100%;image-rendering:pixelated;display:block"
+    return f'<div data-cursor="digit" style="{frame}"><img src="{png_data_url(picture)}" alt="{escape(alt)}" style="{image_style}"></div>'
 
 
-def pixel_plate(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
+def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
     """An image, uint8 [28, 28], that tells its values, the chosen pixel framed."""
     row, column = divmod(pixel, _SIDE)
-    said = spikes(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
+    tooltips = cell_tooltips(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
     frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto;cursor:pointer"
-    left, top, wide = (column - 0.1) / _SIDE, (row - 0.1) / _SIDE, 1.2 / _SIDE
-    box = f"left:{left:.2%};top:{top:.2%};width:{wide:.2%};height:{wide:.2%}"
-    picture = png(Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE))))
+    left, top, size = (column - 0.1) / _SIDE, (row - 0.1) / _SIDE, 1.2 / _SIDE
+    box = f"left:{left:.2%};top:{top:.2%};width:{size:.2%};height:{size:.2%}"
+    picture = png_data_url(Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE))))
     return (
-        f'<div {told(said)}style="{frame}"><img src="{picture}" alt="{escape(alt)}" '
+        f'<div {tooltip_attribute(tooltips)}style="{frame}"><img src="{picture}" alt="{escape(alt)}" '
         'style="width:100%;height:100%;image-rendering:pixelated;display:block">'
-        f'<div data-chosen="{pixel}" style="position:absolute;{box};outline:4px solid {theme.CHOSEN}"></div></div>'
+        f'<div data-chosen="{pixel}" style="position:absolute;{box};outline:4px solid {theme.SELECTED}"></div></div>'
     )
 
 
-def raster_plate(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
+def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
     """All afferents against time, from the top left to the bottom right of the image, as rows that can be seen.
 
     cursor: whether a time cursor may be laid over it.
     """
-    return _raster(info.background, info.ink, theme.MUTED, info.T, height, info.takeaway, cursor)
+    return _raster_html(info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, cursor)
 
 
-def moved_plate(info: MovedInfo, height: int = 320) -> str:
+def spike_changes_html(info: SpikeChangesInfo, height: int = 320) -> str:
     """The same of the spikes that arrive, over those that came before and no longer do."""
     legend = _legend(((theme.SPIKE, "arrives now"), (_GRID, "came here before")))
-    return legend + _raster(info.gone, info.arriving, _GRID, info.T, height, info.takeaway)
+    return legend + _raster_html(info.previous, info.current, _GRID, info.T, height, info.takeaway)
 
 
-def _raster(
-    under: np.ndarray, over: np.ndarray, colour: str, T: int, height: int, alt: str, cursor: bool = False
+def _raster_html(
+    background: np.ndarray, foreground: np.ndarray, colour: str, T: int, height: int, alt: str, cursor: bool = False
 ) -> str:
     """Counts of spikes [784, columns] on top of others, which have that colour."""
-    pixels = len(over)
-    together = max(1, round(2.5 * pixels / height))
-    starts = np.arange(0, pixels, together)
-    over, under = (np.add.reduceat(grid, starts, axis=0) for grid in (over, under))
-    kinds = np.where(over > 0, 2, np.where(under > 0, 1, 0))
+    pixels = len(foreground)
+    rows_per_line = max(1, round(2.5 * pixels / height))
+    starts = np.arange(0, pixels, rows_per_line)
+    foreground, background = (np.add.reduceat(grid, starts, axis=0) for grid in (foreground, background))
+    classes = np.where(foreground > 0, 2, np.where(background > 0, 1, 0))
     # As tall as the rows it stands for: a last, lower row counts for its part.
-    kinds = np.repeat(kinds, together, axis=0)[:pixels]
+    classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / _SIDE, str(row + 1)) for row in range(0, _SIDE, 4)]
-    return _framed(kinds, (None, colour, theme.SPIKE), _time_ticks(T), rows, "image row", height, alt, cursor)
+    return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, "image row", height, alt, cursor)
 
 
-def histogram_plate(info: RasterInfo, height: int = 200) -> str:
+def histogram_html(info: RasterInfo, height: int = 200) -> str:
     """Spikes at every millisecond: black pixels muted, the digit's own on top."""
-    background, ink = info.background_histogram, info.ink_histogram
-    top = _rounded_up(int((background + ink).max(initial=0)))
+    background, ink = info.background_histogram, info.foreground_histogram
+    top = _nice_ceiling(int((background + ink).max(initial=0)))
     level = np.arange(height - 1, -1, -1).reshape(-1, 1) / height * top
-    kinds = np.where(level < background, 1, np.where(level < background + ink, 2, 0))
+    classes = np.where(level < background, 1, np.where(level < background + ink, 2, 0))
     counts = [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")]
     names = (None, theme.MUTED, theme.SPIKE)
     legend = _legend(((theme.MUTED, "black pixels"), (theme.SPIKE, "the digit's pixels")))
-    return legend + _framed(kinds, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
+    return legend + _with_axes(classes, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
 
 
-def pixel_raster_plate(time: np.ndarray, T: int, alt: str, height: int = 400) -> str:
+def pixel_raster_html(time: np.ndarray, T: int, alt: str, height: int = 400) -> str:
     """The m neurons of one pixel against time: times [m] in ms, -1 for none; a silent neuron's line is empty."""
     m = len(time)
-    tall, wide = 9, 3  # a row of a neuron, a column of a millisecond
-    kinds = np.zeros((m * tall, max(T, 1) * wide), np.uint8)
-    kinds[tall // 2 :: tall] = 1
-    thick = max(wide, round(T * wide / 50))
+    row_height, column_width = 9, 3  # a row of a neuron, a column of a millisecond
+    classes = np.zeros((m * row_height, max(T, 1) * column_width), np.uint8)
+    classes[row_height // 2 :: row_height] = 1
+    mark_width = max(column_width, round(T * column_width / 50))
     for j in np.flatnonzero(time >= 0):
-        start = min(max(0, int(time[j]) * wide + (wide - thick) // 2), kinds.shape[1] - thick)
-        kinds[j * tall + 1 : (j + 1) * tall - 1, start : start + thick] = 2
+        start = min(
+            max(0, int(time[j]) * column_width + (column_width - mark_width) // 2), classes.shape[1] - mark_width
+        )
+        classes[j * row_height + 1 : (j + 1) * row_height - 1, start : start + mark_width] = 2
     every = max(1, -(-m // 8))
     rows = [(1 - (j + 0.5) / m, str(j + 1)) for j in range(0, m, every)]
-    return _framed(kinds, (None, _GRID, theme.SPIKE), _time_ticks(T), rows, "neuron", height, alt)
+    return _with_axes(classes, (None, _GRID, theme.SPIKE), _time_ticks(T), rows, "neuron", height, alt)
 
 
-def peaks_plate(info: VoltageInfo, height: int = 470) -> str:
+def peaks_html(info: VoltageInfo, height: int = 470) -> str:
     """The peak of every output as a bar, against the threshold."""
     low, high = min(0.0, float(info.v_max.min())), max(info.v_threshold, float(info.v_max.max()))
     span = high - low or 1.0
     zero, threshold = -low / span, (info.v_threshold - low) / span
-    rows, inside = [], "position:relative;align-self:stretch"
+    rows, bar_area = [], "position:relative;align-self:stretch"
     for i, peak in enumerate(info.v_max.tolist()):
-        colour = theme.class_colour(i, info.true, info.predicted)
+        colour = theme.class_colour(i, info.true_class, info.predicted)
         weight = 700 if i == info.predicted else 400
         start, width = min(zero, (peak - low) / span), abs(peak) / span
         bar = f"left:{start:.2%};width:{width:.2%};background:{colour}"
         rows.append(
             f'<div style="font-weight:{weight};text-align:right;white-space:nowrap">{escape(info.classes[i])}</div>'
-            f'<div style="{inside}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
-            f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;border-left:2.5px dashed {theme.INK}">'
+            f'<div style="{bar_area}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
+            f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;border-left:2.5px dashed {theme.REFERENCE}">'
             f'</div></div><div data-number="{i}" '
-            f'style="font-weight:{weight};color:{theme.letters(colour)};text-align:right">{peak:.2f}</div>'
+            f'style="font-weight:{weight};color:{theme.css_text_colour(colour)};text-align:right">{peak:.2f}</div>'
         )
-    head = (
-        f'<div></div><div style="{inside};color:{theme.letters(theme.INK)}"><span style="position:absolute;bottom:0;'
+    header = (
+        f'<div></div><div style="{bar_area};color:{theme.css_text_colour(theme.REFERENCE)}"><span style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
     axis = "text-align:center;font-size:1.0625rem;padding-top:8px"
-    foot = f'<div></div><div data-foot="" style="{axis}">peak potential</div><div></div>'
+    footer = f'<div></div><div data-foot="" style="{axis}">peak potential</div><div></div>'
     grid = (
         f"display:grid;grid-template-columns:auto 1fr auto;grid-template-rows:26px repeat({len(rows)},1fr) 34px;"
         f"column-gap:10px;height:{height}px;font-size:0.9375rem;align-items:center;line-height:1.4"
     )
-    alt = escape(f"{info.verdict} {info.firing}")
-    hook = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
-    return f'<div role="img" aria-label="{alt}" {hook} style="{grid}">{head}{"".join(rows)}{foot}</div>'
+    alt = escape(f"{info.verdict} {info.firing_text}")
+    cursor_attributes = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
+    return (
+        f'<div role="img" aria-label="{alt}" {cursor_attributes} style="{grid}">{header}{"".join(rows)}{footer}</div>'
+    )
 
 
-def _framed(
-    kinds: np.ndarray,
+def _with_axes(
+    classes: np.ndarray,
     colours: tuple[str | None, ...],
-    across: list[tuple[float, str]],
-    up: list[tuple[float, str]],
+    x_labels: list[tuple[float, str]],
+    y_labels: list[tuple[float, str]],
     quantity: str,
     height: int,
     alt: str,
@@ -162,24 +164,24 @@ def _framed(
     """An image of kinds [rows, columns] with axes; ticks stand at shares of the width, of the height from below."""
     x_ticks = "".join(
         f'<span style="position:absolute;left:{at:.2%};transform:translateX(-50%)">{words}</span>'
-        for at, words in across
+        for at, words in x_labels
     )
     y_ticks = "".join(
         f'<span style="position:absolute;right:0;bottom:{at:.2%};transform:translateY(50%)">{words}</span>'
-        for at, words in up
+        for at, words in y_labels
     )
     lines = "".join(
         f'<div style="position:absolute;top:0;bottom:0;left:{at:.2%};border-left:1px solid {_GRID}"></div>'
-        for at, _ in across
+        for at, _ in x_labels
     )
-    image, title = png(_painted(kinds, colours)), "font-size:1.0625rem"
-    hook = 'data-cursor="raster" ' if cursor else ""
+    image, title = png_data_url(_to_rgba_image(classes, colours)), "font-size:1.0625rem"
+    cursor_attribute = 'data-cursor="raster" ' if cursor else ""
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px 44px 1fr;'
         f'font-size:0.9375rem;line-height:1.2;padding-right:18px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
-        f'<div {hook}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
+        f'<div {cursor_attribute}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
         f'<img src="{image}" alt="" style="position:absolute;inset:0;width:100%;height:100%;image-rendering:pixelated">'
         f"</div>"
         f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'
@@ -195,11 +197,11 @@ def _legend(entries: tuple[tuple[str, str], ...]) -> str:
 
 def _time_ticks(T: int) -> list[tuple[float, str]]:
     """Round times in the middle of their column, about six of them."""
-    step = _rounded_up(max(1, T // 6))
+    step = _nice_ceiling(max(1, T // 6))
     return [((t + 0.5) / T, str(t)) for t in range(0, T, step)]
 
 
-def _rounded_up(value: int) -> int:
+def _nice_ceiling(value: int) -> int:
     """The next of 1, 2, 5, 10, 20, 50 and so on."""
     power = 1
     while True:
@@ -209,7 +211,7 @@ def _rounded_up(value: int) -> int:
         power *= 10
 
 
-def _painted(kinds: np.ndarray, colours: tuple[str | None, ...]) -> Image.Image:
+def _to_rgba_image(classes: np.ndarray, colours: tuple[str | None, ...]) -> Image.Image:
     """Kinds [rows, columns], numbers of colours, None being transparent."""
     table = np.zeros((len(colours), 4), np.uint8)
     for number, colour in enumerate(colours):
@@ -218,10 +220,10 @@ def _painted(kinds: np.ndarray, colours: tuple[str | None, ...]) -> Image.Image:
         elif colour:
             *rgb, alpha = colour[5:-1].split(",")
             table[number] = (*(int(part) for part in rgb), round(255 * float(alpha)))
-    return Image.fromarray(table[kinds])
+    return Image.fromarray(table[classes])
 
 
-def png(picture: Image.Image) -> str:
+def png_data_url(picture: Image.Image) -> str:
     """A picture as an address that holds all of it."""
     file = io.BytesIO()
     picture.save(file, "png", compress_level=1)
