@@ -24,7 +24,7 @@ from tempotron_core.training.distributed import DistributedError, exit_process, 
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import require_fits
-from tempotron_core.training.settings import Settings, TrainingError, devices
+from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["main"]
@@ -123,22 +123,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, registry in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
         recipe_group.add_argument(f"--{name}", choices=tuple(registry), default=argparse.SUPPRESS, help=f"{name}")
-    for name, kind, words in (
-        ("temperature", float, "what the peaks are divided by in a cross-entropy"),
-        ("weight-decay", float, "of the optimiser"),
-        ("smoothing", float, "how fast weights move to those of neighbouring pixels"),
-        ("drop", float, "share of the afferents that each step leaves out"),
-        ("k", int, "tempotrons a class"),
-        ("width", float, "factor on the initial weights"),
+    former = {new.replace("_", "-"): old.replace("_", "-") for old, new in FORMER_NAMES.items()}
+
+    def flags(name: str) -> list[str]:
+        return [f"--{name}", *([f"--{former[name]}"] if name in former else [])]
+
+    for name, kind, description in (
+        ("temperature", float, "divisor of the peaks in a cross-entropy"),
+        ("weight-decay", float, "weight decay of the optimiser"),
+        ("smoothing", float, "rate at which weights diffuse to neighbouring pixels"),
+        ("afferent-dropout", float, "fraction of the afferents left out at each step"),
+        ("tempotrons-per-class", int, "tempotrons per class"),
+        ("init-scale", float, "factor on the initial weights"),
     ):
         metavar = name.rsplit("-", 1)[-1].upper()
-        recipe_group.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=words, metavar=metavar)
-    for name, words in (
-        ("clears-gradients", "forget the gradients of the steps before"),
-        ("revives", "give dead outputs new weights"),
+        recipe_group.add_argument(*flags(name), type=kind, default=argparse.SUPPRESS, help=description, metavar=metavar)
+    for name, description in (
+        ("zero-grad", "clear the gradients before each step"),
+        ("reinit-dead-outputs", "give dead outputs new initial weights after an epoch"),
     ):
         recipe_group.add_argument(
-            f"--{name}", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
+            *flags(name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=description
         )
     return parser
 

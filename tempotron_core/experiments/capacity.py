@@ -166,6 +166,7 @@ class ExtraTrials:
 def load_record() -> Capacity:
     """The record that comes with the project."""
     record = json.loads(RECORD.read_text())
+    settings = {"max_cycles" if name == "most_cycles" else name: value for name, value in record["settings"].items()}
     series = tuple(
         Series(
             entry["rate"],
@@ -174,20 +175,22 @@ def load_record() -> Capacity:
         )
         for entry in record["series"]
     )
-    return Capacity(Problem(**record["settings"]), record["seeds"], record["torch"], series)
+    return Capacity(Problem(**settings), record["seeds"], record["torch"], series)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try every problem, seed after seed, and write the record after each."""
     parser = argparse.ArgumentParser(prog="python -m tempotron_core.capacity", description=__doc__)
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="problems of each alpha")
-    parser.add_argument("--most-cycles", type=int, default=_MAX_CYCLES, help="when to give a problem up")
+    parser.add_argument(
+        "--max-cycles", "--most-cycles", type=int, default=_MAX_CYCLES, help="when to give a problem up"
+    )
     parser.add_argument("--afferents", type=int, default=Problem.afferents)
     parser.add_argument("-T", "--T", type=int, default=Problem.T, help="time window, ms")
     parser.add_argument("--output", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    shared = {"afferents": options.afferents, "T": options.T, "max_cycles": options.most_cycles}
+    shared = {"afferents": options.afferents, "T": options.T, "max_cycles": options.max_cycles}
     try:
         problems_by_series = [
             [[Problem(load=alpha, rate=rate, momentum=momentum, seed=seed, **shared) for seed in range(options.seeds)]
@@ -225,7 +228,7 @@ def _write(output: Path, problem: Problem, seeds: int, cycles: list[list[list[in
                 "momentum": momentum,
                 "points": [
                     {
-                        "load": alpha,
+                        "alpha": alpha,
                         "solved": sum(c is not None for c in point_cycles),
                         "problems": len(point_cycles),
                         "cycles": point_cycles,

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tempotron_core.runs.files import RunError, read_text, write_atomic
-from tempotron_core.training.metrics import EpochMetrics, StepMetrics, StepMetricsHistory
+from tempotron_core.training.metrics import FORMER_COLUMNS, EpochMetrics, StepMetrics, StepMetricsHistory
 from tempotron_core.validation import one_line_error
 
 __all__ = ["Table", "read_epochs", "read_points"]
@@ -106,7 +106,7 @@ def _complete_rows(folder: Path, name: str, kind: type[Row]) -> tuple[list[str],
         return list(known), ""
     text = read_text(folder, name)
     header, _, rows = text[: text.rfind("\n") + 1].partition("\n")
-    names = header.rstrip("\r").split(",")
+    names = [FORMER_COLUMNS.get(column, column) for column in header.rstrip("\r").split(",")]
     if not {name for name, needed in known.items() if needed} <= set(names) <= set(known):
         raise _damaged_table(folder, name, kind, ValueError(header))
     return names, rows

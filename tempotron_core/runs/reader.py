@@ -24,7 +24,7 @@ from tempotron_core.model.classifier import Model
 from tempotron_core.runs.csv_tables import read_epochs, read_points
 from tempotron_core.runs.files import RunError, read_tensors, read_text
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
-from tempotron_core.training.settings import Settings, model_from_weights
+from tempotron_core.training.settings import Settings, current_names, model_from_weights
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.validation import one_line_error
 
@@ -62,7 +62,7 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     """Settings and metrics of a run's folder; RunError where they cannot be read."""
     folder = Path(path)
     try:
-        settings = Settings(**json.loads(read_text(folder, "settings.json")))
+        settings = Settings(**current_names(json.loads(read_text(folder, "settings.json"))))
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(
             f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore or delete it."

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 
-__all__ = ["EpochMetrics", "History", "StepMetrics", "StepMetricsHistory"]
+__all__ = ["FORMER_COLUMNS", "EpochMetrics", "History", "StepMetrics", "StepMetricsHistory"]
 
 Row = TypeVar("Row")
 
@@ -47,6 +47,15 @@ class EpochMetrics:
     peaks_at_end: float = 0.0
     weight_norm: float = 0.0
     gradient_norm: float = 0.0
+
+
+FORMER_COLUMNS = {
+    "dead": "dead_outputs",
+    "wrong_state": "firing_error_rate",
+    "pinned_first": "peaks_at_start",
+    "pinned_last": "peaks_at_end",
+}
+"""Names that columns of epochs.csv had in version 0.1 before they were renamed -> present name."""
 
 
 class History(Sequence[Row]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
@@ -11,10 +13,34 @@ from tempotron_core.model.classifier import Model, initial_weight
 from tempotron_core.training.recipes import DEFAULT_RECIPE, RECIPES, Recipe
 from tempotron_core.validation import check_time_constants, positive_integer, positive_real
 
-__all__ = ["RECIPE_OVERRIDES", "Settings", "TrainingError", "devices", "model_from_weights", "initial_model"]
+__all__ = [
+    "FORMER_NAMES",
+    "RECIPE_OVERRIDES",
+    "Settings",
+    "TrainingError",
+    "current_names",
+    "devices",
+    "initial_model",
+    "model_from_weights",
+]
 
 RECIPE_OVERRIDES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
 """What a run may change of its recipe."""
+
+
+FORMER_NAMES = {
+    "clears_gradients": "zero_grad",
+    "revives": "reinit_dead_outputs",
+    "width": "init_scale",
+    "drop": "afferent_dropout",
+    "k": "tempotrons_per_class",
+}
+"""Names that settings had in run folders of version 0.1 before they were renamed -> present name."""
+
+
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings read from a file with former names replaced by present ones."""
+    return {FORMER_NAMES.get(name, name): value for name, value in values.items()}
 
 
 class TrainingError(Exception):
