@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import idx_files
+from helpers.pages import app, button, run_app
 from helpers.waiting import PATIENCE, PausingJob, pausing, wait_until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_pages import app, button, registry, run_app  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from tempotron_core import train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator
@@ -13,88 +12,33 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.pages import (
+    EMBEDDED,
+    NAMES,
+    ROOT,
+    TINY,
+    app,
+    button,
+    figure,
+    headline,
+    run_app,
+    single_page,
+    train_small_model,
+    verdict,
+    with_state,
+)
 from helpers.waiting import PATIENCE, PausingJob, pausing, wait_until
 from streamlit.testing.v1 import AppTest
 
 from pages.shell import presentation
 from pages.state import datasets as dataset_state
 from pages.state import experiment, settings
-from pages.state import training as training_state
-from tempotron_core import figures
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
-from tempotron_core.figures import VoltageInfo
 from tempotron_core.jobs.job import Job, TrainingRegistry
-from tempotron_core.model.classifier import Model, pixel_tuning, predict
+from tempotron_core.model.classifier import pixel_tuning
 from tempotron_core.training.settings import Settings, initial_model
 from tempotron_core.training.snapshot import Snapshot
-
-ROOT = Path(__file__).resolve().parent.parent
-NAMES = (
-    *("overview", "encoder", "voltages", "evidence", "draw"),
-    *("training", "rule", "replay", "laboratory"),
-    *("results", "runs", "published"),
-)
-EMBEDDED = datasets.load()
-TINY = replace(
-    EMBEDDED,
-    train=datasets.Split(EMBEDDED.train.images[:200], EMBEDDED.train.labels[:200]),
-    test=datasets.Split(EMBEDDED.test.images[:50], EMBEDDED.test.labels[:50]),
-)
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TrainingRegistry]:
-    """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
-    fresh = TrainingRegistry()
-    monkeypatch.setattr(training_state, "_cached_registry", lambda: fresh)
-    monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
-    monkeypatch.chdir(tmp_path)
-    yield fresh
-    fresh.shutdown(10)
-
-
-def single_page(page: str, **state: Any) -> AppTest:
-    """One page without navigation and sidebar, with that session state."""
-    return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=60), state)
-
-
-def app(page: str = "overview", **state: Any) -> AppTest:
-    """The dashboard with one page open, with that session state."""
-    test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)
-    return with_state(test.switch_page(f"views/{page}.py"), state)
-
-
-def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
-    for key, value in state.items():
-        test.session_state[key] = value
-    return test
-
-
-def run_app(test: AppTest) -> AppTest:
-    test.run()
-    assert not test.exception, test.exception
-    return test
-
-
-def headline(test: AppTest) -> str:
-    """The first large line of text, without its colour."""
-    first = next(element.value for element in test.markdown if element.value.startswith("##"))
-    return re.sub(r"^#+ (:\w+\[(.*)\])?", r"\2", str(first))
-
-
-def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
-    decision = predict(model, dataset.test.images[index])
-    arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
-    return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).verdict
-
-
-def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
-    """Train a small network to the end through the process's one place to train."""
-    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
-    model = trainings.finished_model()
-    assert model is not None
-    return model
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -331,20 +275,6 @@ def paused_run(trainings: TrainingRegistry, tmp_path: Path) -> Job:
     job = trainings.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY, kind)
     assert isinstance(job, PausingJob) and job.paused.wait(PATIENCE)
     return job
-
-
-def button(test: AppTest, label: str) -> Any:
-    return next(element for element in test.button if element.label == label)
-
-
-def figure(test: AppTest, key: str) -> Any:
-    """The figure with that key: as it is sent to the browser, or the one that another renderer draws."""
-    charts = [element.proto.spec for element in test.get("plotly_chart") if element.key == key]
-    if charts:
-        return json.loads(charts[0])
-    drawn = any(element.key == key for element in test.get("echarts_chart"))
-    assert drawn or any(f'data-figure="{key}"' in element.proto.body for element in test.get("html"))
-    return json.loads(figures.figure_to_json(test.session_state["_shown"][key].figure))
 
 
 @pytest.mark.parametrize("model", settings.MODELS)

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import test_pages
 import torch
 from helpers import idx_files, reference
+from helpers import pages as page_helpers
+from helpers.pages import app, figure, headline, run_app
 from safetensors.torch import save_file
-from test_pages import app, figure, headline, registry, run_app  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from pages.state import settings
@@ -270,7 +270,7 @@ def test_networks_that_nobody_uses_go_when_others_come(run: Path, monkeypatch: p
 @pytest.fixture
 def finished_run(registry: TrainingRegistry, tmp_path: Path) -> Path:
     """A run that the process has trained."""
-    test_pages.train_small_model(registry, tmp_path)
+    page_helpers.train_small_model(registry, tmp_path)
     assert registry.finished is not None and registry.finished.log is not None
     return Path(registry.finished.log)
 
@@ -279,11 +279,11 @@ def verdict_at(run: Path, epoch: int, sample: int) -> str:
     settings = read_run(run).settings
     assert settings is not None
     model = load_model(run, f"epochs/{epoch:04}") if epoch else initial_model(settings)
-    return test_pages.verdict(model, sample)
+    return page_helpers.verdict(model, sample)
 
 
 def press(test: object, label: str) -> None:
-    test_pages.button(test, label).click()  # type: ignore[arg-type]
+    page_helpers.button(test, label).click()  # type: ignore[arg-type]
     run_app(test)  # type: ignore[arg-type]
 
 
@@ -384,7 +384,7 @@ def test_a_tie_and_classes_with_long_names_are_shown(
 ) -> None:
     copy = damaged_run(run, tmp_path / "logs")
     save_file({"fc.weight": torch.zeros(10, 784 * 4)}, copy / "epochs" / "0002.safetensors")
-    clothes = replace(test_pages.TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
+    clothes = replace(page_helpers.TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: clothes)
     test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="the winner")
     test.query_params["epoch"] = "2"

@@ -18,7 +18,7 @@ from streamlit.runtime.session_manager import SessionManager
 
 from pages import navigation, streamlit_hooks
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "app.py", *(ROOT / "pages").rglob("*.py")])
 STYLESHEET = ROOT / "pages/shell/streamlit.css"
 

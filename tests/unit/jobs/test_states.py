@@ -10,11 +10,11 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
+from helpers.jobs import snapshot, train_forever, train_to_end, with_train, workers
 from helpers.waiting import PATIENCE
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as hypothesis_strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from test_job import settings, snapshot, train_forever, train_to_end, with_train, without_log, workers  # noqa: F401
 
 from tempotron_core import figures
 from tempotron_core.data import datasets

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_pages import EMBEDDED, app, button, figure, registry, run_app, single_page  # noqa: F401
+from helpers.pages import EMBEDDED, app, button, figure, run_app, single_page
 
 from pages.state import datasets as dataset_state
 from pages.state import experiment

@@ -28,7 +28,7 @@ from tempotron_core.experiments.random_patterns import (
 from tempotron_core.snn import engine
 from tempotron_core.snn.tempotron import Tempotron
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = Problem(afferents=20, load=1.0, T=80, tau=12.0, tau_s=4.0, v_threshold=0.8, rate=0.02, momentum=0.5, seed=3)
 
 

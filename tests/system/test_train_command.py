@@ -21,7 +21,7 @@ from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
 KEYS = {
     "settings", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy", "loss",

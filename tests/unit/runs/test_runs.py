@@ -31,7 +31,7 @@ from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Trainer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 Series = list[tuple[int, float]]
 
 

@@ -685,7 +685,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_resident_memory_stays_far_below_the_dense_size(density: float, limit_mb: int) -> None:
     """Eight samples of 200,000 afferents over 1,000 steps, 6.4 GB if dense, take a small fraction of it."""
     command = [sys.executable, "-c", MEMORY_SCRIPT, str(density)]
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) / 1024 < limit_mb

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from helpers import fuzz
+from helpers.pages import app, run_app
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_pages import app, registry, run_app  # noqa: F401
 
 few = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.pages import EMBEDDED, TINY, app, button, figure, headline, run_app, single_page, train_small_model
 from streamlit.testing.v1 import AppTest
-from test_pages import EMBEDDED, TINY, app, button, figure, headline, registry, run_app, single_page, train_small_model  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from pages.state import experiment

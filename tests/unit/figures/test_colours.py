@@ -18,7 +18,7 @@ from tempotron_core.figures.charts.voltages import VoltageInfo, traces_figure
 WHITE, DARK, SIDE_LIGHT, SIDE_DARK = "#ffffff", "#171614", "#f8f8f7", "#201f1b"
 MEANINGS = {
     name: getattr(theme, name)
-    for name in ("TRUE", "PREDICTED", "MUTED", "SPIKE", "CHOSEN", "INK", "HISTORY", "FOR", "AGAINST")
+    for name in ("TRUE", "PREDICTED", "MUTED", "SPIKE", "SELECTED", "REFERENCE", "METRIC", "POSITIVE", "NEGATIVE")
 }
 # Machado, Oliveira, Fernandes: A physiologically-based model for simulation of color vision deficiency, 2009; at
 # severity 1.
@@ -98,7 +98,7 @@ def test_what_is_muted_is_written_in_the_colour_of_the_page() -> None:
 
 
 def test_the_theme_s_colours_are_read() -> None:
-    theme = tomllib.loads((Path(__file__).parents[1] / ".streamlit/config.toml").read_text())["theme"]
+    theme = tomllib.loads((Path(__file__).parents[3] / ".streamlit/config.toml").read_text())["theme"]
     for mode, pages in (("light", (WHITE, SIDE_LIGHT)), ("dark", (DARK, SIDE_DARK))):
         for page in pages:
             for name in ("blueTextColor", "orangeTextColor"):
@@ -110,14 +110,14 @@ def test_the_theme_s_colours_are_read() -> None:
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("TRUE", "MUTED"), ("PREDICTED", "MUTED"), ("SPIKE", "MUTED"), ("HISTORY", "MUTED"), ("CHOSEN", "MUTED")],
+    [("TRUE", "MUTED"), ("PREDICTED", "MUTED"), ("SPIKE", "MUTED"), ("METRIC", "MUTED"), ("SELECTED", "MUTED")],
 )
 def test_accents_stand_out_from_what_is_muted_for_everyone(one: str, other: str, vision: str) -> None:
     assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
 
 
 @pytest.mark.parametrize("vision", [name for name in VISION if name != "grey"])
-@pytest.mark.parametrize(("one", "other"), [("TRUE", "PREDICTED"), ("FOR", "AGAINST"), ("SPIKE", "CHOSEN")])
+@pytest.mark.parametrize(("one", "other"), [("TRUE", "PREDICTED"), ("POSITIVE", "NEGATIVE"), ("SPIKE", "SELECTED")])
 def test_pairs_of_accents_differ_in_every_colour_vision(one: str, other: str, vision: str) -> None:
     assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.pages import EMBEDDED, TINY, app, headline, run_app, train_small_model, verdict
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from test_pages import EMBEDDED, TINY, app, headline, registry, run_app, train_small_model, verdict  # noqa: F401
 
 from pages.state import datasets as dataset_state
 from pages.state import experiment

@@ -47,12 +47,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import idx_files
+from helpers.dataset_server import serve_folder, use_mirrors
+from helpers.invalid_input import BOMB, RUNS, STATES
+from helpers.pages import NAMES, TINY, app, button, run_app, train_small_model
 from packaging.requirements import Requirement
 from packaging.version import Version
 from streamlit.testing.v1 import AppTest
-from test_bad_input import BOMB, RUNS, STATES, complete_run, copied_run  # noqa: F401
-from test_data import packed_set, serve_folder, use_mirrors  # noqa: F401
-from test_pages import NAMES, TINY, app, button, registry, run_app, single_page, train_small_model  # noqa: F401
 
 from pages.state import auth, markdown, paths, settings
 from pages.state import runs as run_state
@@ -64,7 +64,7 @@ from tempotron_core.runs.catalogue import rename, run_title, to_zip
 from tempotron_core.runs.reader import RunError, list_runs, load_model, load_snapshot, read_run
 from tempotron_core.training.settings import Settings, initial_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCES = [
     ROOT / "app.py",
     *sorted((ROOT / "pages").rglob("*.py")),

@@ -3,7 +3,7 @@
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import idx_files
+from helpers.jobs import snapshot, train_forever, train_to_end, with_train, workers
 from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core.data import datasets
@@ -21,63 +22,8 @@ from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
-Train = Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]]
 ACTIONS = ("start", "pause", "resume", "stop")
 SEQUENCES = [sequence for length in range(1, 5) for sequence in product(ACTIONS, repeat=length)]
-
-
-@dataclass
-class NoLog:
-    path: Path = Path("log")
-    note: str | None = None
-    written: list[Snapshot] = field(default_factory=list)
-
-    def write(self, snapshot: Snapshot) -> None:
-        self.written.append(snapshot)
-
-
-@pytest.fixture
-def without_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs leave nothing on disk."""
-
-    @contextmanager
-    def nowhere(_: Settings) -> Iterator[NoLog]:
-        yield NoLog()
-
-    monkeypatch.setattr(job, "open_run_log", nowhere)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(m=3, T=20, epochs=2, batch_size=8, log_dir=str(tmp_path))
-
-
-def with_train(train: Train) -> type[Job]:
-    """The job class, training as told."""
-
-    class Told(Job):
-        def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None, train: Train = train) -> None:
-            super().__init__(settings, dataset, train)
-
-    return Told
-
-
-def snapshot(settings: Settings, phase: str = "training", step: int = 0) -> Snapshot:
-    return Snapshot(settings, phase, 100, step, weight=torch.full((2, 3), float(step)))
-
-
-def train_forever(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
-    """A run that goes on until it is stopped."""
-    step = 0
-    while True:
-        step += 1
-        yield snapshot(settings, step=step)
-        time.sleep(0.0005)  # waits for nothing: leaves the processor to the others
-
-
-def train_to_end(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
-    yield snapshot(settings, step=1)
-    yield snapshot(settings, "finished", step=100)
 
 
 @dataclass
@@ -102,10 +48,6 @@ def new_registry() -> Iterator[TrainingRegistry]:
     finally:
         registry.shutdown(PATIENCE)
         assert workers() == []
-
-
-def workers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "training"]
 
 
 def state(registry: TrainingRegistry) -> str:
@@ -177,9 +119,9 @@ def test_paused_means_no_new_snapshots(settings: Settings) -> None:
     turns = threading.Semaphore(0)
 
     def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
-        for snapshot in train_forever(settings, dataset):
+        for latest in train_forever(settings, dataset):
             assert turns.acquire(timeout=PATIENCE)
-            yield snapshot
+            yield latest
 
     with new_registry() as registry:
         worker = registry.start(settings, job=with_train(by_turns))
@@ -379,9 +321,9 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
     turn, done = threading.Semaphore(0), threading.Semaphore(0)
 
     def by_turns(settings: Settings, dataset: datasets.Dataset | None) -> Iterator[Snapshot]:
-        for snapshot in train_model(settings, dataset):
-            yield snapshot
-            if snapshot.weight is not None:
+        for latest in train_model(settings, dataset):
+            yield latest
+            if latest.weight is not None:
                 done.release()
                 assert turn.acquire(timeout=PATIENCE)
 

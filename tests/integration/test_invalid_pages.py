@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bad_input import LAST, RUNS, complete_run  # noqa: F401
-from test_pages import EMBEDDED, NAMES, app, button, registry, run_app  # noqa: F401
+from helpers.invalid_input import LAST, RUNS
+from helpers.pages import EMBEDDED, NAMES, app, button, run_app
 
 from pages.state import settings
 from tempotron_core.jobs.job import TrainingRegistry
@@ -159,13 +159,13 @@ def _settings(run: Path, **values: object) -> None:
 
 
 def _reshaped(run: Path, rows: int) -> None:
-    from test_bad_input import weights
+    from helpers.invalid_input import weights
 
     (run / LAST).write_bytes(weights(rows=rows))
 
 
 def _weighted(run: Path, value: float) -> None:
-    from test_bad_input import weights
+    from helpers.invalid_input import weights
 
     (run / LAST).write_bytes(weights(value=value))
 

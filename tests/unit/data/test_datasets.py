@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 import torch
 import torchvision.datasets
 from helpers import idx_files
+from helpers.dataset_server import serve_folder, use_mirrors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -244,24 +243,6 @@ def test_random_index() -> None:
     check_sentence(caught.value, "10")
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def serve_folder(folder: Path) -> Iterator[str]:
-    """The address at which a folder is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @contextmanager
 def silent_server() -> Iterator[str]:
     """The address of a server that lets its visitors wait for this block's end, and then turns them away."""
@@ -271,25 +252,6 @@ def silent_server() -> Iterator[str]:
         with visitor:
             visitor.recv(10_000)
             visitor.sendall(b"HTTP/1.0 504 Gateway Timeout\r\n\r\n")
-
-
-@pytest.fixture
-def packed_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small set as it is published, and torchvision made to expect these files."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    raw, folder = idx_files.write_set(tmp_path / "original", "KMNIST"), tmp_path / "published"
-    folder.mkdir()
-    resources = []
-    for file in idx_files.FILES:
-        content = gzip.compress((raw / file).read_bytes())
-        (folder / f"{file}.gz").write_bytes(content)
-        resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))
-    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", resources)
-    return folder
-
-
-def use_mirrors(monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
-    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", list(mirrors))
 
 
 def test_download_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tempotron_core.training.resources import (
 )
 from tempotron_core.training.settings import Settings, TrainingError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 MEASURE = """
 import json, resource, sys
 import torch

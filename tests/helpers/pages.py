@@ -1,0 +1,89 @@
+"""Pages run in-process with AppTest: open them, read them, train a small network."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from helpers.waiting import PATIENCE
+from tempotron_core import figures
+from tempotron_core.data import datasets
+from tempotron_core.figures import VoltageInfo
+from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.model.classifier import Model, predict
+from tempotron_core.training.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = (
+    *("overview", "encoder", "voltages", "evidence", "draw"),
+    *("training", "rule", "replay", "laboratory"),
+    *("results", "runs", "published"),
+)
+EMBEDDED = datasets.load()
+TINY = replace(
+    EMBEDDED,
+    train=datasets.Split(EMBEDDED.train.images[:200], EMBEDDED.train.labels[:200]),
+    test=datasets.Split(EMBEDDED.test.images[:50], EMBEDDED.test.labels[:50]),
+)
+
+
+def single_page(page: str, **state: Any) -> AppTest:
+    """One page without navigation and sidebar, with that session state."""
+    return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=60), state)
+
+
+def app(page: str = "overview", **state: Any) -> AppTest:
+    """The dashboard with one page open, with that session state."""
+    test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)
+    return with_state(test.switch_page(f"views/{page}.py"), state)
+
+
+def with_state(test: AppTest, state: dict[str, Any]) -> AppTest:
+    for key, value in state.items():
+        test.session_state[key] = value
+    return test
+
+
+def run_app(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def headline(test: AppTest) -> str:
+    """The first large line of text, without its colour."""
+    first = next(element.value for element in test.markdown if element.value.startswith("##"))
+    return re.sub(r"^#+ (:\w+\[(.*)\])?", r"\2", str(first))
+
+
+def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
+    decision = predict(model, dataset.test.images[index])
+    arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
+    return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).verdict
+
+
+def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
+    """Train a small network to the end through the process's one place to train."""
+    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
+    model = trainings.finished_model()
+    assert model is not None
+    return model
+
+
+def button(test: AppTest, label: str) -> Any:
+    return next(element for element in test.button if element.label == label)
+
+
+def figure(test: AppTest, key: str) -> Any:
+    """The figure with that key: as it is sent to the browser, or the one that another renderer draws."""
+    charts = [element.proto.spec for element in test.get("plotly_chart") if element.key == key]
+    if charts:
+        return json.loads(charts[0])
+    drawn = any(element.key == key for element in test.get("echarts_chart"))
+    assert drawn or any(f'data-figure="{key}"' in element.proto.body for element in test.get("html"))
+    return json.loads(figures.figure_to_json(test.session_state["_shown"][key].figure))

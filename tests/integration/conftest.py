@@ -1,0 +1,22 @@
+"""Fixtures of the pages run in-process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pages.state import training as training_state
+from tempotron_core.jobs.job import TrainingRegistry
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TrainingRegistry]:
+    """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
+    fresh = TrainingRegistry()
+    monkeypatch.setattr(training_state, "_cached_registry", lambda: fresh)
+    monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    yield fresh
+    fresh.shutdown(10)
