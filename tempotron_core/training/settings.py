@@ -39,7 +39,13 @@ FORMER_NAMES = {
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings read from a file with former names replaced by present ones."""
+    """Return settings read from a file with former names replaced by present ones.
+
+    Raises:
+        TypeError: where the file holds no mapping of names.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected names and values, got {type(values).__name__}")
     return {FORMER_NAMES.get(name, name): value for name, value in values.items()}
 
 

@@ -383,7 +383,7 @@ STATES: list[tuple[str, str, Damage]] = [
     ("another optimiser", STATE, state(**{"optimiser.momentum_buffer": torch.zeros(2352, 10)})),
     ("a gradient of another network", STATE, state(gradient=torch.zeros(4))),
     ("rows not finite", STATE, state(rows=torch.full((2352, 10), NAN))),
-    ("a dead output that is not there", EPOCHS, table(dead="3 99")),
-    ("a negative dead output", EPOCHS, table(dead="-1")),
+    ("a dead output that is not there", EPOCHS, table(dead_outputs="3 99")),
+    ("a negative dead output", EPOCHS, table(dead_outputs="-1")),
     ("no epochs", EPOCHS, Path.unlink),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import shutil
@@ -104,9 +105,8 @@ def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> N
         told = [viewer.find_text("Expected no training in progress") for viewer in pair]
         assert sum(words is not None for words in told) == 1
         for viewer in pair:
-            await until(
-                lambda viewer=viewer: viewer.find_text(r"Running: cross-entropy on embedded, epoch \d+ of 1000")
-            )  # type: ignore[misc]
+            running = functools.partial(viewer.find_text, r"Running: cross-entropy on embedded, epoch \d+ of 1000")
+            await until(running)
         assert len(set(os.listdir(server.folder / "runs")) - before) == 1
         # Whoever presses, both see it; what is pressed twice is done once.
         await asyncio.gather(*(viewer.move("button", "Pause", True) for viewer in pair))

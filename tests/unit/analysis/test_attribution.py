@@ -25,7 +25,7 @@ def model_of(m: int = 6, k: int = 1, width: float = 5.0, **more: Any) -> Model:
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("sample", [0, 5, 11])
 def test_parts_are_the_equations(sample: int, k: int) -> None:
-    model = model_of(tempotrons_per_class=k, tau=20.0, tau_s=7.0, v_threshold=0.8)
+    model = model_of(k=k, tau=20.0, tau_s=7.0, v_threshold=0.8)
     decision = predict(model, DIGITS.images[sample])
     for output in (0, 7):
         found = evidence(model, decision, output)
@@ -60,7 +60,7 @@ def test_a_blank_image_and_a_silent_output_have_parts_that_sum_to_nothing() -> N
 
 @pytest.mark.parametrize(("output", "neuron"), [(-1, None), (10, None), (0, 2), (0, -1)])
 def test_what_does_not_exist_is_refused(output: int, neuron: int | None) -> None:
-    model = model_of(tempotrons_per_class=2)
+    model = model_of(k=2)
     with pytest.raises(ValueError, match="expected"):
         evidence(model, predict(model, DIGITS.images[0]), output, neuron)
 

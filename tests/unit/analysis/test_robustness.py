@@ -39,7 +39,7 @@ def times_of(model: Model, images: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_no_perturbation_is_the_clean_decision_exactly(k: int) -> None:
-    model, none = model_of(tempotrons_per_class=k), Perturbation(seed=9)
+    model, none = model_of(k=k), Perturbation(seed=9)
     for sample in range(20):
         image = DIGITS.images[sample : sample + 1]
         times = perturb_spikes(times_of(model, perturb_image(image, none)), none)
@@ -131,7 +131,7 @@ def test_what_comes_too_late_does_nothing() -> None:
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_hits_are_the_right_decisions_one_by_one(k: int) -> None:
-    model, right = model_of(tempotrons_per_class=k), 0
+    model, right = model_of(k=k), 0
     for part, start in enumerate((0, 100)):
         images, labels = FEW.images[start : start + 100], FEW.labels[start : start + 100]
         times = perturb_spikes(times_of(model, perturb_image(images, MUCH, part)), MUCH, part)
@@ -153,7 +153,7 @@ def test_a_kind_alone_at_every_strength(kind: Any) -> None:
     assert 0 in kind.strengths
     assert list(kind.strengths) == sorted(set(kind.strengths))
     for strength in kind.strengths:
-        found = kind.at(strength, MUCH)
+        found = kind.perturbation(strength, MUCH)
         assert found.seed == MUCH.seed
         if kind.field:
             assert kind.current_strength(found) == pytest.approx(strength)

@@ -35,7 +35,7 @@ VISION = {
     ),
     "grey": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
 }
-MUTED_ALLOWED = 10.0
+MIN_COLOUR_DISTANCE = 10.0
 """CIE76 distance from which two colours in one figure are told apart at a glance; 2.3 is just noticeable."""
 
 
@@ -113,13 +113,13 @@ def test_the_theme_s_colours_are_read() -> None:
     [("TRUE", "MUTED"), ("PREDICTED", "MUTED"), ("SPIKE", "MUTED"), ("METRIC", "MUTED"), ("SELECTED", "MUTED")],
 )
 def test_accents_stand_out_from_what_is_muted_for_everyone(one: str, other: str, vision: str) -> None:
-    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
+    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MIN_COLOUR_DISTANCE
 
 
 @pytest.mark.parametrize("vision", [name for name in VISION if name != "grey"])
 @pytest.mark.parametrize(("one", "other"), [("TRUE", "PREDICTED"), ("POSITIVE", "NEGATIVE"), ("SPIKE", "SELECTED")])
 def test_pairs_of_accents_differ_in_every_colour_vision(one: str, other: str, vision: str) -> None:
-    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MUTED_ALLOWED
+    assert distance(MEANINGS[one], MEANINGS[other], vision) >= MIN_COLOUR_DISTANCE
 
 
 def test_without_any_hue_a_second_cue_tells_the_wrong_class_from_the_true_one() -> None:
@@ -142,8 +142,8 @@ def test_the_sign_of_a_map_is_seen_in_every_vision(vision: str) -> None:
     stops = [lab(colour, vision) for _, colour in theme.DIVERGING]
     steps = np.diff([stop[0] for stop in stops])
     assert (steps > 5).all()
-    assert np.linalg.norm(stops[0] - stops[2]) > 2 * MUTED_ALLOWED
-    assert np.linalg.norm(stops[4] - stops[2]) > 1.5 * MUTED_ALLOWED
+    assert np.linalg.norm(stops[0] - stops[2]) > 2 * MIN_COLOUR_DISTANCE
+    assert np.linalg.norm(stops[4] - stops[2]) > 1.5 * MIN_COLOUR_DISTANCE
     assert stops[4][0] - stops[0][0] > 50
 
 
@@ -159,7 +159,7 @@ def test_runs_on_top_of_each_other_differ_in_colour_or_in_dash_and_symbol(vision
         assert contrast(colour, WHITE) >= 3 and contrast(colour, DARK) >= 3
     for (one_colour, one_dash, _), (other_colour, other_dash, _) in itertools.combinations(looks, 2):
         if one_dash == other_dash and vision != "grey":
-            assert distance(one_colour, other_colour, vision) >= MUTED_ALLOWED
+            assert distance(one_colour, other_colour, vision) >= MIN_COLOUR_DISTANCE
 
 
 def test_numbers_are_read_on_every_cell_of_the_confusion_matrix() -> None:

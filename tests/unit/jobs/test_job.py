@@ -437,7 +437,7 @@ def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> N
     assert spec.loader is not None
     old = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(old)
-    trainings = old.Trainings()
+    trainings = old.TrainingRegistry()
     assert trainings.StartError is not JobError
     settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))
     trainings.start(settings)

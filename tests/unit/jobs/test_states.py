@@ -87,14 +87,14 @@ class ControlledTraining:
         reports = self.reports
 
         class Reporting(with_train(self.train)):  # type: ignore[misc]
-            def _may_go_on(self) -> bool:
+            def _wait_while_paused(self) -> bool:
                 if self._status.state == "paused":
                     reports.put("waits")
-                may: bool = super()._may_go_on()
+                may: bool = super()._wait_while_paused()
                 return may
 
-            def _work(self) -> None:
-                super()._work()
+            def _run(self) -> None:
+                super()._run()
                 reports.put("ends")
 
         return Reporting
@@ -249,8 +249,8 @@ def test_a_run_starts_after_the_thread_of_the_run_before_has_ended(
     published, released, overlaps = threading.Event(), threading.Event(), []
 
     class Slow(with_train(train_to_end)):  # type: ignore[misc]
-        def _work(self) -> None:
-            super()._work()
+        def _run(self) -> None:
+            super()._run()
             published.set()
             assert released.wait(PATIENCE)
 
@@ -308,9 +308,9 @@ def test_everybody_presses_everything_at_once(settings: Settings) -> None:
             self.states = ["running"]
             made.append(self)
 
-        def _move(self, event: str, error: str | None = None) -> bool:
+        def _transition(self, event: str, error: str | None = None) -> bool:
             with self._condition:  # one that may be entered twice by its thread
-                moved: bool = super()._move(event, error)
+                moved: bool = super()._transition(event, error)
                 if moved:
                     self.states.append(self._status.state)
                 return moved
