@@ -156,7 +156,7 @@ def render() -> bool:
         replay_epoch_player.stop()
         title.title("Replay")
         headline.info(
-            f"No run in {escape_markdown(repr(runs_directory()))} has finished an epoch yet. Start one on the "
+            f"No run in {escape_markdown(repr(runs_directory()))} has finished an epoch yet. Train one on the "
             "Training page."
         )
         return False
