@@ -74,7 +74,7 @@ def _sample_select(dataset: datasets.Dataset) -> None:
         st.session_state["sample"] = last
     st.number_input(f"Test sample, 0 to {last:,}", **number_widget("sample", max_value=last))
     st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
-    st.pills("Random, of class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
+    st.pills("Random within class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
     if problem := st.session_state.pop("no_draw", None):
         st.warning(escape_markdown(problem), icon=":material/casino:")
 

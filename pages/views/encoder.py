@@ -73,7 +73,7 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
     chart_heading(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:
-        st.markdown("**Spike times of this pixel**")
+        st.markdown("**Spike times of value x**")
         charts.html_figure(neurons)
     with whole:
         st.markdown("**Spike raster of all afferents**")

@@ -32,7 +32,7 @@ def problem_form() -> Problem | None:
     def number(column: int, label: str, key: str, form: str | None) -> Any:
         return columns[column].number_input(label, format=form, **number_widget(f"lab_{key}"))
 
-    alpha = number(0, "alpha, load (patterns per afferent)", "alpha", "%.2f")
+    alpha = number(0, "alpha, load P/N", "alpha", "%.2f")
     afferents = number(1, "N, afferents", "N", None)
     momentum = number(2, "Momentum", "momentum", "%.4f")
     seed = number(3, "Seed", "seed", None)
@@ -172,7 +172,8 @@ def capacity_panel(problem: Problem, trials: ExtraTrials, was_active: bool) -> N
 page_header("Laboratory")
 st.markdown(
     "One tempotron learns alpha · N random patterns with random labels: it should fire for target patterns and not for "
-    "null patterns. In each pattern, each of the N afferents spikes once at a random time."
+    "null patterns. In each pattern, each of the N afferents spikes once at a random time. The load alpha is the number of "
+    "patterns per afferent, P/N."
 )
 problem = problem_form()
 buttons = st.columns(4, vertical_alignment="center")

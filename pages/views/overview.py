@@ -37,7 +37,7 @@ def render() -> None:
         page_link("views/voltages.py", "**3 · Membrane potentials** → Voltages", ":material/monitoring:")
         charts.plotly_chart(traces, "traces", voltages.verdict)
     with fourth:
-        page_link("views/voltages.py", "**4 · Prediction: highest peak** → Voltages", ":material/gavel:")
+        page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
         charts.html_figure(peaks, "peaks", voltages.verdict, lambda: charts.predictions_csv(voltages))
 
 
