@@ -1,4 +1,4 @@
-"""The Tempotron Explorer: streamlit run app.py."""
+"""Tempotron Explorer: the application that `streamlit run app.py` starts."""
 
 import streamlit as st
 

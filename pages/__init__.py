@@ -1,1 +1,1 @@
-"""The pages, which app.py puts into its navigation."""
+"""The pages of the dashboard and what they share."""

@@ -1,4 +1,4 @@
-"""What every rerun does, from top to bottom."""
+"""Entry script: Streamlit runs it at every rerun."""
 
 import streamlit as st
 

@@ -20,10 +20,10 @@ _last_trim = time.monotonic()
 
 
 def limit_arenas() -> None:
-    """Let all threads share two heaps.
+    """Let all threads share two heaps (M_ARENA_MAX).
 
-    Every page run has its own thread. glibc gives each thread an arena, and free memory in one cannot serve another:
-    with 25 sessions the server would grow by some MB a minute.
+    Every run of a page has its own thread. glibc gives each thread an arena, and free memory of one arena is not
+    available to others: with 25 sessions the server would grow by some MB per minute.
     """
     with contextlib.suppress(AttributeError):  # not glibc
         _libc.mallopt(_M_ARENA_MAX, _MAX_ARENAS)
@@ -32,7 +32,7 @@ def limit_arenas() -> None:
 def trim_heap() -> None:
     """Call malloc_trim at most every 20 s.
 
-    Trainings and views of all sizes fragment the heap; glibc would keep hundreds of MB of free memory.
+    Trainings and views of different sizes fragment the heap; glibc would retain hundreds of MB of free memory.
     """
     global _last_trim
     now = time.monotonic()
@@ -44,7 +44,7 @@ def trim_heap() -> None:
 
 
 def freeze_imported_objects() -> None:
-    """Exempt the objects of imported modules from garbage collection, again when more modules were imported."""
+    """Exempt the objects of imported modules from garbage collection; repeat when more modules were imported."""
     _freeze(len(sys.modules))
 
 

@@ -1,4 +1,4 @@
-"""The table of pages."""
+"""Table of all pages and the navigation made from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One page: script, path in the URL (empty for the start page), title, icon, section of the navigation."""
+    """One page.
+
+    Attributes:
+        script: path of the script, relative to pages/
+        url_path: path in the URL, empty for the start page
+        title: title in the navigation
+        icon: name of a Material icon
+        section: section of the navigation
+    """
 
     script: str
     url_path: str
@@ -40,7 +48,7 @@ BY_URL_PATH = {entry.url_path: entry for entry in PAGES}
 
 
 def show_navigation() -> StreamlitPage:
-    """Show the navigation and return the page that the URL names."""
+    """Show the navigation and return the page selected by the URL."""
     sections: dict[str, list[StreamlitPage]] = {}
     for entry in PAGES:
         page = st.Page(

@@ -1,4 +1,4 @@
-"""HTTP routes beside Streamlit's own: the start document of every page."""
+"""HTTP routes in addition to those of Streamlit: the HTML document of every page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages import navigation, streamlit_hooks
 
 
 def page_routes() -> list[Route]:
-    """Return one route per page, and one that redirects the name of the start page to it."""
+    """Return one route per page, and one that redirects `/overview` to the start page."""
     base = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = base.rstrip("/")
     content = streamlit_hooks.index_html([entry.url_path for entry in navigation.PAGES if entry.url_path])

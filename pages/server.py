@@ -1,4 +1,4 @@
-"""Start and end of the server process: imports, threads, memory, the initial training."""
+"""Start and shutdown of the server process: imports, threads, memory, initial training."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _imported = threading.Event()
 
 @asynccontextmanager
 async def lifespan(app: object) -> AsyncGenerator[None, None]:
-    """Prepare the process before the first request, and stop the training at the end."""
+    """Prepare the process before the first request; stop the training at shutdown."""
     memory.limit_arenas()
-    # A training step makes many short calls, each of which takes the interpreter lock again: it must not wait long.
+    # A training step makes many short calls into native code and must acquire the interpreter lock after each. A short
+    # switch interval keeps it from waiting 5 ms (the default) each time that a page is running.
     sys.setswitchinterval(5e-4)
     warm_up = threading.Thread(target=_import_packages, name="imports", daemon=True)
     warm_up.start()
@@ -29,12 +30,12 @@ async def lifespan(app: object) -> AsyncGenerator[None, None]:
         from pages.state.training import training_registry
 
         if not training_registry().shutdown():
-            # A worker inside native code would abort the interpreter's own shutdown.
+            # The worker thread is still inside native code, where it would abort the regular interpreter shutdown.
             atexit.register(os._exit, 0)
 
 
 def wait_for_imports(title: str) -> None:
-    """Show the page's title and a skeleton until the packages are imported."""
+    """Show the title and a skeleton of the page until the packages are imported."""
     if _imported.is_set():
         return
     place = st.empty()
@@ -51,13 +52,14 @@ _SKELETON = """<style>
 .first-load-skeleton { display: grid; gap: 1rem; }
 .first-load-skeleton div { border-radius: 8px; background: light-dark(#8882, #fff2); }
 </style><div class="first-load-skeleton" role="status" aria-label="Loading">
-<div style="height: 2.2rem; width: 60%"></div><div style="height: 11rem"></div><div style="height: 17rem"></div></div>"""
+<div style="height: 2.2rem; width: 60%"></div><div style="height: 11rem"></div><div style="height: 17rem"></div>
+</div>"""
 
 
 def _import_packages() -> None:
     import torch
 
-    # Training, pages and browser share the cores: a thread pool each would only wait for the others.
+    # Training, pages and browser share the cores; more threads would compete for them.
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     import pages.shell.frame  # noqa: F401
     from pages.state.training import start_initial_training

@@ -1,8 +1,8 @@
-"""Every use of Streamlit's private names, one function each.
+"""All uses of private names of Streamlit, one function each.
 
-Each function names the upstream issue that makes it necessary and when it can be removed. Where a private name is
-missing, the function logs this once and does nothing, so that the dashboard works without it. A contract test checks
-on Streamlit's real classes that every name exists.
+Each docstring names the upstream issue that makes the function necessary and when it can be removed. If a private name
+is missing, the function logs this once and does nothing, so that the dashboard still works. A contract test checks that
+every name exists in the installed Streamlit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def page_run() -> Iterator[None]:
-    """Run a whole page: its fragments do not wait for the flush one by one, the end of the page waits once."""
+    """Enclose the run of a whole page: its fragments do not wait for the flush; the end of the run waits once."""
     st.session_state["_full_rerun"] = True
     try:
         yield
@@ -42,11 +42,16 @@ def page_run() -> Iterator[None]:
 
 
 def flushing_fragment(draw: Callable[P, object], run_every: float | None = None) -> Callable[P, object]:
-    """st.fragment that waits until its messages have been flushed to the browser."""
+    """Return st.fragment(draw) that waits after each run until its messages have been flushed.
+
+    Args:
+        draw: function that draws the fragment
+        run_every: seconds between automatic runs, None for none
+    """
 
     @wraps(draw)
-    def flushing(*args: P.args, **more: P.kwargs) -> None:
-        draw(*args, **more)
+    def flushing(*args: P.args, **kwargs: P.kwargs) -> None:
+        draw(*args, **kwargs)
         if not st.session_state.get("_full_rerun"):
             wait_for_flush()
 
@@ -74,8 +79,8 @@ def wait_for_flush() -> None:
 def drop_stale_fragment_rerun() -> None:
     """Discard a queued fragment rerun that belongs to a page the user has left.
 
-    Streamlit would run the page that was left, without the fragment, and show an empty page: streamlit #9921, #11660,
-    #9100. Remove once Streamlit ignores such reruns.
+    Streamlit would run the former page without the fragment and show an empty page: streamlit #9921, #11660, #9100.
+    Remove once Streamlit ignores such reruns.
     """
     context = get_script_run_ctx()
     if context is None:
@@ -96,8 +101,8 @@ def drop_stale_fragment_rerun() -> None:
 def rerun_idle_sessions() -> None:
     """Rerun every idle session once so that it picks up a newly started training.
 
-    Streamlit has no public way to rerun another session: streamlit #2838, #4391. A session that runs already is left
-    alone: its latest widget states are not known yet.
+    Streamlit has no public way to rerun another session: streamlit #2838, #4391. Sessions that are running are skipped,
+    because their latest widget states are not known yet.
     """
     if not runtime.exists():
         return
@@ -120,9 +125,9 @@ def rerun_idle_sessions() -> None:
 
 
 def index_html(url_paths: Sequence[str]) -> str:
-    """Return Streamlit's start document with the base URL of the server set.
+    """Return the HTML document of Streamlit with the base URL of the server set.
 
-    Without it the client first looks for the server below the page's own path, and each deep link logs two 404 errors:
+    Without it the client first looks for the server below the path of the page, and each deep link logs two 404 errors:
     streamlit #7074. Remove once the client knows its base URL. `window.__streamlit` is a private name of the client.
     """
     document = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")

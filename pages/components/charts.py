@@ -1,4 +1,4 @@
-"""The pictures of a page, drawn as charts or as markup, and what of them can be taken along."""
+"""Figures of a page, drawn as Plotly charts, ECharts charts or HTML, and recorded for export."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,15 @@ from tempotron_core.figures import VoltageInfo
 
 @dataclass(frozen=True)
 class ExportableFigure:
-    """A picture on the page, as drawn for a query: a figure, a function that makes it, or markup.
+    """A figure on the page and what is needed to export it.
 
-    view: the view that was resolved last when it was drawn; to_csv: tells what is in markup as CSV.
+    Attributes:
+        name: title of the figure
+        alt: text alternative
+        source: a Plotly figure, a function that returns one, or HTML if to_csv is given
+        query: URL parameters at the time of drawing
+        view: the view that was resolved last before the drawing
+        to_csv: returns the numbers of an HTML figure as CSV
     """
 
     name: str
@@ -29,32 +35,46 @@ class ExportableFigure:
 
     @property
     def figure(self) -> Any:
-        """The figure; None where there is only markup."""
+        """The Plotly figure, None for an HTML figure."""
         if self.to_csv:
             return None
         return self.source() if callable(self.source) else self.source
 
     def html(self) -> str:
-        """A page of HTML that shows it by itself."""
+        """Return a self-contained HTML page with the figure."""
         figure = self.figure
         if figure is None:
             return figures.html_page(self.source, self.alt)
         return figures.figure_to_page(figure, self.alt)
 
     def csv(self) -> str:
-        """Its numbers as CSV."""
+        """Return the numbers of the figure as CSV."""
         return self.to_csv() if self.to_csv else figures.figure_to_csv(self.figure)
 
 
 def exportable_figures() -> dict[str, ExportableFigure]:
-    """The pictures drawn since the page was opened, by their keys."""
+    """Return the figures drawn since the page was opened, by key."""
     exportables: dict[str, ExportableFigure] = st.session_state.setdefault("_shown", {})
     return exportables
 
 
 def reset_exports() -> None:
-    """Begin a page."""
+    """Forget the figures of the previous page."""
     st.session_state["_shown"] = {}
+
+
+def register_export(key: str, alt: str, source: Any, to_csv: Callable[[], str] | None = None) -> None:
+    """Record a figure for the export panel.
+
+    Args:
+        key: key of the figure on the page; its title derives from it
+        alt: text alternative
+        source: a Plotly figure, a function that returns one, or HTML if to_csv is given
+        to_csv: returns the numbers of an HTML figure as CSV
+    """
+    exportable_figures()[key] = ExportableFigure(
+        _title_from_key(key), alt, source, st.query_params.to_dict(), current_view(), to_csv
+    )
 
 
 def _title_from_key(key: str) -> str:
@@ -62,62 +82,76 @@ def _title_from_key(key: str) -> str:
 
 
 def plotly_chart(figure: Any, key: str, alt: str, **kwargs: Any) -> Any:
-    """A figure in the page's theme, with a stable identity and a text alternative."""
+    """Draw a Plotly figure in the theme of the page and return the result of st.plotly_chart.
+
+    Args:
+        figure: Plotly figure
+        key: widget key, also the key of the export
+        alt: text alternative
+        **kwargs: further arguments of st.plotly_chart
+    """
     config = {"displayModeBar": False, "scrollZoom": False}
-    exportable_figures()[key] = ExportableFigure(
-        _title_from_key(key), alt, figure, st.query_params.to_dict(), current_view()
-    )
+    register_export(key, alt, figure)
     if is_presentation_mode():
         figure = figures.scale_figure(figure, PRESENTATION_SCALE)
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **kwargs)
 
 
 def html_figure(html: str, key: str | None = None, alt: str = "", to_csv: Callable[[], str] | None = None) -> None:
-    """A picture that is no chart; numbers tells it as CSV where it may be taken along, under its key."""
+    """Draw an HTML figure; record it for export if it has a key and numbers.
+
+    Args:
+        html: HTML of the figure
+        key: key of the export
+        alt: text alternative of the export
+        to_csv: returns the numbers of the figure as CSV
+    """
     if key is not None and to_csv is not None:
-        exportable_figures()[key] = ExportableFigure(
-            _title_from_key(key), alt, html, st.query_params.to_dict(), current_view(), to_csv
-        )
+        register_export(key, alt, html, to_csv)
         html = f'<div data-figure="{key}">{html}</div>'
     st.html(html)
 
 
 def html_figure_of(html: str, key: str, alt: str, figure: Any) -> None:
-    """A figure, or what makes it, that the page draws as markup, in a fraction of a chart's time."""
-    exportable_figures()[key] = ExportableFigure(
-        _title_from_key(key), alt, figure, st.query_params.to_dict(), current_view()
-    )
+    """Draw a Plotly figure as HTML, which takes the browser a fraction of the time of a chart.
+
+    Args:
+        html: HTML of the figure
+        key: key of the export
+        alt: text alternative of the export
+        figure: the same figure for the export, or a function that returns it
+    """
+    register_export(key, alt, figure)
     st.html(f'<div data-figure="{key}">{html}</div>')
 
 
 def lightweight_chart(figure: Any, key: str, alt: str) -> None:
-    """A figure of lines or bars, which the browser repaints in place and faster than a Plotly chart."""
-    exportable_figures()[key] = ExportableFigure(
-        _title_from_key(key), alt, figure, st.query_params.to_dict(), current_view()
-    )
+    """Draw a figure of lines or bars with ECharts, which updates faster than Plotly."""
+    register_export(key, alt, figure)
     if is_presentation_mode():
         figure = figures.scale_figure(figure, PRESENTATION_SCALE)
-    # Drawn as SVG, whose words take the page's style and which can be saved as it is.
+    # SVG, because its text takes the style of the page and the export panel can save it.
     st.echarts_chart(figures.make_option(figure), height=figure.layout.height, key=key, renderer="svg", alt=alt)
 
 
 def predictions_csv(info: VoltageInfo) -> str:
-    """The peaks as CSV."""
+    """Return the peak potentials as CSV, one row per class."""
     return figures.columns_to_csv(
         {"class": info.classes, "v_max": info.v_max, "t_max_ms": info.t_max, "fired": info.has_fired}
     )
 
 
 def spikes_csv(times: np.ndarray) -> str:
-    """Spike times [784, m] as CSV, a row a spike."""
+    """Return spike times [784, m] as CSV, one row per spike."""
     pixel, neuron = np.nonzero(times >= 0)
-    when = times[pixel, neuron]
-    is_integer = bool((when == when.round()).all())
-    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": when.astype(int) if is_integer else when.round(3)}
+    spike_times = times[pixel, neuron]
+    is_integer = bool((spike_times == spike_times.round()).all())
+    time_ms = spike_times.astype(int) if is_integer else spike_times.round(3)
+    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": time_ms}
     return figures.columns_to_csv(columns)
 
 
 def pixels_csv(image: np.ndarray) -> str:
-    """An image's values as CSV."""
+    """Return the grey values of an image as CSV, one row per pixel."""
     values = image.reshape(-1)
     return figures.columns_to_csv({"pixel": range(len(values)), "value": values})

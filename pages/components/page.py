@@ -19,7 +19,7 @@ def page_header(text: str) -> None:
 
 
 def page_link(page: str, label: str, icon: str) -> None:
-    """Show a link to another page; its label alone where the page runs without navigation."""
+    """Show a link to another page, or only its label if the page runs without navigation."""
     try:
         st.page_link(page, label=label, icon=icon)
     except StreamlitPageNotFoundError:
@@ -27,7 +27,7 @@ def page_link(page: str, label: str, icon: str) -> None:
 
 
 def switch_page(page: str, query_params: dict[str, str] | None = None) -> None:
-    """Go to another page with these query parameters; do nothing where the page runs without navigation."""
+    """Go to another page with these query parameters; do nothing if the page runs without navigation."""
     with contextlib.suppress(StreamlitPageNotFoundError):
         # Pass an empty dict: without query_params Streamlit rejects widget-bound parameters instead of clearing them.
         st.switch_page(page, query_params=query_params or {})
@@ -43,15 +43,15 @@ def lazy_expander(label: str, content: Callable[[], None]) -> None:
 
 
 def chart_heading(text: str) -> None:
-    """Show the one sentence over a chart that says what it shows."""
+    """Show the heading of a chart, one sentence with its result."""
     st.markdown(f"#### {text}")
 
 
 def optional_caption(text: str | None) -> None:
-    """Show a caption, or keep its place empty.
+    """Show a caption, or an empty element if there is none.
 
-    The place stays so that the elements below keep their position: where an element changes its kind between two
-    partly delivered runs, Streamlit's client can fail and show nothing.
+    The empty element preserves the positions of the elements below. If an element changes its type between two partly
+    delivered runs, Streamlit's client can fail and show an empty page.
     """
     place = st.empty()
     if text:
@@ -59,6 +59,6 @@ def optional_caption(text: str | None) -> None:
 
 
 def prediction_headline(info: VoltageInfo) -> str:
-    """Return the decision as a heading, in the colour of the true class if correct, else of the predicted class."""
+    """Return the prediction as a heading, blue if it is correct and orange if it is not."""
     correct = info.predicted == info.true_class and not info.is_tie
     return f"## :{'blue' if correct else 'orange'}[{info.verdict}]"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def render(page: StreamlitPage) -> None:
-    """Run a page inside its frame."""
+    """Run a page with everything that surrounds it."""
     script = navigation.BY_URL_PATH[page.url_path].script
     memory.freeze_imported_objects()
     with streamlit_hooks.page_run():

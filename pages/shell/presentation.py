@@ -1,4 +1,4 @@
-"""For a room: large letters, no sidebar, and the few buttons a speaker needs."""
+"""Presentation mode: large text, no sidebar, buttons for the previous and the next digit."""
 
 import time
 
@@ -8,17 +8,17 @@ from pages.state.datasets import current_dataset
 from pages.state.settings import get_setting, is_presentation_mode, url_widget
 
 _STALE_CLICK_SECONDS = 0.7
-"""So long after a page has been sent, its viewer's next click may still tell what the page showed before."""
+"""A click within this time after a rerun may come from the page as it was before the rerun."""
 
 
 def render_toggle() -> None:
-    """The switch in the sidebar."""
+    """Show the switch of the presentation mode in the sidebar."""
     with st.sidebar:
         st.toggle("Presentation", **url_widget("present"))
 
 
 def render_controls() -> None:
-    """The look of a presentation and its buttons, where the switch is on."""
+    """Show the buttons of the presentation mode if it is on."""
     if not is_presentation_mode():
         return
     with st.container(key="presenter", horizontal=True, width="content"):
@@ -34,7 +34,11 @@ def render_controls() -> None:
 
 
 def reconcile_sample() -> None:
-    """Hold on to the digit stepped to, where a page that has not heard of it names the one before as it clicks on."""
+    """Restore the latest sample if a click arrives from a page that was rendered before it.
+
+    The browser sends the states of all widgets with each click. After quick clicks on "Next digit" it sends a former
+    sample number, which would undo the latest step.
+    """
     if not (steps := st.session_state.get("_steps")):
         return
     rendered_at = st.session_state.get("_steps_sent")
@@ -46,7 +50,7 @@ def reconcile_sample() -> None:
 
 
 def mark_rendered() -> None:
-    """The page, with the digit stepped to, is on its way."""
+    """Record that the page with the latest sample has been rendered."""
     if st.session_state.get("_steps"):
         st.session_state.setdefault("_steps_sent", time.monotonic())
 

@@ -1,4 +1,4 @@
-"""The sidebar: data set, sample and model, which every page shares, and what is being trained."""
+"""Sidebar: data set, sample, model, and the state of the training."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from pages.state.settings import (
     DEFAULTS,
     MODELS,
     SAVED_RUN,
-    drop_non_finite_query_params,
+    correct_query_params,
     get_setting,
     number_widget,
     url_widget,
@@ -24,10 +24,10 @@ from tempotron_core.runs.catalogue import disambiguate
 
 
 def render() -> None:
-    """Data set, sample and model; drawn once a run, above every page."""
-    drop_non_finite_query_params()
+    """Draw the sidebar; call once per run, before the page."""
+    correct_query_params()
     with st.sidebar:
-        # Groups: what comes and goes in one must not move the places of the others, see optional_caption().
+        # One container each: elements that appear in one must not move the others, see optional_caption().
         with st.container():
             dataset = _dataset_select()
         with st.container():
@@ -42,7 +42,7 @@ def render() -> None:
 
 
 def _run_select() -> None:
-    """The run that is the model. The link names its folder, not its title, which may change."""
+    """Select the saved run. The URL holds the name of its folder, because its title may change."""
     names = run_names() if get_setting("model") == SAVED_RUN else []
     if not names:
         st.query_params.pop("run", None)
@@ -60,10 +60,10 @@ def _dataset_select() -> datasets.Dataset:
     st.selectbox("Data set", (datasets.EMBEDDED, *datasets.DATASETS), **url_widget("data"))
     if get_setting("data") != datasets.EMBEDDED:
         st.session_state.setdefault("dir", DEFAULTS["dir"])
-        st.text_input("Dataset directory", placeholder="folder that holds MNIST/raw", **url_widget("dir"))
+        st.text_input("Dataset directory", placeholder="folder that contains MNIST/raw", **url_widget("dir"))
     dataset, problem = current_dataset()
     if problem:
-        st.warning(f"{escape_markdown(problem)} Showing the embedded digits meanwhile.", icon=":material/folder_off:")
+        st.warning(f"{escape_markdown(problem)} Showing the embedded digits instead.", icon=":material/folder_off:")
         _download_button(get_setting("data"))
     return dataset
 
@@ -74,7 +74,7 @@ def _sample_select(dataset: datasets.Dataset) -> None:
         st.session_state["sample"] = last
     st.number_input(f"Test sample, 0 to {last:,}", **number_widget("sample", max_value=last))
     st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
-    st.pills("Random of class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
+    st.pills("Random within class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
     if problem := st.session_state.pop("no_draw", None):
         st.warning(escape_markdown(problem), icon=":material/casino:")
 
@@ -103,10 +103,10 @@ def _download_button(name: str) -> None:
     pressed = st.button(f"Download {name}", icon=":material/download:", disabled=not directory, width="stretch")
     if not pressed or not directory:
         return
-    bar = st.progress(0.0, f"Asking for {name}")
+    bar = st.progress(0.0, f"Downloading {name}")
 
-    def show(share: float, message: str) -> None:
-        bar.progress(share, message)
+    def show(fraction: float, message: str) -> None:
+        bar.progress(fraction, message)
 
     try:
         datasets.download(name, directory, show)
@@ -118,7 +118,7 @@ def _download_button(name: str) -> None:
 
 
 def _training_status(was_active: bool) -> None:
-    count_active_sessions()  # who only watches is still there
+    count_active_sessions()  # registers this session as active
     status = training_registry().status
     if status is None:
         return

@@ -1,5 +1,5 @@
-// What Streamlit's own markup lacks: the navigation's lists hold groups, not items, which no screen reader counts right.
-// Each group gets its heading's name; the lists around and inside it are nothing but layout.
+// Accessible roles for the navigation of Streamlit: its list contains sections instead of items, so that screen readers
+// count wrongly. Each section becomes a group with the name of its heading; the lists are marked as layout.
 
 let observer = null;
 

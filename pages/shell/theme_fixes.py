@@ -1,4 +1,4 @@
-"""For every eye and hand: words readable on either theme, pictures that speak at the pointer, a navigation."""
+"""Accessibility fixes: contrast on both themes, tooltips, ARIA roles of the navigation."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tempotron_core import figures
 
 
 def _chart_text_css() -> str:
-    """Words in charts take the page's colour, or their meaning's on the theme; not so those at the pointer."""
+    """Return the CSS that gives text in charts a readable colour on both themes; hover labels have their own."""
     selector = ".js-plotly-plot svg text{}:not(.hoverlayer *) {{ fill: {} !important; fill-opacity: 1 !important; }}"
     light = ".stEChartsChart svg text{} {{ fill: {}; fill-opacity: 1; }}"
     rules = [selector.format("", "currentColor"), light.format("", "currentColor")]
@@ -28,7 +28,7 @@ _mount = st.components.v2.component(
 
 
 def apply() -> None:
-    """Put right what the theme's settings cannot."""
+    """Add the styles and scripts to the page."""
     st.html(_CSS)
     with st.sidebar:
         _mount(key="theme_fixes")

@@ -1,4 +1,4 @@
-"""A guided tour on the live model: one idea a step, its words computed from what is shown."""
+"""Guided tour: one step per idea, with text computed from the current sample and model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,14 @@ StepText = Callable[[View, Prediction, VoltageInfo], str]
 
 @dataclass(frozen=True)
 class TourStep:
-    """A page, a title and words about the present view; cursor_fraction: where the time cursor is put, as a share of t_max."""
+    """One step of the tour.
+
+    Attributes:
+        page: script of the page
+        title: title of the step
+        text: returns the text for the current view, prediction and membrane potentials
+        cursor_fraction: position of the time cursor as a fraction of t_max of the predicted class, None for no change
+    """
 
     page: str
     title: str
@@ -31,21 +38,25 @@ class TourStep:
 def _digit(view: View, decision: Prediction, info: VoltageInfo) -> str:
     name = view.dataset.classes[view.label]
     return (
-        f"This is test sample {view.index:,}, a {name}: 28 x 28 grey values. What follows turns them into spikes, the "
-        f"spikes into {len(info.classes)} membrane potentials, and those into one answer."
+        f"This is test sample {view.index:,}, a {name}: 28 x 28 grey values. They are encoded as spikes; the spikes "
+        f"drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
     )
 
 
 def _tuning(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"Every pixel has {view.model.m} neurons, each tuned to one brightness. The closer the pixel's value comes to "
-        "a neuron's favourite, the earlier it spikes; neurons far from it stay silent. Move x and watch."
+        f"Each pixel has {view.model.m} neurons with Gaussian tuning curves. The closer the grey value is to the "
+        "centre of a curve, the earlier that neuron spikes; neurons tuned to distant values stay silent. Move x to see "
+        "it."
     )
 
 
 def _spikes(view: View, decision: Prediction, info: VoltageInfo) -> str:
     raster = raster_info(decision.times.numpy(), view.pixels, view.model.T)
-    return f"{raster.takeaway} All that the network will ever know of the image is in these times. Press play."
+    return (
+        f"{raster.takeaway} This is the only input of the network. Which neurons spike carries nearly all of the "
+        "information; when they spike adds little. Press play."
+    )
 
 
 def _spikes_so_far(view: View, decision: Prediction, info: VoltageInfo) -> str:
@@ -53,28 +64,32 @@ def _spikes_so_far(view: View, decision: Prediction, info: VoltageInfo) -> str:
     arrived = int(((decision.times >= 0) & (decision.times <= t_max)).sum())
     total = int((decision.times >= 0).sum())
     return (
-        f"By {t_max} ms, {arrived:,} of {total:,} spikes have arrived. Each has lifted or lowered every potential by "
-        "its weight times the kernel, which rises within milliseconds and then fades."
+        f"By {t_max} ms, {arrived:,} of {total:,} spikes have arrived. Each adds its weight times the kernel K(t − "
+        "t_i) to the membrane potential of every output; the kernel rises quickly and then decays."
     )
 
 
 def _prediction(view: View, decision: Prediction, info: VoltageInfo) -> str:
-    return f"{info.verdict} {info.firing_text} Only the highest peak counts, whenever it comes."
+    return (
+        f"{info.verdict} {info.firing_text} The class with the highest peak is predicted, at whatever time the peak "
+        "occurs and whether or not it reaches the threshold."
+    )
 
 
 def _evidence(view: View, decision: Prediction, info: VoltageInfo) -> str:
     name, evidence_of_winner = info.classes[info.predicted], evidence(view.model, decision, info.predicted)
     pixels = evidence_of_winner.contributions.sum(dim=1)
     return (
-        f"The peak of {name}, {evidence_of_winner.v_max:.2f}, is a sum over single spikes: {int((pixels > 0).sum())} of {PIXELS} "
-        f"pixels speak for it, {int((pixels < 0).sum())} against. Green lifts, purple lowers."
+        f"The peak of {name}, {evidence_of_winner.v_max:.2f}, is a sum of contributions, one per spike: "
+        f"{int((pixels > 0).sum())} of {PIXELS} pixels contribute positively (green), {int((pixels < 0).sum())} "
+        "negatively (purple)."
     )
 
 
 def _robustness(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"The margin, {info.margin:.2f}, is what this digit can afford to lose. Jitter, lose or delay its spikes, blur "
-        "or shift the image, and watch the verdict tip over; or draw a digit of your own."
+        f"The margin between the two highest peaks is {info.margin:.2f}. Jitter, delete or delay spikes, add noise or "
+        "shift the image until the prediction changes; or draw your own digit."
     )
 
 
@@ -82,73 +97,75 @@ def _rule(view: View, decision: Prediction, info: VoltageInfo) -> str:
     targets = [i == view.label for i in range(len(info.classes))]
     wrong = [name for name, fires, should in zip(info.classes, info.has_fired, targets, strict=True) if fires != should]
     state = (
-        f"On this digit {len(wrong)} of {len(targets)} outputs are wrong" if wrong else "On this digit none is wrong"
+        f"On this digit {len(wrong)} of {len(targets)} outputs are wrong"
+        if wrong
+        else "On this digit no output is wrong"
     )
     return (
-        f"{state}: only the true class should fire. Each one that errs moves its weights by as much as every spike "
-        "still counts when the potential peaks. Step again, and see it yield."
+        f"{state}: in the tempotron rule only the true class should fire. Each wrong output changes its weights in "
+        "proportion to K(t_max − t_i), the contribution of each spike at the peak. Press Step again."
     )
 
 
 def _replay(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        "The weights of every epoch were kept, those from before learning, too. Press play: the same digit, read by "
-        "the network as it was, and the epoch from which on it was right."
+        "The weights before training and after every epoch are saved. Press Play to see how each of them classifies "
+        "this digit, and from which epoch on the prediction is correct."
     )
 
 
 def _laboratory(view: View, decision: Prediction, info: VoltageInfo) -> str:
     problem = load_record().problem
     return (
-        f"One tempotron, {problem.afferents} afferents, random patterns and labels: how many does it tell apart? "
-        "Press Start and see it learn; below stands the share of problems solved against their size."
+        f"One tempotron with {problem.afferents} afferents learns random patterns with random labels. How many can it "
+        "classify? Press Start to see it learn. The chart below shows the fraction of solved problems against the load."
     )
 
 
 def _training(view: View, decision: Prediction, info: VoltageInfo) -> str:
     status = training_registry().status
     if status is None or status.snapshot is None or not status.snapshot.epochs:
-        return "Press Start: the curves grow while the network learns, and so do its weight maps."
+        return "Press Start: the learning curves and the weight maps are updated during training."
     last, seconds = status.snapshot.epochs[-1], status.snapshot.training_seconds
     return (
-        f"This network read {len(status.snapshot.epochs)} times through {status.settings.dataset} in {seconds:.1f} s "
-        f"and names {last.test_accuracy:.1%} of the test digits. Below are the weights it found."
+        f"This network was trained on {status.settings.dataset} in {seconds:.1f} s (epochs: "
+        f"{len(status.snapshot.epochs)}). Its test accuracy is {last.test_accuracy:.1%}. Its weights are shown below."
     )
 
 
 def _results(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"All {len(view.dataset.test):,} test digits at once: who is taken for whom, and the mistakes made with most "
-        "confidence. Open one, and ask for its evidence."
+        f"All {len(view.dataset.test):,} test samples: test accuracy, confusion matrix, and the most confident errors. "
+        "Open one to see its membrane potentials."
     )
 
 
 def _published(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        "A falling test accuracy was published for this network and read as over-fitting. The curves tell what it was: "
-        "gradients that were never cleared."
+        "A falling test accuracy was published for this network and described as over-fitting. The curves show the "
+        "cause: the gradients were never cleared. This was found and fixed upstream in 2021 (SpikingJelly PR #105)."
     )
 
 
 STEPS = (
     TourStep("views/overview.py", "An image", _digit),
-    TourStep("views/encoder.py", "A pixel becomes spikes", _tuning),
-    TourStep("views/overview.py", "Time carries it all", _spikes, 0.0),
-    TourStep("views/voltages.py", "Potentials rise and fade", _spikes_so_far, 1.0),
+    TourStep("views/encoder.py", "A grey value as spikes", _tuning),
+    TourStep("views/overview.py", "The image as spikes", _spikes, 0.0),
+    TourStep("views/voltages.py", "Membrane potentials", _spikes_so_far, 1.0),
     TourStep("views/voltages.py", "The highest peak decides", _prediction),
-    TourStep("views/evidence.py", "Why this class", _evidence),
-    TourStep("views/draw.py", "What would tip it over", _robustness),
-    TourStep("views/training.py", "A training takes seconds", _training),
+    TourStep("views/evidence.py", "Evidence for this class", _evidence),
+    TourStep("views/draw.py", "Robustness of the prediction", _robustness),
+    TourStep("views/training.py", "Training", _training),
     TourStep("views/rule.py", "One step of learning", _rule),
-    TourStep("views/replay.py", "How it came to know this digit", _replay),
-    TourStep("views/laboratory.py", "How much one tempotron learns", _laboratory),
-    TourStep("views/results.py", "What it gets wrong", _results),
+    TourStep("views/replay.py", "Replay of the training", _replay),
+    TourStep("views/laboratory.py", "How much can one tempotron learn?", _laboratory),
+    TourStep("views/results.py", "Test accuracy and confusion matrix", _results),
     TourStep("views/published.py", "The published curve", _published),
 )
 
 
 def render_start_button() -> None:
-    """The button in the sidebar that begins the tour."""
+    """Show the button in the sidebar that starts the tour."""
     with st.sidebar:
         st.button(
             "Take the tour", icon=":material/tour:", on_click=_set_step, args=(0,), key="tour_begin", width="stretch"
@@ -156,7 +173,10 @@ def render_start_button() -> None:
 
 
 def go_to_current_step(page_path: str) -> None:
-    """Leave for the page of a step just taken, unless it is this one; the choices of a link come along."""
+    """Go to the page of the current step if the step has changed and belongs to another page.
+
+    If the step comes from the URL, the other URL parameters are passed on.
+    """
     number = _current_step()
     linked = st.session_state.pop("tour_linked", False)
     if number is None or not st.session_state.pop("tour_moved", False) or STEPS[number].page == page_path:
@@ -165,7 +185,7 @@ def go_to_current_step(page_path: str) -> None:
 
 
 def render_banner(page_path: str) -> None:
-    """The present step, above the page it is about, and the ways on."""
+    """Show the current step and its buttons above the page."""
     number = _current_step()
     if number is None:
         if "tour" in st.query_params:
@@ -180,7 +200,7 @@ def render_banner(page_path: str) -> None:
                 number, step
             )
         else:
-            st.markdown(f"The tour waits at step {number + 1}, {step.title}.")
+            st.markdown(f"The tour continues at step {number + 1}: {step.title}.")
         with st.container(horizontal=True):
             disabled = number == 0
             st.button(
@@ -188,19 +208,19 @@ def render_banner(page_path: str) -> None:
             )
             if page_path != step.page:
                 st.button(
-                    "Go there", on_click=_set_step, args=(number,), key="tour_on", shortcut="PageDown", type="primary"
+                    "Continue", on_click=_set_step, args=(number,), key="tour_on", shortcut="PageDown", type="primary"
                 )
             elif number + 1 < len(STEPS):
                 st.button(
                     "Next", on_click=_set_step, args=(number + 1,), key="tour_on", shortcut="PageDown", type="primary"
                 )
-            st.button("End the tour", on_click=_shutdown, key="tour_end")
+            st.button("End the tour", on_click=_end, key="tour_end")
 
 
 def _step_body(number: int, step: TourStep) -> None:
     view = resolve_view()
     if view.model.weight.shape[0] != len(view.dataset.classes) * view.model.tempotrons_per_class:
-        st.markdown("Choose a model that knows the classes of this data set to go on.")
+        st.markdown("To continue, choose a model with the classes of this data set.")
         return
     decision, info = view.voltages()
     st.markdown(f"### {number + 1} of {len(STEPS)} · {step.title}\n\n{step.text(view, decision, info)}")
@@ -212,7 +232,7 @@ def _step_body(number: int, step: TourStep) -> None:
 
 
 def _current_step() -> int | None:
-    """The step in progress, from 0; at first that of the link."""
+    """Return the index of the current step, None without a tour; the URL gives the first one."""
     if "tour_number" not in st.session_state:
         text = st.query_params.get("tour", "")
         requested = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
@@ -226,5 +246,5 @@ def _set_step(number: int) -> None:
     st.session_state["tour_number"], st.session_state["tour_moved"] = number, True
 
 
-def _shutdown() -> None:
+def _end() -> None:
     st.session_state["tour_number"] = None

@@ -1,6 +1,7 @@
 """Log-in and view-only mode.
 
-TEMPOTRON_VIEW_ONLY, unless empty, 0, false or no: viewers cannot start, stop, rename, delete, download or save.
+If the environment variable TEMPOTRON_VIEW_ONLY is set to anything but 0, false or no, viewers cannot start, stop,
+rename, delete, download or save.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ VIEW_ONLY_MESSAGE = "This server is view-only: nothing can be started, stopped, 
 
 
 def require_login() -> None:
-    """Show a log-in button and stop the run where the server's secrets configure a log-in and the viewer has none."""
+    """Show a log-in button and stop the run if the server requires a log-in and the viewer is not logged in."""
     if st.user.get("is_logged_in", True):
         return
     st.title("Tempotron Explorer")
@@ -27,12 +28,15 @@ def require_login() -> None:
 
 
 def is_writable() -> bool:
-    """Return whether viewers may do more than look."""
+    """Return whether the server allows changes, that is, is not in view-only mode."""
     return os.environ.get("TEMPOTRON_VIEW_ONLY", "").strip().lower() in ("", "0", "false", "no")
 
 
 def require_write_access(action: Callable[P, object]) -> Callable[P, None]:
-    """Wrap a widget callback so that it does nothing in view-only mode, whatever a browser sends."""
+    """Wrap a widget callback so that it does nothing in view-only mode.
+
+    Disabled widgets are not enough: a modified client can still send their events.
+    """
 
     @wraps(action)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -43,6 +47,6 @@ def require_write_access(action: Callable[P, object]) -> Callable[P, None]:
 
 
 def show_view_only_notice() -> None:
-    """Show the notice of view-only mode where it is on."""
+    """Show a notice if the server is in view-only mode."""
     if not is_writable():
         st.caption(f":material/visibility: {VIEW_ONLY_MESSAGE}")

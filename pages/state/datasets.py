@@ -1,4 +1,4 @@
-"""The selected data set, loaded once per process."""
+"""Selected data set, loaded once per process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempotron_core.data import datasets
 
 
 def current_dataset() -> tuple[datasets.Dataset, str | None]:
-    """Return the selected data set, or the embedded one and a sentence where it cannot be loaded."""
+    """Return the selected data set and None, or the embedded one and the reason why it replaces the selected one."""
     try:
         return _load_dataset(get_setting("data"), dataset_directory() or ""), None
     except (datasets.DataError, paths.PathNotAllowedError) as error:
@@ -21,7 +21,7 @@ def dataset_directory() -> str | None:
     """Return the folder of the selected data set, None for the embedded one.
 
     Raises:
-        PathNotAllowedError: where the folder lies outside the allowed ones.
+        PathNotAllowedError: if the folder is outside the allowed ones.
     """
     if get_setting("data") == datasets.EMBEDDED:
         return None

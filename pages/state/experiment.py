@@ -1,4 +1,4 @@
-"""What a page shows: one sample of a data set and the model that classifies it."""
+"""The view of a page: one sample of a data set and the model that classifies it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from tempotron_core.training.settings import Settings, initial_model
 
 @dataclass(frozen=True)
 class View:
-    """One sample of a data set, the model that classifies it, and the settings the model was trained with."""
+    """One sample and the model that classifies it.
+
+    Attributes:
+        dataset: data set of the sample
+        index: number of the sample in the test set
+        model: model that classifies it
+        note: explanation if this is not the selected model, else None
+        settings: settings with which the model was trained
+    """
 
     dataset: datasets.Dataset
     index: int
@@ -47,7 +55,12 @@ class View:
         return int(self.dataset.test.labels[self.index])
 
     def voltages(self, model: Model | None = None, output: int | None = None) -> tuple[Prediction, VoltageInfo]:
-        """Return the decision of the model, or of another one, on the image, and the data of its figures."""
+        """Return the prediction for the image and the data of its figures.
+
+        Args:
+            model: model to use instead of that of the view
+            output: class whose tempotrons the figures show one by one
+        """
         decision = predict(model or self.model, self.image)
         info = VoltageInfo(
             decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
@@ -58,7 +71,7 @@ class View:
 
 
 def resolve_view() -> View:
-    """Resolve the present settings to a data set, a sample and a model."""
+    """Return the view that the current settings select."""
     dataset, _ = current_dataset()
     model, settings, note = _resolve_model(get_setting("model"))
     return set_current_view(
@@ -67,7 +80,7 @@ def resolve_view() -> View:
 
 
 def set_current_view(view: View) -> View:
-    """Make this the view to which exported figures belong from now on."""
+    """Make this the view of all figures that are exported from now on, and return it."""
     st.session_state["_view"] = view
     return view
 
@@ -88,12 +101,12 @@ def cache_key(model: Model, dataset: datasets.Dataset) -> str:
 
 
 def image_name(view: View) -> str:
-    """Return class and number of the sample."""
+    """Return the class and the number of the sample as text."""
     return f"{view.dataset.classes[view.label]} (test sample {view.index:,})"
 
 
 def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
-    """Return the selected model and its settings, or the nearest one available and a sentence about it."""
+    """Return the selected model, its settings and None; or a substitute, its settings and the reason."""
     registry = training_registry()
     latest, finished = registry.status, registry.finished
     if name == SAVED_RUN:
@@ -104,11 +117,11 @@ def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
     status = (finished or latest) if finished_only else latest
     model = status.snapshot.model if status is not None and status.snapshot is not None else None
     if status is None or model is None:
-        what = "finished" if finished_only else "any weights"
-        return initial_model(Settings()), Settings(), f"No run has {what} yet: this is the untrained network."
-    is_fallback = finished_only and finished is None
-    note = "No run has finished yet: these are the live weights of the one in progress."
-    return model, status.settings, note if is_fallback else None
+        note = f"No run has {'finished' if finished_only else 'any weights'} yet: this is the untrained network."
+        return initial_model(Settings()), Settings(), note
+    is_substitute = finished_only and finished is None
+    note = "No run has finished yet: these are the current weights of the run in progress."
+    return model, status.settings, note if is_substitute else None
 
 
 def _saved_model() -> tuple[Model, Settings, str | None]:
@@ -123,7 +136,11 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
         classes = len(current_dataset()[0].classes)
         if len(model.weight) == classes * model.tempotrons_per_class:
             return model, settings, None
-        note = f"{name!r}: expected a network of {classes} classes, got {len(model.weight) // model.tempotrons_per_class}; choose another."
-        return initial_model(default_settings), default_settings, f"{note} Showing the untrained network meanwhile."
+        outputs = len(model.weight) // model.tempotrons_per_class
+        note = (
+            f"{name!r}: expected a network of {classes} classes, got {outputs}; choose another. Showing the untrained "
+            "network instead."
+        )
+        return initial_model(default_settings), default_settings, note
     except (RunError, OSError) as error:
-        return initial_model(default_settings), default_settings, f"{error} Showing the untrained network meanwhile."
+        return initial_model(default_settings), default_settings, f"{error} Showing the untrained network instead."

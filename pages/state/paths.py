@@ -3,9 +3,9 @@
 Two environment variables, each with one or more folders separated as in PATH:
 
     TEMPOTRON_DATA   folders below which data sets are read and downloaded
-    TEMPOTRON_RUNS   folders below which runs are written and looked for
+    TEMPOTRON_RUNS   folders below which runs are written and read
 
-Without them it is the folder in which the server was started.
+If a variable is unset, the folder in which the server was started is allowed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ DATA_ROOTS_ENV, RUNS_ROOTS_ENV = "TEMPOTRON_DATA", "TEMPOTRON_RUNS"
 
 
 class PathNotAllowedError(ValueError):
-    """A folder outside the allowed ones; the message is one sentence."""
+    """Raised for a folder outside the allowed ones; the message can be shown to the user."""
 
 
 def default_root(variable: str, default: str) -> str:
-    """Return the first folder of the environment variable, or another one where it is unset."""
+    """Return the first folder of the environment variable, or the default if it is unset."""
     return next(iter(_configured_roots(variable)), default)
 
 
 def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
-    """Return the folder as typed if it lies inside an allowed one, symbolic links resolved.
+    """Return the folder as typed if it is inside an allowed one after resolving symbolic links.
 
     Args:
         field_name: name of the field, for the message
@@ -34,7 +34,7 @@ def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
         variable: environment variable that lists the allowed folders
 
     Raises:
-        PathNotAllowedError: for any other folder.
+        PathNotAllowedError: if it is outside.
     """
     roots = [Path(root).expanduser().resolve() for root in _configured_roots(variable) or (os.getcwd(),)]
     try:
@@ -44,8 +44,8 @@ def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
     if resolved is None or not any(resolved.is_relative_to(root) for root in roots):
         shown_path = folder if len(folder) <= 80 else f"{folder[:76]} ..."
         raise PathNotAllowedError(
-            f"{field_name}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got {shown_path!r}; "
-            f"choose one there, or start the server with {variable} set to yours."
+            f"{field_name}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got "
+            f"{shown_path!r}; choose one there, or start the server with {variable} set to yours."
         )
     return folder
 

@@ -1,4 +1,4 @@
-"""Saved runs: where they are, their names, their networks."""
+"""Saved runs: their folder, names and models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tempotron_core.training.settings import Settings
 
 
 def runs_directory() -> str:
-    """Return the folder in which runs are written and looked for: the typed one if it is allowed."""
+    """Return the log directory as typed, or the default one if it is not allowed."""
     try:
         return paths.check_inside_roots("log directory", str(get_setting("train_log_dir")), paths.RUNS_ROOTS_ENV)
     except paths.PathNotAllowedError:
@@ -33,7 +33,7 @@ def run_names() -> list[str]:
 
 
 def run_display_name(name: str) -> str:
-    """Return the title of a run, or its folder name where the run cannot be read."""
+    """Return the title of a run, or the name of its folder if it cannot be read."""
     folder = Path(runs_directory()).expanduser() / name
     with contextlib.suppress(RunError, OSError):
         return _read_title(str(folder), folder.stat().st_mtime_ns)
@@ -41,11 +41,11 @@ def run_display_name(name: str) -> str:
 
 
 def load_run_model(folder: Path) -> tuple[Model, Settings]:
-    """Return the last weights of a run with their constants, and its settings.
+    """Return the model with the last weights of a run, and the settings of the run.
 
     Raises:
-        RunError: for a damaged run.
-        OSError: for a missing one.
+        RunError: if the run is damaged.
+        OSError: if its folder is missing.
     """
     return _load_run_model_cached(str(folder), (folder / "last.safetensors").stat().st_mtime_ns)
 

@@ -1,4 +1,4 @@
-"""What a viewer has chosen for all pages: keys, defaults, URL parameters."""
+"""Settings of the pages: session keys, URL parameters, defaults and bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tempotron_core.experiments.random_patterns import MAX_MOMENTUM, Problem
 PRESENTATION_SCALE = 1.25
 SAVED_RUN = "saved run"
 MODELS = ("last finished run", "live run", "untrained", SAVED_RUN)
-ONE_PIXEL, CODE_ANALYSIS = "One pixel", "What is kept and lost"
+ONE_PIXEL, CODE_ANALYSIS = "One pixel", "Information in the code"
 PROBLEM = Problem()
 TEST_DIGIT, DRAWING, UPLOAD = "Test digit", "Draw", "Upload"
 
@@ -26,12 +26,12 @@ class Setting:
 
     Attributes:
         key: name in st.session_state and in the URL
-        default: value where neither URL nor viewer gives one; None where the page derives it from the model or data
+        default: initial value; None if the page derives it from the model or the data
         low: smallest value of a number
         high: largest value of a number
-        step: step of a number's widget
-        in_url: whether the URL holds it
-        persistent: whether it is kept while other pages are open
+        step: step of the widget of a number
+        in_url: whether the value is part of the URL
+        persistent: whether the value persists while other pages are open
     """
 
     key: str
@@ -60,7 +60,7 @@ SETTINGS = {
         Setting("m", 16, 3, 64, 1),
         Setting("beta", 1.5, 0.5, 4.0, 0.1),
         Setting("T", 100, 10, 600, 10),
-        Setting("pixel", 431, 0, 783, 1),  # grey in the first test digit, so that its spikes differ
+        Setting("pixel", 431, 0, 783, 1),  # grey in the first test digit: its spike times are distinct
         Setting("x", None, 0.0, 1.0, 0.001),
         # Voltages
         Setting("tau", None, 1.0, 100.0, 0.25),
@@ -126,6 +126,12 @@ SETTINGS = {
 }
 """Every URL parameter and every shared session key, with default and bounds."""
 
+FORMER_OPTIONS = {
+    "view": {"What is kept and lost": CODE_ANALYSIS},
+    "replay_of": {"the winner": "predicted class"},
+}
+"""Former texts of options by URL parameter; links that contain them still open. A former default needs no entry."""
+
 DEFAULTS: dict[str, Any] = {key: setting.default for key, setting in SETTINGS.items()}
 
 
@@ -141,7 +147,7 @@ def url_widget(key: str) -> dict[str, Any]:
 
 
 def number_widget(key: str, **overrides: Any) -> dict[str, Any]:
-    """Return the arguments of a number input or slider: bounds, default and step besides those of url_widget.
+    """Return the arguments of a number input or slider: those of url_widget, bounds, default and step.
 
     Args:
         key: name of the setting
@@ -153,7 +159,7 @@ def number_widget(key: str, **overrides: Any) -> dict[str, Any]:
 
 
 def get_setting(key: str) -> Any:
-    """Return a shared setting, or its default where the sidebar has not been drawn."""
+    """Return the value of a setting, or its default before its widget has been drawn."""
     return st.session_state.get(key, DEFAULTS[key])
 
 
@@ -162,13 +168,20 @@ def is_presentation_mode() -> bool:
     return bool(get_setting("present"))
 
 
-def drop_non_finite_query_params() -> None:
-    """Remove infinite numbers from the URL: number inputs of integers raise on them."""
+def correct_query_params() -> None:
+    """Correct the URL before widgets read it, and rerun if anything changed.
+
+    Infinite numbers and NaN are removed, because integer inputs raise an exception for them. Former texts of options
+    are replaced by the present ones.
+    """
     non_finite = [key for key in st.query_params if any(map(_is_non_finite, st.query_params.get_all(key)))]
     for key in non_finite:
         del st.query_params[key]
-    if non_finite:
-        st.rerun()  # widgets have read their initial values from the URL already
+    former = [key for key, options in FORMER_OPTIONS.items() if st.query_params.get(key) in options]
+    for key in former:
+        st.query_params[key] = FORMER_OPTIONS[key][st.query_params[key]]
+    if non_finite or former:
+        st.rerun()  # widgets drawn before have already read the URL
 
 
 def _is_non_finite(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The process-wide registry of training jobs, and whether a page must refresh for one."""
+"""Training jobs of the server process: registry, state of the current job, status text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _registry: TrainingRegistry | None = None
 
 
 def training_registry() -> TrainingRegistry:
-    """Return the one registry of this server process; it outlives pages and sessions.
+    """Return the registry of this server process, shared by all sessions.
 
-    Two references keep it: this module's survives cleared caches, the cache's survives a hot reload of this module.
+    It is held twice: the global survives st.cache_resource.clear(), the cache survives a reload of this module.
     """
     global _registry
     _registry = _cached_registry()
@@ -32,14 +32,14 @@ def _cached_registry() -> TrainingRegistry:
 
 
 def start_initial_training() -> None:
-    """Train the embedded digits once per server, so that the first viewer finds a model."""
+    """Train on the embedded digits once per server process, so that the first session has a trained model."""
     training_registry().start_if_never_run(
         Settings(device=devices()[0], epochs=2, lr=3e-3, log_dir=DEFAULTS["train_log_dir"])
     )
 
 
 def is_live() -> bool:
-    """Return whether the selected model changes because a training updates its weights."""
+    """Return whether a training in progress updates the weights of the selected model."""
     registry, name = training_registry(), get_setting("model")
     status = registry.status
     if status is None or not status.active:
@@ -48,7 +48,7 @@ def is_live() -> bool:
 
 
 def format_status(status: Status) -> str:
-    """Return one line on a job: state, recipe, data set, epoch, accuracy."""
+    """Return the status of a job as one line: state, recipe, data set, epoch, test accuracy."""
     snapshot, settings = status.snapshot, status.settings
     name = f"{settings.recipe} on {settings.dataset}"
     if status.state == "failed":

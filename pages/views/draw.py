@@ -1,4 +1,4 @@
-"""A digit of one's own, or one harmed on its way to the network; and how a whole test set bears the same."""
+"""Page "Draw and perturb": classify a drawn, uploaded or perturbed digit; robustness on the test set."""
 
 import streamlit as st
 import torch
@@ -16,27 +16,28 @@ from tempotron_core.analysis.robustness import Perturbation, perturb_image, pert
 from tempotron_core.model.classifier import Prediction, pixel_spike_times, predict, predict_from_spikes
 
 SLIDERS = {
-    "jitter": ("Jitter, ms", "Every spike moves by a random time of this standard deviation."),
-    "drop": ("Spikes lost, %", "Each spike is lost with this probability."),
-    "delay": ("Delay, ms", "All spikes come this much later; the window stays."),
-    "noise": ("Pixel noise", "Every pixel, 0 to 255, gets a random value of this standard deviation."),
-    "right": ("Shift right, px", "Negative: to the left."),
-    "down": ("Shift down, px", "Negative: up."),
+    "jitter": ("Jitter, ms", "Each spike time changes by a random value with this standard deviation."),
+    "drop": ("Deleted spikes, %", "Each spike is deleted with this probability."),
+    "delay": ("Delay, ms", "All spikes occur later by this time; the time window T does not change."),
+    "noise": ("Pixel noise", "A random value with this standard deviation is added to each pixel (0 to 255)."),
+    "right": ("Shift right, px", "Negative values shift to the left."),
+    "down": ("Shift down, px", "Negative values shift up."),
 }
 
 
 def reset_perturbation() -> None:
-    """Take all perturbations away."""
+    """Set all perturbations to zero."""
     for key in SLIDERS:
         st.session_state[key] = DEFAULTS[key]
 
 
 def perturbation_controls() -> Perturbation:
+    """Show the sliders and return the perturbation they describe."""
     values = {}
     columns = st.columns(4, vertical_alignment="bottom")
     for index, (key, (label, help_text)) in enumerate(SLIDERS.items()):
         values[key] = columns[index % 3].slider(label, format="%g", help=help_text, **number_widget(key))
-    seed = columns[3].number_input("Seed", help="Of all chance.", **number_widget("perturb_seed"))
+    seed = columns[3].number_input("Seed", help="Seed of the random perturbations.", **number_widget("perturb_seed"))
     columns[3].button("All to zero", on_click=reset_perturbation, width="stretch")
     return Perturbation(
         values["jitter"], values["drop"] / 100, values["delay"], values["noise"],
@@ -44,27 +45,29 @@ def perturbation_controls() -> Perturbation:
     )  # fmt: skip
 
 
-def voltage_info(decision: Prediction, view: View, true: int | None) -> figures.VoltageInfo:
+def voltage_info(prediction: Prediction, view: View, true_class: int | None) -> figures.VoltageInfo:
+    """Return the data of the figures of a prediction."""
     return figures.VoltageInfo(
-        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
-        view.dataset.classes, true,
+        prediction.v.numpy(), prediction.v_max.numpy(), prediction.t_max.numpy(), prediction.v_threshold,
+        view.dataset.classes, true_class,
     )  # fmt: skip
 
 
 def render() -> None:
+    """Draw the page."""
     view = resolve_view()
     model, classes = view.model, view.dataset.classes
     if model.weight.shape[0] != len(classes) * model.tempotrons_per_class:
         st.warning(
-            f"Expected a model of {len(classes)} classes, got one of {model.weight.shape[0] // model.tempotrons_per_class}; "
-            "choose another model or data set."
+            f"Expected a model of {len(classes)} classes, got one of "
+            f"{model.weight.shape[0] // model.tempotrons_per_class}; choose another model or data set."
         )
         return
     headline = st.empty()
     optional_caption(view.note)
     left, right = st.columns([1, 2])
     with left:
-        pixels, true, prompt = draw_digit_source.select_digit(view)
+        pixels, true_class, prompt = draw_digit_source.select_digit(view)
         image_area = st.container()
     with right:
         perturbation = perturbation_controls()
@@ -78,16 +81,17 @@ def render() -> None:
         image = torch.from_numpy(pixels.copy())
         clean = predict(model, image)
         perturbed = perturb_image(image.unsqueeze(0), perturbation)
-        decision = predict_from_spikes(
+        prediction = predict_from_spikes(
             model, perturb_spikes(pixel_spike_times(perturbed, model.m, model.T, model.beta), perturbation)
         )
         info = figures.PerturbedInfo(
-            voltage_info(clean, view, true), voltage_info(decision, view, true), perturbation.description
+            voltage_info(clean, view, true_class), voltage_info(prediction, view, true_class), perturbation.description
         )
         headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
         with image_area:
-            pixels_shown, title = perturbed[0].numpy(), "The digit as the network sees it"
-            alt = f"{title}: {'drawn or uploaded' if prompt else image_name(view)}, {perturbation.description or 'not perturbed'}."
+            pixels_shown, title = perturbed[0].numpy(), "Input of the network"
+            name = "drawn or uploaded" if prompt else image_name(view)
+            alt = f"{title}: {name}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
             digit = figures.digit_html(pixels_shown, alt, 200 if prompt else 260)
             charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(pixels_shown))
@@ -98,11 +102,11 @@ def render() -> None:
             peaks = figures.peaks_html(info.perturbed, 370)
             charts.html_figure(peaks, "peaks", info.perturbed.verdict, lambda: charts.predictions_csv(info.perturbed))
         with lower_right:
-            spike_changes = figures.spike_changes_info(clean.times.numpy(), decision.times.numpy(), model.T)
+            spike_changes = figures.spike_changes_info(clean.times.numpy(), prediction.times.numpy(), model.T)
             st.markdown(f"**{spike_changes.takeaway}**")
             spikes = figures.spike_changes_html(spike_changes, 320)
             charts.html_figure(
-                spikes, "spikes", spike_changes.takeaway, lambda: charts.spikes_csv(decision.times.numpy())
+                spikes, "spikes", spike_changes.takeaway, lambda: charts.spikes_csv(prediction.times.numpy())
             )
     draw_robustness.robustness_panel(view, perturbation)
 

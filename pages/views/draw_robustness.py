@@ -1,4 +1,4 @@
-"""The accuracy of a whole test set against the strength of one perturbation."""
+"""Robustness panel: test accuracy against the strength of a perturbation."""
 
 import time
 
@@ -14,35 +14,42 @@ from tempotron_core.analysis.robustness import COMBINED, SWEEPS, Perturbation, n
 from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import Model
 
-PROGRESS_DELAY_SECONDS = 0.3  # seconds until a bar is shown; what is kept is there before
+PROGRESS_DELAY_SECONDS = 0.3  # show no progress bar if all counts are in the cache
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
 def num_correct_cached(key: str, perturbation: Perturbation, _model: Model, _split: Split) -> int:
+    """Return the number of correctly classified samples under the perturbation."""
     return num_correct(_model, _split, perturbation)
 
 
 def robustness_panel(view: View, perturbation: Perturbation) -> None:
+    """Show the controls and the accuracy curve.
+
+    Args:
+        view: model and data set
+        perturbation: perturbation of the single digit, marked on the curve
+    """
     st.divider()
     heading, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
     name = first.selectbox("Accuracy against", tuple(SWEEPS), **url_widget("curve"))
-    enabled = second.toggle("Measure it on the whole test set", **url_widget("measure"))
+    enabled = second.toggle("Measure on the test set", **url_widget("measure"))
     chart_area = st.empty()
     sweep = SWEEPS.get(name or "", SWEEPS["jitter"])
     if not enabled:
-        heading.markdown("#### How does the whole test set bear the same?")
+        heading.markdown("#### Robustness on the whole test set")
         return
     if is_live():
-        heading.markdown("#### The weights still change: this is measured once the run has ended.")
+        heading.markdown("#### The weights are still changing: available when the run has finished.")
         return
     if sweep.name == COMBINED and not perturbation.description:
-        heading.markdown("#### Nothing is perturbed yet: move a slider.")
+        heading.markdown("#### No perturbation is set: move a slider.")
         return
     split, key = subsample(view.dataset.test), cache_key(view.model, view.dataset)
     heading.markdown(f"#### Accuracy against {sweep.axis}")
-    correct_counts, began = [], time.monotonic()
+    correct_counts, start_time = [], time.monotonic()
     for index, strength in enumerate(sweep.strengths):
-        if time.monotonic() - began > 0.3:
+        if time.monotonic() - start_time > PROGRESS_DELAY_SECONDS:
             chart_area.progress(
                 index / len(sweep.strengths), f"{len(split):,} test samples at {len(sweep.strengths)} strengths"
             )
@@ -59,6 +66,6 @@ def robustness_panel(view: View, perturbation: Perturbation) -> None:
         sample_text = (
             f"all {whole:,} test samples" if len(split) == whole else f"{len(split):,} of {whole:,} test samples, "
         )
-        sample_text += "" if len(split) == whole else "drawn with a fixed seed"
-        remark = "" if sweep.name == COMBINED else " The other perturbations are at zero."
-        st.caption(f"On {sample_text}; the band is the 95 % interval, {info.clean_interval_text}.{remark}")
+        sample_text += "" if len(split) == whole else "selected with a fixed seed"
+        remark = "" if sweep.name == COMBINED else " All other perturbations are zero."
+        st.caption(f"On {sample_text}; the band is the 95 % confidence interval, {info.clean_interval_text}.{remark}")

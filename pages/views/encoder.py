@@ -1,4 +1,4 @@
-"""Gaussian tuning curves: the spikes they make of one pixel and of the whole image, and what that keeps and loses."""
+"""Page "Encoder": tuning curves, spike times of a pixel and of the image, information in the code."""
 
 import numpy as np
 import streamlit as st
@@ -18,21 +18,30 @@ GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def tuning_curves(m: int, beta: float) -> np.ndarray:
+    """Return the tuning curves on the grid of grey values, float32 [201, m]."""
     return np.asarray(pixel_tuning(m, beta).response(GRID)[0, 0].numpy(), dtype=np.float32)
 
 
 def sync_value_to_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -> None:
-    """Set the value to the chosen pixel's where another pixel or image was chosen; a link's own value stays."""
+    """Set x to the grey value of the pixel when another pixel or image is selected; keep an x from the URL.
+
+    Args:
+        pixels: image
+        pixel: index of the selected pixel
+        source: data set, sample and pixel, to detect a change
+    """
     if st.session_state.get("value_of") not in (None, source) or "x" not in st.session_state:
         st.session_state["x"] = round(float(pixels.reshape(-1)[pixel]) / 255, 3)
     st.session_state["value_of"] = source
 
 
 def select_pixel(pixel: int) -> None:
+    """Select a pixel."""
     st.session_state["pixel"] = pixel
 
 
 def one_pixel(view: View, m: int, beta: float, T: int) -> None:
+    """Show the code of one pixel and the spikes of the image."""
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
@@ -41,7 +50,12 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
         with picker_area:
             pixel_picker.pixel_picker(view, pixel, select_pixel)
         sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
-        value = st.slider("Value x, the pixel's own or any other", format="%.3f", **number_widget("x"))
+        value = st.slider(
+            "Value x, grey value (0 to 1)",
+            format="%.3f",
+            help="Follows the selected pixel; any other value can be set.",
+            **number_widget("x"),
+        )
     tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
     time = tuning.encode(x, T)[0, 0, 0].numpy()
     info = figures.TuningInfo(
@@ -59,23 +73,26 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
     chart_heading(raster.takeaway)
     one, whole = st.columns([1, 2])
     with one:
-        st.markdown("**This value's neurons**")
+        st.markdown("**Spike times of value x**")
         charts.html_figure(neurons)
     with whole:
-        st.markdown("**All afferents, pixel by pixel**")
+        st.markdown("**Spike raster of all afferents**")
         charts.html_figure(afferents)
-    st.markdown("**Spikes at every millisecond**")
+    st.markdown("**Spikes per millisecond**")
     charts.html_figure(counts)
 
 
 @flushing_fragment
 def render(view_name: str) -> None:
+    """Draw the selected view."""
     view = resolve_view()
     controls = st.columns(3)
-    m = controls[0].slider("m, neurons a pixel", **number_widget("m"))
-    beta = controls[1].slider("beta, narrowness of the curves", **number_widget("beta"))
+    m = controls[0].slider("m, neurons per pixel", **number_widget("m"))
+    beta = controls[1].slider(
+        "beta, width of the curves", help="The larger beta, the narrower the curves.", **number_widget("beta")
+    )
     T = controls[2].slider("T, window in ms", **number_widget("T"))
-    # A place each: what stands in one must not be taken for what stood in the other, see optional_caption().
+    # One container each: Streamlit must not reuse elements of one view in the other, see optional_caption().
     first, second = st.container(), st.container()
     if view_name == CODE_ANALYSIS:
         with second:
@@ -86,6 +103,7 @@ def render(view_name: str) -> None:
 
 
 def equations() -> None:
+    """Show the equations and their sources."""
     st.latex(
         r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
         r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
@@ -95,13 +113,13 @@ def equations() -> None:
         r"\quad t_j \geq T:\ \text{no spike}"
     )
     st.latex(
-        r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\qquad t_i + s^* > T-1:\ \text{too late},\qquad "
-        r"I(S;C)=H(S)+H(C)-H(S,C)"
+        r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\qquad t_i + s^* > T-1:\ \text{too late to peak},"
+        r"\qquad I(S;C)=H(S)+H(C)-H(S,C)"
     )
     st.caption(
-        "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. Chance: "
-        "the mean over all orders of the labels; Vinh, Epps, Bailey: Information theoretic measures for clusterings "
-        "comparison, 2010."
+        "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. The "
+        "mutual information expected by chance is the mean over all permutations of the labels: Vinh, Epps, Bailey: "
+        "Information theoretic measures for clusterings comparison, 2010."
     )
 
 

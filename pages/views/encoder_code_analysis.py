@@ -1,4 +1,4 @@
-"""What the encoding keeps and loses, the second view of the Encoder page."""
+"""Second view of the page "Encoder": information that the code preserves, and recommended parameters."""
 
 import numpy as np
 import streamlit as st
@@ -22,15 +22,16 @@ from tempotron_core.data.datasets import Dataset
 from tempotron_core.model.classifier import Model
 
 CHARTS = (
-    ("values", "What a value becomes", "values_takeaway", figures.values_figure),
-    ("spike_times", "When the spikes come", "times_takeaway", figures.times_figure),
-    ("curve_information", "What each curve tells of the class", "curves_takeaway", figures.curves_figure),
-    ("pixel_information", "Where it is told", "pixel_takeaway", figures.pixel_information_figure),
+    ("values", "Spike code by grey value", "values_takeaway", figures.values_figure),
+    ("spike_times", "Spike times", "times_takeaway", figures.times_figure),
+    ("curve_information", "Mutual information per curve", "curves_takeaway", figures.curves_figure),
+    ("pixel_information", "Mutual information per pixel", "pixel_takeaway", figures.pixel_information_figure),
 )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Counting the values of the training images")
 def value_counts(key: str, _dataset: Dataset) -> ValueCounts:
+    """Return the counts of the grey values of the training images per pixel and class."""
     return count_values(_dataset.train, len(_dataset.classes))
 
 
@@ -38,25 +39,37 @@ def value_counts(key: str, _dataset: Dataset) -> ValueCounts:
 def curve_statistics(
     key: str, m: int, beta: float, T: int, _code: PopulationCode, _counts: ValueCounts
 ) -> tuple[np.ndarray, ...]:
-    """What the curves tell of the class, what chance would, and which curves are not needed."""
+    """Return mutual information with the class per curve, its value by chance, and the redundant curves.
+
+    Args:
+        key: key of the data set in the cache
+        m: neurons per pixel
+        beta: width parameter of the curves
+        T: time window in ms
+        _code: the code
+        _counts: counts of the grey values
+    """
     bits, chance = curve_information(_code.table, _counts)
     return bits, chance, np.array(redundant_curves(_code.table, bits), dtype=int)
 
 
 def inspection_info(key: str, counts: ValueCounts, code: PopulationCode) -> figures.CodeStatisticsInfo:
+    """Return the data of the figures."""
     bits, chance, redundant = curve_statistics(key, code.m, code.beta, code.T, code, counts)
     return figures.CodeStatisticsInfo(
-        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time, code.time_to_peak, code.late_spike_fraction,
-        code.late_fraction_by_curve, bits, chance, tuple(redundant.tolist()), *pixel_information(code.groups, counts),
+        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
+        code.time_to_peak, code.late_spike_fraction, code.late_fraction_by_curve, bits, chance,
+        tuple(redundant.tolist()), *pixel_information(code.groups, counts),
     )  # fmt: skip
 
 
 def apply_recommendation(candidate: Candidate) -> None:
-    """Set the controls to the code that was recommended."""
+    """Set the sliders to the recommended code."""
     st.session_state.update(m=candidate.m, beta=candidate.beta, T=candidate.T)
 
 
 def render_recommendation(advice: Advice) -> None:
+    """Show the assessment of the code, and a button per recommended code."""
     chart_heading(advice.assessment)
     st.markdown(advice.remedy)
     place = st.container(horizontal=True)
@@ -69,17 +82,24 @@ def render_recommendation(advice: Advice) -> None:
 
 
 def render(view: View, m: int, beta: float, T: int) -> None:
-    """Metrics, the recommendation, and the four figures behind them."""
+    """Show metrics, recommendation and the four figures.
+
+    Args:
+        view: data set and model
+        m: neurons per pixel
+        beta: width parameter of the curves
+        T: time window in ms
+    """
     model: Model = view.model
     key = f"{view.dataset.name} {len(view.dataset.train)} {get_setting('dir')}"
     counts = value_counts(key, view.dataset)
     code = PopulationCode(m, T, beta, model.to_layer().kernel.time_to_peak, counts.histogram)
     info = inspection_info(key, counts, code)
     row = st.container(horizontal=True, horizontal_alignment="distribute")
-    row.metric("Different codes of 256 values", code.num_codes, width="content")
+    row.metric("Different codes for 256 values", code.num_codes, width="content")
     row.metric("Spikes too late to peak", f"{code.late_spike_fraction:.1%}", width="content")
-    row.metric("Spikes of black pixels", f"{code.background_fraction:.1%}", width="content")
-    row.metric("Class information kept", f"{info.information_ratio:.1%}", width="content")
+    row.metric("Spikes from black pixels", f"{code.background_fraction:.1%}", width="content")
+    row.metric("Class information preserved", f"{info.information_ratio:.1%}", width="content")
     render_recommendation(advise(m, T, beta, code.time_to_peak, counts.histogram))
     for pair in (CHARTS[:2], CHARTS[2:]):
         for column, (name, title, attribute, make_figure) in zip(st.columns(2), pair, strict=True):
@@ -90,9 +110,9 @@ def render(view: View, m: int, beta: float, T: int) -> None:
                 if make_figure is figures.values_figure:
                     optional_caption(info.bands_caption)
     st.caption(
-        f"From {counts.images:,} of the {len(view.dataset.train):,} training images"
-        f"{', drawn at random' if counts.images == MAX_IMAGES else ''}, and the chosen model's tau {model.tau:g} ms and "
-        f"tau_s {model.tau_s:g} ms. {code.entropy_ratio:.1%} of the entropy of a pixel's value is left in its code; for what it "
-        f"tells of the class, {LEVELS} steps of brightness are compared. How well a network learns from a code, only a "
-        "training tells."
+        f"From {counts.images:,} of the {len(view.dataset.train):,} training "
+        f"images{' (random sample)' if counts.images == MAX_IMAGES else ''}, with tau {model.tau:g} ms and tau_s "
+        f"{model.tau_s:g} ms of the selected model. The code preserves {code.entropy_ratio:.1%} of the entropy of the "
+        f"pixel values. Mutual information with the class is computed for {LEVELS} levels of brightness. It does not "
+        "predict the test accuracy of a trained network."
     )

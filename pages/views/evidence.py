@@ -1,4 +1,4 @@
-"""Why this class and not another: the peaks taken apart into what every spike adds to them."""
+"""Page "Evidence": contribution of each spike to the peak of a class, alone and compared with another class."""
 
 import numpy as np
 import streamlit as st
@@ -13,12 +13,12 @@ from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import Evidence, evidence
 
-WINNER = "the winner"
-RIVAL = "its strongest rival"
+PREDICTED = "predicted class"
+RIVAL = "true class or runner-up"
 
 
 def default_rival(info: figures.VoltageInfo, output: int) -> int:
-    """The true class where the output is another one; else the highest of the others."""
+    """Return the true class if the output is another class, else the class with the next highest peak."""
     if info.true_class not in (None, output):
         return int(info.true_class or 0)
     others = info.v_max.astype(float).copy()
@@ -29,6 +29,14 @@ def default_rival(info: figures.VoltageInfo, output: int) -> int:
 def evidence_info(
     name: str, evidence_of_class: Evidence, image: np.ndarray, rival: tuple[str, Evidence] | None
 ) -> figures.EvidenceInfo:
+    """Return the data of the figures.
+
+    Args:
+        name: class
+        evidence_of_class: contributions to its peak
+        image: grey values, uint8 [28, 28]
+        rival: class to compare with and the contributions to its peak, None for no comparison
+    """
     own = (
         evidence_of_class.weight.numpy(),
         evidence_of_class.kernel.numpy(),
@@ -46,16 +54,18 @@ def evidence_info(
 
 
 def evidence_map(info: figures.EvidenceInfo, key: str) -> None:
+    """Draw the map of the contributions by pixel."""
     charts.html_figure_of(figures.evidence_html(info), key, info.takeaway, lambda: figures.evidence_figure(info))
 
 
 def render() -> None:
+    """Draw the page."""
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
     decision, voltages = view.voltages()
     header, controls = st.empty(), st.columns(3 if k > 1 else 2)
-    class_name = controls[0].selectbox("Why", (WINNER, *classes), **url_widget("why"))
-    rival_name = controls[1].selectbox("and not", (RIVAL, *classes), **url_widget("why_not"))
+    class_name = controls[0].selectbox("Class", (PREDICTED, *classes), **url_widget("why"))
+    rival_name = controls[1].selectbox("Compared with", (RIVAL, *classes), **url_widget("why_not"))
     output = classes.index(class_name) if class_name in classes else voltages.predicted
     other = classes.index(rival_name) if rival_name in classes else default_rival(voltages, output)
     neuron = None
@@ -74,30 +84,36 @@ def render() -> None:
     optional_caption(view.note)
     left, right = st.columns(2)
     with left:
-        st.markdown(f"#### Why {alone.name}?")
+        st.markdown(f"#### Evidence for {alone.name}")
         st.markdown(alone.takeaway)
         evidence_map(alone, "evidence")
         charts.lightweight_chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
-        st.markdown(f"#### Why {lead.name} and not {lead.rival}?" if other != output else "#### Choose another class")
+        st.markdown(
+            f"#### Evidence for {lead.name} compared with {lead.rival}"
+            if other != output
+            else "#### Choose another class"
+        )
         st.markdown(lead.takeaway)
         evidence_map(lead, "lead")
         charts.lightweight_chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.residual_text} {lead.residual_text}")
     st.markdown(
-        f":green[**Bright green**] speaks for {alone.name}, :violet[**dark purple**] against it, on the right for "
-        f"{lead.rival}. Rest on a pixel to see its spikes, their weights w and what the kernel K leaves of them."
+        f":green[**Green**] pixels contribute positively to {alone.name}, :violet[**purple**] ones negatively; on the "
+        f"right purple means evidence for {lead.rival}. Point at a pixel to see its spikes, their weights w and the "
+        "value of the kernel K at the peak."
     )
     if k > 1:
         st.caption(
-            f"Each class pools {k} tempotrons; the maps take apart the peaks of single ones, the strongest of "
-            f"{lead.rival} and the chosen one of {lead.name}."
+            f"Each class pools {k} tempotrons. The maps show the contributions to the peak of one tempotron each: the "
+            f"strongest of {lead.rival} and the selected one of {lead.name}."
         )
 
 
 def equations() -> None:
+    """Show the equation."""
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
-    st.caption("One term a spike; summed over a pixel's tuning neurons for the maps, over the pixels for the bars.")
+    st.caption("One term per spike. The maps sum over the tuning neurons of a pixel, the bars over the pixels.")
 
 
 page_header("Evidence")

@@ -1,4 +1,4 @@
-"""The whole path of one digit on one screen: image, spikes, potentials, verdict."""
+"""Page "Overview": image, spikes, membrane potentials and prediction of one digit."""
 
 import streamlit as st
 
@@ -11,7 +11,8 @@ from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 
 
-def path() -> None:
+def render() -> None:
+    """Draw the page."""
     view = resolve_view()
     decision, voltages = view.voltages()
     raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
@@ -23,21 +24,21 @@ def path() -> None:
     traces, peaks = figures.traces_figure(voltages, height=280), figures.peaks_html(voltages, height=280)
     st.markdown(prediction_headline(voltages))
     optional_caption(view.note)
-    time_cursor.time_cursor(view, decision, voltages)
+    time_cursor.time_cursor(view, voltages)
     first, second = st.columns([1, 2.2])
     with first:
-        page_link("views/encoder.py", "**1 · Image** → encoder", ":material/image:")
+        page_link("views/encoder.py", "**1 · Image** → Encoder", ":material/image:")
         charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
     with second:
-        page_link("views/encoder.py", f"**2 · Spikes** → {raster.spikes:,} of them", ":material/scatter_plot:")
+        page_link("views/encoder.py", f"**2 · {raster.spikes:,} spikes** → Encoder", ":material/scatter_plot:")
         charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
     third, fourth = st.columns([2.2, 1])
     with third:
-        page_link("views/voltages.py", "**3 · Potentials** → ten tempotrons", ":material/monitoring:")
+        page_link("views/voltages.py", "**3 · Membrane potentials** → Voltages", ":material/monitoring:")
         charts.plotly_chart(traces, "traces", voltages.verdict)
     with fourth:
-        page_link("views/voltages.py", "**4 · Verdict** → the highest peak wins", ":material/gavel:")
+        page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
         charts.html_figure(peaks, "peaks", voltages.verdict, lambda: charts.predictions_csv(voltages))
 
 
-flushing_fragment(path, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()

@@ -1,4 +1,4 @@
-"""The published curve: why its test accuracy falls, trained live on the chosen data."""
+"""Page "Published curve": why the published test accuracy falls, trained live and as recorded on MNIST."""
 
 from dataclasses import replace
 
@@ -27,6 +27,7 @@ FEATURE_NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"
 
 @require_write_access
 def start(epochs: int) -> None:
+    """Start the four trainings, one after the other, on the selected data set."""
     name = get_setting("data")
     trainings = training_registry()
     try:
@@ -42,11 +43,13 @@ def start(epochs: int) -> None:
 
 @st.cache_data(max_entries=8, show_spinner="Training the linear classifiers")
 def linear_accuracies(name: str, directory: str, samples: int) -> dict[str, float]:
+    """Return the test accuracy of linear classifiers by features; name, directory and samples are the cache key."""
     dataset, _ = current_dataset()
     return {features: linear_accuracy(dataset, features)[-1] for features in FEATURES}
 
 
 def curves_info(statuses: tuple[Status, ...], samples: int) -> figures.PublishedInfo:
+    """Return the learning curves of the trainings."""
     test, train = {}, {}
     for status in statuses:
         epochs = status.snapshot.epochs if status.snapshot else ()
@@ -56,6 +59,7 @@ def curves_info(statuses: tuple[Status, ...], samples: int) -> figures.Published
 
 
 def curves_chart(info: figures.PublishedInfo, key: str) -> None:
+    """Draw the learning curves and list what they show."""
     names = [name for name in figures.REGIMES if name in info.test]
     comparison = figures.ComparisonInfo(
         tuple(f"{name}: {figures.REGIMES[name]}" for name in names),
@@ -69,12 +73,13 @@ def curves_chart(info: figures.PublishedInfo, key: str) -> None:
 
 
 def live_panel(was_active: bool) -> None:
+    """Show the progress and the curves of the trainings; rerun the page when they start or end."""
     statuses = training_registry().series
     message_area = st.empty()
     if refusal := st.session_state.pop("published_refused", None):
         message_area.warning(escape_markdown(refusal), icon=":material/block:")
     if not statuses:
-        st.markdown("Nothing trained here yet: press the button, and the four curves grow one after the other.")
+        st.markdown("Not trained yet. Press Train all four: the four curves appear one after the other.")
         return
     latest = statuses[-1]
     active = latest.active or (latest.state == "finished" and len(statuses) < len(figures.REGIMES))
@@ -89,12 +94,15 @@ def live_panel(was_active: bool) -> None:
 
 page_header("The published curve")
 st.markdown(
-    "A test accuracy that falls while the network trains was published for this recipe, and read as over-fitting. "
-    "Here are the same network and data with gradients never cleared, cleared, a recipe that generalises, and "
-    "over-fitting for real. Thick lines: test; thin dotted ones: training."
+    "A test accuracy that falls during training was published for this network and described as over-fitting. The "
+    "cause was gradients that were never cleared; it was found and fixed upstream in 2021 (SpikingJelly PR #105). This "
+    "page compares four trainings of the same network: gradients never cleared, gradients cleared, a recipe that "
+    "generalises, and one that really over-fits. Solid lines: test accuracy; dotted lines: training accuracy."
 )
 controls = st.columns([1, 1, 2], vertical_alignment="bottom")
-epochs = int(controls[0].number_input("Epochs each", 2, 100, 6, key="published_epochs", persist_state="session"))
+epochs = int(
+    controls[0].number_input("Epochs per training", 2, 100, 6, key="published_epochs", persist_state="session")
+)
 status = training_registry().status
 controls[1].button(
     "Train all four", type="primary", icon=":material/play_arrow:", on_click=start, args=(epochs,), width="stretch",
@@ -105,20 +113,20 @@ is_training = bool(series) and (
     series[-1].active or (series[-1].state == "finished" and len(series) < len(figures.REGIMES))
 )
 flushing_fragment(live_panel, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, is_training))(is_training)
-st.subheader("On all of MNIST, as recorded")
+st.subheader("Recorded results on MNIST")
 record = load_record()
 test_accuracies = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}
 training_accuracies = {entry["settings"]["recipe"]: np.array(entry["train_accuracy"]) for entry in record["runs"]}
 curves_chart(figures.PublishedInfo(test_accuracies, training_accuracies, record["test_samples"]), "published_recorded")
 linear_accuracy_curves = record["linear_test_accuracy"]
 st.markdown(
-    "- Linear classifiers on the same digits: "
+    "- Test accuracy of linear classifiers on the same digits: "
     + ", ".join(f"{100 * linear_accuracy_curves[name][-1]:.1f} % on {FEATURE_NAMES[name]}" for name in FEATURES)
     + "."
 )
-st.caption("Made by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")
+st.caption("Recorded by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")
 clicked = st.button(
-    "Train the linear classifiers on the chosen data", icon=":material/straighten:", disabled=not is_writable()
+    "Train linear classifiers on the selected data set", icon=":material/straighten:", disabled=not is_writable()
 )
 if clicked and is_writable():
     dataset, _ = current_dataset()

@@ -1,4 +1,4 @@
-"""A run seen again: what its network made of the chosen digit before training and after every epoch."""
+"""Page "Replay": prediction of the networks of a run for the selected digit, before training and after every epoch."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,37 +27,48 @@ from tempotron_core.runs.reader import RunError, read_run
 from tempotron_core.training.settings import Settings
 
 SIDEBAR_RUN = "the model's run"
-TRUE_CLASS, WINNER = "the true class", "the winner"
+TRUE_CLASS, PREDICTED = "true class", "predicted class"
 
 
 @st.cache_resource
 def checkpoints() -> CheckpointCache:
-    """The process's networks of past epochs."""
+    """Return the cache of saved networks, shared by all sessions."""
     return CheckpointCache()
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the digit again, epoch by epoch")
+@st.cache_resource(max_entries=32, show_spinner="Classifying the digit with the network of every epoch")
 def cached_replay(
     folder: str, saved: dict[int, int], image: bytes, label: int, classes: int, output: int | None
 ) -> Replay:
+    """Return the predictions of all saved networks of a run for an image.
+
+    Args:
+        folder: folder of the run
+        saved: saved epochs and the times of their files, part of the cache key
+        image: grey values, 784 bytes
+        label: true class
+        classes: number of classes
+        output: class whose contributions are computed, None for the predicted class
+    """
     pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(28, 28)
     return replay_run(folder, pixels, label, classes, checkpoints(), output)
 
 
 def class_weight_maps(model: Model) -> np.ndarray:
+    """Return the weights of each class by pixel, averaged over its tempotrons."""
     weights_by_class = model.weight.view(-1, model.tempotrons_per_class, model.weight.shape[1]).mean(dim=1)
     return figures.weight_maps(weights_by_class.numpy(), model.m)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def map_limit(folder: str, saved: dict[int, int], epochs: tuple[int, ...], classes: int, _settings: Settings) -> float:
-    """The largest value in the weight maps of these epochs."""
+    """Return the largest absolute value in the weight maps of these epochs."""
     models = (checkpoints().model(folder, _settings, classes, epoch) for epoch in epochs)
     return max(float(np.abs(class_weight_maps(model)).max()) for model in models)
 
 
 def run_names() -> list[str]:
-    """Runs of which epochs were kept, the latest first."""
+    """Return the folder names of all runs with saved epochs, newest first."""
     folders = Path(runs_directory()).expanduser()
     try:
         entries = (entry for entry in folders.iterdir() if not entry.is_symlink())
@@ -67,7 +78,7 @@ def run_names() -> list[str]:
 
 
 def resolve_run_folder(name: str, names: list[str]) -> Path | None:
-    """That run's folder; the one of the model in the sidebar, or the latest, where it is none of them."""
+    """Return the folder of the named run; for any other name that of the selected model, else of the newest run."""
     directory, trainings = Path(runs_directory()).expanduser(), training_registry()
     if name in names:
         return directory / name
@@ -83,17 +94,26 @@ def resolve_run_folder(name: str, names: list[str]) -> Path | None:
 def render_epoch(
     view: View, replayed: Replay, epoch: int, output: int | None, weight_limit: float, headline: DeltaGenerator
 ) -> None:
-    """The epoch shown: verdict, potentials, evidence, weights; and its place in the history of this digit."""
+    """Draw the prediction, membrane potentials, evidence and weights at one epoch.
+
+    Args:
+        view: sample, and the network of the epoch
+        replayed: predictions at all epochs
+        epoch: number of the epoch
+        output: class whose evidence is shown, None for the predicted class
+        weight_limit: largest absolute value of the colour scale of the weight maps
+        headline: placeholder of the headline
+    """
     classes = view.dataset.classes
     decision, voltages = view.voltages()
-    # A size smaller than elsewhere: the verdicts of a play must not differ in their number of lines.
+    # One level smaller than on other pages, so that the headline has one line at every epoch and nothing moves.
     headline.markdown(f"#{prediction_headline(voltages)}")
     optional_caption(replayed.problem)
     output_shown = voltages.predicted if output is None else output
     evidence_of_class = evidence(view.model, decision, output_shown)
     info = figures.EvidenceInfo(
-        classes[output_shown], evidence_of_class.weight.numpy(), evidence_of_class.kernel.numpy(), evidence_of_class.times.numpy(), evidence_of_class.v_max, evidence_of_class.t_max,
-        view.pixels,
+        classes[output_shown], evidence_of_class.weight.numpy(), evidence_of_class.kernel.numpy(),
+        evidence_of_class.times.numpy(), evidence_of_class.v_max, evidence_of_class.t_max, view.pixels,
     )  # fmt: skip
     history = figures.ReplayInfo(
         np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, view.label, epoch
@@ -103,19 +123,19 @@ def render_epoch(
     voltage_range = figures.trace_range(replace(voltages, v=replayed.v.flatten(0, 1).numpy()))
     left, right = st.columns([1.4, 1])
     with left:
-        st.markdown(f"**Potentials**: {voltages.has_fired.sum()} of {len(classes)} reach the threshold")
+        st.markdown(f"**Membrane potentials**: {voltages.has_fired.sum()} of {len(classes)} reach the threshold")
         charts.lightweight_chart(figures.traces_figure(voltages, 360, voltage_range), "traces", voltages.verdict)
     with right:
-        st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
+        st.markdown(f"**Evidence** for {info.name}: peak {info.peak:.2f}")
         evidence_limit = float(replayed.max_contribution.max())
         charts.html_figure_of(
             figures.evidence_html(info, 360, evidence_limit), "evidence", info.takeaway,
             lambda: figures.evidence_figure(info, 360, evidence_limit),
         )  # fmt: skip
     st.markdown(
-        "**Weights** of each class, summed over a pixel's neurons; colours and axes are the same at every epoch"
+        "**Weights** per class, summed over the neurons of a pixel. Colours and axes are the same at every epoch."
     )
-    alt, weights = f"Weight maps at epoch {epoch}: green excites, purple inhibits", class_weight_maps(view.model)
+    alt, weights = f"Weight maps at epoch {epoch}: green excitatory, purple inhibitory", class_weight_maps(view.model)
     charts.html_figure(
         figures.weights_html(weights, classes, alt, weight_limit), "weights", alt,
         lambda: figures.columns_to_csv({name: weights[i].reshape(-1) for i, name in enumerate(classes)}),
@@ -123,21 +143,21 @@ def render_epoch(
 
 
 def render() -> bool:
-    """All of it; whether the run is still being written."""
+    """Draw the page and return whether the run is still being written."""
     view = resolve_view()
     classes = view.dataset.classes
     title, headline = st.empty(), st.empty()
     controls = st.columns([3.3, 1.3, 1], vertical_alignment="bottom")
     names = run_names()
     run_name = controls[1].selectbox("Run", (SIDEBAR_RUN, *names), **url_widget("replay_run"))
-    evidence_of = controls[2].selectbox("Evidence of", (TRUE_CLASS, WINNER, *classes), **url_widget("replay_of"))
+    evidence_of = controls[2].selectbox("Evidence for", (TRUE_CLASS, PREDICTED, *classes), **url_widget("replay_of"))
     folder = resolve_run_folder(run_name or SIDEBAR_RUN, names)
     if folder is None:
         replay_epoch_player.stop()
         title.title("Replay")
         headline.info(
             f"No run in {escape_markdown(repr(runs_directory()))} has finished an epoch yet. Train one on the "
-            "Training page, then see here how it learned a digit."
+            "Training page."
         )
         return False
     output = view.label if evidence_of == TRUE_CLASS else classes.index(evidence_of) if evidence_of in classes else None
@@ -157,20 +177,24 @@ def render() -> bool:
     view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None))
     title.title(f"Replay · {f'epoch {epochs[index]}' if replayed.epochs[index] else 'before training'}", anchor=False)
     render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline)
-    caption = f"The run is {run_title(record)}: {settings.recipe} on {settings.dataset}."
+    caption = f"Run {run_title(record)}: {settings.recipe} on {settings.dataset}."
     if settings.dataset != view.dataset.name:
-        caption += f" It learned from another data set than the digit's, {view.dataset.name}."
+        caption += f" The digit is from another data set, {view.dataset.name}."
     if model.tempotrons_per_class > 1:
         caption += (
-            f" Each class pools {model.tempotrons_per_class} tempotrons: the evidence is that of its strongest one, a map of weights is "
-            "their mean."
+            f" Each class pools {model.tempotrons_per_class} tempotrons. The evidence is that of the strongest one; "
+            "the weight map is their mean."
         )
     st.caption(caption)
     return is_being_written(record)
 
 
 def live_render(previous: tuple[bool, bool]) -> None:
-    """Draw, and ask for as many drawings by themselves as are needed from now on."""
+    """Draw the page; rerun it if the refresh interval must change.
+
+    Args:
+        previous: whether the epochs were playing, and whether the run was being written, at the last run of the page
+    """
     live = render()
     playing = replay_epoch_player.is_playing()
     if (playing, live) != previous:

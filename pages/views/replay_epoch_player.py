@@ -1,4 +1,4 @@
-"""Playing the epochs of a run: a slider that moves by itself, by hand, or by keys."""
+"""Player of the epochs of a run: slider, buttons and keyboard shortcuts."""
 
 import time
 from pathlib import Path
@@ -7,26 +7,33 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 SECONDS_PER_EPOCH = 0.8
-"""Seconds between two epochs."""
+"""Seconds per epoch during playback."""
 
 MAX_FRAMES = 40
-"""From the first to the last: a longer run is played in larger steps."""
+"""Longest playback in frames: longer runs skip epochs."""
 
 
 def is_playing() -> bool:
-    """Whether it moves by itself."""
+    """Return whether playback is active."""
     return bool(st.session_state.get("replay_playing", False))
 
 
 def stop() -> None:
-    """Stay where it is."""
+    """Stop playback."""
     st.session_state["replay_playing"] = False
 
 
 def render(folder: Path, epochs: list[str], first_correct: int | None, container: DeltaGenerator) -> int:
-    """The buttons, drawn there, and the slider over a run's epochs; the place of the epoch shown."""
+    """Draw the player and return the index of the epoch to show.
+
+    Args:
+        folder: folder of the run
+        epochs: saved epochs as text
+        first_correct: first epoch from which on the prediction is correct, None without one
+        container: container of the buttons
+    """
     index, last = _advance(folder, epochs), len(epochs) - 1
-    # Not bound to the address: a bound slider leaves out its default, and here that is the last epoch there is so far.
+    # Not bound to the URL: a bound slider omits its default, which is the latest epoch and changes during training.
     if st.query_params.get("epoch") != epochs[index]:
         st.query_params["epoch"] = epochs[index]
     active, slider = is_playing(), st.empty()
@@ -42,7 +49,7 @@ def render(folder: Path, epochs: list[str], first_correct: int | None, container
         ("Back", "J", "skip_previous", max(index - 1, 0), index > 0),
         ("Pause" if active else "Play", "K", "pause" if active else "play_arrow", None, True),
         ("Next", "L", "skip_next", min(index + 1, last), index < last),
-        ("First right", "F", "flag", epochs.index(str(first_correct or 0)), first_correct is not None),
+        ("First correct", "F", "flag", epochs.index(str(first_correct or 0)), first_correct is not None),
     ):
         action, arguments = (
             (_toggle_playback, (epochs, index)) if target is None else (_show_epoch, (epochs[target], False))
@@ -55,14 +62,14 @@ def render(folder: Path, epochs: list[str], first_correct: int | None, container
 
 
 def _advance(folder: Path, epochs: list[str]) -> int:
-    """Where it is: a step on where it plays; at the newest epoch where that was shown and another has come."""
+    """Return the index to show: the next frame during playback; the latest epoch if the latest one was shown."""
     state, last = st.session_state, len(epochs) - 1
-    at = state.get("replay_at", st.query_params.get("epoch"))
-    index = epochs.index(at) if at in epochs else last
+    previous = state.get("replay_at", st.query_params.get("epoch"))
+    index = epochs.index(previous) if previous in epochs else last
     if is_playing() and time.monotonic() - state["replay_moved"] > 0.7 * SECONDS_PER_EPOCH:
         index = min(last, index - (-len(epochs) // MAX_FRAMES))
         _show_epoch(epochs[index], index < last)
-    elif not is_playing() and index < last and state.get("replay_newest") == (folder, at):
+    elif not is_playing() and index < last and state.get("replay_newest") == (folder, previous):
         index = last
         _show_epoch(epochs[index], False)
     state.update(replay_at=epochs[index], replay_newest=(folder, epochs[-1]))
@@ -70,22 +77,22 @@ def _advance(folder: Path, epochs: list[str]) -> int:
 
 
 def _slider_key() -> str:
-    """The slider's key, another one after every move that was not its own.
+    """Return the key of the slider, a new one after every move by playback or button.
 
-    A browser that lags behind sends back where its slider was, which would undo the moves since.
+    A slow browser sends the former position of the slider with its next event, which would undo later moves.
     """
     return f"epoch_{st.session_state.get('replay_moves', 0)}"
 
 
 def _show_epoch(epoch: str, playing: bool) -> None:
-    """Show that epoch, and stay there or go on from it."""
+    """Show an epoch and start or stop playback."""
     state = st.session_state
     state.update(replay_at=epoch, replay_playing=playing, replay_moved=time.monotonic())
     state["replay_moves"] = state.get("replay_moves", 0) + 1
 
 
 def _toggle_playback(epochs: list[str], index: int) -> None:
-    """Play, from the beginning where the end is shown, or pause."""
+    """Pause, or play; restart from the first epoch if the last one is shown."""
     from_start = not is_playing() and index == len(epochs) - 1
     _show_epoch(epochs[0 if from_start else index], not is_playing())
 

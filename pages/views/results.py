@@ -1,4 +1,4 @@
-"""How a model does on the whole test set, and where it errs."""
+"""Page "Results": test accuracy, confusion matrix, most confident errors, distributions of margin and peak."""
 
 import streamlit as st
 
@@ -16,27 +16,37 @@ ANY = "any"
 GALLERY_SIZE = 12
 
 
-@st.cache_resource(max_entries=8, show_spinner="Running the test set through the network")
+@st.cache_resource(max_entries=8, show_spinner="Classifying the test set")
 def cached_results(key: str, _model: Model, _dataset: Dataset) -> Evaluation:
+    """Return the evaluation of a model on the test set."""
     return evaluate(_model, _dataset.test)
 
 
 def on_cell_selected(classes: tuple[str, ...]) -> None:
-    """Take over the cell that was clicked."""
+    """Select the true and the predicted class of the cell that was clicked."""
     cell = figures.cell_of_selection(st.session_state["confusion"]["selection"]["points"], len(classes))
     if cell is not None:
         st.session_state["true"], st.session_state["taken"] = classes[cell[0]], classes[cell[1]]
 
 
 def open_sample(index: int) -> None:
-    """Choose the sample that was clicked, and leave for its potentials."""
+    """Select a sample and go to its membrane potentials."""
     st.session_state["sample"], st.session_state["leave"] = index, True
 
 
 def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int | None]) -> None:
+    """Show the samples of a cell of the confusion matrix, the most confident errors first.
+
+    Args:
+        view: data set
+        results: evaluation on its test set
+        cell: true and predicted class, None for any
+    """
     order = results.by_confidence_of_error(*cell)
     classes = view.dataset.classes
-    st.markdown(f"**{len(order):,} test samples, the most confident mistakes first.** Open one to see its potentials.")
+    st.markdown(
+        f"**{len(order):,} test samples, the most confident errors first.** Open one to see its membrane potentials."
+    )
     columns = st.columns(6)
     for position, index in enumerate(order[:GALLERY_SIZE].tolist()):
         with columns[position % 6].container():
@@ -49,32 +59,33 @@ def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int 
 
 
 def distributions(results: Evaluation) -> None:
-    """Of the margin, of the highest peak, and of when it comes."""
-    names = ("right", "wrong")
+    """Show histograms of the margin, the highest peak and its time, for correct and incorrect predictions."""
+    names = ("correct", "incorrect")
     columns, peaks = st.columns(3), results.v_max.max(axis=1)
-    when = results.t_max[range(len(results.labels)), results.predicted]
+    t_max = results.t_max[range(len(results.labels)), results.predicted]
     for column, key, title, quantity, axis, values, mark in (
         (0, "margins", "Margin of the true class", "margin", "margin", results.margin, 0.0),
-        (1, "peaks", "Highest peak, against the threshold", "peak", "peak potential", peaks, results.v_threshold),
-        (2, "times", "When the winner peaks", "t_max in ms", "t_max, ms", when, None),
+        (1, "peaks", "Highest peak and threshold", "peak", "peak potential", peaks, results.v_threshold),
+        (2, "times", "Time of the highest peak", "t_max in ms", "t_max, ms", t_max, None),
     ):
-        words = figures.split_takeaway(values, results.correct, quantity, names)
+        takeaway = figures.split_takeaway(values, results.correct, quantity, names)
         with columns[column]:
-            st.markdown(f"**{title}**\n\n{words}")
+            st.markdown(f"**{title}**\n\n{takeaway}")
             charts.plotly_chart(
-                figures.histogram_figure(values, results.correct, axis, names, mark), key, f"{title}. {words}"
+                figures.histogram_figure(values, results.correct, axis, names, mark), key, f"{title}. {takeaway}"
             )
 
 
 def render() -> None:
+    """Draw the page."""
     if st.session_state.pop("leave", False):
         switch_page("views/voltages.py")
     view = resolve_view()
     classes = view.dataset.classes
     if view.model.weight.shape[0] != len(classes) * view.model.tempotrons_per_class:
         st.warning(
-            f"Expected a model of {len(classes)} classes, got one of {view.model.weight.shape[0] // view.model.tempotrons_per_class}; "
-            "choose another model or data set."
+            f"Expected a model of {len(classes)} classes, got one of "
+            f"{view.model.weight.shape[0] // view.model.tempotrons_per_class}; choose another model or data set."
         )
         return
     results = cached_results(cache_key(view.model, view.dataset), view.model, view.dataset)
@@ -84,27 +95,28 @@ def render() -> None:
     optional_caption(view.note)
     first, second = st.columns(2)
     true = first.selectbox("True class", (ANY, *classes), **url_widget("true"))
-    decision = second.selectbox("Decision", (ANY, *classes), **url_widget("taken"))
-    cell = tuple(None if name == ANY else classes.index(name) for name in (true, decision))
+    predicted = second.selectbox("Predicted class", (ANY, *classes), **url_widget("taken"))
+    cell = tuple(None if name == ANY else classes.index(name) for name in (true, predicted))
     left, right = st.columns([1.6, 1])
     with left:
-        st.markdown("**Who is taken for whom**: click a cell")
+        st.markdown("**Confusion matrix**: click a cell to see its samples")
         confusion = figures.confusion_figure(info, (cell[0], cell[1]))
         charts.plotly_chart(
             confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
         )
     with right:
         worst = int(results.per_class.argmin())
-        st.markdown(f"**Worst class {classes[worst]}**, right in {results.per_class[worst]:.1%}")
-        words = figures.class_takeaway(results.per_class, classes)
-        charts.plotly_chart(figures.class_figure(results.per_class, classes), "classes", words)
+        st.markdown(f"**Accuracy per class**: lowest for {classes[worst]}, {results.per_class[worst]:.1%}")
+        takeaway = figures.class_takeaway(results.per_class, classes)
+        charts.plotly_chart(figures.class_figure(results.per_class, classes), "classes", takeaway)
     sample_gallery(view, results, (cell[0], cell[1]))
-    lazy_expander("How sure, and when: margins, peaks and their times", lambda: distributions(results))
+    lazy_expander("Distributions of margin, peak potential and peak time", lambda: distributions(results))
     t_max = results.t_max[range(len(results.labels)), results.predicted]
     none, exactly_one = (results.num_fired == 0).mean(), (results.num_fired == 1).mean()
     st.markdown(
-        f"Exactly one output fires for {exactly_one:.1%} of the samples, none for {none:.1%}, {results.num_fired.mean():.2f} on "
-        f"average. The winner's peak comes at the last instant for {(t_max == results.T - 1).mean():.1%}."
+        f"Exactly one output reaches the threshold for {exactly_one:.1%} of the samples, none for {none:.1%}; the mean "
+        f"number is {results.num_fired.mean():.2f}. The highest peak is at the last time step, cut off by T, for "
+        f"{(t_max == results.T - 1).mean():.1%}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The learning rule under the microscope: one training step on one digit, on a copy of the chosen model."""
+"""Page "Learning rule": single training steps on one digit, on a copy of the selected model."""
 
 import streamlit as st
 
@@ -15,27 +15,47 @@ from tempotron_core.analysis.learning_step import MAX_STEPS, StepSequence, StepS
 
 RULES = {"tempotron rule": "linear", "squared distance": "threshold-mse", "cross-entropy": "cross-entropy"}
 RATES = tuple(f"{digit}e-{power}" for power in (6, 5, 4, 3, 2) for digit in (1, 2, 5))
-TRUE_CLASS = "its true class"
-LARGEST_ERROR = "most wrong"
-SUM = "all, summed"
+TRUE_CLASS = "true class"
+LARGEST_ERROR = "largest error"
+SUM = "sum of all"
 CONTROL_WIDTH = 140
 
 
 def control_width() -> int:
+    """Return the width of a control in px."""
     return round(CONTROL_WIDTH * (PRESENTATION_SCALE if is_presentation_mode() else 1))
 
 
 def index_select(label: str, first: str, options: tuple[str, ...], key: str) -> int | None:
-    """Which of the options was chosen; None for the first, which stands for none of them."""
+    """Show a select box and return the index of the selected option.
+
+    Args:
+        label: label
+        first: first entry, which stands for no particular option
+        options: other entries
+        key: key of the setting
+
+    Returns:
+        The index in options, None for the first entry.
+    """
     value = st.selectbox(label, (first, *options), width=control_width(), **url_widget(key))
     return options.index(value) if value in options else None
 
 
 def option_labels(count: int) -> tuple[str, ...]:
+    """Return the numbers from 1 to count as text."""
     return tuple(str(j) for j in range(1, count + 1))
 
 
 def step_buttons(view: View, sequence: StepSequence, settings: StepSettings, changes_weights: bool) -> None:
+    """Show the buttons.
+
+    Args:
+        view: sample and model
+        sequence: steps so far
+        settings: target class, learning rate and rule of the next step
+        changes_weights: whether the next step changes any weight
+    """
     first, last = not sequence.steps, len(sequence.steps) >= MAX_STEPS
     actions = (
         ("Step again", "skip_next", last or not changes_weights, lambda: sequence.extended(settings)),
@@ -49,11 +69,12 @@ def step_buttons(view: View, sequence: StepSequence, settings: StepSettings, cha
                 label, icon=f":material/{icon}:", type="primary" if icon == "skip_next" else "secondary",
                 disabled=disabled, key=f"rule_{icon}", on_click=lambda action=action: rule_steps.set_steps(action()),
             )  # fmt: skip
-        suffix = ", which can go no further" if last else ""
-        st.markdown(f"On a copy{suffix}: the chosen model is untouched.")
+        limit = f" The limit of {MAX_STEPS} steps is reached." if last else ""
+        st.markdown(f"The steps change a copy of the model, not the model itself.{limit}")
 
 
 def render() -> None:
+    """Draw the page."""
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
     outputs = view.model.weight.shape[0] // k
@@ -67,7 +88,7 @@ def render() -> None:
     header = st.empty()
     with st.container(horizontal=True):
         rule = st.selectbox("Rule", tuple(RULES), width=control_width(), **url_widget("rule"))
-        target = index_select("Teach it as", TRUE_CLASS, classes, "rule_target")
+        target = index_select("Target class", TRUE_CLASS, classes, "rule_target")
         rate = st.select_slider(
             "Learning rate λ", RATES, DEFAULTS["rule_rate"], width=control_width(), **url_widget("rule_rate")
         )
@@ -85,7 +106,7 @@ def render() -> None:
     optional_caption(notice or view.note)
     left, right = st.columns([1.5, 1])
     with left:
-        st.markdown("#### Potentials before (dotted) and after (solid)")
+        st.markdown("#### Membrane potentials before (dotted) and after the step (solid)")
         charts.lightweight_chart(figures.step_figure(info), "step", info.takeaway)
         st.markdown(f"#### {weight_change.effect}")
         charts.lightweight_chart(figures.kernel_figure(weight_change), "kernel", weight_change.effect)
@@ -100,30 +121,31 @@ def render() -> None:
         st.markdown(f"#### {info.progress}")
         charts.lightweight_chart(figures.peak_history_figure(info), "path", info.progress)
     st.markdown(
-        f":blue[**Blue: {classes[settings.target]}, what it should be**]"
+        f":blue[**Blue: {classes[settings.target]}, target class**]"
         + ("" if info.predicted == settings.target else f", :orange[**orange: {classes[info.predicted]}, predicted**]")
         + (
             ""
             if info.focused_output in (settings.target, info.predicted)
             else f", :red[**red: {classes[info.focused_output]}**]"
         )
-        + ". In the map :green[**green**] weights rise and :violet[**purple**] ones fall; a dot stands for all spikes "
-        "of its time, the larger the more, on the kernel turned back from t_max."
+        + ". In the map :green[**green**] weights increase and :violet[**purple**] ones decrease. Each dot stands for "
+        "all spikes at one time (larger means more spikes), on the kernel K(t_max − t)."
     )
     if k > 1:
         st.caption(
-            f"Each class pools {k} tempotrons, which divide its error by the softmax of their peaks. Potentials and "
-            "peaks are those of the class, weights and kernel those of one tempotron."
+            f"Each class pools {k} tempotrons; its error is distributed by the softmax of their peaks. Membrane "
+            "potentials and peaks are those of the class, weights and kernel those of one tempotron."
         )
 
 
 def equations() -> None:
+    """Show the equations and their source."""
     st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(
-        "- tempotron rule: e = +1 where an output is silent and should fire, −1 where it fires and should not, else 0\n"
-        "- squared distance: the same, times 2 |v_threshold − v_max|\n"
-        "- cross-entropy: 1 or 0, as it should be, less the output's share of the softmax of the peaks\n\n"
-        "V is linear in the weights, so V(t_max) moves by λ·e·ΣK² exactly; the new peak may lie at another time."
+        "- tempotron rule: e = +1 for an output that should fire and does not, −1 for one that fires and should not, "
+        "else 0\n- squared distance: the same times 2 |v_threshold − v_max|\n- cross-entropy: e = 1 − p for the target "
+        "class and −p for the others, p the softmax of the peaks\n\nV is linear in the weights, so V(t_max) changes by "
+        "exactly λ·e·ΣK². The new peak may be at another time."
     )
     st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
 

@@ -1,4 +1,4 @@
-"""A copy of the chosen model and the steps of learning it has taken: kept for a viewer, and in the link."""
+"""Learning steps on a copy of the selected model, stored in the session and in the URL."""
 
 from typing import Any
 
@@ -14,12 +14,13 @@ from tempotron_core.analysis.learning_step import LearningStep, StepSequence, ap
 
 _QUERY_KEY = "rule_steps"
 _MODEL_CHANGED = (
-    "The chosen model has learned on since. This copy keeps the weights it began with; Start over takes the new ones."
+    "The selected model has been trained further. The copy still has the former weights; press Start over to use the "
+    "new ones."
 )
 
 
 def _origin_settings(view: View) -> dict[str, Any]:
-    """What a copy is taken from, by the names that the viewer knows."""
+    """Return what determines the copy: data set, sample, model."""
     model = view.model
     constants = (
         model.m,
@@ -39,7 +40,11 @@ def _origin_settings(view: View) -> dict[str, Any]:
 
 
 def current_steps(view: View) -> tuple[StepSequence, str | None]:
-    """The steps so far, and a remark: begun anew for another digit or model, kept while the model itself learns on."""
+    """Return the steps so far and a notice, or None.
+
+    Another data set, sample or model discards the steps. If only the weights of the selected model change (training in
+    progress), the copy stays as it is after a step by button, and steps from the URL are applied again.
+    """
     state, origin = st.session_state, _origin_settings(view)
     previous_origin, sequence, notice = state.get("rule_choices"), state.get("rule_walk"), None
     if previous_origin is None or sequence is None:
@@ -50,7 +55,7 @@ def current_steps(view: View) -> tuple[StepSequence, str | None]:
         changed = next(name for name in origin if previous_origin[name] != origin[name])
         state["rule_words"] = None
         if sequence.steps:
-            state["rule_words"] = f"Another {changed} was chosen: the steps begin anew, on a fresh copy."
+            state["rule_words"] = f"Another {changed} was selected: the steps were reset."
         sequence, state["rule_pressed"] = apply_steps(view.model, view.image), False
     elif not torch.equal(sequence.origin.weight, view.model.weight):
         if state.get("rule_pressed") and sequence.steps:
@@ -67,12 +72,19 @@ def current_steps(view: View) -> tuple[StepSequence, str | None]:
 
 
 def set_steps(sequence: StepSequence) -> None:
-    """Go on from there."""
+    """Replace the steps."""
     st.session_state.update(rule_walk=sequence, rule_pressed=True, rule_words=None)
 
 
 def step_info(view: View, sequence: StepSequence, step: LearningStep, output: int | None = None) -> figures.StepInfo:
-    """What is drawn of a step; output: the output looked at more closely, or None."""
+    """Return the data of the figures of a step.
+
+    Args:
+        view: sample and model
+        sequence: steps before it
+        step: the step
+        output: class to show in detail, None for the one with the largest error
+    """
     before, after = step.before, step.after
     return figures.StepInfo(
         len(sequence.steps) + 1, step.settings.target, view.dataset.classes, before.v.numpy(), after.v.numpy(),
@@ -86,7 +98,15 @@ def step_info(view: View, sequence: StepSequence, step: LearningStep, output: in
 def weight_change_info(
     view: View, step: LearningStep, output: int, tempotron: int, neuron: int | None = None
 ) -> figures.WeightChangeInfo:
-    """What is drawn of the weights of tempotron j of an output; neuron: the tuning neuron of the map, None for all."""
+    """Return the data of the figures of the weight change of one tempotron.
+
+    Args:
+        view: sample and model
+        step: the step
+        output: class
+        tempotron: index of the tempotron within the class
+        neuron: index of the tuning neuron in the map, None for the sum of all
+    """
     name, t_max = view.dataset.classes[output], int(step.t_max[output, tempotron])
     name = name if view.model.tempotrons_per_class == 1 else f"tempotron {tempotron + 1} of {name}"
     grid = torch.arange(0, view.model.T - 0.75, 0.25)
@@ -95,5 +115,6 @@ def weight_change_info(
         name, step.dw[output, tempotron].numpy(), step.before.times.numpy(), float(step.error[output, tempotron]),
         step.settings.rate, t_max, int(t_max_after), grid.numpy(), kernel_at_peak(view.model, grid, t_max).numpy(),
         float(step.predicted[output, tempotron]), float(step.actual[output, tempotron]),
-        float(peak - step.before.neurons[output, tempotron].max()), bool(step.dead_outputs[output, tempotron]), view.pixels, neuron,
+        float(peak - step.before.neurons[output, tempotron].max()), bool(step.dead_outputs[output, tempotron]),
+        view.pixels, neuron,
     )  # fmt: skip

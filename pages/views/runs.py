@@ -1,4 +1,4 @@
-"""Every run there is: listed, named, compared, exported, deleted, and made the model of the other pages."""
+"""Page "Runs": list, compare, rename, export and delete runs, or use one as the model."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ from tempotron_core.runs.reader import RunError, RunRecord, list_runs
 
 
 def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
-    """One row a run."""
+    """Return a table with one row per run."""
     rows = []
     for record in records:
         tests = [result.test_accuracy for result in record.epochs]
@@ -53,17 +53,19 @@ def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
 
 
 def use_as_model(record: RunRecord) -> None:
-    """Make it the model of every page."""
+    """Select the run as the model of all pages."""
     st.session_state.update(model=SAVED_RUN, run=record.name, model_chosen=True)
 
 
 @require_write_access
 def rename_selected(record: RunRecord) -> None:
+    """Rename the run to the text of its name field."""
     run_or_warn(lambda: rename(record, st.session_state[f"title_{record.name}"]))
 
 
 @require_write_access
 def delete_selected(record: RunRecord) -> None:
+    """Delete the run unless it is in progress."""
     status = training_registry().status
     if status is not None and status.active and status.log and status.log == str(record.path):
         st.session_state["run_problem"] = (
@@ -75,6 +77,7 @@ def delete_selected(record: RunRecord) -> None:
 
 
 def run_or_warn(action: Callable[[], None]) -> None:
+    """Call an action; show the message of a RunError as a warning."""
     try:
         action()
     except RunError as error:
@@ -82,16 +85,16 @@ def run_or_warn(action: Callable[[], None]) -> None:
 
 
 def run_actions(record: RunRecord) -> None:
-    """What can be done with one run."""
+    """Show name field and buttons of one run."""
     view_only = not is_writable()
     st.text_input(
-        "Name", run_title(record), MAX_NAME_LENGTH, key=f"title_{record.name}", on_change=rename_selected, args=(record,),
-        disabled=view_only,
+        "Name", run_title(record), MAX_NAME_LENGTH, key=f"title_{record.name}", on_change=rename_selected,
+        args=(record,), disabled=view_only,
     )  # fmt: skip
     buttons = st.columns(4)
     buttons[0].button(
-        "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use_as_model, args=(record,),
-        disabled=not record.epochs,
+        "Use as model", icon=":material/neurology:", type="primary", width="stretch", on_click=use_as_model,
+        args=(record,), disabled=not record.epochs,
     )  # fmt: skip
     with buttons[1]:
         if st.button("Prepare export", icon=":material/folder_zip:", width="stretch", disabled=view_only):
@@ -127,15 +130,16 @@ def render_comparison(records: list[RunRecord]) -> None:
     charts.lightweight_chart(figures.comparison_figure(info), "comparison", info.takeaway)
     different = differences(records)
     if different and len(records) > 1:
-        st.markdown("**In what they differ**")
+        st.markdown("**Differences in settings**")
         frame = pd.DataFrame(different, index=[run_title(record) for record in records]).T
         frame.columns = [f"{i + 1}. {name}" for i, name in enumerate(frame.columns)]
         st.dataframe(frame, width="stretch")
 
 
 def render(was_live: bool) -> None:
+    """Draw the page; rerun it when a selected run starts or stops being written."""
     if st.session_state.pop("model_chosen", False):
-        st.rerun()  # the sidebar shows it
+        st.rerun()  # the sidebar shows the model
     records = list_runs(runs_directory())
     message_area = st.empty()
     if problem := st.session_state.pop("run_problem", None):
@@ -150,7 +154,7 @@ def render(was_live: bool) -> None:
     if any(name not in readable for name in st.session_state.get("compared", [])):
         st.session_state["compared"] = [name for name in st.session_state["compared"] if name in readable]
     names = st.multiselect(
-        "Runs to look at", readable, readable[:1], format_func=lambda name: titles.get(name, name), key="compared",
+        "Selected runs", readable, readable[:1], format_func=lambda name: titles.get(name, name), key="compared",
         max_selections=8,
     )  # fmt: skip
     selected = [by_name[name] for name in names]
@@ -160,7 +164,7 @@ def render(was_live: bool) -> None:
         render_comparison(selected)
     live = any(is_being_written(record) for record in selected)
     if live:
-        st.caption(":material/fiber_manual_record: Still being written: the curves follow.")
+        st.caption(":material/fiber_manual_record: Run in progress: the curves are updated.")
     if live != was_live:
         st.session_state["runs_live"] = live
         st.rerun()

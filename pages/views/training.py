@@ -1,4 +1,4 @@
-"""Train, watch it learn, and see the weights form."""
+"""Page "Training": settings of a run, controls, learning curves, run health and weight maps."""
 
 from typing import Any
 
@@ -24,16 +24,17 @@ from tempotron_core.training.snapshot import Snapshot
 
 
 def widget_key(key: str) -> dict[str, Any]:
-    """The identity of a control of this form, whose value stays while pages change."""
+    """Return the arguments of a widget of this form whose value persists while other pages are open."""
     return {"key": f"train_{key}", "persist_state": "session"}
 
 
 def apply_slow_neuron_preset() -> None:
+    """Set the preset with long time constants and few curves."""
     st.session_state.update(train_m=6, train_tau=60.0, train_tau_s=15.0)
 
 
 def recipe_editor(name: str) -> dict[str, Any]:
-    """What the viewer changes of the recipe: the choices that are not the recipe's own."""
+    """Show the editor of a recipe and return the values that differ from it, by setting."""
     recipe = RECIPES[name]
     with st.expander(f"Edit the recipe {name}", key="edit_recipe"):
         first = st.columns(3)
@@ -48,51 +49,51 @@ def recipe_editor(name: str) -> dict[str, Any]:
             (second[1], "weight_decay", "Weight decay", 10.0),
             (second[2], "smoothing", "Smoothing over pixels", 100.0),
             (second[3], "afferent_dropout", "Dropped afferents", 0.99),
-            (second[4], "init_scale", "Width of first weights", 100.0),
+            (second[4], "init_scale", "Scale of initial weights", 100.0),
         ):
             values[key] = column.number_input(label, 0.0, maximum, getattr(recipe, key), **widget_key(f"{name}_{key}"))
         values["tempotrons_per_class"] = int(
             second[5].number_input(
-                "k, tempotrons a class", 1, 100, recipe.tempotrons_per_class, **widget_key(f"{name}_k")
+                "Tempotrons per class (k)", 1, 100, recipe.tempotrons_per_class, **widget_key(f"{name}_k")
             )
         )
         left, right = st.columns(2)
         values["zero_grad"] = left.toggle(
-            "Clear the gradients at every step", recipe.zero_grad, **widget_key(f"{name}_clears")
+            "Clear gradients at each step", recipe.zero_grad, **widget_key(f"{name}_clears")
         )
         values["reinit_dead_outputs"] = right.toggle(
-            "Revive dead outputs", recipe.reinit_dead_outputs, **widget_key(f"{name}_revives")
+            "Reinitialise dead outputs", recipe.reinit_dead_outputs, **widget_key(f"{name}_revives")
         )
     return {key: values[key] for key in RECIPE_OVERRIDES if values[key] != getattr(recipe, key)}
 
 
 def settings_form() -> Settings | None:
-    """The run's parameters; None and a sentence where they do not fit."""
+    """Show the form and return the settings; show a message and return None if they are invalid."""
     first, second = st.columns(4), st.columns(4)
 
     recipe = first[0].selectbox("Recipe", list(RECIPES), list(RECIPES).index(DEFAULT_RECIPE), **widget_key("recipe"))
     epochs = first[1].number_input("Epochs", **number_widget("train_epochs"))
     lr = first[2].number_input("Learning rate", format="%.5f", **number_widget("train_lr"))
     batch = first[3].number_input("Batch size", **number_widget("train_batch"))
-    m = second[0].number_input("m, neurons a pixel", **number_widget("train_m"))
+    m = second[0].number_input("m, neurons per pixel", **number_widget("train_m"))
     T = second[1].number_input("T, window in ms", **number_widget("train_T"))
     seed = second[2].number_input("Seed", **number_widget("train_seed"))
     device = second[3].selectbox("Device", devices(), **widget_key("device"))
-    with st.expander("Code, neuron and validation"):
+    with st.expander("Encoder, neuron and validation"):
         st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=apply_slow_neuron_preset)
-        st.caption("The best of those tried on held-out digits: with ten epochs, 93.8 % on all of MNIST.")
+        st.caption("Best of the tried settings on held-out digits; 93.8 % test accuracy on MNIST after ten epochs.")
         third = st.columns(5)
         beta = third[0].number_input("beta", **number_widget("train_beta"))
         tau = third[1].number_input("tau, ms", **number_widget("train_tau"))
         tau_s = third[2].number_input("tau_s, ms", **number_widget("train_tau_s"))
         threshold = third[3].number_input("Threshold", **number_widget("train_threshold"))
-        validation = third[4].number_input("Held-out samples", **number_widget("train_validation"))
+        validation = third[4].number_input("Validation samples", **number_widget("train_validation"))
     changes = recipe_editor(recipe)
     with st.expander("Directories"):
         log_dir = st.text_input("Log directory", DEFAULTS["train_log_dir"], **url_widget("train_log_dir"))
-        st.caption("The data set, and its directory, are chosen in the sidebar.")
-    changes_text = f" Edited: {', '.join(f'{key} {value}' for key, value in changes.items())}." if changes else ""
-    st.caption(RECIPES[recipe].summary + changes_text)
+        st.caption("Select the data set and its directory in the sidebar.")
+    changes_text = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in changes.items())
+    st.caption(f"{RECIPES[recipe].summary} Edited: {changes_text}." if changes else RECIPES[recipe].summary)
     problem, name = st.empty(), get_setting("data")
 
     def refuse(text: str) -> None:
@@ -119,15 +120,17 @@ def settings_form() -> Settings | None:
 
 @require_write_access
 def start(settings: Settings) -> None:
+    """Start a training."""
     trainings = training_registry()
     try:
         trainings.start(settings)
-        st.session_state["settings_open"] = False  # the curves come up to where the settings were
+        st.session_state["settings_open"] = False  # the curves take the place of the form
     except trainings.StartError as error:
         st.session_state["refused"] = str(error)
 
 
 def render_controls(settings: Settings | None, status: Status | None) -> None:
+    """Show the buttons; settings is None if the form is invalid."""
     state = status.state if status else "idle"
     buttons = st.columns(4)
     job = training_registry().job
@@ -146,6 +149,7 @@ def render_controls(settings: Settings | None, status: Status | None) -> None:
 
 
 def curves_info(snapshot: Snapshot) -> figures.CurvesInfo:
+    """Return the learning curves."""
     per_epoch = snapshot.total_steps / snapshot.settings.epochs
     points, epochs = snapshot.points, snapshot.epochs
     return figures.CurvesInfo(
@@ -159,10 +163,15 @@ def curves_info(snapshot: Snapshot) -> figures.CurvesInfo:
 
 
 def health_panel(snapshot: Snapshot | None, failed_step: int | None) -> None:
-    """What ails the run, if anything, as of its last epoch."""
+    """Show run health after the last epoch.
+
+    Args:
+        snapshot: state of the run
+        failed_step: step at which a value was not finite, None without one
+    """
     finite = (
         "Non-finite values", "none" if failed_step is None else f"stopped at step {failed_step}",
-        "NaN or infinity in loss or weights: nothing can be learned from there on, so the run stops itself.",
+        "NaN or infinity in the loss or the weights. The run stops, because it can no longer learn.",
     )  # fmt: skip
     if snapshot is None or not snapshot.epochs:
         if failed_step is not None:
@@ -172,38 +181,58 @@ def health_panel(snapshot: Snapshot | None, failed_step: int | None) -> None:
     T = snapshot.settings.T
     dead = ", ".join(str(index) for index in last.dead_outputs) or "none"
     rows = (
-        ("Dead outputs", dead, "Never above rest on the test set: no gradient, so no way back without new weights."),
-        ("In the wrong state", f"{last.firing_error_rate:.1%}", "Outputs that fire and should not, or the other way."),
+        (
+            "Dead outputs",
+            dead,
+            "Never above rest on the test set, hence no gradient: in this form of the rule they cannot recover by "
+            "themselves.",
+        ),
+        (
+            "Firing errors",
+            f"{last.firing_error_rate:.1%}",
+            "Outputs that fire and should not, or should fire and do not.",
+        ),
         (
             "t_max at 0 ms",
             f"{last.peaks_at_start:.1%}",
-            "Peaks at rest: these outputs learn nothing from these samples.",
+            "Peaks at rest: these samples do not change these outputs.",
         ),
-        (f"t_max at {T - 1} ms", f"{last.peaks_at_end:.1%}", "Still rising at the end: T cuts their peaks off."),
-        ("Weight norm", f"{last.weight_norm:.3g}", "Length of all weights; a runaway grows without end."),
-        ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 nothing is learned any more."),
+        (
+            f"t_max at {T - 1} ms",
+            f"{last.peaks_at_end:.1%}",
+            "Still rising at the end: the time window T cuts off the peak.",
+        ),
+        ("Weight norm", f"{last.weight_norm:.3g}", "Euclidean norm of all weights; it should not grow without limit."),
+        ("Gradient norm", f"{last.gradient_norm:.3g}", "Of the last step; near 0 the weights no longer change."),
         finite,
     )
-    st.markdown("**Health**, after the last epoch")
+    st.markdown("**Run health** after the last epoch")
     render_metrics(rows)
     problems = [
-        words
-        for problem_texts, words in (
-            (bool(last.dead_outputs), f"{len(last.dead_outputs)} outputs are dead."),
+        message
+        for is_present, message in (
+            (bool(last.dead_outputs), f"Dead outputs: {len(last.dead_outputs)}."),
             (
                 last.peaks_at_start > 0.5,
-                "More than half of the peaks lie at rest: lower the rate or widen the weights.",
+                "More than half of the peaks are at rest: lower the learning rate or increase the scale of the initial "
+                "weights.",
             ),
-            (last.peaks_at_end > 0.5, "More than half of the peaks are cut off by T: lengthen T or shorten tau."),
-            (failed_step is not None, "The run met values that are not finite: lower the rate."),
+            (last.peaks_at_end > 0.5, "More than half of the peaks are cut off by T: increase T or decrease tau."),
+            (failed_step is not None, "Non-finite values: lower the learning rate."),
         )
-        if problem_texts
+        if is_present
     ]
-    st.caption(" ".join(problems) or "Nothing ails this run: no dead output, no value that is not finite.")
+    if snapshot.settings.resolved_recipe.loss == "cross-entropy":
+        firing = (
+            "The cross-entropy loss trains only the differences between peaks, not the threshold: expect firing errors."
+        )
+    else:
+        firing = "This loss trains the threshold: firing errors should decrease."
+    st.caption(" ".join([*(problems or ["No dead outputs and no non-finite values."]), firing]))
 
 
 def render_metrics(rows: tuple[tuple[str, str, str], ...]) -> None:
-    """Figures, each with a sentence on what it means."""
+    """Show metrics in rows of four, each with its explanation."""
     for row in range(0, len(rows), 4):
         for column, (name, value, meaning) in zip(st.columns(4), rows[row : row + 4], strict=False):
             column.metric(name, value)
@@ -211,17 +240,18 @@ def render_metrics(rows: tuple[tuple[str, str, str], ...]) -> None:
 
 
 def progress_panel(state: str) -> None:
+    """Show progress, curves, health and weights of the current or last run; rerun the page when its state changes."""
     status = training_registry().status
     message, bar = st.empty(), st.empty()
     if status is None:
-        message.info("Nothing has been trained yet. Press Start.")
+        message.info("No training yet. Press Start.")
         return
     if status.state != state:
         st.rerun()
     if status.error:
         message.error(escape_markdown(status.error), icon=":material/error:")
-    elif words := status.stall_warning or status.note:
-        message.warning(escape_markdown(words), icon=":material/warning:")
+    elif warning := status.stall_warning or status.note:
+        message.warning(escape_markdown(warning), icon=":material/warning:")
     snapshot = status.snapshot
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.encoded_fraction if snapshot else 0.0, format_status(status))
@@ -241,9 +271,9 @@ def progress_panel(state: str) -> None:
     health_panel(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
-        all_neurons = "summed over a pixel's neurons"
+        all_neurons = "sum over the neurons of a pixel"
         names = (all_neurons, *(f"neuron {j + 1}" for j in range(model.m)))
-        weights = st.selectbox("Weights of each tempotron", names, key="map", persist_state="session")
+        weights = st.selectbox("Weight maps", names, key="map", persist_state="session")
         neuron = None if weights in (None, all_neurons) else names.index(weights) - 1
         weights_by_class = model.weight.view(-1, model.tempotrons_per_class, model.weight.shape[1]).mean(dim=1)
         maps = figures.weight_maps(weights_by_class.numpy(), model.m, neuron)
@@ -256,7 +286,7 @@ def progress_panel(state: str) -> None:
         )  # fmt: skip
     if status.log:
         log, folder = escape_markdown(status.log), escape_markdown(status.settings.log_dir)
-        st.caption(f"TensorBoard log: {log}. Look with tensorboard --logdir {folder}")
+        st.caption(f"TensorBoard log: {log}. To view it, run: tensorboard --logdir {folder}")
 
 
 page_header("Training")
@@ -271,7 +301,7 @@ flushing_fragment(progress_panel, run_every=refresh_interval(TRAINING_REFRESH_SE
 with st.expander("What the buttons do"):
     charts.html_figure(figures.states_html(TRANSITIONS, status.state if status else None))
     st.caption(
-        "Anybody may press anything, twice or at the same instant: one training runs at a time, and what does not fit "
-        "its state changes nothing. It belongs to the server: a reload, a closed page or a sleeping laptop leave it. "
-        f"Where it does not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s it is given up, so that another can start."
+        "One training runs at a time, for all sessions of this server; actions that are invalid in its state are "
+        "ignored. The training continues when a page is reloaded or closed. If it does not stop within "
+        f"{STOP_TIMEOUT_SECONDS:.0f} s after Stop, it is abandoned, so that another one can start."
     )

@@ -1,4 +1,4 @@
-"""Membrane potentials of the ten tempotrons against the threshold, and the verdict."""
+"""Page "Voltages": membrane potentials of the tempotrons, threshold and prediction."""
 
 from dataclasses import replace
 
@@ -18,6 +18,7 @@ ALL = "all"
 
 
 def render() -> None:
+    """Draw the page."""
     view = resolve_view()
     classes = view.dataset.classes
     headline, controls = st.empty(), st.columns(4)
@@ -25,7 +26,8 @@ def render() -> None:
     tau_s = controls[1].slider("tau_s, synapse, ms", **number_widget("tau_s", value=view.model.tau_s))
     threshold = controls[2].slider(
         "threshold", **number_widget("threshold", value=view.model.v_threshold),
-        help="The kernel's peak is scaled to the threshold, so the traces grow with it and the verdict stays.",
+        help="The kernel is scaled with the threshold, so all potentials scale with it. With one tempotron per class "
+        "the prediction does not change; with several it can, because of the pooling.",
     )  # fmt: skip
     shown_class = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
     try:
@@ -36,7 +38,7 @@ def render() -> None:
         return
     traces, peaks = figures.traces_figure(info, height=480), figures.peaks_html(info, height=480)
     headline.markdown(prediction_headline(info))
-    time_cursor.time_cursor(view, decision, info)
+    time_cursor.time_cursor(view, info)
     left, right = st.columns([2.3, 1])
     with left:
         charts.plotly_chart(traces, "traces", info.verdict)
@@ -54,17 +56,18 @@ def render() -> None:
     st.markdown(
         f"{info.firing_text} :blue[**True class {classes[view.label]}**]"
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
-        + ". A filled diamond is an output spike, a ring a peak below the threshold."
+        + ". A filled diamond marks a peak that reaches the threshold, a ring one that does not."
     )
     if view.model.tempotrons_per_class > 1:
         st.caption(
-            f"Each class pools {view.model.tempotrons_per_class} tempotrons: the logarithm of the mean of their exponentials. "
-            "Choose a class under Show to see its tempotrons as thin lines."
+            f"Each class pools {view.model.tempotrons_per_class} tempotrons by the log-mean-exp of their potentials. "
+            "Select a class under Show to see its tempotrons as thin lines."
         )
     optional_caption(view.note)
 
 
 def equations() -> None:
+    """Show the equations and their source."""
     st.latex(
         r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
     )

@@ -24,7 +24,7 @@ MOST_STOPS = 200
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 VIEWS = [
     *((name, "sample=17") for name in PAGES),
-    ("Encoder", "view=What+is+kept+and+lost"),
+    ("Encoder", "view=Information+in+the+code"),
     ("Runs", "model=saved+run"),
     ("Draw and perturb", "sample=17&jitter=8&right=2&curve=jitter&measure=true"),
     ("Draw and perturb", "source=Draw"),

@@ -55,7 +55,7 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
     open_page(page, server, "Draw and perturb")
     assert page.locator("canvas").count() == 0
     source(page, "Draw")
-    expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
+    expect(page.locator(".stMain h2").first).to_have_text("Draw a digit to classify")
     stroke(page, (0.5, 0.15), (0.5, 0.85))
     expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
     box = page.locator("canvas").last.bounding_box()
@@ -66,7 +66,7 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
     source(page, "Draw")
     expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
+    expect(page.locator(".stMain h2").first).to_have_text("Draw a digit to classify")
 
 
 def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Server, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
     expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")
     expect(page.locator(".stMain [data-testid=stAlert]")).to_have_count(1)
-    expect(heading(page)).to_have_text("Upload a picture, and the network reads it")
+    expect(heading(page)).to_have_text("Upload a picture to classify")
 
 
 def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, server: Server) -> None:
@@ -94,7 +94,7 @@ def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, serv
     expect(page.locator(".stMain h2").first).to_have_text(re.compile(r"margin \d+\.\d\d → \d+\.\d\d with 4 ms jitter"))
     assert headline(page) != before
     expect(page).to_have_url(re.compile("jitter=4"))
-    page.get_by_text("Measure it on the whole test set").click()
+    page.get_by_text("Measure on the test set").click()
     expect(page.locator(".stMain h4").last).to_contain_text("Accuracy ", timeout=120_000)
     expect(page.locator(".stMain h4").last).to_have_text(re.compile(r"\d% → "), timeout=120_000)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)

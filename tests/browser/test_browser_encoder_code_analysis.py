@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: Server) -> None:
     open_page(page, server, "Encoder", "sample=0&pixel=400&x=0.3&m=4&T=50&beta=4")
     expect(page.locator(".js-plotly-plot, [data-figure=digit]")).to_have_count(2)
-    page.get_by_text("What is kept and lost").click()
+    page.get_by_text("Information in the code").click()
     expect(page.locator(".js-plotly-plot, [data-figure=digit]")).to_have_count(4)
-    expect(page).to_have_url(re.compile("view=What"))
+    expect(page).to_have_url(re.compile("view=Information"))
     wait_until_idle(page)
     before = headline(page)
     assert "different codes" in before

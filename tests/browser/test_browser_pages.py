@@ -73,7 +73,7 @@ def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> No
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
     expect(heading(page)).to_have_text(re.compile(r"^(Right|Wrong): \d "))
-    page.get_by_role("link", name="3 · Potentials").click()
+    page.get_by_role("link", name="3 · Membrane potentials").click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
 
 
@@ -149,8 +149,8 @@ def test_the_cursor_plays_in_the_browser_alone(page: Page, server: Server) -> No
     page.keyboard.press("ArrowRight")
     assert cursor_text(page).startswith(f"{at + 2} ms: ")
     expect(page).to_have_url(re.compile(f"[?&]t={at + 2}"))
-    page.get_by_role("button", name=re.compile("^to the peak of 0")).click()
-    title = page.get_by_role("button", name=re.compile("^to the peak of 0")).get_attribute("title")
+    page.get_by_role("button", name=re.compile("^go to the peak of 0")).click()
+    title = page.get_by_role("button", name=re.compile("^go to the peak of 0")).get_attribute("title")
     peak = re.search(r"(\d+) ms", title or "")
     assert peak is not None
     assert cursor_text(page).startswith(f"{peak.group(1)} ms: ")

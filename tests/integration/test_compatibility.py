@@ -75,3 +75,26 @@ def test_a_link_opens_with_its_values(page: str) -> None:
         assert test.session_state[key] == value, key
     if page == "rule":
         assert len(test.session_state["rule_walk"].steps) == 2
+
+
+@pytest.mark.parametrize(
+    ("page", "key", "former", "present"),
+    [
+        ("encoder", "view", "What is kept and lost", "Information in the code"),
+        ("replay", "replay_of", "the winner", "predicted class"),
+        ("evidence", "why", "the winner", "predicted class"),
+        ("evidence", "why_not", "its strongest rival", "true class or runner-up"),
+        ("replay", "replay_of", "the true class", "true class"),
+        ("rule", "rule_target", "its true class", "true class"),
+        ("rule", "rule_output", "most wrong", "largest error"),
+        ("rule", "rule_neuron", "all, summed", "sum of all"),
+    ],
+)
+def test_a_link_with_a_former_option_opens_with_the_present_one(
+    run: Path, page: str, key: str, former: str, present: str
+) -> None:
+    test = app(page, train_log_dir="runs")
+    test.query_params[key] = former
+    run_app(test)
+    assert test.session_state[key] == present
+    assert not test.exception

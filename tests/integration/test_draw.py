@@ -97,7 +97,7 @@ def test_the_curve_of_the_test_set(
     model = train_small_model(registry, tmp_path, lr=0.02)
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     test = run_app(app("draw", jitter=3.0, measure=False))
-    assert "How does the whole test set" in line(test)
+    assert "Robustness on the whole test set" in line(test)
     test.toggle(key="measure").set_value(True)
     run_app(test)
     clean = num_correct(model, TINY.test, Perturbation()) / 50
@@ -115,19 +115,19 @@ def test_a_large_set_is_said_to_be_drawn_from(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
     monkeypatch.setattr(draw_robustness, "subsample", lambda split: subsample(split, 20))
     test = run_app(app("draw", measure=True, model="untrained"))
-    assert any("20 of 50 test samples, drawn with a fixed seed" in caption.value for caption in test.caption)
+    assert any("20 of 50 test samples, selected with a fixed seed" in caption.value for caption in test.caption)
 
 
 def test_an_uploaded_digit_is_read_and_a_true_class_can_be_named() -> None:
     digit = EMBEDDED.test.images[3].numpy()
     test = upload(png(np.pad(255 - digit, 40, constant_values=255)))
-    assert any("it was inverted" in caption.value for caption in test.caption)
+    assert any("was inverted" in caption.value for caption in test.caption)
     assert headline(test).startswith("Reads ")
     test.selectbox(key="meant").set_value(headline(test)[len("Reads ")])
     run_app(test)
     assert headline(test).startswith("Right: ")
     test = upload(png(np.pad(digit, 40)))
-    assert not any("it was inverted" in caption.value for caption in test.caption)
+    assert not any("was inverted" in caption.value for caption in test.caption)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_a_picture_of_nothing_gets_one_sentence(content: bytes) -> None:
     test = upload(content)
     (warning,) = test.warning
     assert re.fullmatch(r"Picture: expected [^\n]*\.", warning.value)
-    assert headline(test) == "Upload a picture, and the network reads it"
+    assert headline(test) == "Upload a picture to classify"
 
 
 def test_a_canvas_waits_for_a_digit() -> None:
     test = run_app(app("draw", source="Draw"))
-    assert headline(test) == "Draw a digit, and the network reads it"
+    assert headline(test) == "Draw a digit to classify"
     assert any(button.label == "Clear" for button in test.button)
 
 

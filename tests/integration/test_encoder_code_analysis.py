@@ -16,7 +16,7 @@ from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model, initial_weight
 from tempotron_core.training.settings import Settings
 
-CODE_ANALYSIS = "What is kept and lost"
+CODE_ANALYSIS = "Information in the code"
 FIGURES = ("values", "spike_times", "curve_information", "pixel_information")
 COUNTS = count_values(EMBEDDED.train, 10)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -194,7 +195,7 @@ def test_training_starts_with_the_settings_on_the_page(registry: TrainingRegistr
     assert registry.status is not None
     assert registry.status.state == "finished"
     assert any("Test accuracy" in element.value for element in test.markdown)
-    assert [metric.label for metric in test.metric][:2] == ["Dead outputs", "In the wrong state"]
+    assert [metric.label for metric in test.metric][:2] == ["Dead outputs", "Firing errors"]
     assert list((tmp_path / "logs").iterdir())
 
 
@@ -206,7 +207,7 @@ def test_a_recipe_is_edited_on_the_page(registry: TrainingRegistry, tmp_path: Pa
     test.number_input(key="train_cross-entropy_k").set_value(2)
     button(test, "Slow neurons, few curves: m 6, tau 60, tau_s 15").click()
     run_app(test)
-    assert any("Edited: loss margin-hinge, k 2." in caption.value for caption in test.caption)
+    assert any("Edited: loss margin-hinge, tempotrons per class 2." in caption.value for caption in test.caption)
     button(test, "Start").click()
     run_app(test)
     assert registry.status is not None
@@ -297,7 +298,8 @@ def test_a_link_to_the_encoder_keeps_its_value_until_another_pixel_is_chosen() -
         assert test.slider(key=key).value == float(wanted[key])
     assert test.number_input(key="pixel").value == 400
     assert headline(test).startswith("At x = 0.30")
-    assert any('data-chosen="400"' in markup.proto.body for markup in test.get("html"))
+    pickers = [element.proto.json for element in test.get("bidi_component") if "picker" in element.proto.component_name]
+    assert len(pickers) == 1 and 'data-chosen="400"' in json.loads(pickers[0])
     test.sidebar.number_input(key="sample").set_value(8)
     run_app(test)
     assert test.slider(key="x").value == pytest.approx(float(EMBEDDED.test.images[8].view(-1)[400]) / 255, abs=5e-4)
@@ -431,7 +433,7 @@ def test_any_run_becomes_the_model_and_is_deleted_when_asked_twice(registry: Tra
     test.multiselect(key="compared").set_value([first, latest])
     run_app(test)
     assert any("the first one" in element.value for element in test.markdown)
-    assert any("In what they differ" in element.value for element in test.markdown)
+    assert any("Differences in settings" in element.value for element in test.markdown)
     test.multiselect(key="compared").set_value([first])
     run_app(test)
     button(test, "Delete").click()
@@ -449,7 +451,7 @@ def test_the_run_in_progress_is_not_deleted(registry: TrainingRegistry, tmp_path
     wait_until(lambda: list(tmp_path.glob("*/last.safetensors")))
     job.pause()
     test = run_app(app("runs", train_log_dir=str(tmp_path)))
-    assert any("Still being written" in caption.value for caption in test.caption)
+    assert any("Run in progress" in caption.value for caption in test.caption)
     button(test, "Delete").click()
     run_app(test)
     button(test, "Yes, delete it for good").click()

@@ -312,7 +312,7 @@ def test_the_page_shows_the_epoch_asked_for(run: Path) -> None:
 def test_steps_and_the_first_right_epoch(run: Path) -> None:
     sample = next(i for i in range(60) if (replay_sample(run, i).first_correct or 0) > 0)
     test = run_app(app("replay", sample=sample, train_log_dir=str(run.parent)))
-    press(test, "First right")
+    press(test, "First correct")
     assert test.title[0].value == f"Replay · epoch {replay_sample(run, sample).first_correct}"
     assert headline(test).startswith("Right")
     press(test, "Back")
@@ -386,11 +386,11 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     save_file({"fc.weight": torch.zeros(10, 784 * 4)}, copy / "epochs" / "0002.safetensors")
     clothes = replace(page_helpers.TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: clothes)
-    test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="the winner")
+    test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="predicted class")
     test.query_params["epoch"] = "2"
     run_app(test)
     assert headline(test).startswith("A tie: 10 outputs")
-    assert any("another data set than the digit's, FashionMNIST" in caption.value for caption in test.caption)
+    assert any("The digit is from another data set, FashionMNIST" in caption.value for caption in test.caption)
     wrong = figure(test, "replay")["data"][2]
     assert "a tie" in wrong["text"] and wrong["mode"] == "markers"
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: replace(clothes, classes=clothes.classes[:7]))

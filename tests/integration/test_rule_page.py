@@ -313,11 +313,11 @@ def test_a_model_that_learns_on_leaves_the_copy_as_it_is(monkeypatch: pytest.Mon
     use_model(monkeypatch, later)
     run_app(test)
     assert torch.equal(test.session_state["rule_walk"].model.weight, copy)
-    assert any("learned on since" in caption.value for caption in test.caption)
+    assert any("trained further" in caption.value for caption in test.caption)
     button(test, "Start over").click()
     run_app(test)
     assert torch.equal(test.session_state["rule_walk"].model.weight, later.weight)
-    assert not any("learned on since" in caption.value for caption in test.caption)
+    assert not any("trained further" in caption.value for caption in test.caption)
 
 
 def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a viewer takes away: the link of the view; each of its figures as a picture, a page, numbers, or all of it."""
+"""Export panel: copy the link of the view; save each figure as PNG, SVG, HTML, CSV or a zip of everything."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ _mount = st.components.v2.component(
 
 @flushing_fragment
 def render(title: str, url_path: str) -> None:
-    """A button at the foot of a page that opens the ways to take it along."""
+    """Show the expander at the end of a page that offers the exports."""
     with st.container(key="share"):
         panel = st.expander("Save or share", icon=":material/ios_share:", key="sharing", on_change="rerun")
         if panel.open:
@@ -46,10 +46,10 @@ def _export_options(title: str, url_path: str) -> None:
     if not is_writable():
         st.markdown(f"{VIEW_ONLY_MESSAGE} The link can be copied from the address bar.")
         return
-    # The same dictionary as the page draws into: what is saved later is what is seen then.
+    # Shared with the page on purpose, so that the export matches later redraws.
     exportables = charts.exportable_figures()
     if not exportables:
-        st.markdown("This page shows no figure at present; its link can be copied from the address bar.")
+        st.markdown("This page shows no figure yet. Its link can be copied from the address bar.")
         return
     names = {key: item.name for key, item in exportables.items()}
     key = st.selectbox("Figure", list(exportables), format_func=lambda key: names[key], key="share_figure")
@@ -71,7 +71,10 @@ def _export_options(title: str, url_path: str) -> None:
             on_click="ignore",
             width="stretch",
         )
-    st.caption("The zip holds figure, numbers, settings, seed and the network, and says how to see this view again.")
+    st.caption(
+        "The zip contains the figure, its numbers, the settings, the seed, the network and instructions to reproduce "
+        "the view."
+    )
 
 
 def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:

@@ -1,6 +1,7 @@
-"""The digit of a page, one of whose pixels is chosen with a click.
+"""Pixel picker: an image of a digit on which a click selects a pixel.
 
-A chart would do that too, but one that changes is another control each time, of which the server keeps the old ones.
+Not st.plotly_chart(on_select=...): the identity of that widget changes with its figure, and the server keeps the state
+of every former one.
 """
 
 from collections.abc import Callable
@@ -14,20 +15,26 @@ from tempotron_core import figures
 
 _mount = st.components.v2.component(
     "tempotron_pixel_picker",
+    html='<div data-figure="digit"></div>',
     js=Path(__file__).with_name("pixel_picker.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
 
 
-def pixel_picker(view: View, pixel: int, choose: Callable[[int], None]) -> None:
-    """The digit with that pixel framed; choose: told the pixel, row by row from the top left, that is clicked."""
-    alt = f"The digit {image_name(view)}, pixel {pixel} chosen"
-    html = figures.pixel_html(view.pixels, pixel, alt)
-    charts.html_figure_of(html, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+def pixel_picker(view: View, pixel: int, on_select: Callable[[int], None]) -> None:
+    """Draw the digit with a frame around the selected pixel.
 
-    def clicked() -> None:
+    Args:
+        view: the view whose sample is drawn
+        pixel: index of the selected pixel, row by row from the top left
+        on_select: called with the index of the pixel that was clicked
+    """
+    alt = f"The digit {image_name(view)}, pixel {pixel} selected"
+    charts.register_export("digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+
+    def on_click() -> None:
         selected = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
         if selected is not None:
-            choose(selected)
+            on_select(selected)
 
-    _mount(key="picker", on_pixel_change=clicked)
+    _mount(key="picker", height="content", data=figures.pixel_html(view.pixels, pixel, alt), on_pixel_change=on_click)

@@ -1,4 +1,4 @@
-"""The time cursor: a slider below the pictures of one decision that moves over all of them, in the browser itself."""
+"""Time cursor: a slider that moves through the time window over all figures of one prediction, in the browser alone."""
 
 import base64
 from pathlib import Path
@@ -9,16 +9,16 @@ import streamlit as st
 from pages.state.experiment import View
 from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
 from tempotron_core import figures
-from tempotron_core.model.classifier import Prediction, pixel_spike_table
+from tempotron_core.model.classifier import pixel_spike_table
 
 _HTML = """
 <div class="cursor" role="group" aria-label="time cursor">
   <button data-part="play" aria-label="play">▶</button>
   <input data-part="slider" type="range" min="0" step="1" aria-label="time, ms">
-  <button data-part="off" aria-label="whole time">✕</button>
+  <button data-part="off" aria-label="show the whole time window">✕</button>
   <div class="below">
     <div data-part="words"></div>
-    <div class="peaks"><span>To the peak of</span><span data-part="jumps"></span></div>
+    <div class="peaks"><span>Go to the peak of</span><span data-part="jumps"></span></div>
   </div>
 </div>
 """
@@ -51,8 +51,14 @@ _mount = st.components.v2.component(
 )
 
 
-def time_cursor(view: View, decision: Prediction, info: figures.VoltageInfo, traces: str = "traces") -> None:
-    """A cursor over the pictures of that decision; traces is the key of their chart."""
+def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -> None:
+    """Mount the cursor over the figures of a prediction.
+
+    Args:
+        view: sample and model
+        info: membrane potentials and peaks of the prediction
+        traces: key of the chart of the membrane potentials
+    """
     model, T = view.model, info.v.shape[1]
     table = pixel_spike_table(model.m, T, model.beta).numpy()
     values = np.unique(view.pixels)
@@ -78,13 +84,13 @@ def time_cursor(view: View, decision: Prediction, info: figures.VoltageInfo, tra
             "margin": [round(side * scale) for side in figures.MARGINS],
             "t": time_from_query(T),
             "requested": list(st.session_state.get("cursor_requested", ())),
-            "invitation": "Play the digit through time, or drag; keys: space, arrows, a class's number.",
+            "invitation": "Press play or drag to move through time. Keys: space, arrows, 0 to 9 for a peak.",
         },
     )
 
 
 def time_from_query(T: int) -> int | None:
-    """Where the link puts the cursor; None where it puts it nowhere."""
+    """Return the time of the cursor in the URL, limited to the time window; None without one."""
     text = st.query_params.get("t", "")
     return min(int(text), T - 1) if text.isascii() and text.isdigit() and len(text) < 9 else None
 

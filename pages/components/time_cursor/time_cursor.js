@@ -1,5 +1,5 @@
-// One time cursor over the pictures of a page: the digit, its raster, the traces and the peaks. It moves in the browser
-// alone: the pictures are there already, and this lays what depends on t over them.
+// Time cursor over the figures of a page: digit, spike raster, membrane potentials and peaks. It runs in the browser
+// alone: it draws overlays for the time t over figures that the server has sent before.
 
 const memory = { t: null, dispose: null, requestedId: null };
 
@@ -9,19 +9,19 @@ export default function ({ data, parentElement }) {
   if (data.requested.length && data.requested[0] !== memory.requestedId) [memory.requestedId, memory.t] = data.requested;
   if (memory.t !== null) memory.t = Math.min(memory.t, scene.T - 1);
   const root = parentElement.querySelector(".cursor");
-  // One life at a time: a second one over the same pictures would undo what the first one writes, for ever.
+  // Only one instance may be active: two would overwrite each other's changes endlessly.
   memory.dispose?.();
   const find = (name) => root.querySelector(`[data-part=${name}]`);
   const [play, slider, off, statusText, peakButtons] = ["play", "slider", "off", "words", "jumps"].map(find);
   const main = document.querySelector(".stMain");
-  let frame = 0, before = 0, playing = false;
+  let frame = 0, lastFrame = 0, playing = false;
 
   slider.max = scene.T - 1;
   peakButtons.replaceChildren(...data.classes.map((name, i) => {
     const button = document.createElement("button");
     button.textContent = name;
     button.title = `peaks at ${data.t_max[i]} ms`;
-    button.setAttribute("aria-label", `to the peak of ${name}, ${data.t_max[i]} ms`);
+    button.setAttribute("aria-label", `go to the peak of ${name}, ${data.t_max[i]} ms`);
     button.style.color = data.text_colours[i];
     button.onclick = () => { stop(); move(data.t_max[i]); };
     return button;
@@ -56,9 +56,9 @@ export default function ({ data, parentElement }) {
   }
   function advance(now) {
     if (!playing) return;
-    // A frame's time is that of its beginning, which may lie before the click that asked for it.
-    memory.t = Math.min(scene.T - 1, memory.t + (Math.max(0, now - before) / 1000) * scene.pace);
-    before = now;
+    // The timestamp of a frame is that of its start, which may lie before the click that requested it.
+    memory.t = Math.min(scene.T - 1, memory.t + (Math.max(0, now - lastFrame) / 1000) * scene.pace);
+    lastFrame = now;
     if (memory.t >= scene.T - 1) stop();
     else frame = requestAnimationFrame(advance);
     show();
@@ -72,7 +72,7 @@ export default function ({ data, parentElement }) {
     }
     if (memory.t === null || memory.t >= scene.T - 1) memory.t = 0;
     playing = true;
-    before = performance.now();
+    lastFrame = performance.now();
     frame = requestAnimationFrame(advance);
     show();
   };
@@ -90,17 +90,17 @@ export default function ({ data, parentElement }) {
     event.preventDefault();
     stop();
     const box = plot.getBoundingClientRect();
-    const follow = (at) => {
-      const share = (at.clientX - box.left - scene.left) / (box.width - scene.left - scene.right);
-      memory.t = Math.round(Math.min(1, Math.max(0, share)) * (scene.T - 1));
+    const onMove = (moved) => {
+      const fraction = (moved.clientX - box.left - scene.left) / (box.width - scene.left - scene.right);
+      memory.t = Math.round(Math.min(1, Math.max(0, fraction)) * (scene.T - 1));
       show();
     };
     const release = () => {
-      window.removeEventListener("pointermove", follow);
+      window.removeEventListener("pointermove", onMove);
       window.removeEventListener("pointerup", release);
       storeInUrl(memory.t);
     };
-    window.addEventListener("pointermove", follow);
+    window.addEventListener("pointermove", onMove);
     window.addEventListener("pointerup", release);
   };
   main.addEventListener("pointerdown", drag);
@@ -119,9 +119,9 @@ export default function ({ data, parentElement }) {
   return dispose;
 }
 
-// Writes only what is new, as every writing wakes the observers.
-function setText(element, statusText) {
-  if (element.textContent !== statusText) element.textContent = statusText;
+// Writes only changed text, because every write triggers the MutationObserver.
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function isOwnMutation(record) {
@@ -162,7 +162,7 @@ function storeInUrl(t) {
   window.history.replaceState(window.history.state, "", url);
 }
 
-// A piece laid over a host; made where the host has none, as the page may have drawn its host anew.
+// Returns an overlay of the host, created if the host has none: a rerun of the page may have replaced the host.
 function overlay(host, name, kind = "div") {
   let piece = host.querySelector(`:scope > .${name}`);
   if (!piece) {
@@ -192,18 +192,18 @@ function draw(scene, data, t) {
 }
 
 function drawTraces(plot, scene, data, t, now) {
-  const share = t / Math.max(scene.T - 1, 1);
-  const place = (x) => `calc(${scene.left}px + (100% - ${scene.left + scene.right}px) * ${x})`;
+  const fraction = t / Math.max(scene.T - 1, 1);
+  const position = (x) => `calc(${scene.left}px + (100% - ${scene.left + scene.right}px) * ${x})`;
   const [top, bottom] = [`${data.margin[2]}px`, `${data.margin[3]}px`];
   const shade = overlay(plot, "cursor-shade"), line = overlay(plot, "cursor-line"), handle = overlay(plot, "cursor-handle");
-  for (const piece of [shade, line, handle]) Object.assign(piece.style, { left: place(share), top, bottom });
+  for (const piece of [shade, line, handle]) Object.assign(piece.style, { left: position(fraction), top, bottom });
   shade.style.right = `${scene.right}px`;
   const [low, high] = data.range;
   data.visible_classes.forEach((i) => {
     const dot = overlay(plot, `cursor-dot-${i}`), y = (scene.v[i * scene.T + now] - low) / (high - low);
     dot.classList.add("cursor-dot");
     Object.assign(dot.style, {
-      left: place(now / Math.max(scene.T - 1, 1)),
+      left: position(now / Math.max(scene.T - 1, 1)),
       top: `calc(${top} + (100% - ${data.margin[2] + data.margin[3]}px) * ${1 - y})`,
       background: data.colours[i],
     });
@@ -217,9 +217,9 @@ function drawPeaks(scene, data, now) {
       const bar = host.querySelector(`[data-bar="${i}"]`), number = host.querySelector(`[data-number="${i}"]`);
       if (!bar || !number) return;
       const value = now === null ? data.v_max[i] : scene.v[i * scene.T + now];
-      const start = Math.max(0, (Math.min(value, 0) - low) / span), dispose = Math.min(1, (Math.max(value, 0) - low) / span);
+      const start = Math.max(0, (Math.min(value, 0) - low) / span), end = Math.min(1, (Math.max(value, 0) - low) / span);
       bar.style.left = `${100 * start}%`;
-      bar.style.width = `${100 * Math.max(0, dispose - start)}%`;
+      bar.style.width = `${100 * Math.max(0, end - start)}%`;
       setText(number, value.toFixed(2));
     });
     const foot = host.querySelector("[data-foot]");
@@ -232,14 +232,15 @@ function drawDigit(canvas, scene, data, now) {
   const context = canvas.getContext("2d"), picture = context.createImageData(28, 28);
   scene.image.forEach((value, pixel) => {
     const times = data.times[value];
-    let arrived = 0, fresh = 0;
+    let arrived = 0, isRecent = false;
     for (const t of times) {
       if (t <= now) arrived += 1;
-      if (t <= now && t > now - 3) fresh = 1;
+      if (t <= now && t > now - 3) isRecent = true;
     }
-    const share = times.length ? arrived / times.length : 0, level = value ? (40 + 0.84 * value) * share : 0;
-    const lit = fresh ? (value ? data.spike : [90, 94, 100]) : [level, level, level];
-    picture.data.set([...lit, 255], 4 * pixel);
+    const fraction = times.length ? arrived / times.length : 0;
+    const level = value ? (40 + 0.84 * value) * fraction : 0;
+    const colour = isRecent ? (value ? data.spike : [90, 94, 100]) : [level, level, level];
+    picture.data.set([...colour, 255], 4 * pixel);
   });
   context.putImageData(picture, 0, 0);
 }

@@ -1,4 +1,4 @@
-"""Tooltips of figures that are HTML: the script finds the cell under the pointer in the data of the figure."""
+"""Tooltips of HTML figures: a script that shows the values of the cell under the pointer."""
 
 from pathlib import Path
 

@@ -1,9 +1,9 @@
-// What a map says at the pointer of the cell under it. One listener for the page.
+// Shows the values of the cell under the pointer for every HTML figure with data-tooltip. One listener for the page.
 
 const MAX_LINES = 6, CHART = ".stEChartsChart > div";
 const decoded = new WeakMap();
-let bubble = null, marker = null, watch = 0, reminder = 0, last = null, chart = null;
-const changes = new MutationObserver(remember);
+let tooltip = null, marker = null, refreshTimer = 0, restoreTimer = 0, last = null, chart = null;
+const changes = new MutationObserver(restoreChartTooltip);
 
 export default function () {
   for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, onPointer, { passive: true });
@@ -12,52 +12,53 @@ export default function () {
 function onPointer(event) {
   last = [event.clientX, event.clientY];
   showTooltip(event.target.closest?.("[data-tooltip]"));
-  const over = event.target.closest?.(CHART) ?? null;
-  if (over === chart) return;
+  const hovered = event.target.closest?.(CHART) ?? null;
+  if (hovered === chart) return;
   changes.disconnect();
-  chart = over;
+  chart = hovered;
   if (chart) changes.observe(chart.parentElement, { childList: true, subtree: true });
 }
 
-// The picture may change under a pointer that rests.
+// The figure may change while the pointer does not move.
 function refresh() {
   showTooltip(document.elementFromPoint(...last)?.closest("[data-tooltip]"));
 }
 
-// ECharts empties its tooltip with every new option, which Streamlit sets with notMerge, a moment after it is drawn.
-function remember() {
-  clearTimeout(reminder);
-  reminder = setTimeout(() => {
+// Streamlit sets every new ECharts option with notMerge, which empties an open tooltip shortly after the update.
+// A synthetic mouse event restores it.
+function restoreChartTooltip() {
+  clearTimeout(restoreTimer);
+  restoreTimer = setTimeout(() => {
     if (chart?.nextElementSibling?.textContent !== "") return;
     chart.dispatchEvent(new MouseEvent("mousemove", { clientX: last[0], clientY: last[1], bubbles: true }));
   }, 30);
 }
 
-function showTooltip(picture) {
-  const box = picture?.getBoundingClientRect(), found = picture && cell(readTooltipData(picture), box);
+function showTooltip(figure) {
+  const box = figure?.getBoundingClientRect(), found = figure && cellAtPointer(readTooltipData(figure), box);
   if (!found) {
-    clearInterval(watch);
-    watch = 0;
-    bubble?.remove();
+    clearInterval(refreshTimer);
+    refreshTimer = 0;
+    tooltip?.remove();
     marker?.remove();
     return;
   }
-  watch ||= setInterval(refresh, 300);
-  bubble ??= Object.assign(document.createElement("div"), { className: "tooltip" });
+  refreshTimer ||= setInterval(refresh, 300);
+  tooltip ??= Object.assign(document.createElement("div"), { className: "tooltip" });
   marker ??= Object.assign(document.createElement("div"), { className: "tooltip-marker" });
-  if (bubble.textContent !== found.words) bubble.textContent = found.words;
-  if (!bubble.isConnected) document.querySelector(".stApp").append(marker, bubble);
-  Object.assign(marker.style, { left: `${found.x}px`, top: `${found.y}px`, width: `${found.wide}px`, height: `${found.wide}px` });
-  const { offsetWidth: width, offsetHeight: height } = bubble;
+  if (tooltip.textContent !== found.text) tooltip.textContent = found.text;
+  if (!tooltip.isConnected) document.querySelector(".stApp").append(marker, tooltip);
+  Object.assign(marker.style, { left: `${found.x}px`, top: `${found.y}px`, width: `${found.size}px`, height: `${found.size}px` });
+  const { offsetWidth: width, offsetHeight: height } = tooltip;
   const left = found.x + 22 + width > innerWidth ? found.x - 22 - width : found.x + 22;
-  Object.assign(bubble.style, { left: `${Math.max(4, left)}px`, top: `${Math.max(4, Math.min(found.y - height / 2, innerHeight - height - 4))}px` });
+  Object.assign(tooltip.style, { left: `${Math.max(4, left)}px`, top: `${Math.max(4, Math.min(found.y - height / 2, innerHeight - height - 4))}px` });
 }
 
-function readTooltipData(picture) {
-  const text = picture.dataset.tooltip;
-  let cached = decoded.get(picture);
-  if (cached?.text !== text) decoded.set(picture, (cached = { text, told: decode(JSON.parse(text)) }));
-  return cached.told;
+function readTooltipData(figure) {
+  const text = figure.dataset.tooltip;
+  let cached = decoded.get(figure);
+  if (cached?.text !== text) decoded.set(figure, (cached = { text, data: decode(JSON.parse(text)) }));
+  return cached.data;
 }
 
 function decode(tooltipData) {
@@ -71,9 +72,9 @@ function decode(tooltipData) {
   };
 }
 
-function cell(tooltipData, box) {
-  const side = Math.round(Math.sqrt(tooltipData.values.length)), wide = box.width / side;
-  const [column, row] = [(last[0] - box.left) / wide, (last[1] - box.top) / wide].map(Math.floor);
+function cellAtPointer(tooltipData, box) {
+  const side = Math.round(Math.sqrt(tooltipData.values.length)), size = box.width / side;
+  const [column, row] = [(last[0] - box.left) / size, (last[1] - box.top) / size].map(Math.floor);
   if (Math.min(row, column) < 0 || Math.max(row, column) >= side) return null;
   const pixel = row * side + column, [first, end] = tooltipData.starts.slice(pixel, pixel + 2);
   const lines = [`row ${row}, column ${column}: ${formatNumber(tooltipData.values[pixel], tooltipData.plain ? 3 : 4, !tooltipData.plain)}`];
@@ -82,7 +83,7 @@ function cell(tooltipData, box) {
     lines.push(`neuron ${tooltipData.neurons[i]} at ${tooltipData.times[i]} ms${numbers.join("")}`);
   }
   if (end - first > MAX_LINES) lines.push(`and ${end - first - MAX_LINES} more`);
-  return { x: box.left + (column + 0.5) * wide, y: box.top + (row + 0.5) * wide, words: lines.join("\n"), wide };
+  return { x: box.left + (column + 0.5) * size, y: box.top + (row + 0.5) * size, text: lines.join("\n"), size };
 }
 
 function formatNumber(number, digits, signed) {
