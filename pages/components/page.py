@@ -61,4 +61,4 @@ def optional_caption(text: str | None) -> None:
 def prediction_headline(info: VoltageInfo) -> str:
     """Return the prediction as a heading, blue if it is correct and orange if it is not."""
     correct = info.predicted == info.true_class and not info.is_tie
-    return f"## :{'blue' if correct else 'orange'}[{info.verdict}]"
+    return f"## :{'blue' if correct else 'orange'}[{info.prediction_text}]"

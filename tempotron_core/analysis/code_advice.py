@@ -20,10 +20,10 @@ __all__ = [
     "Candidate",
     "advise",
     "best_improvement",
-    "smallest_equivalent",
+    "evaluate_candidate",
     "neighbours",
     "redundant_curves",
-    "evaluate_candidate",
+    "smallest_equivalent",
 ]
 
 M, T, BETA = (3, 64), (10, 600), (0.5, 4.0)

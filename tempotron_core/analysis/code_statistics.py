@@ -30,11 +30,11 @@ from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 
 __all__ = [
-    "MAX_IMAGES",
     "LEVELS",
+    "MAX_IMAGES",
     "VALUES",
-    "ValueCounts",
     "PopulationCode",
+    "ValueCounts",
     "count_values",
     "curve_information",
     "mutual_information",

@@ -27,13 +27,13 @@ from tempotron_core.validation import positive_real
 __all__ = [
     "MAX_STEPS",
     "RULES",
-    "StepSettings",
     "LearningStep",
     "StepSequence",
-    "decode_steps",
-    "learning_step",
+    "StepSettings",
     "apply_steps",
+    "decode_steps",
     "encode_steps",
+    "learning_step",
 ]
 
 RULES = ("linear", "threshold-mse", "cross-entropy")

@@ -20,15 +20,15 @@ from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import Model, log_mean_exp_pool, pixel_spike_times
 
 __all__ = [
-    "SWEEPS",
-    "MAX_SAMPLES",
     "COMBINED",
-    "Sweep",
+    "MAX_SAMPLES",
+    "SWEEPS",
     "Perturbation",
-    "subsample",
+    "Sweep",
     "num_correct",
     "perturb_image",
     "perturb_spikes",
+    "subsample",
 ]
 
 MAX_SAMPLES = 2000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["FORMATS", "MAX_SIDE", "MAX_PIXELS", "DrawingError", "NormalisedDigit", "normalise", "read_picture"]
+__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "DrawingError", "NormalisedDigit", "normalise", "read_picture"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """What is tried: some of Pillow's other readers run programs or are seldom looked after."""

@@ -22,12 +22,12 @@ __all__ = [
     "RECORD",
     "Capacity",
     "CapacityPoint",
+    "ExtraTrials",
     "Series",
     "SuccessRate",
-    "ExtraTrials",
     "cycles_to_solve",
-    "main",
     "load_record",
+    "main",
     "success_rate",
 ]
 

@@ -17,7 +17,7 @@ from tempotron_core.data import datasets
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
-__all__ = ["RECORD", "main", "load_record", "regime_settings"]
+__all__ = ["RECORD", "load_record", "main", "regime_settings"]
 
 RECORD = Path(__file__).with_name("published_curve.json")
 

@@ -26,10 +26,10 @@ from tempotron_core.snn import engine
 from tempotron_core.validation import check_time_constants, positive_integer, positive_real
 
 __all__ = [
+    "CycleSnapshot",
     "LearningSession",
     "Patterns",
     "Problem",
-    "CycleSnapshot",
     "Simulation",
     "draw_patterns",
     "learn",

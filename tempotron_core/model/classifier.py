@@ -12,14 +12,14 @@ from tempotron_core.snn.tempotron import Tempotron
 
 __all__ = [
     "PIXELS",
-    "Prediction",
     "Model",
-    "predict",
-    "predict_from_spikes",
+    "Prediction",
+    "log_mean_exp_pool",
     "pixel_spike_table",
     "pixel_spike_times",
     "pixel_tuning",
-    "log_mean_exp_pool",
+    "predict",
+    "predict_from_spikes",
 ]
 
 PIXELS = 28 * 28

@@ -20,9 +20,9 @@ __all__ = [
     "delete_run",
     "differences",
     "disambiguate",
+    "is_being_written",
     "rename",
     "run_title",
-    "is_being_written",
     "to_zip",
 ]
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from tempotron_core.validation import one_line_error
 
-__all__ = ["END_MARKER", "RunError", "serialise_weights", "read_tensors", "read_text", "write_atomic"]
+__all__ = ["END_MARKER", "RunError", "read_tensors", "read_text", "serialise_weights", "write_atomic"]
 
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""

@@ -28,7 +28,7 @@ from tempotron_core.training.settings import Settings, current_names, model_from
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.validation import one_line_error
 
-__all__ = ["RunError", "RunRecord", "load_model", "load_snapshot", "read_run", "list_runs"]
+__all__ = ["RunError", "RunRecord", "list_runs", "load_model", "load_snapshot", "read_run"]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # T and m of a network that is drawn
 _MAX_WEIGHT = 1e15  # sums of more would not stay finite

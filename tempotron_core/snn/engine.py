@@ -26,7 +26,7 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, pad
 
-__all__ = ["SpikeEvents", "Kernel", "BinnedSpikes", "segment_sum", "bin_spikes", "peak", "potential"]
+__all__ = ["BinnedSpikes", "Kernel", "SpikeEvents", "bin_spikes", "peak", "potential", "segment_sum"]
 
 _BLOCK = 100
 

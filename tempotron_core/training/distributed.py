@@ -20,7 +20,7 @@ from torch import distributed
 from tempotron_core.data.datasets import Dataset, Split
 from tempotron_core.validation import one_line_error
 
-__all__ = ["SINGLE_PROCESS", "DistributedError", "ProcessGroup", "init_process_group", "exit_process"]
+__all__ = ["SINGLE_PROCESS", "DistributedError", "ProcessGroup", "exit_process", "init_process_group"]
 
 
 class DistributedError(Exception):

@@ -64,7 +64,7 @@ class History(Sequence[Row]):
     Equal to whatever sequence has the same rows.
     """
 
-    __slots__ = ("_length", "_entries")
+    __slots__ = ("_entries", "_length")
     _width: ClassVar[int] = 1  # entries of the shared list that make a row
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:

@@ -26,7 +26,7 @@ from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS
 from tempotron_core.training.settings import Settings, TrainingError
 
-__all__ = ["MAX_SECONDS", "Estimate", "available_memory", "require_fits", "estimate", "explain_if_too_large"]
+__all__ = ["MAX_SECONDS", "Estimate", "available_memory", "estimate", "explain_if_too_large", "require_fits"]
 
 MAX_SECONDS = 7 * 24 * 3600.0
 """A training that is estimated to take longer than a week is refused."""

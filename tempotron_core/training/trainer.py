@@ -14,7 +14,7 @@ from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
 from tempotron_core.training.recipes import OPTIMISER_STATE_KEYS, OPTIMISERS, SCHEDULES
 from tempotron_core.training.settings import Settings, TrainingError, initial_model
 
-__all__ = ["Assessment", "Trainer", "evaluate_health", "accuracy_on"]
+__all__ = ["Assessment", "Trainer", "accuracy_on", "evaluate_health"]
 
 _EVALUATE_CHUNK = 500
 _SIDE = math.isqrt(PIXELS)

@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
-from helpers.browser import Server, browser  # noqa: E402
+from helpers.browser import Server, browser
 
 SCRIPT = """() => {
     const seen = (window.seen ??= {}), note = (name, there) => { if (there && !(name in seen)) seen[name] = Date.now(); };

@@ -158,7 +158,9 @@ def test_viewers_cannot_train(
     monkeypatch.setattr("tempotron_core.analysis.baselines.linear_accuracy", lambda *_: pytest.fail("trained"))
     check_button_refused(monkeypatch, "training", "Start")
     check_button_refused(monkeypatch, "laboratory", "Start")
-    check_button_refused(monkeypatch, "published", "Train all four", "Train linear classifiers on the selected data set")
+    check_button_refused(
+        monkeypatch, "published", "Train all four", "Train linear classifiers on the selected data set"
+    )
     assert registry.job is None
     job = registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
     check_button_refused(monkeypatch, "training", "Pause", "Stop")
