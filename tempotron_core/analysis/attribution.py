@@ -54,7 +54,7 @@ def evidence(model: Model, decision: Prediction, output: int, neuron: int | None
 
     Args:
         model: network of the prediction
-        prediction: prediction to explain
+        decision: prediction to explain
         output: class, from 0
         neuron: one of its k tempotrons, from 0; the one with the highest peak if None
 

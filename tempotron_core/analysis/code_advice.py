@@ -169,7 +169,8 @@ class Advice:
             gains.append(f"makes {candidate.num_codes} different codes instead of {current.num_codes}")
         if current.late_spike_fraction - candidate.late_spike_fraction >= MIN_DIFFERENCE:
             gains.append(
-                f"leaves {_percent(candidate.late_spike_fraction)} instead of {_percent(current.late_spike_fraction)} of the spikes too late"
+                f"leaves {_percent(candidate.late_spike_fraction)} instead of {_percent(current.late_spike_fraction)} "
+                f"of the spikes too late"
             )
         cost = ""
         if abs(candidate.spikes - current.spikes) >= 0.01 * current.spikes:
@@ -181,7 +182,8 @@ class Advice:
         current, candidate = self.current, self.smallest_equivalent
         if candidate is None or candidate == self.better:
             return ""
-        return f"**m {candidate.m}** would keep as much and be no later, with {1 - candidate.m / current.m:.0%} fewer weights."
+        fewer = 1 - candidate.m / current.m
+        return f"**m {candidate.m}** would keep as much and be no later, with {fewer:.0%} fewer weights."
 
 
 def describe_changes(current: Candidate, candidate: Candidate) -> str:

@@ -83,9 +83,7 @@ class ValueCounts:
 
     @cached_property
     def value_information(self) -> np.ndarray:
-        """Return the mutual information of each pixel's brightness, in LEVELS steps, with the class: [784] in bits, not
-        below 0.
-        """
+        """Return the mutual information of each pixel's brightness, in LEVELS steps, with the class: [784] in bits."""
         bits, chance = mutual_information(np.arange(VALUES) * LEVELS // VALUES, self)
         return np.asarray(np.maximum(bits - chance, 0))
 
@@ -266,9 +264,7 @@ class PopulationCode:
         return float(self.histogram @ self.spikes) * PIXELS / float(self.histogram.sum())
 
     def spike_histogram(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean number of spikes per image at each ms, from pixels of value 0 and from the others: two arrays
-        [T].
-        """
+        """Return the mean number of spikes per image at each ms, [T], from pixels of value 0 and from the others."""
         images = self.histogram.sum() / PIXELS
         value, curve = np.nonzero(self.table >= 0)
         times, weight = self.table[value, curve].astype(int), self.histogram[value] / images

@@ -81,9 +81,7 @@ class Evaluation:
         return np.asarray((self.v_max >= self.v_threshold).sum(axis=1))
 
     def by_confidence_of_error(self, true: int | None = None, predicted: int | None = None) -> np.ndarray:
-        """Return samples of this label and prediction: mistakes with the largest margin first, then correct ones with the
-        smallest.
-        """
+        """Return samples of a label and prediction: most confident mistakes first, then correct ones by margin."""
         selected = np.ones(len(self.labels), bool)
         if true is not None:
             selected &= self.labels == true

@@ -128,7 +128,7 @@ class Sweep:
     scale: float = 1.0
 
     def perturbation(self, strength: float, perturbation: Perturbation) -> Perturbation:
-        """Return the perturbation of this displayed strength alone, or for all together this fraction of the present one."""
+        """Return the perturbation of this displayed strength; for all together, this fraction of the present one."""
         if not self.field:
             return perturbation.scaled(strength / self.scale)
         value: Any = strength / self.scale

@@ -145,7 +145,7 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
 
 
 def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
-    """Return size and modification time of each file of a set; empty for the embedded set and where a file is missing."""
+    """Return size and modification time of each file of a set; empty for the embedded set or a missing file."""
     with contextlib.suppress(OSError, ValueError, DataError):
         files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
         return tuple((file.st_size, file.st_mtime_ns) for file in files)

@@ -34,7 +34,8 @@ def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_
         smallest_class = min(len(pool) for pool in pools)
         if smallest_class < count_by_kind:
             raise datasets.DataError(
-                f"{kind} set: expected at least {count_by_kind} digits a class, got {smallest_class}; use the full MNIST."
+                f"{kind} set: expected at least {count_by_kind} digits a class, got {smallest_class}; use the full "
+                f"MNIST."
             )
         selected = rng.permutation(np.concatenate([rng.choice(pool, count_by_kind, replace=False) for pool in pools]))
         arrays[f"{kind}_images"] = split.images.numpy()[selected]

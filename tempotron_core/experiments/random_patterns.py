@@ -87,7 +87,8 @@ class Problem:
         if self.load > max_load:
             needed_mib = self.load / max_load * MAX_BYTES / 2**20
             raise ValueError(
-                f"alpha: expected a problem of {MAX_BYTES // 2**20} MiB at most, got {needed_mib:,.0f} MiB; with this N and "
+                f"alpha: expected a problem of {MAX_BYTES // 2**20} MiB at most, got {needed_mib:,.0f} MiB; with this "
+                f"N and "
                 f"this T choose an alpha up to {np.floor(100 * max_load) / 100:g}."
             )
 
@@ -104,7 +105,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
-    """Random draw of a problem: times [P, N] in ms, target bool [P], initial weights [N] with standard deviation 0.01."""
+    """Random draw of a problem: times [P, N] in ms, target bool [P], initial weights [N] (standard deviation 0.01)."""
 
     times: torch.Tensor
     target: torch.Tensor
@@ -149,9 +150,7 @@ class CycleSnapshot:
 
 
 def learn(problem: Problem, resume_from: CycleSnapshot | None = None) -> Iterator[CycleSnapshot]:
-    """Learn cycle by cycle until all patterns are correct or the cycles are used up; continue from a snapshot where
-    given.
-    """
+    """Learn cycle by cycle until all patterns are correct or the cycles are used up."""
     patterns = draw_patterns(problem)
     cycle, weight, momentum_term = (0, patterns.weight, torch.zeros_like(patterns.weight))
     if resume_from is not None:

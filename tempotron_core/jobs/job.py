@@ -7,8 +7,8 @@
 | stopping | .      | .       | .        | finished        | failed | stopped      | failed    |
 | stopped, finished, failed: nothing changes any more, and another run can start                |
 
-A dot: nothing happens. TRANSITIONS is this table; there is no other way from state to state. A worker that does not answer
-to stop within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
+A dot: nothing happens. TRANSITIONS is this table; there is no other transition. A worker that does not answer to stop
+within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
@@ -86,8 +86,9 @@ class Status:
         if self.state != "running" or seconds_without_step < STALL_WARNING_SECONDS:
             return None
         return (
-            f"No step for {seconds_without_step:.0f} s: the training may hang, or its steps are that long; Stop ends it, and gives it "
-            f"up where it does not answer within {STOP_TIMEOUT_SECONDS:.0f} s."
+            f"No step for {seconds_without_step:.0f} s: the training may hang, or its steps are that long; Stop "
+            f"ends it, and abandons it "
+            f"where it does not answer within {STOP_TIMEOUT_SECONDS:.0f} s."
         )
 
 
@@ -165,7 +166,8 @@ class Job:
 
     def _abandon(self) -> None:
         error = (
-            f"The training did not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s and was given up; its results up to "
+            f"The training did not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s and was given up; its "
+            f"results up to "
             "the last step shown are kept; start another."
         )
         if self._transition("stop_timed_out", error=error):

@@ -46,9 +46,7 @@ def run_title(record: RunRecord) -> str:
 
 
 def _default_title(record: RunRecord) -> str:
-    """Return recipe, data set, m, seed and start time, with a suffix where runs started in the same second; else the
-    folder name.
-    """
+    """Return recipe, data set, m, seed and start time (with a suffix for runs of one second), else the folder name."""
     match = re.match(r"(\d{8}-\d{6})-", record.name)
     if record.settings is None or not match:
         return record.name

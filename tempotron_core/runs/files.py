@@ -82,7 +82,8 @@ def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict
             return {key: source.get_tensor(key).clone() for key in source.keys()}, source.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
-            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or delete it."
+            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or "
+            f"delete it."
         ) from error
 
 

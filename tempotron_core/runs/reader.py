@@ -69,7 +69,8 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
         settings = Settings(**current_names(json.loads(read_text(folder, "settings.json"))))
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(
-            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore or delete it."
+            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore "
+            f"or delete it."
         ) from error
     return RunRecord(folder, settings, read_points(folder), read_epochs(folder))
 

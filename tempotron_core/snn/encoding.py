@@ -64,7 +64,7 @@ class GaussianTuning:
         self.sigma2 = self._variance.to(x_min.dtype)
 
     def response(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the tuning-curve values g in [0, 1] of x [batch, n, k], as float64 [batch, n, k, m] on the device of x."""
+        """Return tuning-curve values g in [0, 1] of x [batch, n, k] as float64 [batch, n, k, m] on the device of x."""
         return self._response(finite_tensor("x", x, ("batch", self.n, "k")))
 
     def _response(self, x: torch.Tensor) -> torch.Tensor:

@@ -47,14 +47,10 @@ class SpikeEvents(Protocol):
         """Return the time from each spike to its bin in ms [E], None where all times are whole."""
 
     def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """Return the sums [B, T, O] of rows [N, O] over the afferents that spike in each bin, weighted by spike_weight
-        [E].
-        """
+        """Return the sums [B, T, O] of rows [N, O] over the spikes of each bin, weighted by spike_weight [E]."""
 
     def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """Return the sums [N, O] over each afferent's spikes of the rows [B*(T+1), O] of their bins; the last row of a
-        sample is 0.
-        """
+        """Return the sums [N, O] over each afferent's spikes of their bins' rows [B*(T+1), O]; a sample's last is 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,9 +262,7 @@ def _gradient(
     grad_output: torch.Tensor,
     apply_backward: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Return the gradient [O, N] of the weights; apply_backward takes a table [T(t), T + 1(s)] to gradients of the bins
-    [B*O, T + 1].
-    """
+    """Return the gradient [O, N]; apply_backward takes a table [T(t), T + 1(s)] to bin gradients [B*O, T + 1]."""
     batch, outputs, T = grad_output.shape[0], grad_output.shape[1], spikes.T
     onset, rise = _offset_weights(spikes.bin_offset_ms, kernel, grad_output.dtype)
     to_peak, to_decay = _kernel_tables_backward(kernel, T, grad_output.dtype, grad_output.device)

@@ -168,9 +168,7 @@ class SpikeStore:
         return int((occurrences * self._spike_table.counts).sum())
 
     def _sort_by_time(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the afferents of the active fields' spikes in order of (sample, bin), int32, and their number per bin
-        [B, T].
-        """
+        """Return afferents of the active fields' spikes by (sample, bin), int32, and their number per bin [B, T]."""
         code, device = self._spike_table, pixel_values.device
         sample, pixel = pixel_values.nonzero(as_tuple=True)
         pixel_value = pixel_values[sample, pixel].int()

@@ -127,8 +127,7 @@ class Tempotron(nn.Module):
 
     @staticmethod
     def mse_loss(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, num_classes: int) -> torch.Tensor:
-        """Return the squared distance to the threshold of every peak on its wrong side, summed and divided by the batch
-        size.
+        """Return the squared distance of wrong peaks to the threshold, summed over outputs, divided by batch size.
 
         Args:
             v_max: floating-point peaks [batch, num_classes]

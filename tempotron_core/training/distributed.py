@@ -111,7 +111,8 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
         distributed.init_process_group(backend)
     except (RuntimeError, ValueError) as error:
         raise DistributedError(
-            f"processes: expected {processes.size} that find each other, got none ({one_line_error(error)}); start them with "
+            f"processes: expected {processes.size} that find each other, got none ({one_line_error(error)}); "
+            f"start them with "
             "torchrun."
         ) from error
     try:

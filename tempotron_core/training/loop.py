@@ -136,7 +136,8 @@ def _snapshots(
                 non_finite = "weights are" if bool(total.isfinite().all()) else "loss is"
                 consequence = "nothing was learned" if snapshot.weight is None else "the last finite weights are kept"
                 raise TrainingError(
-                    f"The {non_finite} no longer finite after step {step}: expected numbers, got NaN or infinity; {consequence}, "
+                    f"The {non_finite} no longer finite after step {step}: expected numbers, got NaN or infinity; "
+                    f"{consequence}, "
                     f"try a learning rate below {settings.lr:g}.",
                     failed_step=step,
                 )
@@ -168,7 +169,8 @@ def _snapshots(
             )
             rate = samples_per_epoch / seconds
             result = EpochMetrics(
-                epoch, step, mean_loss, accuracy, health.accuracy, seconds, rate, health.dead_outputs, health.firing_error_rate,
+                epoch, step, mean_loss, accuracy, health.accuracy, seconds, rate, health.dead_outputs,
+                health.firing_error_rate,
                 health.peaks_at_start, health.peaks_at_end, *trainer.norms(),
             )  # fmt: skip
             phase = "finished" if epoch == settings.epochs else "training"

@@ -71,7 +71,7 @@ FORMER_COLUMNS = {
 
 
 class History(Sequence[Row]):
-    """Rows up to one time. Immutable; appending costs no more than the row. Equal to any sequence with the same rows."""
+    """Immutable rows up to one time; appending costs no more than the row. Equal to a sequence with the same rows."""
 
     __slots__ = ("_entries", "_length")
     _width: ClassVar[int] = 1  # entries of the shared list that make a row

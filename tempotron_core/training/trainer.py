@@ -176,7 +176,8 @@ class Trainer:
             torch.Generator().set_state(state["shuffle"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise TrainingError(
-                f"state: expected that of {len(self._weight_by_afferent):,} afferents and {self._weight_by_afferent.shape[1]} outputs, got another "
+                f"state: expected that of {len(self._weight_by_afferent):,} afferents and "
+                f"{self._weight_by_afferent.shape[1]} outputs, got another "
                 "or a damaged one; start the run anew."
             ) from error
 
