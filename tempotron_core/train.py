@@ -1,4 +1,4 @@
-"""The headless command: python -m tempotron_core.train."""
+"""Command that trains without the dashboard: python -m tempotron_core.train."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the arguments say; the last line printed is one JSON object. Returns the exit code."""
+    """Train with these command-line arguments and return the exit code; the last line printed is one JSON object."""
     options = _parser().parse_args(arguments)
     arguments_by_name = vars(options)
     download, resume_folder = arguments_by_name.pop("download"), arguments_by_name.pop("resume")
@@ -163,7 +163,7 @@ def _download(settings: Settings) -> None:
 
 
 class _Interrupt:
-    """Ctrl-C, remembered: raised inside a destructor, Python would report the interruption and go on."""
+    """Ctrl-C as a flag. An exception raised inside a destructor would be printed and ignored by Python."""
 
     def __init__(self) -> None:
         self._requested = False

@@ -1,4 +1,4 @@
-"""Refusing bad arguments at the public boundary: every sentence says what was expected, what came and what to do."""
+"""Checks of arguments at the public boundary: each message says what was expected, what was given and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ _MIN_TIME_CONSTANT, _MAX_TIME_CONSTANT = (
 
 
 def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int = _INT32_MAX) -> int:
-    """Return value as an int from minimum to maximum; TypeError where it is no integer, ValueError where outside."""
+    """Return value as an int from minimum to maximum.
+
+    Raises:
+        TypeError: for anything but an integer.
+        ValueError: outside the range.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(
             f"{name}: expected an integer of at least {minimum}, got {_describe_value(value)}; pass a whole number."
@@ -31,9 +36,11 @@ def positive_integer(name: str, value: object, *, minimum: int = 1, maximum: int
 
 
 def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: float = math.inf) -> float:
-    """Return value as a finite float above 0; TypeError where it is no number, ValueError where it is out of range.
+    """Return value as a finite float above 0 and, where given, from minimum to maximum.
 
-    minimum, maximum: the range, where it is narrower.
+    Raises:
+        TypeError: for anything but a number.
+        ValueError: outside the range.
     """
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         value = value.item()
@@ -51,7 +58,12 @@ def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: fl
 
 
 def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:
-    """Return both as floats in ms where they are positive and different; ValueError or TypeError otherwise."""
+    """Return both time constants as floats in ms.
+
+    Raises:
+        TypeError: for anything but numbers.
+        ValueError: unless both are positive and different.
+    """
     slow, fast = (
         positive_real(name, value, minimum=_MIN_TIME_CONSTANT, maximum=_MAX_TIME_CONSTANT)
         for name, value in (("tau (ms)", tau), ("tau_s (ms)", tau_s))
@@ -64,10 +76,16 @@ def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:
 
 
 def finite_tensor(name: str, value: object, shape: tuple[int | str, ...]) -> torch.Tensor:
-    """Return value where it is a floating tensor of that shape without NaN or infinity.
+    """Return value if it is a floating-point tensor of the given shape without NaN or infinity.
 
-    shape: sizes, an int where the size is fixed, a name where it is free ("batch").
-    Raises TypeError for anything but a real floating-point tensor, ValueError for shape or non-finite values.
+    Args:
+        name: name of the argument, for the message
+        value: tensor to check
+        shape: sizes; an int for a fixed size, a name such as "batch" for a free one
+
+    Raises:
+        TypeError: for anything but a real floating-point tensor.
+        ValueError: for another shape or a value that is not finite.
     """
     wanted = "[" + ", ".join(map(str, shape)) + "]"
     if not isinstance(value, torch.Tensor):
@@ -98,5 +116,5 @@ def _describe_value(value: object) -> str:
 
 
 def one_line_error(error: BaseException) -> str:
-    """What an error says, as at most 120 characters of one line."""
+    """Return the message of an error on one line of at most 120 characters."""
     return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:120]

@@ -1,0 +1,1 @@
+"""Analysis: evaluation, contributions, learning steps, replay, code statistics, robustness, linear baselines."""

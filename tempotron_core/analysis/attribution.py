@@ -1,4 +1,4 @@
-"""Why a tempotron peaks as high as it does: its peak as a sum over the afferents' spikes.
+"""Attribution: the peak of a tempotron as a sum of the contributions of single spikes.
 
     v_max = sum_i w_i K(t_max - t_i)
 
@@ -19,10 +19,15 @@ __all__ = ["Evidence", "evidence", "kernel_at_peak"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """One tempotron's peak, taken apart.
+    """Contributions to the peak of one tempotron, float64 except times.
 
-    weight, kernel, contributions: [784, m], w_i, K(t_max - t_i) and their products, 0 where an afferent is silent or late;
-    times: [784, m] in ms, -1 for no spike; v_max: the peak; t_max in ms. All but the times in float64.
+    Attributes:
+        weight: w_i, [784, m], 0 where an afferent is silent or late
+        kernel: K(t_max - t_i), [784, m]
+        contributions: their products, [784, m]
+        times: spike times [784, m] in ms, -1 for no spike
+        v_max: peak
+        t_max: its time in ms
     """
 
     weight: torch.Tensor
@@ -34,21 +39,27 @@ class Evidence:
 
     @property
     def residual(self) -> float:
-        """How far the sum of the parts is from the peak that the network computed."""
+        """Return the difference between the sum of the contributions and the computed peak."""
         return abs(float(self.contributions.sum()) - self.v_max)
 
 
 def kernel_at_peak(model: Model, times: torch.Tensor, t_max: int) -> torch.Tensor:
-    """K(t_max - t_i) of spike times in ms (any shape, negative for none), float64: what a spike still does at t_max."""
+    """Return K(t_max - t_i) in float64 for spike times in ms of any shape, negative for none."""
     kernel = model.to_layer().kernel(t_max - times.double())
     return kernel * ((times >= 0) & (times <= t_max))
 
 
 def evidence(model: Model, decision: Prediction, output: int, neuron: int | None = None) -> Evidence:
-    """The parts of an output's peak in a decision of that model.
+    """Return the contributions to an output's peak.
 
-    output: the class, from 0; neuron: one of its k tempotrons, from 0, the one with the highest peak where None.
-    Raises ValueError where there is no such output or tempotron.
+    Args:
+        model: network of the prediction
+        decision: prediction to explain
+        output: class, from 0
+        neuron: one of its k tempotrons, from 0; the one with the highest peak if None
+
+    Raises:
+        ValueError: where there is no such output or tempotron.
     """
     classes, k, _ = decision.neurons.shape
     if not 0 <= output < classes:

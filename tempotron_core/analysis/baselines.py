@@ -1,4 +1,4 @@
-"""Linear classifiers beside the tempotrons: softmax regression on the pixels, and on their Gaussian features."""
+"""Linear classifiers as baselines: softmax regression on the pixels and on their Gaussian features."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ _LEARNING_RATES = {"pixels": 5e-3, "gaussian": 5e-4}
 def linear_accuracy(
     dataset: Dataset, features: str, epochs: int = 8, lr: float | None = None, m: int = 16, seed: int = 0
 ) -> list[float]:
-    """Test accuracies in [0, 1] after each epoch; features: "pixels", or "gaussian" for m tuning curves a pixel.
+    """Return the test accuracies in [0, 1] after each epoch of softmax regression.
 
-    AdamW with warm-up and cosine decay on the cross-entropy; lr: 5e-3 for pixels and 5e-4 for their features by
-    default. Raises ValueError for other features.
+    Trained with AdamW, warm-up and cosine decay on the cross-entropy. features: "pixels", or "gaussian" for m tuning
+    curves per pixel; lr: 5e-3 for pixels and 5e-4 for Gaussian features by default.
+
+    Raises:
+        ValueError: for other features.
     """
     if features not in FEATURES:
         raise ValueError(f"features: expected one of {', '.join(FEATURES)}, got {features!r}; choose one of these.")

@@ -1,4 +1,4 @@
-"""A better population code nearby, found by trying: what it keeps apart, and what comes too late.
+"""Search for a better population code near the present one.
 
 One code is better than another where it makes no fewer different codes of the 256 values, keeps no less of the entropy
 of a pixel's value and leaves no larger share of the spikes too late, and where it makes more codes or brings one
@@ -38,7 +38,7 @@ _SMALLER_M = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A code's settings (T in ms) and what it keeps; see Code for distinct, kept and late; spikes: of an image."""
+    """Settings of a code (T in ms) and its statistics, see PopulationCode; spikes: per image."""
 
     m: int
     T: int
@@ -49,7 +49,7 @@ class Candidate:
     spikes: float
 
     def is_no_worse_than(self, other: Candidate) -> bool:
-        """Whether it keeps at least as much and leaves no more too late."""
+        """Return whether it has at least as many codes and no more late spikes."""
         return (
             self.num_codes >= other.num_codes
             and self.entropy_ratio >= other.entropy_ratio - 1e-12
@@ -57,7 +57,7 @@ class Candidate:
         )
 
     def is_better_than(self, other: Candidate) -> bool:
-        """Whether it is also visibly ahead in one of them."""
+        """Return whether it is also visibly better in one of them."""
         has_gain = (
             self.num_codes > other.num_codes or other.late_spike_fraction - self.late_spike_fraction >= MIN_DIFFERENCE
         )
@@ -65,13 +65,13 @@ class Candidate:
 
 
 def evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Candidate:
-    """Try a code, see Code for the arguments."""
+    """Return the statistics of a code, see PopulationCode for the arguments."""
     return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()))
 
 
 @lru_cache(maxsize=8)
 def _interned(histogram: bytes) -> bytes:
-    """The same object for equal histograms: thousands of remembered trials would hold one each."""
+    """Return one shared object for equal histograms: thousands of cached candidates would hold one each."""
     return histogram
 
 
@@ -82,7 +82,7 @@ def _evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histog
 
 
 def neighbours(m: int, current_T: int, beta: float) -> list[tuple[int, int, float]]:
-    """Settings to try: other beta and T with the same m, other m with the same beta and T."""
+    """Return settings to try: other beta and T with the same m, other m with the same beta and T."""
     windows = {min(max(10 * round(current_T * factor / 10), T[0]), T[1]) for factor in _T_FACTORS}
     widths = {round(min(max(beta + step, BETA[0]), BETA[1]), 2) for step in _BETA_STEPS}
     sizes = {min(max(round(m * factor), M[0]), M[1]) for factor in _M_FACTORS}
@@ -91,7 +91,7 @@ def neighbours(m: int, current_T: int, beta: float) -> list[tuple[int, int, floa
 
 
 def best_improvement(current: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
-    """The best of those that are better: by what is still missing, in whole percents, then by fewer spikes."""
+    """Return the best of the better candidates: by what is missing in whole percent, then by fewer spikes."""
 
     def order(candidate: Candidate) -> tuple[float, ...]:
         missing = 1 - candidate.num_codes / VALUES + candidate.late_spike_fraction
@@ -101,15 +101,15 @@ def best_improvement(current: Candidate, candidates: Iterable[Candidate]) -> Can
 
 
 def smallest_equivalent(current: Candidate, candidates: Iterable[Candidate]) -> Candidate | None:
-    """Of those that are no worse, the one with the fewest curves; None where none has fewer."""
+    """Return the no-worse candidate with the fewest curves, None where none has fewer."""
     smaller = (candidate for candidate in candidates if candidate.m < current.m and candidate.is_no_worse_than(current))
     return min(smaller, key=lambda candidate: candidate.m, default=None)
 
 
 def redundant_curves(table: np.ndarray, information: np.ndarray) -> tuple[int, ...]:
-    """Curves, from 0, without all of which no two values more would have the same code; the least telling go first.
+    """Return curves, from 0, that can all be left out without merging codes; the least informative first.
 
-    table: spike times [256, m]; information: what each curve tells of the class, [m].
+    table: spike times [256, m]; information: mutual information of each curve with the class [m].
     """
     num_differing = np.zeros((len(table), len(table)), np.uint8)
     differs = [column[:, None] != column for column in table.T]
@@ -126,7 +126,7 @@ def redundant_curves(table: np.ndarray, information: np.ndarray) -> tuple[int, .
 
 @dataclass(frozen=True)
 class Advice:
-    """The present code, a better one and a leaner one, None where there is none nearby."""
+    """The present code, a better one and a smaller one nearby, None where there is none."""
 
     current: Candidate
     better: Candidate | None
@@ -134,17 +134,17 @@ class Advice:
 
     @property
     def text(self) -> str:
-        """How the code does and what to do, in a few sentences."""
+        """Return assessment and recommendation."""
         return f"{self.assessment} {self.remedy}"
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """Return the recommendation."""
         return f"{self._improvement_text} {self._smaller_text}".strip()
 
     @property
     def assessment(self) -> str:
-        """How the code does, in one sentence."""
+        """Return one sentence on the present code."""
         current = self.current
         codes_text = "All 256 values keep their own codes"
         if current.num_codes < VALUES:
@@ -169,7 +169,8 @@ class Advice:
             gains.append(f"makes {candidate.num_codes} different codes instead of {current.num_codes}")
         if current.late_spike_fraction - candidate.late_spike_fraction >= MIN_DIFFERENCE:
             gains.append(
-                f"leaves {_percent(candidate.late_spike_fraction)} instead of {_percent(current.late_spike_fraction)} of the spikes too late"
+                f"leaves {_percent(candidate.late_spike_fraction)} instead of {_percent(current.late_spike_fraction)} "
+                f"of the spikes too late"
             )
         cost = ""
         if abs(candidate.spikes - current.spikes) >= 0.01 * current.spikes:
@@ -181,11 +182,12 @@ class Advice:
         current, candidate = self.current, self.smallest_equivalent
         if candidate is None or candidate == self.better:
             return ""
-        return f"**m {candidate.m}** would keep as much and be no later, with {1 - candidate.m / current.m:.0%} fewer weights."
+        fewer = 1 - candidate.m / current.m
+        return f"**m {candidate.m}** would keep as much and be no later, with {fewer:.0%} fewer weights."
 
 
 def describe_changes(current: Candidate, candidate: Candidate) -> str:
-    """The settings that differ, in words."""
+    """Return the settings that differ as text."""
     words = (
         f"m {candidate.m}" if candidate.m != current.m else "",
         f"beta {candidate.beta:g}" if candidate.beta != current.beta else "",
@@ -199,7 +201,10 @@ def _percent(part: float) -> str:
 
 
 def advise(m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Advice:
-    """Look around the present settings; histogram: how often each value occurs, int64 [256]; rise in ms."""
+    """Search near the present settings.
+
+    histogram: count of each pixel value, int64 [256]; rise: time to the peak of the kernel in ms.
+    """
     current = evaluate_candidate(m, current_T, beta, time_to_peak, histogram)
     candidates = [
         evaluate_candidate(*settings, time_to_peak, histogram) for settings in neighbours(m, current_T, current.beta)

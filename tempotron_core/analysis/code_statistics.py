@@ -1,4 +1,4 @@
-"""What the population code keeps of a pixel's value, and what it loses.
+"""Statistics of the population code: distinct codes, late spikes, mutual information with the class.
 
 The code of a value is its row of m spike times; values with the same row cannot be told apart any more. A spike at t_i
 lifts a potential most at t_i + s*, where the kernel K peaks; it is too late where t_i + s* > T - 1, after the window.
@@ -51,13 +51,17 @@ _CHUNK = 1000
 
 @dataclass(frozen=True, eq=False)
 class ValueCounts:
-    """How often every pixel has every value in images of every class.
+    """Counts of each pixel value at each pixel, by class.
 
-    counts_below: int32 [257, V, C], images in which a pixel is darker than 0, 1, ..., 256, for the V pixels with more than one
-    value; varying_pixels: their numbers, [V];
-    histogram: int64 [256], all pixels together; labels: int64 [C], images of each class.
-    k_log2_k: float64 [n + 1], k log2 k; expected_under_shuffle: float64 [n + 1], the sum over the classes of the mean of n_sc log2 n_sc
-    for a symbol of that many images, over all orders of the labels.
+    Attributes:
+        counts_below: int32 [257, V, C], images in which a pixel is below 0, 1, ..., 256, for the V pixels with more
+            than one value
+        varying_pixels: numbers of these pixels [V]
+        histogram: int64 [256], all pixels together
+        labels: int64 [C], images of each class
+        k_log2_k: float64 [n + 1], k log2 k
+        expected_under_shuffle: float64 [n + 1], mean over all orders of the labels of sum_c n_sc log2 n_sc, for a
+            symbol of that many images
     """
 
     counts_below: np.ndarray
@@ -69,25 +73,26 @@ class ValueCounts:
 
     @property
     def images(self) -> int:
-        """How many images were counted."""
+        """Return the number of images counted."""
         return int(self.labels.sum())
 
     @cached_property
     def total_counts_below(self) -> np.ndarray:
-        """The same, of all classes together, [257, V]."""
+        """Return counts_below summed over the classes, [257, V]."""
         return np.asarray(self.counts_below.sum(axis=2, dtype=np.int32))
 
     @cached_property
     def value_information(self) -> np.ndarray:
-        """What the brightness of every pixel, in LEVELS steps, tells of the class, [784] in bits, not below 0."""
+        """Return the mutual information of each pixel's brightness, in LEVELS steps, with the class: [784] in bits."""
         bits, chance = mutual_information(np.arange(VALUES) * LEVELS // VALUES, self)
         return np.asarray(np.maximum(bits - chance, 0))
 
 
 def count_values(split: Split, classes: int, images: int = MAX_IMAGES, seed: int = 0) -> ValueCounts:
-    """Count the values in at most that many images of a split, drawn with that seed.
+    """Count the values in at most this many images of a split, drawn with this seed.
 
-    Raises ValueError where the split is empty.
+    Raises:
+        ValueError: for an empty split.
     """
     if not len(split):
         raise ValueError("split: expected at least one image, got none; choose another data set.")
@@ -114,7 +119,7 @@ def _k_log2_k(maximum: int) -> np.ndarray:
 
 
 def _expected_under_shuffle(labels: np.ndarray, log: np.ndarray) -> np.ndarray:
-    """The mean of sum_c n_sc log2 n_sc for symbols of 0 to n images, by drawing one image after the other."""
+    """Return the mean of sum_c n_sc log2 n_sc for symbols of 0 to n images, by adding one image after the other."""
     n, (sizes, classes) = int(labels.sum()), np.unique(labels, return_counts=True)
     remaining = np.maximum(sizes[:, None] - np.arange(sizes.max() + 1), 0)  # of a class, k of its images being drawn
     chance = (remaining == sizes[:, None]).astype(float)  # of k drawn images being of the class
@@ -128,9 +133,9 @@ def _expected_under_shuffle(labels: np.ndarray, log: np.ndarray) -> np.ndarray:
 
 
 def mutual_information(symbols: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
-    """What a symbol tells of the class at every pixel as counted, and what it would tell with shuffled labels.
+    """Return the mutual information of a symbol with the class at each pixel, as counted and under shuffled labels.
 
-    symbols: [256], one for each value. Returns two arrays [784] in bits; the first less the second is the estimate.
+    The difference of the two arrays [784], in bits, is the estimate. symbols: [256], the symbol of each value.
     """
     bits, chance = np.zeros(PIXELS), np.zeros(PIXELS)
     number, n, log = np.unique(symbols, return_inverse=True)[1], counts.images, counts.k_log2_k
@@ -144,7 +149,7 @@ def mutual_information(symbols: np.ndarray, counts: ValueCounts) -> tuple[np.nda
 
 
 def _symbol_counts(symbol_of_value: np.ndarray, counts_below: np.ndarray) -> np.ndarray:
-    """Images of each symbol, [G, ...]; symbol_of_value: [256], the symbol of each value; counts_below: as in Census, [257, ...]."""
+    """Return the images of each symbol, [G, ...], from the symbol of each value [256] and counts_below [257, ...]."""
     # Few runs of neighbouring values make up a symbol, and a run is one difference.
     starts = np.flatnonzero(np.diff(symbol_of_value, prepend=-1))
     runs, owner = counts_below[np.append(starts[1:], VALUES)] - counts_below[starts], symbol_of_value[starts]
@@ -156,9 +161,10 @@ def _symbol_counts(symbol_of_value: np.ndarray, counts_below: np.ndarray) -> np.
 
 
 def curve_information(table: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
-    """What the spike time or silence of every tuning curve tells of the class, the mean over all pixels.
+    """Return the mutual information of each curve's spike time or silence with the class, mean over all pixels.
 
-    table: [256, m] in ms. Returns, in bits, the estimate (not below 0) and what chance alone would show, both [m].
+    table: spike times [256, m] in ms. Returns, in bits, the estimate (not below 0) and the value under shuffled
+    labels, both [m].
     """
     bits, chance = np.array(
         [[part.mean() for part in mutual_information(times, counts)] for times in np.ascontiguousarray(table.T)]
@@ -167,11 +173,11 @@ def curve_information(table: np.ndarray, counts: ValueCounts) -> tuple[np.ndarra
 
 
 def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
-    """What every pixel's code and its value tell of the class, two arrays [784] in bits, not below 0.
+    """Return the mutual information of each pixel's code and of its value with the class: two arrays [784] in bits.
 
-    groups: [256], which code each value has. Of more than LEVELS codes those are taken together whose darkest values
-    are of the same step of brightness. No code tells more than the value that it is made from: where the estimate for
-    the value is the lower one, that of the code stands for it.
+    Of more than LEVELS codes those are merged whose darkest values lie in the same step of brightness. A code cannot
+    carry more information than the value: where the estimate for the value is lower, it is used for the code. groups:
+    [256], code of each value.
     """
     number, darkest = np.unique(groups, return_index=True)
     symbols = groups if len(number) <= LEVELS else darkest[np.searchsorted(number, groups)] * LEVELS // VALUES
@@ -181,9 +187,9 @@ def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarr
 
 @dataclass(frozen=True, eq=False)
 class PopulationCode:
-    """m curves of that beta in a window of T ms, for values that occur as often as in histogram [256].
+    """Statistics of m curves with this beta in a window of T ms, for pixel values with this histogram [256].
 
-    time_to_peak: the time from a spike to the peak of its kernel, ms.
+    time_to_peak: time from a spike to the peak of its kernel in ms.
     """
 
     m: int
@@ -194,71 +200,71 @@ class PopulationCode:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Spike times of the values, [256, m] in ms, -1 for none."""
+        """Return the spike times of the values, [256, m] in ms, -1 for none."""
         return np.asarray(pixel_spike_table(self.m, self.T, self.beta).numpy())
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """Which code each value has, [256], numbered as they first occur."""
+        """Return the code of each value, [256], numbered in order of occurrence."""
         numbers: dict[bytes, int] = {}
         rows = self.table.astype(np.int32)  # as bytes: np.unique would take longer than all the rest
         return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
 
     @cached_property
     def spikes(self) -> np.ndarray:
-        """Spikes of each value, [256]."""
+        """Return the number of spikes of each value, [256]."""
         return np.asarray((self.table >= 0).sum(axis=1))
 
     @cached_property
     def num_codes(self) -> int:
-        """How many of the 256 values have codes that differ."""
+        """Return the number of distinct codes of the 256 values."""
         return int(self.groups.max()) + 1
 
     @property
     def largest(self) -> int:
-        """Values that share the commonest code."""
+        """Return the values that share the most common code."""
         return int(np.bincount(self.groups).max())
 
     @property
     def collision_rate(self) -> float:
-        """Share of the pixels whose value has the code of another value that occurs."""
+        """Return the fraction of pixels whose value shares its code with another value that occurs."""
         codes_in_use = np.bincount(self.groups[self.histogram > 0], minlength=self.num_codes)
         return float(self.histogram[codes_in_use[self.groups] > 1].sum() / self.histogram.sum())
 
     @cached_property
     def entropy_ratio(self) -> float:
-        """Entropy of a pixel's code as a share of that of its value."""
+        """Return the entropy of a pixel's code as a fraction of that of its value."""
         code, value = (_entropy(counts) for counts in (np.bincount(self.groups, self.histogram), self.histogram))
         return code / value if value else 1.0
 
     @property
     def latest_effective_time(self) -> float:
-        """The latest time at which a spike still reaches its peak within the window, T - 1 - s*, ms."""
+        """Return the latest spike time whose kernel peaks within the window, T - 1 - s*, in ms."""
         return self.T - 1 - self.time_to_peak
 
     @cached_property
     def late_fraction_by_curve(self) -> np.ndarray:
-        """Share of every curve's spikes that are too late, [m]; 0 for a curve without spikes."""
+        """Return the fraction of each curve's spikes that are late, [m]; 0 for a curve without spikes."""
         spikes, late = (self.histogram @ which for which in (self.table >= 0, self._is_late))
         return np.asarray(late / np.maximum(spikes, 1))
 
     @cached_property
     def late_spike_fraction(self) -> float:
-        """Share of all spikes that are too late."""
+        """Return the fraction of all spikes that are late."""
         return float(self.histogram @ self._is_late.sum(axis=1)) / self._total
 
     @property
     def background_fraction(self) -> float:
-        """Share of the spikes that come from pixels of value 0."""
+        """Return the fraction of spikes from pixels of value 0."""
         return float(self.histogram[0] * self.spikes[0]) / self._total
 
     @property
     def spikes_per_image(self) -> float:
-        """Mean number of spikes of an image."""
+        """Return the mean number of spikes per image."""
         return float(self.histogram @ self.spikes) * PIXELS / float(self.histogram.sum())
 
     def spike_histogram(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean number of spikes of an image at each ms, of pixels of value 0 and of the others, two arrays [T]."""
+        """Return the mean number of spikes per image at each ms, [T], from pixels of value 0 and from the others."""
         images = self.histogram.sum() / PIXELS
         value, curve = np.nonzero(self.table >= 0)
         times, weight = self.table[value, curve].astype(int), self.histogram[value] / images

@@ -1,4 +1,4 @@
-"""What a network does with a whole split: peaks, decisions, mistakes.
+"""Evaluation of a network on a split: peaks, predictions, confusion matrix, mistakes.
 
 Wilson E B. Probable inference, the law of succession, and statistical inference. Journal of the American Statistical
 Association 22(158), 209-212, 1927 (the confidence interval).
@@ -24,7 +24,14 @@ _CHUNK = 250
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """v_max [n, classes]; t_max [n, classes] in ms; labels [n]; T: the time window in ms."""
+    """Peaks of a network on a split.
+
+    Attributes:
+        v_max: [n, classes]
+        t_max: [n, classes] in ms
+        labels: [n]
+        T: time window in ms
+    """
 
     v_max: np.ndarray
     t_max: np.ndarray
@@ -34,35 +41,35 @@ class Evaluation:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The class with the highest peak, [n]."""
+        """Return the class with the highest peak, [n]."""
         return np.asarray(self.v_max.argmax(axis=1))
 
     @property
     def correct(self) -> np.ndarray:
-        """Whether each decision is the label, [n]."""
+        """Return whether each prediction is the label, [n]."""
         return np.asarray(self.predicted == self.labels)
 
     @property
     def accuracy(self) -> float:
-        """Share of right decisions."""
+        """Return the fraction of correct predictions."""
         return float(self.correct.mean())
 
     @cached_property
     def confusion(self) -> np.ndarray:
-        """Numbers of samples by label and predicted class, [classes, classes]."""
+        """Return the confusion matrix in counts, label by predicted class."""
         classes = self.v_max.shape[1]
         cells = np.bincount(self.labels * classes + self.predicted, minlength=classes * classes)
         return cells.reshape(classes, classes)
 
     @property
     def per_class(self) -> np.ndarray:
-        """Share of right decisions of each label, [classes]; NaN where it has no samples."""
+        """Return the fraction of correct predictions of each label; NaN without samples."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.confusion.diagonal() / self.confusion.sum(axis=1))
 
     @cached_property
     def margin(self) -> np.ndarray:
-        """The true class's peak less the highest other, [n]: negative where the decision is wrong."""
+        """Return the peak of the true class minus the highest other, [n]; negative for a mistake."""
         rows = np.arange(len(self.labels))
         others = self.v_max.copy()
         others[rows, self.labels] = -np.inf
@@ -70,11 +77,11 @@ class Evaluation:
 
     @property
     def num_fired(self) -> np.ndarray:
-        """How many outputs reach the threshold, [n]."""
+        """Return the number of outputs that reach the threshold, [n]."""
         return np.asarray((self.v_max >= self.v_threshold).sum(axis=1))
 
     def by_confidence_of_error(self, true: int | None = None, predicted: int | None = None) -> np.ndarray:
-        """Samples of that label and decision, the most confident mistakes first, then the narrowest right ones."""
+        """Return samples of a label and prediction: most confident mistakes first, then correct ones by margin."""
         selected = np.ones(len(self.labels), bool)
         if true is not None:
             selected &= self.labels == true
@@ -85,7 +92,7 @@ class Evaluation:
 
 
 def evaluate(model: Model, split: Split) -> Evaluation:
-    """Run a split through the network."""
+    """Return the peaks of a network on a split."""
     store = SpikeStore(pixel_spike_table(model.m, model.T, model.beta), split.images.view(-1, PIXELS), model.T)
     for _ in store.fill():
         pass
@@ -101,7 +108,7 @@ def evaluate(model: Model, split: Split) -> Evaluation:
 
 
 def wilson_interval(successes: int, samples: int, z: float = 1.959964) -> tuple[float, float]:
-    """Where a share most likely lies of which samples were drawn: 95 % confidence by default."""
+    """Return the Wilson confidence interval of a proportion, 95 % by default."""
     proportion, tail = successes / samples, z * z / samples
     centre, spread = proportion + tail / 2, z * math.sqrt(proportion * (1 - proportion) / samples + tail / samples / 4)
     return (centre - spread) / (1 + tail), (centre + spread) / (1 + tail)

@@ -1,4 +1,4 @@
-"""One training step on one image, taken apart, and the walk of such steps on a copy of a network.
+"""One learning step on one image, and sequences of such steps on a copy of a network.
 
 A step of plain gradient descent moves the weight of every afferent i of a tempotron by
 
@@ -45,9 +45,11 @@ MAX_STEPS = 50
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What one step is told: the class that the image should be, from 0, the learning rate, and one of RULES.
+    """Settings of one step: target class from 0, learning rate, one of RULES.
 
-    Raises ValueError or TypeError where one of them is out of range.
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
     """
 
     target: int
@@ -55,7 +57,7 @@ class StepSettings:
     rule: str = RULES[0]
 
     def __post_init__(self) -> None:
-        """Refuse what no step can follow."""
+        """Check the ranges."""
         positive_real("learning rate", self.rate)
         if self.rule not in RULES:
             raise ValueError(f"rule: expected one of {', '.join(RULES)}, got {self.rule!r}; choose one of these.")
@@ -63,11 +65,17 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class LearningStep:
-    """A step, before and after. C classes of k tempotrons, m neurons a pixel.
+    """A step, before and after, for C classes of k tempotrons and m neurons per pixel.
 
-    model: the network after it; wrong: [C], who fires and should not or the other way; error, t_max (ms): [C, k],
-    before it; dw: [C, k, 784, m]; predicted: [C, k], how far V(t_max) must move, rate * error * sum K^2; actual: how
-    far it does; dead_outputs: [C, k], whose potential is never above 0, so that t_max = 0 and K = 0 for every spike.
+    Attributes:
+        model: network after the step
+        wrong: [C], outputs that fire and should not, or the reverse
+        error: [C, k], before the step
+        t_max: [C, k] in ms, before the step
+        dw: weight change [C, k, 784, m]
+        predicted: [C, k], change of V(t_max) by rate * error * sum K^2
+        actual: [C, k], computed change
+        dead_outputs: [C, k], potential never above 0, so that t_max = 0 and K = 0 for every spike
     """
 
     settings: StepSettings
@@ -84,14 +92,14 @@ class LearningStep:
 
     @property
     def changes_weights(self) -> bool:
-        """Whether any weight changes."""
+        """Return whether any weight changes."""
         return bool(self.dw.any())
 
 
 def _gradient_step(
     model: Model, times: torch.Tensor, settings: StepSettings
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pooled peaks [C], errors [C*k] and dw [C*k, 784*m] of a step on the spike times [1, 784*m]."""
+    """Return pooled peaks [C], errors [C*k] and dw [C*k, 784*m] of a step on the spike times [1, 784*m]."""
     classes = len(model.weight) // model.tempotrons_per_class
     if not 0 <= settings.target < classes:
         raise ValueError(f"target: expected 0 to {classes - 1}, got {settings.target}; choose one of the classes.")
@@ -104,7 +112,11 @@ def _gradient_step(
 
 
 def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> LearningStep:
-    """Teach a copy of the network one image, uint8 [28, 28]; ValueError where it has no such class."""
+    """Apply one step to a copy of the network, on one image uint8 [28, 28].
+
+    Raises:
+        ValueError: where the network has no such class.
+    """
     times = pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta)
     _, error, dw = _gradient_step(model, times, settings)
     after = replace(model, weight=model.weight + dw)
@@ -133,9 +145,11 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
 
 @dataclass(frozen=True)
 class StepSequence:
-    """Steps on one image that have led from a network to another, neither of which is ever written to.
+    """Steps on one image from one network to another, neither of which is written to.
 
-    steps: those taken; peaks: the class peaks [C] before each of them.
+    Attributes:
+        steps: settings of the steps
+        peaks: class peaks [C] before each step
     """
 
     origin: Model
@@ -145,7 +159,7 @@ class StepSequence:
     peaks: tuple[torch.Tensor, ...]
 
     def extended(self, settings: StepSettings, times: int = 1) -> StepSequence:
-        """So many steps further, fewer where no weight changes any more or the walk is at its longest."""
+        """Return the sequence with more steps, fewer where no weight changes or the maximum length is reached."""
         spikes = pixel_spike_times(self.image.unsqueeze(0), self.model.m, self.model.T, self.model.beta)
         model, steps, peaks = self.model, list(self.steps), list(self.peaks)
         for _ in range(min(times, MAX_STEPS - len(steps))):
@@ -158,12 +172,12 @@ class StepSequence:
         return StepSequence(self.origin, self.image, tuple(steps), model, tuple(peaks))
 
     def undone(self) -> StepSequence:
-        """A step less: the same arithmetic once more up to there, which gives the same weights bit for bit."""
+        """Return the sequence without the last step; recomputed, so that the weights are equal bit for bit."""
         return apply_steps(self.origin, self.image, self.steps[:-1])
 
 
 def apply_steps(origin: Model, image: torch.Tensor, steps: tuple[StepSettings, ...] = ()) -> StepSequence:
-    """Take those steps, one after the other, on a copy of a network."""
+    """Apply steps one after the other to a copy of a network."""
     sequence = StepSequence(origin, image, (), origin, ())
     for settings, run in itertools.groupby(steps):
         sequence = sequence.extended(settings, len(list(run)))
@@ -171,13 +185,13 @@ def apply_steps(origin: Model, image: torch.Tensor, steps: tuple[StepSettings, .
 
 
 def encode_steps(steps: tuple[StepSettings, ...]) -> str:
-    """Lessons as a short text for a link, which decode_steps reads."""
+    """Return steps as a short text for the URL, which decode_steps reads."""
     runs = ((settings, len(list(group))) for settings, group in itertools.groupby(steps))
     return "*".join(f"{count}_{settings.rule}_{settings.target}_{settings.rate!r}" for settings, count in runs)
 
 
 def decode_steps(text: str, classes: int) -> tuple[StepSettings, ...]:
-    """The lessons of such a text for so many classes; none where it is anything else."""
+    """Return the steps of such a text for this number of classes; none for any other text."""
     steps: list[StepSettings] = []
     try:
         for run in text.split("*"):

@@ -1,4 +1,4 @@
-"""A run seen again: what its network made of one image before training and after every epoch that was kept.
+"""Replay of a run: predictions for one image before training and after each saved epoch.
 
 The margin here is that of the true class, its v_max less the highest of the others: above 0 where the network is right,
 0 in a tie.
@@ -33,11 +33,15 @@ MAX_IDLE_SECONDS = 120.0
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """One image through a run's networks.
+    """Predictions for one image by the networks of a run.
 
-    epochs: [n] ascending, 0 being before training; v: [n, classes, T]; v_max, t_max (ms): [n, classes]; max_contribution: [n],
-    the largest amount by which a pixel lifts or lowers the peak of the output asked for; problem: which epochs are
-    left out and why, None where none is.
+    Attributes:
+        epochs: [n] ascending, 0 before training
+        v: potentials [n, classes, T]
+        v_max: [n, classes]
+        t_max: [n, classes] in ms
+        max_contribution: [n], largest absolute contribution of a pixel to the peak of the selected output
+        problem: which epochs are missing and why, None where none is
     """
 
     epochs: tuple[int, ...]
@@ -51,29 +55,29 @@ class Replay:
 
     @property
     def predicted(self) -> torch.Tensor:
-        """The output with the highest peak, [n]."""
+        """Return the output with the highest peak, [n]."""
         return self.v_max.argmax(dim=1)
 
     @property
     def margin(self) -> torch.Tensor:
-        """The true class's peak less the highest of the others, [n]."""
+        """Return the peak of the true class minus the highest other, [n]."""
         others = self.v_max.clone()
         others[:, self.label] = -torch.inf
         return self.v_max[:, self.label] - others.amax(dim=1)
 
     @property
     def correct(self) -> torch.Tensor:
-        """Whether the true class alone had the highest peak, [n]."""
+        """Return whether the true class alone has the highest peak, [n]."""
         return self.margin > 0
 
     @property
     def first_correct(self) -> int | None:
-        """The first epoch at which it was right; None where it never was."""
+        """Return the first correct epoch, None where there is none."""
         return next((epoch for epoch, right in zip(self.epochs, self.correct.tolist(), strict=True) if right), None)
 
     @property
     def correct_since(self) -> int | None:
-        """The epoch from which on it was right until the last one; None where it is wrong at the last."""
+        """Return the epoch since which all predictions are correct, None where the last is wrong."""
         since = None
         for epoch, right in zip(self.epochs[::-1], self.correct.tolist()[::-1], strict=True):
             if not right:
@@ -83,7 +87,7 @@ class Replay:
 
 
 def saved_epochs(path: str | os.PathLike[str]) -> dict[int, int]:
-    """The epochs whose weights a run's folder holds, ascending, each with the time of its file's writing in ns."""
+    """Return the epochs with saved weights, ascending, each with the modification time of its file in ns."""
     mtimes: dict[int, int] = {}
     with suppress(OSError, ValueError):
         for file in sorted(Path(path).glob("epochs/*.safetensors")):
@@ -94,14 +98,14 @@ def saved_epochs(path: str | os.PathLike[str]) -> dict[int, int]:
 
 
 def _checkpoint_mtime(path: str | os.PathLike[str], epoch: int) -> int:
-    """When a checkpoint was written, ns; 0 where it was deleted a moment ago."""
+    """Return the modification time of a checkpoint in ns, 0 where it no longer exists."""
     with suppress(OSError):
         return (Path(path) / "epochs" / f"{epoch:04}.safetensors").stat().st_mtime_ns
     return 0
 
 
 class CheckpointCache:
-    """Networks of runs after their epochs, the lately used ones kept in memory. May be shared by threads."""
+    """Networks of runs after their epochs; recently used ones stay in memory. Thread-safe."""
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_idle_seconds: float = MAX_IDLE_SECONDS) -> None:
         self._max_bytes, self._max_idle_seconds, self._bytes = max_bytes, max_idle_seconds, 0
@@ -109,7 +113,11 @@ class CheckpointCache:
         self._lock = threading.Lock()
 
     def model(self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int) -> Model:
-        """The network of a run with these settings after an epoch, 0 being before the first; RunError if damaged."""
+        """Return the network of a run after an epoch, 0 before the first.
+
+        Raises:
+            RunError: for damaged weights.
+        """
         key = (
             (settings, classes) if epoch == 0 else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
         )
@@ -146,10 +154,13 @@ def replay_run(
     checkpoints: CheckpointCache,
     output: int | None = None,
 ) -> Replay:
-    """The decisions on an image, uint8 [28, 28], of all epochs that a run's folder holds, and of its untrained network.
+    """Return the predictions for an image, uint8 [28, 28], of the untrained network and of each saved epoch.
 
-    output: the one whose evidence is measured, each epoch's winner where None. Epochs that are damaged or missing are
-    left out; RunError where that leaves none.
+    output: whose contributions are measured, the predicted class of each epoch if None. Damaged or missing epochs are
+    left out.
+
+    Raises:
+        RunError: where no epoch is left.
     """
     record, saved = read_run(path), tuple(saved_epochs(path))
     assert record.settings is not None
@@ -182,7 +193,7 @@ def replay_run(
 
 
 def _missing_epochs_text(saved: tuple[int, ...], num_epochs: int, damaged: dict[int, str]) -> str | None:
-    """In words, which of the epochs done are not among those saved, and what is wrong with those damaged."""
+    """Return which finished epochs are not saved and what is wrong with damaged ones."""
     gaps = [(a + 1, b - 1) for a, b in pairwise((0, *saved, max(num_epochs, saved[-1]) + 1)) if b - a > 1]
     spans = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in gaps)
     one = len(gaps) == 1 and gaps[0][0] == gaps[0][1]

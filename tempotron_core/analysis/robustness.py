@@ -1,4 +1,4 @@
-"""What befalls an image and its spikes on the way to the network, and how well the network bears it.
+"""Perturbations of images and spikes, and accuracy under them.
 
 An image is shifted by whole pixels, black following on; then Gaussian noise is added to every pixel, rounded and cut
 off at black and white. A spike at t_i moves to max(0, t_i + N(0, jitter^2)), any real time; then all are delayed, and
@@ -51,11 +51,20 @@ _INTEGER_FIELDS = ("shift_x", "shift_y", "seed")
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is done to an image and its spikes, nothing by default.
+    """Perturbation of an image and its spikes, none by default.
 
-    jitter: standard deviation in ms; drop: share of the spikes that is lost; delay: ms. noise: standard deviation in
-    grey values of 0 to 255; shift_x, shift_y: whole pixels to the right and down. seed: of all chance.
-    Raises ValueError or TypeError on values outside their range.
+    Attributes:
+        jitter: standard deviation of spike times in ms
+        drop: fraction of spikes lost
+        delay: delay of all spikes in ms
+        noise: standard deviation in grey values 0 to 255
+        shift_x: whole pixels to the right
+        shift_y: whole pixels down
+        seed: seed of all random numbers
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
     """
 
     jitter: float = 0.0
@@ -67,7 +76,7 @@ class Perturbation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range."""
+        """Check the ranges."""
         for name, (low, high, unit) in _BOUNDS.items():
             value: Any = getattr(self, name)
             is_integer = name in _INTEGER_FIELDS
@@ -81,13 +90,13 @@ class Perturbation:
 
     @property
     def description(self) -> str:
-        """It in words, "" where it does nothing."""
+        """Return the perturbation as text, empty where there is none."""
         return ", ".join(
             kind.description(self) for kind in SWEEPS.values() if kind.field and kind.current_strength(self)
         )
 
     def scaled(self, factor: float) -> Perturbation:
-        """The same, that much stronger; shifts by whole pixels, and never more than all spikes dropped."""
+        """Return the perturbation multiplied by a factor; shifts in whole pixels, at most all spikes dropped."""
         return replace(
             self,
             jitter=self.jitter * factor,
@@ -101,10 +110,14 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A perturbation that a curve is drawn against.
+    """A perturbation whose strength is varied.
 
-    name; field: of Perturbation, "" for all together; axis, template: what its strength is called, the latter with {} for
-    the number; strengths: those measured, as shown, which is scale times as large as in Perturbation.
+    Attributes:
+        name: name in the form
+        field: field of Perturbation, empty for all together
+        axis: axis title
+        template: description with {} for the strength
+        strengths: displayed values, scale times those of Perturbation
     """
 
     name: str
@@ -115,7 +128,7 @@ class Sweep:
     scale: float = 1.0
 
     def perturbation(self, strength: float, perturbation: Perturbation) -> Perturbation:
-        """The perturbation of this kind alone, as strong as shown; of all together, that share of what is set now."""
+        """Return the perturbation of this displayed strength; for all together, this fraction of the present one."""
         if not self.field:
             return perturbation.scaled(strength / self.scale)
         value: Any = strength / self.scale
@@ -125,11 +138,11 @@ class Sweep:
         )
 
     def current_strength(self, perturbation: Perturbation) -> float:
-        """How strong it is now, as shown."""
+        """Return the present strength as displayed."""
         return float(getattr(perturbation, self.field)) * self.scale if self.field else self.scale
 
     def description(self, perturbation: Perturbation) -> str:
-        """How strong it is now, in words."""
+        """Return the present strength as text."""
         return self.template.format(f"{self.current_strength(perturbation):.3g}".replace("-", "−"))
 
 
@@ -152,7 +165,7 @@ SWEEPS = {
 
 
 def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
-    """Images uint8 [batch, 28, 28], shifted and noisy. chunk: which part of a data set they are, for the seed."""
+    """Return images uint8 [batch, 28, 28] shifted and with noise; chunk: part of a data set, for the seed."""
     if perturbation.shift_x or perturbation.shift_y:
         shifted = torch.zeros_like(images)
         (to_y, from_y), (to_x, from_x) = _slices(perturbation.shift_y), _slices(perturbation.shift_x)
@@ -165,7 +178,7 @@ def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int =
 
 
 def perturb_spikes(times: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
-    """Spike times in ms [batch, afferents], negative for none, after jitter, delay and loss."""
+    """Return spike times in ms [batch, afferents], negative for none, after jitter, delay and loss."""
     if not (perturbation.jitter or perturbation.delay or perturbation.drop):
         return times
     flat = times.flatten().clone()
@@ -183,7 +196,7 @@ def perturb_spikes(times: torch.Tensor, perturbation: Perturbation, chunk: int =
 
 
 def _slices(shift: int) -> tuple[slice, slice]:
-    """Where rows or columns go, and where they come from."""
+    """Return target and source slices of a shift."""
     return (
         slice(max(shift, 0), max(0, _SIDE + min(shift, 0))),
         slice(min(max(-shift, 0), _SIDE), max(0, _SIDE - max(shift, 0))),
@@ -195,7 +208,7 @@ def _generator(perturbation: Perturbation, chunk: int, stage: int) -> torch.Gene
 
 
 def subsample(split: Split, max_samples: int = MAX_SAMPLES) -> Split:
-    """The split where it is small; else that many of its samples, always the same ones."""
+    """Return the split if it is small, else this many of its samples, always the same ones."""
     if len(split) <= max_samples:
         return split
     selected = torch.randperm(len(split), generator=torch.Generator().manual_seed(2006))[:max_samples].sort().values
@@ -204,7 +217,7 @@ def subsample(split: Split, max_samples: int = MAX_SAMPLES) -> Split:
 
 @torch.no_grad()
 def num_correct(model: Model, split: Split, perturbation: Perturbation) -> int:
-    """How many of the split's samples the network names rightly under that perturbation."""
+    """Return the number of correct predictions on the split under this perturbation."""
     net, correct = model.to_layer(), 0
     for chunk, samples in enumerate(torch.arange(len(split)).split(_CHUNK)):
         images = perturb_image(split.images[samples], perturbation, chunk)

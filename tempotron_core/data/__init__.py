@@ -1,0 +1,1 @@
+"""Data sets: embedded digits, torchvision's sets, normalisation of pictures."""

@@ -53,12 +53,17 @@ _MAX_SAMPLES = 1_000_000
 
 
 class DataError(Exception):
-    """Data that cannot be had, in one sentence."""
+    """Data cannot be loaded; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """images: uint8 [n, 28, 28]; labels: int64 [n]."""
+    """Samples of one split.
+
+    Attributes:
+        images: uint8 [n, 28, 28]
+        labels: int64 [n]
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -69,7 +74,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test samples, the names of their classes, and where they come from in a few words."""
+    """Training and test samples, names of the classes, and a short text on the source."""
 
     name: str
     train: Split
@@ -79,9 +84,10 @@ class Dataset:
 
 
 def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) -> Dataset:
-    """The named set: the embedded one, or one of DATASETS under directory in torchvision's layout.
+    """Load a data set: the embedded one, or one of DATASETS under directory in torchvision's layout.
 
-    Raises DataError for an unknown name, a missing directory or set, and files that are not what they should be.
+    Raises:
+        DataError: for an unknown name, a missing directory or set, and invalid files.
     """
     if name == EMBEDDED:
         return _load_embedded()
@@ -112,7 +118,7 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
 
 
 def installed_datasets(directory: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """Names of the sets whose files lie under directory; empty where there is no such folder."""
+    """Return the names of the sets whose files are under directory; empty where there is no such folder."""
     if not directory:
         return ()
     with contextlib.suppress(OSError, ValueError, DataError):
@@ -123,7 +129,11 @@ def installed_datasets(directory: str | os.PathLike[str] | None) -> tuple[str, .
 
 
 def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
-    """The folder in which torchvision keeps the files of that set; DataError for a bad name or directory."""
+    """Return the folder in which torchvision stores the files of a set.
+
+    Raises:
+        DataError: for a bad name or directory.
+    """
     if name not in DATASETS:
         raise DataError(f"dataset: expected one of {', '.join((EMBEDDED, *DATASETS))}, got {name!r}; choose one.")
     if not isinstance(directory, str | os.PathLike) or not str(directory).strip() or "\0" in str(directory):
@@ -135,7 +145,7 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
 
 
 def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
-    """Size and moment of the last change of each file of a set; empty for the embedded one, or where one is missing."""
+    """Return size and modification time of each file of a set; empty for the embedded set or a missing file."""
     with contextlib.suppress(OSError, ValueError, DataError):
         files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
         return tuple((file.st_size, file.st_mtime_ns) for file in files)
@@ -143,7 +153,11 @@ def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tu
 
 
 def random_index(split: Split, seed: int, label: int | None = None) -> int:
-    """A sample drawn with that seed, of that class where one is named; DataError where the class has none."""
+    """Return the index of a sample drawn with this seed, of this class where one is given.
+
+    Raises:
+        DataError: where the class has no samples.
+    """
     pool = torch.arange(len(split)) if label is None else (split.labels == label).nonzero().view(-1)
     if len(pool) == 0:
         raise DataError(f"class: expected one with samples in this split, got {label}; choose another class.")
@@ -151,9 +165,10 @@ def random_index(split: Split, seed: int, label: int | None = None) -> int:
 
 
 def hold_out_validation(dataset: Dataset, count: int) -> Dataset:
-    """The same with count of its training samples, always the same ones, in the place of the test set.
+    """Return the data set with count of its training samples, always the same ones, in place of the test set.
 
-    Raises DataError where fewer than one training sample would be left.
+    Raises:
+        DataError: where no training sample would be left.
     """
     if not 0 < count < len(dataset.train):
         raise DataError(
@@ -170,9 +185,15 @@ def hold_out_validation(dataset: Dataset, count: int) -> Dataset:
 def download(
     name: str, directory: str | os.PathLike[str], progress: Callable[[float, str], None] | None = None
 ) -> None:
-    """Fetch a set through torchvision into directory; nothing is left there unless it is complete and valid.
+    """Download a set through torchvision into directory; files are placed there only when complete and valid.
 
-    progress: called from this thread with the share done in [0, 1] and a few words. Raises DataError on failure.
+    Args:
+        name: one of DATASETS
+        directory: folder in torchvision's layout
+        progress: called from this thread with the fraction done in [0, 1] and a short text
+
+    Raises:
+        DataError: where the download fails.
     """
     raw, report = raw_folder(name, directory), progress or (lambda share, message: None)
     source = _torchvision_class(name)

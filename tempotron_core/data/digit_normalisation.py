@@ -27,22 +27,29 @@ _MIN_CONTRAST = 24  # grey values between ink and background, below which a pict
 
 
 class DrawingError(ValueError):
-    """A picture that no digit can be made of, in one sentence."""
+    """No digit can be made of a picture; the message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
 class NormalisedDigit:
-    """image: uint8 [28, 28], white on black; inverted: whether the picture was dark on light."""
+    """Digit in MNIST's form.
+
+    Attributes:
+        image: uint8 [28, 28], white on black
+        inverted: whether the picture was dark on light
+    """
 
     image: np.ndarray
     inverted: bool
 
 
 def read_picture(content: bytes) -> np.ndarray:
-    """The first frame of an image file: uint8 [h, w], or [h, w, 4] where it is coloured or transparent.
+    """Return the first frame of an image file: uint8 [h, w], or [h, w, 4] if it has colour or transparency.
 
-    At most 1,024 pixels a side are kept. Raises DrawingError for what is no picture, damaged, or too large; the size
-    is read from the header, before anything is decoded.
+    The result has at most 1,024 pixels per side. The size is read from the header, before decoding.
+
+    Raises:
+        DrawingError: for a file that is no picture, damaged, or too large.
     """
     expectation = f"expected one in {', '.join(FORMATS)}"
     try:
@@ -72,7 +79,7 @@ def _too_large(size: str) -> DrawingError:
 
 
 def _decode(picture: Image.Image) -> np.ndarray:
-    """The pixels of an opened file, upright, made smaller where they are many."""
+    """Return the pixels of an opened file, upright, reduced in size where it is large."""
     picture.draft("L", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     picture.load()
     picture = ImageOps.exif_transpose(picture)
@@ -88,10 +95,15 @@ def _decode(picture: Image.Image) -> np.ndarray:
 
 
 def normalise(picture: np.ndarray, inverted: bool | None = None) -> NormalisedDigit:
-    """Make an MNIST digit of a picture, uint8 [h, w], [h, w, 3] or [h, w, 4].
+    """Return the MNIST digit of a picture.
 
-    inverted: whether it is dark on light; None to take what most of it is for the background.
-    Raises DrawingError where nothing stands out from the background, ValueError for another shape or type.
+    Args:
+        picture: uint8 [h, w], [h, w, 3] or [h, w, 4]
+        inverted: whether it is dark on light; None takes the majority of the pixels as background
+
+    Raises:
+        DrawingError: where nothing contrasts with the background.
+        ValueError: for another shape or type.
     """
     grey = _to_greyscale(picture)
     if inverted is None:
@@ -110,7 +122,7 @@ def normalise(picture: np.ndarray, inverted: bool | None = None) -> NormalisedDi
 
 
 def _to_greyscale(picture: np.ndarray) -> np.ndarray:
-    """Brightness, float32 [h, w]; what is transparent becomes the opposite of what is not."""
+    """Return the brightness, float32 [h, w]; transparent pixels become the opposite of the opaque ones."""
     shape = picture.shape
     if (
         picture.dtype != np.uint8
@@ -132,7 +144,7 @@ def _to_greyscale(picture: np.ndarray) -> np.ndarray:
 
 
 def _fit_to_box(ink: np.ndarray) -> np.ndarray:
-    """What is inked of [h, w], made to fit the box of 20 x 20, the strongest at 1."""
+    """Return the inked part of [h, w] scaled to fit 20 x 20, maximum 1."""
     has_ink = ink > _INK_THRESHOLD
     rows, columns = np.flatnonzero(has_ink.any(axis=1)), np.flatnonzero(has_ink.any(axis=0))
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -143,7 +155,7 @@ def _fit_to_box(ink: np.ndarray) -> np.ndarray:
 
 
 def _centre_by_mass(digit: np.ndarray) -> np.ndarray:
-    """A digit of at most 20 x 20 in 28 x 28, uint8, its centre of mass on pixel (14, 14), nothing cut off."""
+    """Return a digit of at most 20 x 20 in 28 x 28, uint8, centre of mass at (14, 14), nothing cut off."""
     image = np.zeros((_SIDE, _SIDE), np.uint8)
     offsets = []
     for axis, side in enumerate(digit.shape):

@@ -18,9 +18,12 @@ _SEED = 0
 
 
 def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_class: int = 200) -> str:
-    """Write a class-balanced, shuffled choice of digits to target; returns the SHA-256 of its contents.
+    """Write a class-balanced, shuffled choice of digits to target and return the SHA-256 of its contents.
 
-    The same directory gives the same choice. Raises DataError where the directory is no MNIST or has too few digits.
+    The same directory gives the same choice.
+
+    Raises:
+        DataError: where the directory holds no MNIST or too few digits.
     """
     full = datasets.load("MNIST", directory)
     rng = np.random.default_rng(_SEED)
@@ -31,7 +34,8 @@ def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_
         smallest_class = min(len(pool) for pool in pools)
         if smallest_class < count_by_kind:
             raise datasets.DataError(
-                f"{kind} set: expected at least {count_by_kind} digits a class, got {smallest_class}; use the full MNIST."
+                f"{kind} set: expected at least {count_by_kind} digits a class, got {smallest_class}; use the full "
+                f"MNIST."
             )
         selected = rng.permutation(np.concatenate([rng.choice(pool, count_by_kind, replace=False) for pool in pools]))
         arrays[f"{kind}_images"] = split.images.numpy()[selected]
@@ -45,7 +49,7 @@ def make_subset(directory: str, target: Path, train_a_class: int = 1000, test_a_
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the file that the package carries, or another; prints its size and hash."""
+    """Write the embedded subset, or another file; print its size and hash."""
     parser = argparse.ArgumentParser(description="Choose 10,000 training and 2,000 test digits of MNIST.")
     parser.add_argument("--dataset-dir", required=True, help="folder that holds MNIST in torchvision's layout")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("mnist_subset.npz"))

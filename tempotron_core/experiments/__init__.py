@@ -1,0 +1,1 @@
+"""Experiments: random patterns, capacity, published curve, with their records."""

@@ -1,4 +1,4 @@
-"""How much one tempotron can learn: the share of random problems solved against alpha, patterns an afferent.
+"""Capacity: fraction of random problems solved against the load alpha = P/N.
 
 python -m tempotron_core.capacity tries them and writes the record that the dashboard shows.
 """
@@ -46,7 +46,7 @@ _SERIES = (
 
 @dataclass(frozen=True)
 class CapacityPoint:
-    """Problems of one load: the cycles that each took, by seed from 0, None where it was not solved."""
+    """Problems of one load: cycles each took, by seed from 0, None where not solved."""
 
     load: float
     cycles: tuple[int | None, ...]
@@ -54,7 +54,7 @@ class CapacityPoint:
 
 @dataclass(frozen=True)
 class Series:
-    """Points that share a rate and a momentum."""
+    """Points with the same rate and momentum."""
 
     rate: float
     momentum: float
@@ -63,7 +63,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Capacity:
-    """A record: what all its problems share, and its series. The first one is that of the rule as published."""
+    """A record: settings of all problems, and series; the first is the published rule."""
 
     problem: Problem
     seeds: int
@@ -73,7 +73,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class SuccessRate:
-    """How many of the problems of one alpha were solved, and where the share lies with 95 % confidence."""
+    """Number of solved problems of one load, with 95 % confidence interval."""
 
     load: float
     solved: int
@@ -83,19 +83,19 @@ class SuccessRate:
 
 
 def success_rate(point: CapacityPoint, max_cycles: int) -> SuccessRate:
-    """Count a point's problems that were solved within so many cycles."""
+    """Count the problems of a point that were solved within this many cycles."""
     solved = sum(cycles is not None and cycles <= max_cycles for cycles in point.cycles)
     return SuccessRate(point.load, solved, len(point.cycles), *wilson_interval(solved, len(point.cycles)))
 
 
 def cycles_to_solve(problem: Problem) -> int | None:
-    """Learn a problem to its end: the cycles it took, None where it was not solved."""
+    """Return the cycles a problem takes, None where it is not solved."""
     *_, last = learn(problem)
     return last.cycle if last.solved else None
 
 
 class ExtraTrials:
-    """Problems beyond those of a record, tried one after the other, a slice of time after the other."""
+    """Problems beyond those of the record, solved one after the other in slices of time."""
 
     def __init__(self, record: Capacity) -> None:
         self._record = record
@@ -105,12 +105,12 @@ class ExtraTrials:
 
     @property
     def active(self) -> bool:
-        """Whether any are left."""
+        """Return whether any are left."""
         return self._session is not None or bool(self._queue)
 
     @property
     def status_text(self) -> str:
-        """What is being tried, in a few words; empty where nothing is."""
+        """Return what is being solved, empty where nothing is."""
         if self._session is None or self._session.snapshot is None:
             return "Drawing patterns" if self.active else ""
         last, problem = self._session.snapshot, self._session.problem
@@ -120,7 +120,7 @@ class ExtraTrials:
         )
 
     def add(self, load: float, max_cycles: int, number: int) -> None:
-        """Have so many more tried of an alpha, with seeds that neither the record nor a trial has used."""
+        """Queue this many more problems of a load, with seeds not used before."""
         queued_and_finished = [*self._queue, *(problem for problem, _ in self._finished)]
         if self._session is not None:
             queued_and_finished.append(self._session.problem)
@@ -137,11 +137,11 @@ class ExtraTrials:
         ]  # fmt: skip
 
     def stop(self) -> None:
-        """Leave out what is not over yet."""
+        """Discard unfinished problems."""
         self._queue, self._session = [], None
 
     def run_for(self, seconds: float) -> None:
-        """Go on for about that long."""
+        """Continue for about this many seconds."""
         if self._session is None and self._queue:
             self._session = LearningSession(self._queue.pop(0))
             self._session.start()
@@ -154,7 +154,7 @@ class ExtraTrials:
             self._session = None
 
     def points(self, max_cycles: int) -> tuple[CapacityPoint, ...]:
-        """What was tried, by alpha; without those given up before so many cycles."""
+        """Return the results by load, without problems given up before this many cycles."""
         cycles_by_load: dict[float, list[int | None]] = {}
         for problem, cycles in self._finished:
             if cycles is not None or problem.max_cycles >= max_cycles:
@@ -164,7 +164,7 @@ class ExtraTrials:
 
 @lru_cache(maxsize=1)
 def load_record() -> Capacity:
-    """The record that comes with the project."""
+    """Return the record of the project."""
     record = json.loads(RECORD.read_text())
     settings = {"max_cycles" if name == "most_cycles" else name: value for name, value in record["settings"].items()}
     series = tuple(
@@ -179,7 +179,7 @@ def load_record() -> Capacity:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try every problem, seed after seed, and write the record after each."""
+    """Solve every problem, seed by seed, and write the record after each seed."""
     parser = argparse.ArgumentParser(prog="python -m tempotron_core.capacity", description=__doc__)
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="problems of each alpha")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The published curve on a whole data set, recorded: python -m tempotron_core.published --dataset-dir DIR."""
+"""Published curve on a whole data set: python -m tempotron_core.published --dataset-dir DIR."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _RECIPES = ("as-published", "reference", "cross-entropy", "over-fitting")
 
 
 def regime_settings(dataset: str, directory: str | None, epochs: int = _EPOCHS, **more: Any) -> list[Settings]:
-    """One run a regime, all else as published: batch 64, m 16, T 100, learning rate 1e-3."""
+    """Return the settings of each regime, otherwise as published: batch 64, m 16, T 100, learning rate 1e-3."""
     return [
         Settings(dataset=dataset, dataset_dir=directory, recipe=recipe, epochs=epochs, **more) for recipe in _RECIPES
     ]
 
 
 def load_record() -> dict[str, Any]:
-    """The curves on all of MNIST as recorded: runs with their settings and accuracies, and the linear baselines."""
+    """Return the recorded curves on MNIST: settings and accuracies of the runs, and the linear baselines."""
     record = json.loads(RECORD.read_text())
     assert isinstance(record, dict)
     return record

@@ -1,4 +1,4 @@
-"""One tempotron alone with random latency patterns: it must fire for the targets among them and for no other.
+"""One tempotron with random latency patterns: it should fire for the target patterns only.
 
 Each of N afferents spikes once a pattern, at a time uniform in [0, T); P = alpha N patterns are targets or null
 patterns by a fair coin. Patterns are shown one at a time, in a new random order every cycle. After an error, and only
@@ -46,10 +46,18 @@ _CHUNK = 32
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned, and how. Times in ms.
+    """A learning problem; times in ms.
 
-    afferents: N; load: patterns an afferent; rate: lambda, momentum: mu; max_cycles: when to give up.
-    Raises ValueError or TypeError where these do not fit, or would not fit into memory.
+    Attributes:
+        afferents: N
+        load: alpha = P/N
+        rate: learning rate lambda
+        momentum: mu
+        max_cycles: cycles after which the problem is given up
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range or too large for memory.
     """
 
     afferents: int = 100
@@ -79,24 +87,25 @@ class Problem:
         if self.load > max_load:
             needed_mib = self.load / max_load * MAX_BYTES / 2**20
             raise ValueError(
-                f"alpha: expected a problem of {MAX_BYTES // 2**20} MiB at most, got {needed_mib:,.0f} MiB; with this N and "
+                f"alpha: expected a problem of {MAX_BYTES // 2**20} MiB at most, got {needed_mib:,.0f} MiB; with this "
+                f"N and "
                 f"this T choose an alpha up to {np.floor(100 * max_load) / 100:g}."
             )
 
     @property
     def num_patterns(self) -> int:
-        """P, at least one."""
+        """Return P, at least 1."""
         return max(1, round(self.load * self.afferents))
 
     @property
     def kernel(self) -> engine.Kernel:
-        """The neuron's postsynaptic potential."""
+        """Return the postsynaptic potential of the neuron."""
         return engine.Kernel(self.tau, self.tau_s, self.v_threshold)
 
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
-    """A problem's draw: times [P, N] in ms, target bool [P], and the initial weights [N], Gaussian of width 0.01."""
+    """Random draw of a problem: times [P, N] in ms, target bool [P], initial weights [N] (standard deviation 0.01)."""
 
     times: torch.Tensor
     target: torch.Tensor
@@ -104,7 +113,7 @@ class Patterns:
 
 
 def draw_patterns(problem: Problem) -> Patterns:
-    """The patterns, labels and initial weights that belong to the problem's seed."""
+    """Draw patterns, labels and initial weights with the seed of the problem."""
     generator = torch.Generator().manual_seed(problem.seed)
     weight = _INIT_STD * torch.randn(problem.afferents, generator=generator)
     target = torch.rand(problem.num_patterns, generator=generator) < 0.5
@@ -113,10 +122,10 @@ def draw_patterns(problem: Problem) -> Patterns:
 
 
 def psp_table(problem: Problem, times: torch.Tensor) -> torch.Tensor:
-    """K(t - t_i), what the engine answers to each afferent alone at a weight of 1: [P, N, T] for times [P, N].
+    """Return K(t - t_i) for times [P, N]: [P, N, T].
 
-    Learning changes the weights after every error, and asks one pattern for its potential before the next: a product
-    with these, which stay, costs a hundredth of a walk through the engine each time.
+    The weights change after every error and the next pattern needs its potential before the following one: a product
+    with this table takes a hundredth of the time of the engine.
     """
     unit_weights = torch.eye(problem.afferents)
     table = torch.empty(len(times), problem.afferents, problem.T)
@@ -127,7 +136,7 @@ def psp_table(problem: Problem, times: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class CycleSnapshot:
-    """After a cycle: its number, from 1, its errors, the weights [N] and the last change dw [N]; never written to."""
+    """State after a cycle: number from 1, errors, weights [N], last change dw [N]; never written to."""
 
     cycle: int
     errors: int
@@ -136,12 +145,12 @@ class CycleSnapshot:
 
     @property
     def solved(self) -> bool:
-        """Whether these weights are right for every pattern."""
+        """Return whether these weights are correct for every pattern."""
         return self.errors == 0
 
 
 def learn(problem: Problem, resume_from: CycleSnapshot | None = None) -> Iterator[CycleSnapshot]:
-    """Learn cycle by cycle until all patterns are right or the cycles used up; go on after a snapshot where given."""
+    """Learn cycle by cycle until all patterns are correct or the cycles are used up."""
     patterns = draw_patterns(problem)
     cycle, weight, momentum_term = (0, patterns.weight, torch.zeros_like(patterns.weight))
     if resume_from is not None:
@@ -167,7 +176,7 @@ def learn(problem: Problem, resume_from: CycleSnapshot | None = None) -> Iterato
 
 
 class LearningSession:
-    """A problem being learned, a slice of time after the other; it holds its responses only from start to stop."""
+    """A problem learned in slices of time; its table exists only between start and stop."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -178,31 +187,31 @@ class LearningSession:
 
     @property
     def active(self) -> bool:
-        """Whether it is between start and stop."""
+        """Return whether it is between start and stop."""
         return self._learning is not None
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to learn: solved, or out of cycles."""
+        """Return whether the problem is solved or out of cycles."""
         last = self.snapshot
         return last is not None and (last.solved or last.cycle >= self.problem.max_cycles)
 
     @property
     def weight(self) -> torch.Tensor:
-        """The present weights, [N]."""
+        """Return the present weights, [N]."""
         return self.patterns.weight if self.snapshot is None else self.snapshot.weight
 
     def start(self) -> None:
-        """Begin, or go on where it was stopped."""
+        """Start or continue."""
         if not self.active and not self.finished:
             self._learning = learn(self.problem, self.snapshot)
 
     def stop(self) -> None:
-        """Keep what has been learned, and let go of the rest."""
+        """Keep the weights and release the table."""
         self._learning = None
 
     def run_for(self, seconds: float, cycles: int | None = None) -> None:
-        """Learn for about that long, or so many cycles where these are fewer; at least one while active."""
+        """Learn for about this many seconds or at most this many cycles; at least one cycle while active."""
         started, done = time.monotonic(), 0
         while self._learning is not None:
             self.snapshot = next(self._learning)
@@ -216,10 +225,11 @@ class LearningSession:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What the neuron does with one pattern: v [T], shunted [T], t_max and spike (ms), fired.
+    """Response of the neuron to one pattern.
 
-    spike_time: the first step at which v reaches the threshold, None where it never does. v_shunted: v where every afferent
-    spike after it is without effect, V(t) = sum of w_i K(t - t_i) over t_i <= spike; v itself without a spike.
+    Attributes:
+        spike_time: first step at which v reaches the threshold, None where it never does
+        v_shunted: potential in which afferent spikes after spike_time have no effect; v without a spike
     """
 
     v: torch.Tensor
@@ -230,7 +240,7 @@ class Simulation:
 
 
 def simulate(problem: Problem, weight: torch.Tensor, times: torch.Tensor) -> Simulation:
-    """Show one pattern, times [N] in ms, to a neuron with weights [N]."""
+    """Return the response to one pattern, times [N] in ms, with weights [N]."""
 
     def potential(spikes: torch.Tensor) -> torch.Tensor:
         binned = engine.bin_spikes(spikes.unsqueeze(0), problem.T)

@@ -43,9 +43,9 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
     """Convert a figure of scatter traces, bars, straight shapes and annotations to an ECharts option."""
     layout = figure.layout
     if layout.xaxis.visible is False:
-        words = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
+        text_style = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
         text = _plain_text(layout.annotations[0].text)
-        return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": words}, "series": []}
+        return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": text_style}, "series": []}
     x_range, y_range = _axis_range(figure, "x"), _axis_range(figure, "y")
     ranges = (x_range, y_range)
     series = [_line_series(trace) if "lines" in _trace_mode(trace) else _mark_series(trace) for trace in figure.data]
@@ -67,7 +67,7 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
         "xAxis": _axis(layout.xaxis, x_range, margin.b - 26) | {"splitLine": {"show": False}},
         "yAxis": _axis(layout.yaxis, y_range, margin.l - 26) | {"splitLine": {"lineStyle": {"color": _GRID}}},
         "tooltip": {
-            "trigger": "axis" if any(one["tooltip"].get("trigger") == "axis" for one in series) else "item",
+            "trigger": "axis" if any(entry["tooltip"].get("trigger") == "axis" for entry in series) else "item",
             "confine": True,
             "transitionDuration": 0,
             "order": "valueDesc" if layout.hovermode == "closest" else "seriesAsc",
@@ -157,7 +157,7 @@ def _mark_series(trace: Any) -> dict[str, Any]:
     template, columns = _tooltip_template(trace, hover) if hover else ("", [])
     items = []
     colours, sizes = _broadcast(look.color, count), _broadcast(None if bars else look.size, count)
-    widths, edges = (_broadcast(of, count) for of in (look.line.width, look.line.color))
+    widths, edges = (_broadcast(values, count) for values in (look.line.width, look.line.color))
     for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)):
         item: dict[str, Any] = {"value": [_number(x), _number(y), *(column[i] for column in columns)]}
         if bars:
@@ -295,8 +295,8 @@ def _formatted(value: Any, form: str) -> str:
 
 def _before_value(hover: str | None) -> str:
     """Return the text before the value of y in a hover template, "" if it contains other fields."""
-    words = (hover or "").split("%{y")[0].split("<br>")[-1]
-    return words.strip() if "%" not in words else ""
+    text = (hover or "").split("%{y")[0].split("<br>")[-1]
+    return text.strip() if "%" not in text else ""
 
 
 def _printf_format(hover: str) -> str:
@@ -306,10 +306,10 @@ def _printf_format(hover: str) -> str:
     return "%" + form + after.replace("%", "%%")
 
 
-def _plain_text(words: str) -> str:
+def _plain_text(text: str) -> str:
     """Remove markup; superscripts and subscripts become Unicode characters."""
-    words = re.sub(r"<(su[bp])>(.*?)</\1>", lambda found: found[2].translate(_UNICODE_LEVELS[found[1]]), words)
-    return unescape(re.sub(r"</?b>", "", words).replace("<br>", " · "))
+    text = re.sub(r"<(su[bp])>(.*?)</\1>", lambda found: found[2].translate(_UNICODE_LEVELS[found[1]]), text)
+    return unescape(re.sub(r"</?b>", "", text).replace("<br>", " · "))
 
 
 def _broadcast(value: Any, count: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A training run in a background thread: start, pause, resume, stop, and the latest snapshot for whoever looks.
+"""A training run in a background thread: start, pause, resume, stop, and its latest snapshot.
 
 | state    | pause  | resume  | stop     | finished | error  | worker_exited | stop_timed_out |
 |----------|--------|---------|----------|-----------------|--------|--------------|-----------|
@@ -7,8 +7,8 @@
 | stopping | .      | .       | .        | finished        | failed | stopped      | failed    |
 | stopped, finished, failed: nothing changes any more, and another run can start                |
 
-A dot: nothing happens. TRANSITIONS is this table; there is no other way from state to state. A worker that does not answer
-to stop within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
+A dot: nothing happens. TRANSITIONS is this table; there is no other transition. A worker that does not answer to stop
+within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
@@ -51,15 +51,17 @@ STOP_TIMEOUT_SECONDS = 10.0
 
 
 class JobError(Exception):
-    """A request that does not fit the state of the job, in one sentence."""
+    """A request does not fit the state of the job; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a viewer sees of a job: its state, its latest snapshot, its log folder, its error as one sentence.
+    """State of a job as a viewer sees it.
 
-    note: what went wrong and was mended, as one sentence. failed_step: the step after which loss or weights were no
-    longer finite, None where they were. changed_at: when the state or the snapshot last changed, in seconds of the clock.
+    Attributes:
+        note: one sentence on a problem that was corrected
+        failed_step: step after which loss or weights were not finite, else None
+        changed_at: when state or snapshot last changed, in seconds of the clock
     """
 
     state: str
@@ -74,25 +76,26 @@ class Status:
 
     @property
     def active(self) -> bool:
-        """Whether the job still holds the machine."""
+        """Return whether the job still runs or may continue."""
         return self.state in ACTIVE_STATES
 
     @property
     def stall_warning(self) -> str | None:
-        """A sentence where the job should go on and has shown no step for long."""
+        """Return a sentence if the job should run and has shown no step for long, else None."""
         seconds_without_step = self.clock() - self.changed_at
         if self.state != "running" or seconds_without_step < STALL_WARNING_SECONDS:
             return None
         return (
-            f"No step for {seconds_without_step:.0f} s: the training may hang, or its steps are that long; Stop ends it, and gives it "
-            f"up where it does not answer within {STOP_TIMEOUT_SECONDS:.0f} s."
+            f"No step for {seconds_without_step:.0f} s: the training may hang, or its steps are that long; Stop "
+            f"ends it, and abandons it "
+            f"where it does not answer within {STOP_TIMEOUT_SECONDS:.0f} s."
         )
 
 
 class Job:
-    """One run in a daemon thread. All methods but join return at once and may be called from any thread.
+    """One run in a daemon thread. All methods except join return at once and may be called from any thread.
 
-    clock: seconds that never go back; what the states' time limits are measured by.
+    clock: monotonic seconds, by which the time limits are measured.
     """
 
     def __init__(
@@ -111,30 +114,30 @@ class Job:
 
     @property
     def status(self) -> Status:
-        """The latest status."""
+        """Return the latest status."""
         status = self._status
         if status.state == "stopping" and self._clock() - status.changed_at > STOP_TIMEOUT_SECONDS:
             self._abandon()
         return self._status
 
     def start(self) -> None:
-        """Begin; once only."""
+        """Start the thread; once only."""
         self._thread.start()
 
     def pause(self) -> None:
-        """Hold a running job before its next snapshot; nothing where it is not running."""
+        """Pause a running job before its next snapshot; do nothing in another state."""
         self._transition("pause")
 
     def resume(self) -> None:
-        """Go on with a paused job; nothing where it is not paused."""
+        """Continue a paused job; do nothing in another state."""
         self._transition("resume")
 
     def stop(self) -> None:
-        """End a running or paused job with what it has; nothing where it has ended."""
+        """Stop a running or paused job and keep its results; do nothing in another state."""
         self._transition("stop")
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end, at most timeout seconds; whether it has ended, or was given up."""
+        """Wait for the end, at most timeout seconds; return whether the job has ended or was abandoned."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._thread.is_alive() and self.status and not self._abandoned:
             remaining = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
@@ -144,7 +147,7 @@ class Job:
         return True
 
     def _transition(self, event: str, error: str | None = None) -> bool:
-        """Whether the event has changed the state."""
+        """Apply an event; return whether the state changed."""
         with self._condition:
             state = TRANSITIONS[event].get(self._status.state)
             if state is None:
@@ -154,7 +157,7 @@ class Job:
             return True
 
     def _publish(self, **changes: object) -> None:
-        """Tell more about a job that goes on; to one that was given up nobody listens."""
+        """Publish changes of the status of an active job."""
         with self._condition:
             if self._status.active:
                 # While it stops, since tells how long it has been asked to.
@@ -163,14 +166,15 @@ class Job:
 
     def _abandon(self) -> None:
         error = (
-            f"The training did not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s and was given up; its results up to "
+            f"The training did not answer to Stop within {STOP_TIMEOUT_SECONDS:.0f} s and was given up; its "
+            f"results up to "
             "the last step shown are kept; start another."
         )
         if self._transition("stop_timed_out", error=error):
             self._abandoned = True
 
     def _wait_while_paused(self) -> bool:
-        """Wait while paused; False once the job is to stop."""
+        """Wait while paused; return False once the job is to stop."""
         with self._condition:
             self._condition.wait_for(lambda: self._status.state != "paused")
             return self._status.state == "running"
@@ -205,12 +209,10 @@ class Job:
 
 
 class TrainingRegistry:
-    """The one place through which a process trains: at most one job at a time, and the last finished model.
+    """The one place through which a process trains: at most one active job, and the last finished run.
 
-    began: called whenever a run has begun, in the thread that began it. It must return at once.
-
-    StartError: the exception of this object's own module. After a code edit has been hot-reloaded, an object that lives on
-    raises the old class, which the new module's name no longer matches.
+    on_start: called after a run has started, in the thread that started it; it must return at once. StartError: the
+    exception class of this object's own module; after a hot reload it differs from the new module's JobError.
     """
 
     StartError = JobError
@@ -223,7 +225,11 @@ class TrainingRegistry:
         self._series: tuple[Job, ...] = ()
 
     def start(self, settings: Settings, dataset: datasets.Dataset | None = None, job: type[Job] = Job) -> Job:
-        """Begin a run; JobError while another one holds the machine, and where the machine is too small for it."""
+        """Start a run.
+
+        Raises:
+            JobError: while another job is active, and where the machine is too small.
+        """
         if problem := explain_if_too_large(settings, dataset):
             raise JobError(problem)
         with self._lock:
@@ -251,7 +257,11 @@ class TrainingRegistry:
         return new
 
     def start_series(self, series: Sequence[Settings], dataset: datasets.Dataset | None = None) -> None:
-        """Train one after the other, the next where the one before has finished; JobError while another one trains."""
+        """Train several runs one after the other, each after the previous one has finished.
+
+        Raises:
+            JobError: while another job is active.
+        """
         jobs = [self.start(series[0], dataset)]
         self._series = tuple(jobs)
 
@@ -270,11 +280,11 @@ class TrainingRegistry:
 
     @property
     def series(self) -> tuple[Status, ...]:
-        """The statuses of the latest series, as far as it has come."""
+        """Return the statuses of the latest series."""
         return tuple(job.status for job in self._series)
 
     def start_if_never_run(self, settings: Settings) -> None:
-        """Begin a run if this process has never had one."""
+        """Start a run if this process has never had one."""
         with self._lock:
             if self._job is not None:
                 return
@@ -283,32 +293,32 @@ class TrainingRegistry:
 
     @property
     def job(self) -> Job | None:
-        """The latest job, ended or not."""
+        """Return the latest job, active or not."""
         return self._job
 
     @property
     def status(self) -> Status | None:
-        """The latest job's status; None before the first."""
+        """Return the status of the latest job, None before the first."""
         return None if self._job is None else self._job.status
 
     @property
     def finished(self) -> Status | None:
-        """The last run that reached its end; None before one has."""
+        """Return the status of the last finished run, None before one has finished."""
         status = self.status
         return status if status is not None and status.state == "finished" else self._finished
 
     def live_model(self) -> Model | None:
-        """The weights of the latest job as of its latest snapshot."""
+        """Return the weights of the latest job's latest snapshot."""
         status = self.status
         return status.snapshot.model if status is not None and status.snapshot is not None else None
 
     def finished_model(self) -> Model | None:
-        """The weights of the last run that reached its end."""
+        """Return the weights of the last finished run."""
         status = self.finished
         return status.snapshot.model if status is not None and status.snapshot is not None else None
 
     def shutdown(self, timeout: float = 1.2) -> bool:
-        """Ask the job to stop and wait a moment for it; whether nothing runs any more."""
+        """Stop the job and wait at most timeout seconds; return whether no training thread is left."""
         job = self._job
         if job is None:
             return True

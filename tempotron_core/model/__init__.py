@@ -1,0 +1,1 @@
+"""Network as an immutable value, and its prediction."""

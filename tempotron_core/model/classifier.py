@@ -1,4 +1,4 @@
-"""A trained (or untrained) network as an immutable value, and its decision on one image."""
+"""Network as an immutable value with its constants, and its prediction for one image."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PIXELS = 28 * 28
 
 @dataclass(frozen=True)
 class Model:
-    """Weights [classes*k, 784*m], on the CPU, with everything needed to use them. Never written to after creation.
+    """Weights [classes*k, 784*m] on the CPU with all constants needed to use them; never written to after creation.
 
-    tempotrons_per_class: tempotrons a class, whose rows stand one after the other.
+    tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive.
     """
 
     weight: torch.Tensor
@@ -42,7 +42,7 @@ class Model:
     tempotrons_per_class: int = 1
 
     def to_layer(self) -> Tempotron:
-        """A tempotron layer that holds these weights."""
+        """Return a tempotron layer with these weights."""
         outputs, afferents = self.weight.shape
         net = Tempotron(afferents, outputs, self.T, self.tau, self.tau_s, self.v_threshold)
         net.fc.weight.data = self.weight
@@ -50,10 +50,10 @@ class Model:
 
 
 def log_mean_exp_pool(v: torch.Tensor, tempotrons_per_class: int) -> torch.Tensor:
-    """A class's value from those of its k tempotrons: [batch, classes*k, ...] to [batch, classes, ...].
+    """Pool the k tempotrons of each class: [batch, classes*k, ...] to [batch, classes, ...].
 
-    The logarithm of the mean of their exponentials. Compared with the log-sum-exp it lacks ln k in every class, which
-    changes neither a comparison nor a softmax, and leaves a class of silent tempotrons at rest.
+    The pooled value is the logarithm of the mean of their exponentials. Unlike the log-sum-exp it has no offset ln k,
+    which changes neither a comparison nor a softmax, and a class of silent tempotrons stays at rest.
     """
     if tempotrons_per_class == 1:
         return v
@@ -63,35 +63,41 @@ def log_mean_exp_pool(v: torch.Tensor, tempotrons_per_class: int) -> torch.Tenso
 
 
 def initial_weight(m: int, outputs: int, seed: int, scale: float = 1.0) -> torch.Tensor:
-    """Seeded initial weights U(-b, b), b = width/sqrt(784*m), of that many tempotrons, [outputs, 784*m]."""
+    """Return seeded initial weights U(-b, b), b = scale/sqrt(784*m): [outputs, 784*m]."""
     bound = scale / math.sqrt(PIXELS * m)
     return torch.empty(outputs, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
 
 
 def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
-    """The one population code that all pixels share: range [0, 1]."""
+    """Return the population code of all pixels, range [0, 1]."""
     return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta)
 
 
 def pixel_spike_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Spike times of the 256 values that a pixel can take: float32 [256, m], -1 for no spike."""
+    """Return the spike times of the 256 pixel values: float32 [256, m], -1 for no spike."""
     values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
     return pixel_tuning(m, beta).encode(values, T)[0, 0]
 
 
 def pixel_spike_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
+    """Return the spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
     table = pixel_spike_table(m, T, beta).to(images.device)
     return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network does with one image.
+    """Response of a network to one image.
 
-    times: [784, m] spike times in ms, -1 for none; v: [classes, T] potentials; v_max, t_max (ms): [classes];
-    neurons: [classes, k, T], the potentials of each class's k tempotrons. With k = 1 these are the same; otherwise v
-    and v_max pool the potentials and the peaks of a class, and t_max is that of its strongest tempotron.
+    With k = 1 neurons equals v; otherwise v and v_max pool the potentials and the peaks of a class, and t_max is that
+    of its strongest tempotron.
+
+    Attributes:
+        times: spike times [784, m] in ms, -1 for none
+        v: membrane potentials [classes, T]
+        v_max: peaks [classes]
+        t_max: times of the peaks [classes] in ms
+        neurons: potentials [classes, k, T] of each class's tempotrons
     """
 
     times: torch.Tensor
@@ -103,12 +109,12 @@ class Prediction:
 
 
 def predict(model: Model, image: torch.Tensor) -> Prediction:
-    """Run one image, uint8 [28, 28], through the network."""
+    """Return the prediction for one image, uint8 [28, 28]."""
     return predict_from_spikes(model, pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta))
 
 
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
-    """Run the spikes of one image, [1, 784*m] in ms, any real times, negative for none, through the network."""
+    """Return the prediction for the spikes of one image, [1, 784*m], any real times in ms, negative for none."""
     v = model.to_layer()(times, "v")
     peaks, peak_times = v.max(dim=-1)
     strongest_tempotron = peaks.view(-1, model.tempotrons_per_class).argmax(dim=1, keepdim=True)

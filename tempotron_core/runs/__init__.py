@@ -1,0 +1,1 @@
+"""Run folders: files, tables, writing, reading, catalogue, export."""

@@ -1,4 +1,4 @@
-"""What can be done with runs on disk: name, compare, export, delete."""
+"""Operations on saved runs: rename, compare, export, delete."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MAX_BYTES = 2**31  # of an export, which is made in memory
 
 
 def run_title(record: RunRecord) -> str:
-    """The name that somebody gave the run; else what it is and when it began, as its folder has it."""
+    """Return the name given to a run, else a title from its settings and start time."""
     file, title = record.path / _TITLE, ""
     with suppress(OSError):
         if file.is_file() and not file.is_symlink():
@@ -46,7 +46,7 @@ def run_title(record: RunRecord) -> str:
 
 
 def _default_title(record: RunRecord) -> str:
-    """Recipe, data, m, seed and when it began, with what tells runs of one second apart; else the folder's name."""
+    """Return recipe, data set, m, seed and start time (with a suffix for runs of one second), else the folder name."""
     match = re.match(r"(\d{8}-\d{6})-", record.name)
     if record.settings is None or not match:
         return record.name
@@ -61,13 +61,17 @@ def _default_title(record: RunRecord) -> str:
 
 
 def disambiguate(titles: dict[str, str]) -> dict[str, str]:
-    """Titles by folder, the folder added to those that several have."""
+    """Return titles by folder, with the folder added to titles that occur more than once."""
     common = [title for title, times in Counter(titles.values()).items() if times > 1]
     return {name: f"{title} ({name})" if title in common else title for name, title in titles.items()}
 
 
 def rename(record: RunRecord, title: str) -> None:
-    """Give the run a name of its own; RunError where it is too long or the folder cannot be written."""
+    """Store a name for the run.
+
+    Raises:
+        RunError: where it is too long or the folder cannot be written.
+    """
     title = " ".join(title.split())
     if len(title) > MAX_NAME_LENGTH or not title.isprintable():
         raise RunError(
@@ -82,7 +86,7 @@ def rename(record: RunRecord, title: str) -> None:
 
 
 def differences(records: list[RunRecord]) -> dict[str, list[str]]:
-    """Settings in which the runs differ: name -> one value a run."""
+    """Return the settings in which the runs differ: name -> one value per run."""
     settings_by_run = [asdict(record.settings) if record.settings else {} for record in records]
     names = dict.fromkeys(name for settings in settings_by_run for name in settings)
     rows = {name: [str(settings.get(name, "?")) for settings in settings_by_run] for name in names}
@@ -90,7 +94,11 @@ def differences(records: list[RunRecord]) -> dict[str, list[str]]:
 
 
 def to_zip(record: RunRecord) -> bytes:
-    """The run's folder as one zip, links left out; RunError where it cannot be read."""
+    """Return the run folder as a zip, without links.
+
+    Raises:
+        RunError: where it cannot be read.
+    """
     file, total = io.BytesIO(), 0
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -113,7 +121,11 @@ def to_zip(record: RunRecord) -> bytes:
 
 
 def delete_run(record: RunRecord) -> None:
-    """Delete the run's folder; RunError where it is a link or cannot be deleted."""
+    """Delete the run folder.
+
+    Raises:
+        RunError: where it is a link or cannot be deleted.
+    """
     if record.path.is_symlink():
         raise RunError(f"delete: expected a folder of its own, got a link, {record.name!r}; delete it by hand.")
     try:
@@ -125,7 +137,7 @@ def delete_run(record: RunRecord) -> None:
 
 
 def is_being_written(record: RunRecord) -> bool:
-    """Whether the run has epochs to go and its folder has changed a moment ago, whoever writes it."""
+    """Return whether the run has epochs left and its folder changed recently, by any process."""
     if record.settings is None or len(record.epochs) >= record.settings.epochs:
         return False
     if (record.path / END_MARKER).exists():

@@ -1,4 +1,4 @@
-"""The tables of a run, CSV that grows by whole lines.
+"""Tables of a run: CSV files that grow by whole rows.
 
 A process that is killed may leave the beginning of a line at the end: readers leave it out, and whoever goes on with
 the run writes the table anew first.
@@ -26,7 +26,7 @@ Row = TypeVar("Row", StepMetrics, EpochMetrics)
 
 
 class Table(Generic[Row]):
-    """A table of which this process is the only writer."""
+    """A table with this process as its only writer."""
 
     def __init__(self, path: Path, kind: type[Row]) -> None:
         self._path = path
@@ -34,9 +34,12 @@ class Table(Generic[Row]):
         self._rows, self._bytes = 0, 0
 
     def update(self, rows: Sequence[Row]) -> None:
-        """Bring the file up to these rows, the first of which are those it was given before. Raises OSError.
+        """Write the file so that it holds these rows; the first of them are those of the previous call.
 
-        The first time, and where somebody has cut, deleted or replaced it, it is written whole.
+        The file is written whole the first time, and where it was truncated, deleted or replaced.
+
+        Raises:
+            OSError: where it cannot be written.
         """
         is_regular_file = self._path.is_file() and not self._path.is_symlink()
         size = self._path.stat().st_size if is_regular_file else 0
@@ -70,7 +73,11 @@ def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def read_points(folder: Path) -> StepMetricsHistory:
-    """What points.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
+    """Read points.csv; empty before the end of the first epoch.
+
+    Raises:
+        RunError: for a damaged table.
+    """
     names, rows = _complete_rows(folder, "points.csv", StepMetrics)
     if not rows.strip():
         return StepMetricsHistory()
@@ -86,7 +93,11 @@ def read_points(folder: Path) -> StepMetricsHistory:
 
 
 def read_epochs(folder: Path) -> tuple[EpochMetrics, ...]:
-    """What epochs.csv holds, nothing where the first epoch is not over; RunError where it is damaged."""
+    """Read epochs.csv; empty before the end of the first epoch.
+
+    Raises:
+        RunError: for a damaged table.
+    """
     names, rows = _complete_rows(folder, "epochs.csv", EpochMetrics)
     convert = {field.name: _CONVERT[str(field.type)] for field in fields(EpochMetrics)}
     try:
@@ -100,7 +111,7 @@ def read_epochs(folder: Path) -> tuple[EpochMetrics, ...]:
 
 
 def _complete_rows(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str]:
-    """The names of a table's columns, and its lines without one that was torn."""
+    """Return the column names and the rows of a table, without an incomplete last row."""
     known = {field.name: field.default is MISSING for field in fields(kind)}
     if not (folder / name).exists():
         return list(known), ""

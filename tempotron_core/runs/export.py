@@ -1,4 +1,4 @@
-"""A view to take away: one zip that holds a figure, its numbers, what was chosen, and the network as a run's folder.
+"""Export of a view as one zip: figure, numbers, selection, and the network as a run folder.
 
 Unpacked where runs are looked for, the folder is a run like any other, so that the link inside shows the view again.
 """
@@ -31,10 +31,15 @@ def view_zip(
     weight: torch.Tensor,
     classes: tuple[str, ...],
 ) -> bytes:
-    """A zip of these files and of the network, with view.json, which says how to see the view again.
+    """Return a zip of these files and of the network, with view.json, which tells how to reopen the view.
 
-    files: name -> text; page: the page's address below the dashboard's; query: the link's choices, of which those of
-    the model are replaced by the run in the zip; settings: those the network was trained with, the seed among them.
+    Args:
+        files: name -> text
+        page: path of the page in the URL
+        query: URL parameters; those of the model are replaced by the run in the zip
+        settings: settings the network was trained with, seed included
+        weight: weights [outputs, afferents]
+        classes: names of the classes
     """
     weights = serialise_weights(weight, classes)
     digest = hashlib.sha256(weights).hexdigest()

@@ -1,4 +1,4 @@
-"""The files of a run's folder: written whole or not at all, and read with the care that files of others need.
+"""Files of a run folder: written atomically, read with checks.
 
 Nothing that is read here is executed: JSON, CSV and safetensors hold only values.
 """
@@ -26,11 +26,11 @@ _MAX_TEXT_BYTES = 2**24
 
 
 class RunError(Exception):
-    """A folder that is no run, or a damaged one, in one sentence."""
+    """A folder is no run or is damaged; the message is one sentence."""
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there."""
+    """Write a file completely, or leave the previous one."""
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -46,12 +46,16 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def serialise_weights(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
-    """Weights [outputs, afferents] as a safetensors file."""
+    """Return weights [outputs, afferents] as a safetensors file."""
     return save({"fc.weight": weight.contiguous()}, {"classes": json.dumps(classes)})
 
 
 def read_text(folder: Path, name: str) -> str:
-    """A text of the folder; RunError where it cannot be read or is too long."""
+    """Return a text file of the folder.
+
+    Raises:
+        RunError: where it cannot be read or is too long.
+    """
     try:
         with _resolve_inside(folder, name).open("rb") as file:
             text = file.read(_MAX_TEXT_BYTES + 1)
@@ -65,7 +69,11 @@ def read_text(folder: Path, name: str) -> str:
 
 
 def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors of the folder and what is told of them; RunError where they cannot be read or are too large."""
+    """Return the tensors of a file of the folder and its metadata.
+
+    Raises:
+        RunError: where they cannot be read or are too large.
+    """
     file = _resolve_inside(folder, name)
     try:
         if file.stat().st_size > _MAX_BYTES:
@@ -74,12 +82,13 @@ def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict
             return {key: source.get_tensor(key).clone() for key in source.keys()}, source.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
-            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or delete it."
+            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or "
+            f"delete it."
         ) from error
 
 
 def _resolve_inside(folder: Path, name: str) -> Path:
-    """A plain file in the folder; RunError where it is missing, or a link that leads elsewhere."""
+    """Return the path of a plain file in the folder; RunError where it is missing or a link to elsewhere."""
     file = folder / name
     try:
         inside = file.resolve().is_relative_to(folder.resolve())

@@ -1,4 +1,4 @@
-"""Runs on disk, each a folder, read back.
+"""Reading of run folders.
 
 settings.json       what was asked for
 environment.json    versions, device, git revision
@@ -36,7 +36,7 @@ _MAX_WEIGHT = 1e15  # sums of more would not stay finite
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run's folder as it is: what can be read of it, and what is wrong with it in one sentence, if anything."""
+    """A run folder: what could be read, and one sentence on what is wrong, if anything."""
 
     path: Path
     settings: Settings | None = None
@@ -46,12 +46,12 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Return the name of the folder."""
         return self.path.name
 
 
 def list_runs(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
-    """The runs in a log directory, the latest first; empty where there is no such folder."""
+    """Return the runs in a log directory, latest first; empty where there is no such folder."""
     with suppress(OSError, ValueError):
         folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_symlink() or entry.is_dir()]
         return tuple(_read_or_explain(folder) for folder in sorted(folders, key=lambda entry: entry.name, reverse=True))
@@ -59,21 +59,32 @@ def list_runs(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
 
 
 def read_run(path: str | os.PathLike[str]) -> RunRecord:
-    """Settings and metrics of a run's folder; RunError where they cannot be read."""
+    """Read settings and metrics of a run.
+
+    Raises:
+        RunError: where they cannot be read.
+    """
     folder = Path(path)
     try:
         settings = Settings(**current_names(json.loads(read_text(folder, "settings.json"))))
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(
-            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore or delete it."
+            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore "
+            f"or delete it."
         ) from error
     return RunRecord(folder, settings, read_points(folder), read_epochs(folder))
 
 
 def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings: Settings | None = None) -> Model:
-    """The network of a run: its last or best weights, or those after an epoch ("epochs/0003"); RunError if damaged.
+    """Load the network of a run.
 
-    settings: those of the run, where they have been read already.
+    Args:
+        path: run folder
+        checkpoint: "last", "best" or an epoch such as "epochs/0003"
+        settings: settings of the run, where they have been read already
+
+    Raises:
+        RunError: for damaged or missing weights.
     """
     folder = Path(path)
     settings = settings or read_run(folder).settings
@@ -112,7 +123,11 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
 
 
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
-    """The snapshot from which a run goes on; RunError where its folder has none."""
+    """Load the snapshot from which a run is resumed.
+
+    Raises:
+        RunError: where the folder has none.
+    """
     record, folder = read_run(path), Path(path)
     assert record.settings is not None
     state, metadata = read_tensors(folder, "state.safetensors")

@@ -1,4 +1,7 @@
-"""TensorBoard's events, written where they arise: no thread of its own whose failure nobody hears of."""
+"""TensorBoard events, written in the calling thread.
+
+The writer of the tensorboard package has a thread of its own; an error of a full disk would be raised at a later call.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ _number = itertools.count()
 
 
 class TensorBoardWriter:
-    """A file of scalars in a run's folder. Raises OSError where it cannot be written."""
+    """An event file of scalars in a run folder.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         # Imported here: it takes a second that a page without training should not pay.
@@ -37,7 +44,7 @@ class TensorBoardWriter:
         self._write(self._event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self) -> None:
-        """Write what is left; what cannot be written is lost."""
+        """Flush the file; values that cannot be written are lost."""
         with suppress(OSError):
             self._file.close()
 

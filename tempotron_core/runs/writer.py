@@ -1,4 +1,4 @@
-"""A run's folder as its training writes it, snapshot after snapshot.
+"""Writing of a run folder, snapshot by snapshot.
 
 Tables are appended to; every other file is written whole beside its place and then moved there, the state after all
 others: a process killed at any instant leaves a folder that opens and has lost at most the epoch in progress.
@@ -36,10 +36,13 @@ CHECKPOINT_BUDGET = 256 * 2**20
 
 
 class RunLog:
-    """Writes a run's folder as its snapshots come. Raises TrainingError where it cannot.
+    """Writer of a run folder.
 
-    path: a folder to go on with, from the snapshot that was read from it; a new one in the log directory otherwise.
-    note: what went wrong and was mended, as one sentence.
+    path: folder to continue, of which the snapshot was read; None for a new one in the log directory. note: one
+    sentence on a problem that was corrected.
+
+    Raises:
+        TrainingError: where the folder cannot be written.
     """
 
     def __init__(self, settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> None:
@@ -72,7 +75,7 @@ class RunLog:
         self._checkpoint_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
 
     def write(self, snapshot: Snapshot) -> None:
-        """Append what this snapshot adds to the ones before."""
+        """Append what this snapshot adds."""
         new = snapshot.epochs[self._epochs :]
         try:
             for point in snapshot.points[self._points :]:
@@ -94,7 +97,7 @@ class RunLog:
             ) from error
 
     def close(self) -> None:
-        """Flush everything to disk, the latest weights included, and note that nobody writes here any more."""
+        """Flush everything to disk, the latest weights included, and write the end marker."""
         latest = self._last_snapshot
         with suppress(OSError):
             if latest is not None and latest.weight is not None:
@@ -114,7 +117,7 @@ class RunLog:
         write_atomic(self.path / "environment.json", _json(_environment(self._settings)))
 
     def _recreate_if_deleted(self) -> bool:
-        """Whether somebody has deleted the folder; it then stands again, to be filled."""
+        """Return whether the folder was deleted; it is then created again."""
         if (self.path / "settings.json").is_file():
             return False
         self.path.mkdir(parents=True, exist_ok=True)
@@ -151,7 +154,7 @@ class RunLog:
 
 @contextmanager
 def open_run_log(settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> Iterator[RunLog]:
-    """A run's log, closed at the end whatever happens."""
+    """Open the log of a run; it is closed at the end in any case."""
     log = RunLog(settings, path, resume_from)
     try:
         yield log

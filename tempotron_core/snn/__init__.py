@@ -1,0 +1,1 @@
+"""Spiking neural network: population code, event-driven membrane potential, tempotron."""

@@ -1,4 +1,4 @@
-"""Population coding of real values as spike times, by Gaussian receptive fields.
+"""Population code: real values to spike times by Gaussian tuning curves.
 
 For a feature with range [x_min, x_max] and m > 2 neurons, neuron j = 1 ... m has
 
@@ -24,13 +24,22 @@ _CHUNK = 2**18  # float64 values at a time: what stays in a processor's cache, a
 
 
 class GaussianTuning:
-    """m Gaussian tuning curves for each of n features.
+    """Population of m Gaussian tuning curves for each of n features.
 
-    n: number of features; m: neurons a feature, above 2.
-    x_min, x_max: floating tensors [n], the range of each feature, x_min < x_max.
-    beta: width parameter above 0; sigma is 1/beta of the spacing of the centres.
-    Attributes mu, sigma2: [n, m], in the units of x (sigma2 in their square).
-    Raises ValueError or TypeError on arguments outside these.
+    Args:
+        n: number of features
+        m: neurons per feature, above 2
+        x_min: lower ends of the ranges, floating-point [n]
+        x_max: upper ends, above x_min, floating-point [n]
+        beta: width parameter above 0; sigma is 1/beta of the spacing of the centres
+
+    Attributes:
+        mu: centres [n, m], in the units of x
+        sigma2: squared widths [n, m]
+
+    Raises:
+        TypeError: for arguments of another type.
+        ValueError: for arguments out of range.
     """
 
     def __init__(self, n: int, m: int, x_min: torch.Tensor, x_max: torch.Tensor, beta: float = 1.5) -> None:
@@ -55,7 +64,7 @@ class GaussianTuning:
         self.sigma2 = self._variance.to(x_min.dtype)
 
     def response(self, x: torch.Tensor) -> torch.Tensor:
-        """Tuning-curve values g in [0, 1] of x [batch, n, k], as float64 [batch, n, k, m] on x's device."""
+        """Return tuning-curve values g in [0, 1] of x [batch, n, k] as float64 [batch, n, k, m] on the device of x."""
         return self._response(finite_tensor("x", x, ("batch", self.n, "k")))
 
     def _response(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,11 +73,15 @@ class GaussianTuning:
         return distance.square_().mul_(-0.5 / variance.unsqueeze(1)).exp_()
 
     def encode(self, x: torch.Tensor, max_spike_time: int = 50) -> torch.Tensor:
-        """Spike times of x.
+        """Return the spike times of x.
 
-        x: floating [batch, n, k]; max_spike_time: the window T in ms.
-        Returns [batch, n, k, m] on x's device in x's dtype (float32 for 16-bit floats, which cannot hold every
-        millisecond): whole milliseconds in [0, T), -1 for no spike.
+        Args:
+            x: floating-point values [batch, n, k]
+            max_spike_time: time window T in ms
+
+        Returns:
+            Spike times [batch, n, k, m] in whole ms in [0, T), -1 for no spike, on the device and in the dtype of x
+                (float32 for 16-bit floats, which cannot represent every millisecond).
         """
         window = positive_integer("max_spike_time (ms)", max_spike_time)
         x = finite_tensor("x", x, ("batch", self.n, "k"))

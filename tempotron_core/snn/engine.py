@@ -1,4 +1,4 @@
-"""The event-driven engine: spikes -> time bins -> membrane potential, and the gradient on the way back.
+"""Event-driven membrane potential: spikes to time bins to potential, and the gradient with respect to the weights.
 
 The potential V(t) = sum_i w_i K(t - t_i) is wanted on the grid t = 0 ... T-1 only. A spike at t_i enters the grid at
 s = ceil(t_i), lag d = s - t_i in [0, 1), and for u = t - s >= 0 the normalised kernel obeys
@@ -32,34 +32,36 @@ _BLOCK = 100
 
 
 class SpikeEvents(Protocol):
-    """Spikes of a batch on a grid of T steps, however they are kept."""
+    """Interface: the spikes of a batch on a grid of T steps, whatever their storage."""
 
     @property
     def batch(self) -> int:
-        """Number of samples, B."""
+        """Return the number of samples, B."""
 
     @property
     def T(self) -> int:
-        """Steps of the grid."""
+        """Return the number of steps of the grid."""
 
     @property
     def bin_offset_ms(self) -> torch.Tensor | None:
-        """See Spikes."""
+        """Return the time from each spike to its bin in ms [E], None where all times are whole."""
 
     def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """Sums of rows [N, O] over the afferents that spike in each bin, each times its share [E]: [B, T, O]."""
+        """Return the sums [B, T, O] of rows [N, O] over the spikes of each bin, weighted by spike_weight [E]."""
 
     def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """Sums over each afferent's spikes of their bins' rows [B*(T+1), O], of which the last of a sample is 0."""
+        """Return the sums [N, O] over each afferent's spikes of their bins' rows [B*(T+1), O]; a sample's last is 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class BinnedSpikes:
     """Spikes of B samples on a grid of T steps, ordered by (bin, sample).
 
-    afferent: int32 [E]; offsets: int32 [T*B + 1], where the spikes of sample b in bin s lie between offsets[s*B + b]
-    and the next one; rows: int32 [E], the row b*(T+1) + s of each spike's bin; bin_offset_ms: [E] in ms, from the spike to its
-    bin, None where all times are whole.
+    Attributes:
+        afferent: int32 [E]
+        offsets: int32 [T*B + 1]; the spikes of sample b in bin s lie between offsets[s*B + b] and the next one
+        rows: int32 [E], the row b*(T+1) + s of each spike's bin
+        bin_offset_ms: [E], time from the spike to its bin in ms, None where all times are whole
     """
 
     afferent: torch.Tensor
@@ -71,12 +73,12 @@ class BinnedSpikes:
     features: int
 
     def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """See Arrivals."""
+        """Return the sums per bin, see SpikeEvents."""
         sums = segment_sum(rows, self.afferent, self.offsets, spike_weight)
         return sums.view(self.T, self.batch, rows.shape[1]).transpose(0, 1)
 
     def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """See Arrivals."""
+        """Return the sums per afferent, see SpikeEvents."""
         order, bins, offsets = self._by_afferent
         return segment_sum(rows, bins, offsets, None if spike_weight is None else spike_weight.index_select(0, order))
 
@@ -88,9 +90,10 @@ class BinnedSpikes:
 
 
 def bin_spikes(times: torch.Tensor, T: int) -> BinnedSpikes:
-    """Collect the spikes of real times [B, N] (ms, negative: no spike) that arrive on the grid 0 ... T-1.
+    """Bin the spikes of real times [B, N] (ms, negative: no spike) on the grid 0 ... T-1.
 
-    The number of spikes sizes the result, so on an accelerator the host waits for it, here and nowhere later.
+    The size of the result depends on the number of spikes: on an accelerator the host waits for it here, and nowhere
+    later.
     """
     batch, features = times.shape
     device, count = times.device, torch.int32 if times.numel() < 2**31 else torch.int64
@@ -122,21 +125,21 @@ def bin_spikes(times: torch.Tensor, T: int) -> BinnedSpikes:
 
 
 def _spike_indices(times: torch.Tensor) -> torch.Tensor:
-    """Where a vector of times holds a spike, in order. On the CPU by numpy, in a third of torch's time."""
+    """Return the indices of the spikes in a vector of times. On the CPU numpy takes a third of torch's time."""
     if times.is_cpu and times.dtype != torch.bfloat16:
         return torch.from_numpy(np.flatnonzero(times.numpy() >= 0))
     return (times >= 0).nonzero().view(-1)
 
 
 def _stable_argsort(keys: torch.Tensor, bound: int) -> torch.Tensor:
-    """The stable order of int32 keys in [0, bound); short keys are sorted in half the time of long ones."""
+    """Return the stable order of int32 keys in [0, bound); short keys are sorted in half the time."""
     dtype = torch.uint8 if bound <= 2**8 else torch.int16 if bound <= 2**15 else torch.int32
     return torch.sort(keys.to(dtype), stable=True).indices
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The postsynaptic potential, scaled so that its peak equals v_threshold. Times in ms."""
+    """Postsynaptic potential whose peak equals v_threshold. Times in ms."""
 
     tau: float
     tau_s: float
@@ -144,39 +147,39 @@ class Kernel:
 
     @property
     def slow(self) -> float:
-        """The longer time constant; K is the same whichever of the two it is."""
+        """Return the longer time constant; K does not depend on the order of the two."""
         return max(self.tau, self.tau_s)
 
     @property
     def fast(self) -> float:
-        """The shorter time constant."""
+        """Return the shorter time constant."""
         return min(self.tau, self.tau_s)
 
     @property
     def time_to_peak(self) -> float:
-        """How long after a spike K peaks, s*."""
+        """Return the time s* from a spike to the peak of K."""
         return self.slow * self.fast * math.log(self.slow / self.fast) / (self.slow - self.fast)
 
     @property
     def scale(self) -> float:
-        """V0 for the slow exponential first."""
+        """Return V0 for the slow exponential as the first term."""
         return self.v_threshold / (math.exp(-self.time_to_peak / self.slow) - math.exp(-self.time_to_peak / self.fast))
 
     def __call__(self, s: torch.Tensor) -> torch.Tensor:
-        """K(s) in float64, 0 for negative s. Written with expm1, exact also where s or tau - tau_s is small."""
+        """Return K(s) in float64, 0 for negative s; expm1 keeps it exact where s or tau - tau_s is small."""
         s = s.double().clamp(min=0)
         difference = (self.slow - self.fast) / self.slow / self.fast
         return torch.exp(-s / self.slow) * torch.expm1(-s * difference) * -self.scale
 
 
 def potential(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
-    """Membrane potentials [B, O, T] of weights [O, N]; differentiable once with respect to the weights."""
+    """Return the membrane potentials [B, O, T] of weights [O, N]; differentiable once with respect to the weights."""
     v: torch.Tensor = _Potential.apply(weight, spikes, kernel)
     return v
 
 
 def peak(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
-    """Highest potentials [B, O]; their gradient is the tempotron rule, d v_max/d w_i = K(t_max - t_i)."""
+    """Return the peak potentials [B, O]; their gradient is the tempotron rule, d v_max/d w_i = K(t_max - t_i)."""
     v_max: torch.Tensor = _Peak.apply(weight, spikes, kernel)
     return v_max
 
@@ -228,11 +231,11 @@ def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
 
 
 def _convolve(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Tensor:
-    """The response [R, T] to sums that arrive on the grid [R, T]: through K, or through exp(-u/tau_fast).
+    """Return the response [R, T] to sums that arrive on the grid [R, T], through K or through exp(-u/tau_fast).
 
-    A long window is done block by block, so that the work grows with T and not with its square. What came before a
-    block that follows on t0 acts in it as exp(-u/tau_slow) V(t0) + K(u) Y(t0), u = t - t0, and the decay of the fast
-    exponential, Y(t) = sum exp(-(t - s)/tau_fast) U(s), is exp(-u/tau_fast) Y(t0): the kernel's rule above.
+    A long window is processed in blocks, so that the work grows with T and not with its square. The state before a
+    block that follows on t0 contributes exp(-u/tau_slow) V(t0) + K(u) Y(t0), u = t - t0; the fast exponential Y(t) =
+    sum exp(-(t - s)/tau_fast) U(s) decays to exp(-u/tau_fast) Y(t0).
     """
     T = sums.shape[1]
     block = T if T <= 2 * _BLOCK else _BLOCK
@@ -259,7 +262,7 @@ def _gradient(
     grad_output: torch.Tensor,
     apply_backward: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Gradient [O, N] of the weights; back takes a table [T(t), T + 1(s)] to gradients of the bins [B*O, T + 1]."""
+    """Return the gradient [O, N]; apply_backward takes a table [T(t), T + 1(s)] to bin gradients [B*O, T + 1]."""
     batch, outputs, T = grad_output.shape[0], grad_output.shape[1], spikes.T
     onset, rise = _offset_weights(spikes.bin_offset_ms, kernel, grad_output.dtype)
     to_peak, to_decay = _kernel_tables_backward(kernel, T, grad_output.dtype, grad_output.device)
@@ -277,7 +280,7 @@ def _gradient(
 def _kernel_tables(
     kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """[T(s), T(t)]: K(t - s) and exp(-(t - s)/tau_fast), both 0 for t < s."""
+    """Return K(t - s) and exp(-(t - s)/tau_fast) as tables [T(s), T(t)], 0 for t < s."""
     t = torch.arange(T, dtype=torch.float64)
     later = t - t.unsqueeze(1)
     decay = torch.exp(-later.clamp(min=0) / kernel.fast).triu()
@@ -288,7 +291,7 @@ def _kernel_tables(
 def _kernel_tables_backward(
     kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same transposed, with a bin more on which nothing acts: [T(t), T + 1(s)]."""
+    """Return the transposed tables with one more bin without effect: [T(t), T + 1(s)]."""
     to_peak, to_decay = (pad(table.t(), (0, 1)) for table in _kernel_tables(kernel, T, dtype, device))
     return to_peak, to_decay
 
@@ -297,7 +300,7 @@ def _kernel_tables_backward(
 def _block_carry_tables(
     kernel: Kernel, T: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """exp(-u/tau_slow), K(u) and exp(-u/tau_fast) at u = 1 ... T: [T] each."""
+    """Return exp(-u/tau_slow), K(u) and exp(-u/tau_fast) at u = 1 ... T, each [T]."""
     u = torch.arange(1, T + 1, dtype=torch.float64)
     slow, peak, fast = torch.exp(-u / kernel.slow), kernel(u), torch.exp(-u / kernel.fast)
     return slow.to(device, dtype), peak.to(device, dtype), fast.to(device, dtype)
@@ -306,7 +309,7 @@ def _block_carry_tables(
 def segment_sum(
     rows: torch.Tensor, index: torch.Tensor, offsets: torch.Tensor, spike_weight: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Sums of rows [R, O] over bags of row numbers: bag k is index[offsets[k]:offsets[k + 1]]; [bags, O]."""
+    """Return the sums [segments, O] of rows [R, O]; segment k has the rows index[offsets[k]:offsets[k + 1]]."""
     # A single column may come with any stride, which would cost embedding_bag its fast path.
     rows = rows.reshape(-1).view(rows.shape)
     return embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=spike_weight, include_last_offset=True)
@@ -322,7 +325,7 @@ def _offset_weights(
 
 
 def _segment_offsets(counts: torch.Tensor) -> torch.Tensor:
-    """Where bags of these sizes begin in the list of their members, and its end: int32 [bags + 1]."""
+    """Return the start of each segment of these sizes, and the end of the last: int32 [segments + 1]."""
     offsets = torch.zeros(len(counts) + 1, dtype=torch.int32, device=counts.device)
     torch.cumsum(counts, 0, dtype=torch.int32, out=offsets[1:])
     return offsets

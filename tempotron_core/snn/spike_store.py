@@ -1,4 +1,4 @@
-"""The spikes of a whole data set, kept so that a batch of it needs neither encoding nor sorting.
+"""Spikes of a whole data set, stored so that a batch needs neither encoding nor sorting.
 
 A sample is a row of P symbols; a symbol stands for the whole spike times of m afferents. Fields that hold the first
 symbol are at rest. All of them spike alike, so one small product of the batch's resting fields with the weights
@@ -27,7 +27,7 @@ _BUDGET_BYTES = 2**30
 
 
 class _SpikeTable:
-    """The spikes that each symbol stands for, from times [symbols, m], whole, negative for none."""
+    """Spikes of each symbol, from whole times [symbols, m], negative for none."""
 
     def __init__(self, times: torch.Tensor, T: int) -> None:
         symbols, self.m = times.shape
@@ -46,7 +46,7 @@ class _SpikeTable:
 
 
 class Batch:
-    """The spikes of B samples, at whole times; see engine.SpikeEvents. samples: int64 [B] on the device."""
+    """Spikes of B samples at whole times, see engine.SpikeEvents; samples: int64 [B] on the device."""
 
     bin_offset_ms: torch.Tensor | None = None
 
@@ -65,7 +65,7 @@ class Batch:
         self._afferent, self._counts = afferent, counts
 
     def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """See engine.SpikeEvents."""
+        """Return the sums per bin, see engine.SpikeEvents."""
         code, outputs = self._spike_table, rows.shape[1]
         offsets = torch.zeros(self._counts.numel() + 1, dtype=torch.int32, device=rows.device)
         torch.cumsum(self._counts.view(-1), 0, dtype=torch.int32, out=offsets[1:])
@@ -75,7 +75,7 @@ class Batch:
         return sums.index_add_(1, code.resting_bins, resting.view(self.batch, len(code.resting), outputs))
 
     def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
-        """See engine.SpikeEvents."""
+        """Return the sums per afferent, see engine.SpikeEvents."""
         code, outputs, num_pixels = self._spike_table, rows.shape[1], self._pixel_values.shape[1]
         pixel_values = self._pixel_values.t().contiguous()
         active_indices = _nonzero_indices(pixel_values.view(-1), self._active)
@@ -97,12 +97,16 @@ class Batch:
 
 
 class SpikeStore:
-    """The spikes of a data set; draw batches once fill() has been run through.
+    """Spikes of a data set; batches can be taken once fill() is finished.
 
-    table: whole times in ms, negative for none, [symbols, m]; symbols: uint8 [samples, P] on the table's device;
-    T: steps of the grid; budget: bytes, 1 GiB by default. Memory beside the symbols: 4 bytes a spike of an active
-    field, 2 a bin of a sample. Where the spikes would exceed the budget none is kept, and each batch is encoded when
-    it is drawn.
+    Memory beside the symbols: 4 bytes per spike of an active field and 2 per bin of a sample. Where the spikes exceed
+    the budget none is stored, and each batch is encoded when it is taken.
+
+    Args:
+        table: whole spike times [symbols, m] in ms, negative for none
+        symbols: uint8 [samples, P] on the device of the table
+        T: steps of the grid
+        budget: bytes for the spikes, 1 GiB by default
     """
 
     def __init__(self, table: torch.Tensor, pixel_values: torch.Tensor, T: int, budget: int | None = None) -> None:
@@ -122,7 +126,7 @@ class SpikeStore:
         return len(self._pixel_values)
 
     def fill(self) -> Iterator[int]:
-        """Encode the samples part by part; yields the number of samples done."""
+        """Encode the samples part by part; yield the number of samples done."""
         counts = []
         for part in () if self.encodes_on_the_fly else self._pixel_values.split(_CHUNK):
             afferent, counts_by_bin = self._sort_by_time(part)
@@ -139,7 +143,7 @@ class SpikeStore:
             yield len(self)
 
     def batch(self, samples: torch.Tensor) -> Batch:
-        """The spikes of those samples: int64 indices [B], on the host, so that no size has to be waited for."""
+        """Return the spikes of the samples with int64 indices [B] on the host, so that no size has to be waited for."""
         device_samples = _to_device(samples, self._pixel_values.device)
         pixel_values = self._pixel_values.index_select(0, device_samples)
         active = int(self._active.index_select(0, samples).sum())
@@ -150,7 +154,7 @@ class SpikeStore:
         return Batch(self._spike_table, self.T, device_samples, pixel_values, active, afferent, counts)
 
     def _concatenate(self, samples: list[int]) -> torch.Tensor:
-        """Their spikes one after the other. On the CPU by numpy: slicing costs it a tenth of torch's time."""
+        """Return the spikes of the samples one after the other. On the CPU numpy slices in a tenth of torch's time."""
         slices: list[Any] = [self._parts[i // _CHUNK][self._starts[i] : self._ends[i]] for i in samples]
         if not slices:
             return torch.zeros(0, dtype=torch.int32, device=self._pixel_values.device)
@@ -164,7 +168,7 @@ class SpikeStore:
         return int((occurrences * self._spike_table.counts).sum())
 
     def _sort_by_time(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Afferents of the active fields' spikes in order of (sample, bin), int32, and their number a bin [B, T]."""
+        """Return afferents of the active fields' spikes by (sample, bin), int32, and their number per bin [B, T]."""
         code, device = self._spike_table, pixel_values.device
         sample, pixel = pixel_values.nonzero(as_tuple=True)
         pixel_value = pixel_values[sample, pixel].int()
@@ -183,7 +187,7 @@ class SpikeStore:
 
 
 def _nonzero_indices(flat: torch.Tensor, size: int) -> torch.Tensor:
-    """Where a vector is not zero, in order; size: the number of such places, so that no host need wait for it."""
+    """Return the indices of the nonzero elements; size is their number, so that the host need not wait for it."""
     return flat.nonzero().view(-1) if flat.is_cpu else torch.nonzero_static(flat, size=size).view(-1)
 
 

@@ -26,11 +26,19 @@ RET_TYPES = ("v", "v_max", "spikes")
 
 
 class Tempotron(nn.Module):
-    """A layer of tempotrons; its only parameter is fc.weight, [out_features, in_features].
+    """Layer of tempotrons; its only parameter is fc.weight, [out_features, in_features].
 
-    in_features: afferents; out_features: output neurons; T: steps of the time grid, 1 ms each.
-    tau, tau_s: membrane and synaptic time constants in ms, different from each other; v_threshold above 0.
-    Raises ValueError or TypeError on arguments outside these.
+    Args:
+        in_features: number of afferents
+        out_features: number of output neurons
+        T: steps of the time grid, 1 ms each
+        tau: membrane time constant in ms
+        tau_s: synaptic time constant in ms, different from tau
+        v_threshold: threshold above 0
+
+    Raises:
+        TypeError: for arguments of another type.
+        ValueError: for arguments out of range.
     """
 
     def __init__(
@@ -52,17 +60,22 @@ class Tempotron(nn.Module):
 
     @property
     def kernel(self) -> engine.Kernel:
-        """The normalised postsynaptic potential K."""
+        """Return the normalised postsynaptic potential K."""
         return engine.Kernel(self.tau, self.tau_s, self.v_threshold)
 
     def forward(self, in_spikes: torch.Tensor, ret_type: str) -> torch.Tensor:
-        """Answer the afferents' spike times.
+        """Return the response to spike times.
 
-        in_spikes: floating [batch, in_features] in ms, any real times, negative for no spike.
-        ret_type: "v", the potentials [batch, out_features, T]; "v_max", their peaks [batch, out_features];
-        "spikes", the output spike times [batch, out_features], which are t_max where the peak reaches the threshold
-        and -max(t_max, 1) where it does not. The gradient of t_max is that of the mean time under softmax(V T).
-        Raises ValueError on another ret_type, shape or non-finite time, TypeError on anything but floating tensors.
+        Args:
+            in_spikes: floating-point [batch, in_features], any real times in ms, negative for no spike
+            ret_type: "v", the membrane potentials [batch, out_features, T]; "v_max", their peaks [batch,
+                out_features]; "spikes", output spike times [batch, out_features]: t_max where the peak reaches the
+                threshold, -max(t_max, 1) where it does not. The gradient of t_max is that of the mean time under
+                softmax(V T).
+
+        Raises:
+            TypeError: for anything but floating-point tensors.
+            ValueError: for another ret_type, another shape or a time that is not finite.
         """
         if ret_type not in RET_TYPES:
             raise ValueError(f"ret_type: expected 'v', 'v_max' or 'spikes', got {ret_type!r}; pass one of the three.")
@@ -74,11 +87,11 @@ class Tempotron(nn.Module):
         return v if ret_type == "v" else self._spike_times(v)
 
     def potential(self, spikes: engine.SpikeEvents) -> torch.Tensor:
-        """Membrane potentials [batch, out_features, T] of spikes that are binned already."""
+        """Return the membrane potentials [batch, out_features, T] of binned spikes."""
         return engine.potential(self.fc.weight, spikes, self.kernel)
 
     def peak(self, spikes: engine.SpikeEvents, weight: torch.Tensor | None = None) -> torch.Tensor:
-        """Peaks of the membrane potentials, [batch, out_features], with other weights than the own where given."""
+        """Return the peak potentials [batch, out_features], with other weights than fc.weight where given."""
         return engine.peak(self.fc.weight if weight is None else weight, spikes, self.kernel)
 
     def _spike_times(self, v: torch.Tensor) -> torch.Tensor:
@@ -92,9 +105,16 @@ class Tempotron(nn.Module):
 
     @staticmethod
     def psp_kernel(t: torch.Tensor, tau: float, tau_s: float) -> torch.Tensor:
-        """The unnormalised kernel exp(-t/tau) - exp(-t/tau_s) at times t in ms, 0 for negative t.
+        """Return the unnormalised kernel exp(-t/tau) - exp(-t/tau_s), 0 for negative t.
 
-        t: a real tensor of any shape, finite; tau, tau_s above 0 and different. Raises ValueError or TypeError.
+        Args:
+            t: times in ms, a finite real tensor of any shape
+            tau: membrane time constant in ms
+            tau_s: synaptic time constant in ms, different from tau
+
+        Raises:
+            TypeError: for arguments of another type.
+            ValueError: for arguments out of range.
         """
         check_time_constants(tau, tau_s)
         if not isinstance(t, torch.Tensor) or t.is_complex() or t.dtype == torch.bool:
@@ -107,10 +127,17 @@ class Tempotron(nn.Module):
 
     @staticmethod
     def mse_loss(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor, num_classes: int) -> torch.Tensor:
-        """Squared distance to the threshold of every peak on its wrong side, summed and divided by the batch size.
+        """Return the squared distance of wrong peaks to the threshold, summed over outputs, divided by batch size.
 
-        v_max: floating [batch, num_classes]; label: integers [batch], the one class that should reach v_threshold.
-        Returns a scalar. Raises ValueError or TypeError where shapes, labels or types do not fit.
+        Args:
+            v_max: floating-point peaks [batch, num_classes]
+            v_threshold: threshold
+            label: integers [batch], the class that should reach the threshold
+            num_classes: number of classes
+
+        Raises:
+            TypeError: for arguments of another type.
+            ValueError: where shapes or labels do not fit.
         """
         num_classes = positive_integer("num_classes", num_classes)
         v_threshold = positive_real("v_threshold", v_threshold)
@@ -120,7 +147,7 @@ class Tempotron(nn.Module):
 
 
 def threshold_mse(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:
-    """Tempotron.mse_loss without its checks, which would make the host wait for an accelerator."""
+    """Return Tempotron.mse_loss without its checks, which would make the host wait for an accelerator."""
     wrong = (v_max >= v_threshold) != nn.functional.one_hot(label.long(), v_max.shape[1]).bool()
     return ((v_max - v_threshold) * wrong).square().sum() / label.shape[0]
 

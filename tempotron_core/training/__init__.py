@@ -1,0 +1,1 @@
+"""Training: settings, recipes, loop, metrics, several processes, memory estimate."""

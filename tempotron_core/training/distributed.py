@@ -1,4 +1,4 @@
-"""Several processes that train one network, as PyTorch's launcher, torchrun, starts them.
+"""Several processes that train one network, started by PyTorch's launcher torchrun.
 
 Every process keeps its share of the samples. A step's batch is drawn from all of them; each process learns from those
 that it keeps, and the gradients, weighted by their numbers of samples, are summed: one process with the whole batch
@@ -24,23 +24,27 @@ __all__ = ["SINGLE_PROCESS", "DistributedError", "ProcessGroup", "exit_process",
 
 
 class DistributedError(Exception):
-    """Processes that cannot work together, in one sentence."""
+    """The processes cannot train together; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """One process, number rank of size, and what it can ask of all of them at once."""
+    """One process, number rank of size, and reductions over all of them."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes the run and speaks."""
+        """Return whether this process writes the run and prints."""
         return self.rank == 0
 
     def shard(self, dataset: Dataset) -> Dataset:
-        """Every size-th sample; DistributedError where a process would have none to learn from."""
+        """Return every size-th sample.
+
+        Raises:
+            DistributedError: where a process would have no sample.
+        """
         if self.size == 1:
             return dataset
         if len(dataset.train) < self.size:
@@ -55,17 +59,17 @@ class ProcessGroup:
         return Dataset(dataset.name, train, test, dataset.classes, dataset.source)
 
     def local_indices(self, samples: torch.Tensor) -> torch.Tensor:
-        """Which samples [B] of the whole set this process keeps, as indices into its share."""
+        """Return the samples [B] of the whole set that this process holds, as indices into its share."""
         if self.size == 1:
             return samples
         return samples[samples % self.size == self.rank] // self.size
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over all processes, in place."""
+        """Sum over all processes, in place."""
         return self._all_reduce(values, distributed.ReduceOp.SUM)
 
     def max(self, values: torch.Tensor) -> torch.Tensor:
-        """The maximum over all processes, in place."""
+        """Take the maximum over all processes, in place."""
         return self._all_reduce(values, distributed.ReduceOp.MAX)
 
     def _all_reduce(self, values: torch.Tensor, operation: distributed.ReduceOp.RedOpType) -> torch.Tensor:
@@ -85,9 +89,9 @@ SINGLE_PROCESS = ProcessGroup()
 
 @contextmanager
 def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
-    """The processes that the launcher started, and the device of this one; SINGLE_PROCESS where there was no launcher.
+    """Join the processes that the launcher started; yield them and the device of this one.
 
-    device: as asked for. Accelerators go one to a process and speak over NCCL, CPUs over Gloo.
+    Yields SINGLE_PROCESS without a launcher. Accelerators use NCCL, one per process; CPUs use Gloo.
     """
     if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield SINGLE_PROCESS, device
@@ -107,7 +111,8 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
         distributed.init_process_group(backend)
     except (RuntimeError, ValueError) as error:
         raise DistributedError(
-            f"processes: expected {processes.size} that find each other, got none ({one_line_error(error)}); start them with "
+            f"processes: expected {processes.size} that find each other, got none ({one_line_error(error)}); "
+            f"start them with "
             "torchrun."
         ) from error
     try:
@@ -118,10 +123,7 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
 
 
 def exit_process(code: int) -> NoReturn:
-    """End this process; one of several at once, as soon as it has said everything.
-
-    What is left of a process group may still want the interpreter while that ends, and would abort the process.
-    """
+    """End this process; one of several without the interpreter's shutdown, during which a process group may abort."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""One training run as a plain generator of immutable snapshots, for the headless command and the dashboard alike."""
+"""Training of one run as a generator of immutable snapshots, for command and dashboard."""
 
 from __future__ import annotations
 
@@ -36,13 +36,19 @@ def train_model(
 ) -> Iterator[Snapshot]:
     """Train, yielding a snapshot every STEPS_PER_SNAPSHOT steps, after every epoch and at the end.
 
-    Snapshots share their points and epochs: one costs no more late in a run than early.
+    Snapshots share their rows of metrics. The same settings and data give the same weights on the CPU. Closing the
+    generator ends the run.
 
-    resume_from: a snapshot with a state, to go on from as if the run had never ended. processes: those that train together,
-    each of which gets the same snapshots.
-    The same settings and data give the same weights on the CPU. Closing the generator ends the run. Raises
-    datasets.DataError where the data cannot be loaded, TrainingError where the memory is too small, and where loss or
-    weights are no longer finite: no snapshot has such weights.
+    Args:
+        settings: the run
+        dataset: loaded data set, None to load the one of the settings
+        resume_from: snapshot with a state to continue from, bit for bit on the CPU
+        processes: processes that train together; each gets the same snapshots
+
+    Raises:
+        DataError: where the data cannot be loaded.
+        TrainingError: where memory is insufficient, and where loss or weights are not finite: no snapshot has such
+            weights.
     """
     try:
         yield from _snapshots(settings, dataset, resume_from, processes)
@@ -53,7 +59,7 @@ def train_model(
 
 
 def out_of_memory_message(problem: BaseException, settings: Settings) -> str | None:
-    """A sentence where the problem is that the memory is too small; None where it is another one."""
+    """Return a sentence if the problem is insufficient memory, else None."""
     # On the CPU it is a RuntimeError like any other, but for its words.
     if not isinstance(problem, torch.cuda.OutOfMemoryError | MemoryError) and "allocate memory" not in str(problem):
         return None
@@ -130,7 +136,8 @@ def _snapshots(
                 non_finite = "weights are" if bool(total.isfinite().all()) else "loss is"
                 consequence = "nothing was learned" if snapshot.weight is None else "the last finite weights are kept"
                 raise TrainingError(
-                    f"The {non_finite} no longer finite after step {step}: expected numbers, got NaN or infinity; {consequence}, "
+                    f"The {non_finite} no longer finite after step {step}: expected numbers, got NaN or infinity; "
+                    f"{consequence}, "
                     f"try a learning rate below {settings.lr:g}.",
                     failed_step=step,
                 )
@@ -162,7 +169,8 @@ def _snapshots(
             )
             rate = samples_per_epoch / seconds
             result = EpochMetrics(
-                epoch, step, mean_loss, accuracy, health.accuracy, seconds, rate, health.dead_outputs, health.firing_error_rate,
+                epoch, step, mean_loss, accuracy, health.accuracy, seconds, rate, health.dead_outputs,
+                health.firing_error_rate,
                 health.peaks_at_start, health.peaks_at_end, *trainer.norms(),
             )  # fmt: skip
             phase = "finished" if epoch == settings.epochs else "training"
@@ -174,7 +182,7 @@ def _snapshots(
 
 
 def _spacing(steps: int) -> int:
-    """Steps between two points of a run of so many."""
+    """Return the number of steps between two points of a run."""
     spacing = STEPS_PER_SNAPSHOT
     while steps > MAX_POINTS * spacing:
         spacing *= 2
@@ -182,7 +190,7 @@ def _spacing(steps: int) -> int:
 
 
 class _RunningTotals:
-    """Sums of loss and hits since the last reading, kept on the device."""
+    """Sums of loss and hits since the last reading, on the device."""
 
     def __init__(self, device: str) -> None:
         self._total = torch.zeros(2, dtype=torch.float64, device=device)
@@ -193,14 +201,14 @@ class _RunningTotals:
         self._hits = hits
 
     def pop(self, processes: ProcessGroup) -> tuple[torch.Tensor, float]:
-        """The sums [2] over all processes, on the host, and the hits of the last step; starts again from zero."""
+        """Return the sums [2] over all processes on the host, and the hits of the last step; start again from zero."""
         total = processes.sum(torch.cat((self._total, self._hits.double().view(1)))).cpu()
         self._total.zero_()
         return total[:2], float(total[2])
 
 
 class _Clock:
-    """Seconds spent working, leaving out the time for which it was stopped."""
+    """Seconds spent training, without pauses."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -219,7 +227,7 @@ class _Clock:
 
 
 def _encode_with_progress(*stores: SpikeStore) -> Iterator[float]:
-    """Fill the stores, yielding the share done."""
+    """Fill the stores, yielding the fraction done."""
     before, total = 0, sum(map(len, stores))
     for store in stores:
         for done in store.fill():

@@ -1,4 +1,4 @@
-"""Rows of a run that only grow in number: each instant's are the beginning of one list that all instants share."""
+"""Metrics of a run as append-only rows: each snapshot sees a prefix of one shared list."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
-    """The steps since the last point: step counts steps done; loss and accuracy are means, batch_accuracy the last."""
+    """Metrics since the previous point.
+
+    Attributes:
+        step: steps done
+        loss: mean loss
+        accuracy: mean training accuracy in [0, 1]
+        batch_accuracy: accuracy of the last batch
+    """
 
     step: int
     loss: float
@@ -27,11 +34,16 @@ class StepMetrics:
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One epoch: accuracies in [0, 1]; train_accuracy and loss are means over its steps; seconds of training alone.
+    """Metrics of one epoch; accuracies in [0, 1], train_accuracy and loss are means over its steps.
 
-    dead_outputs: the outputs whose potential is above 0 for no test sample. Of all outputs on all test samples: firing_error_rate,
-    the share that fires and should not, or the other way; peaks_at_start and peaks_at_end, the shares with t_max = 0 and
-    T - 1. weight_norm, gradient_norm: Euclidean, the latter of the epoch's last step.
+    Attributes:
+        seconds: time spent training
+        dead_outputs: outputs whose potential is not above 0 for any test sample
+        firing_error_rate: fraction of outputs on all test samples that fire and should not, or the reverse
+        peaks_at_start: fraction with t_max = 0
+        peaks_at_end: fraction with t_max = T - 1
+        weight_norm: Euclidean norm of the weights
+        gradient_norm: Euclidean norm of the gradient of the last step
     """
 
     epoch: int
@@ -59,10 +71,7 @@ FORMER_COLUMNS = {
 
 
 class History(Sequence[Row]):
-    """Rows up to one instant. It never changes, and one row more costs no more than that row.
-
-    Equal to whatever sequence has the same rows.
-    """
+    """Immutable rows up to one time; appending costs no more than the row. Equal to a sequence with the same rows."""
 
     __slots__ = ("_entries", "_length")
     _width: ClassVar[int] = 1  # entries of the shared list that make a row
@@ -72,7 +81,7 @@ class History(Sequence[Row]):
         self._length = len(self._entries) // self._width
 
     def appended(self, row: Row) -> Self:
-        """These and one more."""
+        """Return the history with one more row."""
         longer, end = type(self)(), self._length * self._width
         # Where others have gone on from here already, this is another branch.
         longer._entries = self._entries if len(self._entries) == end else self._entries[:end]
@@ -110,21 +119,21 @@ class History(Sequence[Row]):
 
 
 class StepMetricsHistory(History[StepMetrics]):
-    """Points as bare numbers: a long run has a hundred thousand."""
+    """Rows of StepMetrics stored as numbers: a long run has a hundred thousand."""
 
     __slots__ = ()
     _width = len(fields(StepMetrics))
 
     @classmethod
     def from_columns(cls, *columns: np.ndarray) -> StepMetricsHistory:
-        """Points of these columns [n], in the order of a point's quantities."""
+        """Return the history with these columns [n], in the order of the fields."""
         points = cls()
         points._entries.frombytes(np.column_stack(columns).astype(np.float64).tobytes())
         points._length = len(columns[0])
         return points
 
     def column(self, name: str) -> np.ndarray:
-        """One quantity of all points, float64 [n]."""
+        """Return one field of all rows, float64 [n]."""
         first = [field.name for field in fields(StepMetrics)].index(name)
         return np.array(self._entries[first : self._length * self._width : self._width])
 

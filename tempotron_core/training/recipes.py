@@ -1,4 +1,4 @@
-"""Learning recipes: loss, optimiser, schedule and regularisation of a run. Every choice is a name in a registry.
+"""Learning recipes: loss, optimiser, schedule and regularisation of a run, each a name in a registry.
 
 Gütig R, Sompolinsky H. The tempotron: a neuron that learns spike timing-based decisions. Nature Neuroscience 9(3),
 420-428, 2006 (the linear loss and the momentum of 0.99).
@@ -98,10 +98,10 @@ def _cosine(progress: float) -> float:
 
 
 def _warm_up_cosine(progress: float) -> float:
-    """Rise over the first fifth of the run, cosine decay throughout.
+    """Return the rate factor: linear warm-up over the first fifth, cosine decay throughout.
 
-    A first step at the full rate moves every potential by several thresholds at once: outputs then fall silent for
-    every image, and a silent output has no gradient to recover by.
+    A first step at the full rate would move each potential by several thresholds; outputs then become silent for all
+    images, and a silent output has no gradient.
     """
     return min(1.0, (progress + 1e-3) / _WARM_UP_FRACTION) * _cosine(progress)
 
@@ -116,15 +116,21 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train: names from LOSSES, OPTIMISERS and SCHEDULES, and a sentence that says what it is.
+    """One way to train: names from LOSSES, OPTIMISERS and SCHEDULES, and a one-sentence summary.
 
-    temperature: what the peaks are divided by to be the logits of a cross-entropy. weight_decay: of the optimiser.
-    smoothing: how fast, against the learning rate, every weight moves to those of the neighbouring pixels.
-    zero_grad: whether a step forgets the gradients of those before, as it should. afferent_dropout: share of the afferents
-    that a training step leaves out at random, the others scaled up. reinit_dead_outputs: whether an output whose potential is
-    never positive, and which so has no gradient, gets new initial weights after the epoch. tempotrons_per_class: tempotrons a class, whose
-    peaks are pooled by their log-mean-exp. init_scale: factor on the initial weights. Raises ValueError or TypeError where
-    a value is out of range.
+    Attributes:
+        temperature: divisor of the peaks to form the logits of a cross-entropy
+        weight_decay: weight decay of the optimiser
+        smoothing: rate, relative to the learning rate, at which weights diffuse to neighbouring pixels
+        zero_grad: whether gradients are cleared before each step
+        afferent_dropout: fraction of afferents left out at each step; the others are scaled up
+        reinit_dead_outputs: whether outputs that are never positive get new initial weights after an epoch
+        tempotrons_per_class: tempotrons per class, pooled by the log-mean-exp of their peaks
+        init_scale: factor on the initial weights
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
     """
 
     name: str
@@ -142,7 +148,7 @@ class Recipe:
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what is not in the registries or out of range."""
+        """Check names and ranges."""
         for name, registry in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             if not isinstance(value, str) or value not in registry:
@@ -165,7 +171,7 @@ class Recipe:
 
     @property
     def loss_function(self) -> Loss:
-        """The loss at this temperature, where it has one."""
+        """Return the loss, at this temperature where it has one."""
         soft = _LOSSES_WITH_TEMPERATURE.get(self.loss)
         return LOSSES[self.loss] if soft is None else partial(soft, temperature=self.temperature)
 

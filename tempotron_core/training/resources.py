@@ -1,4 +1,4 @@
-"""What a training will need, before it begins: bytes and seconds, and the nearest settings that fit the machine.
+"""Estimate of memory and time of a training, and the nearest settings that fit the machine.
 
 With B samples a step, O outputs, a active pixels a sample, m neurons a pixel, s spikes an active pixel and T ms:
 
@@ -48,14 +48,14 @@ _NONZERO_FRACTION = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes that a training will take, beside those of the process so far, and seconds that it will last."""
+    """Bytes needed beside those of the process so far, and seconds."""
 
     memory: float
     seconds: float
 
 
 def estimate(settings: Settings, train: int, test: int) -> Estimate:
-    """What these settings will need on that many training and test samples."""
+    """Return the estimate for these settings with train training and test test samples."""
     recipe = settings.resolved_recipe
     m, T, outputs = settings.m, settings.T, 10 * recipe.tempotrons_per_class
     active = _NONZERO_FRACTION[settings.dataset] * PIXELS
@@ -83,9 +83,9 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
 
 
 def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = None) -> str | None:
-    """One sentence about settings that this machine cannot train, with the nearest that it can; None where it can.
+    """Return one sentence on settings that this machine cannot train, with the nearest that it can, else None.
 
-    dataset: the set that will be trained on, where it has been read already.
+    dataset: the data set, where it is loaded already.
     """
     train, test = (60_000, 10_000) if dataset is None else (len(dataset.train), len(dataset.test))
     if dataset is None and settings.dataset == datasets.EMBEDDED:
@@ -109,13 +109,13 @@ def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = 
 
 
 def require_fits(settings: Settings, dataset: datasets.Dataset | None = None) -> None:
-    """Raise TrainingError with the sentence of explain_if_too_large(), where there is one."""
+    """Raise TrainingError with the sentence of explain_if_too_large, if there is one."""
     if problem := explain_if_too_large(settings, dataset):
         raise TrainingError(problem)
 
 
 def available_memory(device: str = "cpu") -> float:
-    """Bytes that a process can still take on that device: what the system has free, or its control group allows."""
+    """Return the bytes that a process can still allocate on the device, limits of the control group included."""
     if device.startswith("cuda"):
         return float(torch.cuda.mem_get_info(device)[0])
     free = [math.inf]
@@ -133,7 +133,7 @@ def available_memory(device: str = "cpu") -> float:
 
 
 def _cgroup_memory(folder: Path, kind: str) -> float:
-    """Bytes that a control group of either version still allows; infinite where it has no limit."""
+    """Return the bytes that a control group (version 1 or 2) still allows, infinite without a limit."""
     limit, used = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kind else ("memory.max", "memory.current")
     try:
         stats = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
@@ -144,7 +144,7 @@ def _cgroup_memory(folder: Path, kind: str) -> float:
 
 
 def _suggest_smaller(settings: Settings, fits: Callable[[Settings], bool]) -> str:
-    """Which one number to lower, and how far, or several of them where one will not do."""
+    """Return the one number to lower and its value, or several where one is not enough."""
     candidates: list[tuple[float, str, int]] = []
     for name, low in _MINIMUMS.items():
         high = getattr(settings, name)

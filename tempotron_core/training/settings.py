@@ -1,4 +1,4 @@
-"""What a run is asked to be: its settings, the devices it may use, and the network that it begins with."""
+"""Settings of a run, available devices, initial network."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TrainingError(Exception):
-    """A run that cannot start or go on, in one sentence.
+    """A run cannot start or continue; the message is one sentence.
 
-    failed_step: the step after which loss or weights were no longer finite; None where something else is wrong.
+    failed_step: step after which loss or weights were not finite, else None.
     """
 
     def __init__(self, message: str, failed_step: int | None = None) -> None:
@@ -61,16 +61,20 @@ class TrainingError(Exception):
 
 
 def devices() -> tuple[str, ...]:
-    """Names of the devices present, best first."""
+    """Return the names of the available devices, best first."""
     return (*(f"cuda:{i}" for i in range(torch.cuda.device_count())), "cpu")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a run. Times in ms. Raises ValueError or TypeError where a value is out of range.
+    """Everything that determines a run; times in ms.
 
-    validation: training samples held out; where there are any, they take the test set's place throughout the run.
-    From loss on: what this run changes of its recipe, None where it takes the recipe's own value.
+    validation: training samples held out and used instead of the test set throughout the run. From loss on: changes of
+    the recipe, None for the recipe's own value.
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
     """
 
     device: str = "cpu"
@@ -103,12 +107,12 @@ class Settings:
 
     @property
     def resolved_recipe(self) -> Recipe:
-        """The recipe with this run's changes."""
+        """Return the recipe with the changes of this run."""
         overrides = {name: getattr(self, name) for name in RECIPE_OVERRIDES}
         return replace(RECIPES[self.recipe], **{name: value for name, value in overrides.items() if value is not None})
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range."""
+        """Check the ranges."""
         positive_integer("batch size", self.batch_size)
         positive_real("learning rate", self.lr, maximum=1e38)  # it must be one in float32
         positive_integer("T (ms)", self.T)
@@ -135,7 +139,7 @@ class Settings:
 
 
 def initial_model(settings: Settings, classes: int = 10) -> Model:
-    """The network as such a run begins with it."""
+    """Return the network with the initial weights of a run."""
     recipe = settings.resolved_recipe
     return model_from_weights(
         settings, initial_weight(settings.m, classes * recipe.tempotrons_per_class, settings.seed, recipe.init_scale)
@@ -143,6 +147,6 @@ def initial_model(settings: Settings, classes: int = 10) -> Model:
 
 
 def model_from_weights(settings: Settings, weight: torch.Tensor) -> Model:
-    """Weights with the constants of the run that they are of."""
+    """Return weights with the constants of their run."""
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
     return Model(weight, *constants, settings.resolved_recipe.tempotrons_per_class)

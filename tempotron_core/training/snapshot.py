@@ -1,4 +1,4 @@
-"""A run at one instant, as whoever follows it gets it."""
+"""State of a run at one time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ __all__ = ["Snapshot"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at one instant. classes: names of the outputs; weight: a copy, None while the data is being prepared.
+    """State of a run at one time.
 
-    state: copies of all that the run needs to go on from the end of an epoch, None in between.
+    Attributes:
+        classes: names of the outputs
+        weight: copy of the weights, None while data are prepared
+        state: copies of all that is needed to continue at the end of an epoch, else None
     """
 
     settings: Settings
@@ -36,20 +39,20 @@ class Snapshot:
 
     @property
     def model(self) -> Model | None:
-        """The network as it is at this instant."""
+        """Return the network at this time."""
         return None if self.weight is None else model_from_weights(self.settings, self.weight)
 
     @property
     def epoch(self) -> int:
-        """The epoch in progress, counted from 1."""
+        """Return the epoch in progress, counted from 1."""
         return min(len(self.epochs) + 1, self.settings.epochs)
 
     @property
     def progress(self) -> float:
-        """Share of the steps done, in [0, 1]."""
+        """Return the fraction of steps done, in [0, 1]."""
         return self.step / self.total_steps if self.total_steps else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the pace so far; None before the first steps."""
+        """Return the estimated remaining time, None before the first steps."""
         return self.training_seconds / self.step * (self.total_steps - self.step) if self.step else None

@@ -1,4 +1,4 @@
-"""The network that learns, one step at a time, and how well it does on a whole set."""
+"""One training step, and the evaluation of a network on a data set."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
 
 def accuracy_on(net: Tempotron, store: SpikeStore, labels: torch.Tensor, tempotrons_per_class: int = 1) -> float:
-    """Share in [0, 1] of the samples whose highest peak is their label's; labels on the network's device."""
+    """Return the fraction of samples whose highest peak is that of their label; labels on the network's device."""
     return evaluate_health(net, store, labels, tempotrons_per_class).accuracy
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """How a network does on a set; see EpochResult for what the shares are of."""
+    """Accuracy and health of a network on a data set; fractions as in EpochMetrics."""
 
     accuracy: float
     dead_outputs: tuple[int, ...]
@@ -44,7 +44,7 @@ def evaluate_health(
     tempotrons_per_class: int,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Assessment:
-    """Accuracy and health on those samples, over all processes."""
+    """Return accuracy and health on these samples, over all processes."""
     counts = torch.zeros(5, dtype=torch.int64, device=labels.device)
     counts[0] = len(store)
     highest = torch.full((net.out_features,), -math.inf, device=labels.device)
@@ -71,7 +71,7 @@ def evaluate_health(
 
 
 class Trainer:
-    """The network, its optimiser and one step of learning; nothing in a step makes the host wait for a device."""
+    """Network, optimiser and one training step; a step never makes the host wait for a device."""
 
     def __init__(self, settings: Settings, classes: int, processes: ProcessGroup = SINGLE_PROCESS) -> None:
         recipe = settings.resolved_recipe
@@ -90,9 +90,9 @@ class Trainer:
     def step(
         self, spikes: Batch, labels: torch.Tensor, progress: float, size: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn from one batch at that share of the run; returns mean loss and number of hits, on the device.
+        """Train on one batch at this fraction of the run; return mean loss and number of hits, on the device.
 
-        size: samples of the step over all processes, of which these are this one's, perhaps none.
+        size: samples of the step over all processes.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._schedule(progress)
@@ -113,7 +113,7 @@ class Trainer:
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
 
     def _dropout_mask(self) -> torch.Tensor | None:
-        """The factor of every afferent in this step, [afferents]; None where none is left out."""
+        """Return the factor of each afferent in this step, [afferents], None without dropout."""
         keep_probability = 1 - self._recipe.afferent_dropout
         if keep_probability == 1:
             return None
@@ -123,7 +123,7 @@ class Trainer:
         return (uniform < keep_probability).to(self._weight_by_afferent.dtype) / keep_probability
 
     def _smooth(self) -> None:
-        """Move every weight towards those of its pixel's neighbours, apart from the loss, as weight decay does."""
+        """Diffuse each weight to the neighbouring pixels, independent of the loss, like weight decay."""
         step = min(self.optimiser.param_groups[0]["lr"] * self._recipe.smoothing, _MAX_SMOOTHING)
         if step == 0:
             return
@@ -134,12 +134,12 @@ class Trainer:
             upper -= difference
 
     def norms(self) -> tuple[float, float]:
-        """Of the weights and of the last step's gradient."""
+        """Return the norms of the weights and of the gradient of the last step."""
         grad = self._weight_by_afferent.grad
         return float(self._weight_by_afferent.detach().norm()), 0.0 if grad is None else float(grad.norm())
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Copies of all that the next step depends on, on the CPU."""
+        """Return copies of all that the next step depends on, on the CPU."""
         tensors = {"rows": self._weight_by_afferent.detach(), "noise": self._dropout_generator.get_state()}
         if not self._recipe.zero_grad and self._weight_by_afferent.grad is not None:
             tensors["gradient"] = self._weight_by_afferent.grad
@@ -150,7 +150,11 @@ class Trainer:
         return {name: value.to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Take up such a state; TrainingError where it is not one of this network's."""
+        """Restore such a state.
+
+        Raises:
+            TrainingError: where it belongs to another network.
+        """
         try:
             self._weight_by_afferent.data.copy_(state["rows"])
             self._dropout_generator.set_state(state["noise"])
@@ -172,12 +176,13 @@ class Trainer:
             torch.Generator().set_state(state["shuffle"])
         except (KeyError, RuntimeError, TypeError) as error:
             raise TrainingError(
-                f"state: expected that of {len(self._weight_by_afferent):,} afferents and {self._weight_by_afferent.shape[1]} outputs, got another "
+                f"state: expected that of {len(self._weight_by_afferent):,} afferents and "
+                f"{self._weight_by_afferent.shape[1]} outputs, got another "
                 "or a damaged one; start the run anew."
             ) from error
 
     def reinitialise(self, dead_outputs: tuple[int, ...], epoch: int) -> None:
-        """Give outputs that cannot learn any more other initial weights, where the recipe does so."""
+        """Give dead outputs new initial weights, where the recipe does so."""
         if not dead_outputs or not self._recipe.reinit_dead_outputs:
             return
         new_weight = initial_weight(

@@ -24,7 +24,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 from helpers.browser import Server, browser
 
 SCRIPT = """() => {
-    const seen = (window.seen ??= {}), note = (name, there) => { if (there && !(name in seen)) seen[name] = Date.now(); };
+    const seen = (window.seen ??= {});
+    const note = (name, there) => { if (there && !(name in seen)) seen[name] = Date.now(); };
     const look = () => {
         note("navigation", document.querySelectorAll("[data-testid=stSidebarNavLink]").length >= 12);
         note("title", document.querySelector(".stMain h1"));

@@ -66,13 +66,13 @@ def test_a_link_opens_with_its_values(page: str) -> None:
         test.query_params[key] = value
     run_app(test)
     assert test.sidebar.number_input(key="sample").value == int(LINKS[page]["sample"])
-    widgets: dict[str, object] = {
+    expected: dict[str, dict[str, object]] = {
         "voltages": {"tau": 20.0, "tau_s": 5.0, "threshold": 0.5, "neuron": "3"},
         "encoder": {"m": 6, "beta": 2.5, "T": 60, "pixel": 406, "x": 0.62},
         "rule": {"rule": "cross-entropy", "rule_rate": "5e-3"},
-    }[page]
-    for key, value in widgets.items():
-        assert test.session_state[key] == value, key
+    }
+    for name, setting in expected[page].items():
+        assert test.session_state[name] == setting, name
     if page == "rule":
         assert len(test.session_state["rule_walk"].steps) == 2
 

@@ -389,7 +389,7 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="predicted class")
     test.query_params["epoch"] = "2"
     run_app(test)
-    assert headline(test).startswith("A tie: 10 outputs")
+    assert headline(test).startswith("Tie: 10 outputs")
     assert any("The digit is from another data set, FashionMNIST" in caption.value for caption in test.caption)
     wrong = figure(test, "replay")["data"][2]
     assert "a tie" in wrong["text"] and wrong["mode"] == "markers"

@@ -210,7 +210,10 @@ def test_viewers_cannot_change_runs(
 def test_viewers_cannot_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "download", lambda *_: pytest.fail("downloaded"))
     check_button_refused(monkeypatch, "overview", "Download MNIST", data="MNIST", dir=str(tmp_path))
-    script = "from pages.components import charts, export_panel\ncharts.exportable_figures()['a'] = 1\nexport_panel._export_options('Overview', '')"
+    script = (
+        "from pages.components import charts, export_panel\n"
+        "charts.exportable_figures()['a'] = 1\nexport_panel._export_options('Overview', '')"
+    )
     page = run_app(AppTest.from_string(script))
     assert auth.VIEW_ONLY_MESSAGE in page.markdown[0].value
     assert not page.get("download_button")

@@ -78,15 +78,15 @@ class CodeStatisticsInfo:
         """Return the number of spikes per value and which values share a code."""
         fewest, most, sizes = int(self.spikes.min()), int(self.spikes.max()), self.sizes
         many = f"{most}" if fewest == most else f"{fewest} to {most}"
-        words = f"Each grey value produces {many} {'spike' if most == 1 else 'spikes'}"
+        text = f"Each grey value produces {many} {'spike' if most == 1 else 'spikes'}"
         if sizes.max() == 1:
-            return f"{words}; all 256 grey values have different codes."
-        words += f"; up to {sizes.max()} values share one code"
+            return f"{text}; all 256 grey values have different codes."
+        text += f"; up to {sizes.max()} values share one code"
         if self.non_contiguous.any():
             first = int(np.flatnonzero(self.non_contiguous)[0])
             last = int(np.flatnonzero(self.groups == self.groups[first])[-1])
-            return f"{words}, even distant ones such as {first / 255:.2f} and {last / 255:.2f}."
-        return f"{words}, which affects {self.collision_rate:.1%} of the pixels."
+            return f"{text}, even distant ones such as {first / 255:.2f} and {last / 255:.2f}."
+        return f"{text}, which affects {self.collision_rate:.1%} of the pixels."
 
     @property
     def bands_caption(self) -> str | None:
@@ -117,14 +117,14 @@ class CodeStatisticsInfo:
             return "No curve has mutual information with the class above chance."
         best = int(self.curve_information.argmax())
         bits = self.curve_information[best]
-        words = f"Curve {best + 1} has the highest mutual information with the class, {bits:.3f} bits per pixel"
+        text = f"Curve {best + 1} has the highest mutual information with the class, {bits:.3f} bits per pixel"
         if not self.redundant_curves:
-            return f"{words}; every curve is needed to distinguish the grey values."
+            return f"{text}; every curve is needed to distinguish the grey values."
         count, m = len(self.redundant_curves), len(self.curve_information)
         which = f"{count} of the {m} curves"
         if count <= 6:
             which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.redundant_curves])}"
-        return f"{words}; {which} can be removed without merging two grey values."
+        return f"{text}; {which} can be removed without merging two grey values."
 
     @property
     def pixel_takeaway(self) -> str:
@@ -213,10 +213,10 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     if info.latest_effective_time >= 0:
         figure.add_vline(info.latest_effective_time, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
         side, shift = ("right", -6) if info.latest_effective_time > T / 2 else ("left", 6)
-        words = f"latest in time: {info.latest_effective_time:.1f} ms"
+        text = f"latest in time: {info.latest_effective_time:.1f} ms"
         figure.add_annotation(
             **theme.text_label(
-                info.latest_effective_time, 0.99, words, yref="paper", xanchor=side, yanchor="top", xshift=shift
+                info.latest_effective_time, 0.99, text, yref="paper", xanchor=side, yanchor="top", xshift=shift
             )
         )
     labelled: list[int] = []
@@ -224,12 +224,12 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         if all(abs(t - labelled_time) > 0.25 * T for labelled_time in labelled):
             labelled.append(t)
             side, shift = ("right", -6) if t > T / 2 else ("left", 6)
-            words, colour = f"↑ {total[t]:,.0f}", theme.PREDICTED if late[t] else theme.REFERENCE
+            text, colour = f"↑ {total[t]:,.0f}", theme.PREDICTED if late[t] else theme.REFERENCE
             # Not across the line of the latest effective time.
             at = info.latest_effective_time if late[t] and info.latest_effective_time > T / 2 else t
             figure.add_annotation(
                 **theme.text_label(
-                    at, 0.99, words, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
+                    at, 0.99, text, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
                 )
             )
     return figure.build()

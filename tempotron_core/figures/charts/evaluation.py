@@ -44,13 +44,13 @@ class EvaluationInfo:
     def takeaway(self) -> str:
         """Return the accuracy with its interval and the most frequent error."""
         low, high = self.interval
-        words = f"Test accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
+        text = f"Test accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         if not wrong.any():
-            return f"{words}; no errors."
+            return f"{text}; no errors."
         true, predicted = divmod(int(wrong.argmax()), len(self.classes))
         return (
-            f"{words}; most frequent error: true {self.classes[true]}, predicted {self.classes[predicted]} "
+            f"{text}; most frequent error: true {self.classes[true]}, predicted {self.classes[predicted]} "
             f"({wrong[true, predicted]:,} times)."
         )
 

@@ -262,12 +262,12 @@ class CapacityInfo:
         """Return the load at which half of the problems are solved, and the result of this session."""
         within = f"within {_count(self.max_cycles, 'cycle')}"
         if self.half_load is None:
-            words = f"The recorded data do not show at which load half of the problems are solved {within}."
+            text = f"The recorded data do not show at which load half of the problems are solved {within}."
         else:
             load_text = f"about {self.half_load:.1f} patterns per afferent"
-            words = f"Half of the problems are solved {within} at a load of {load_text}."
+            text = f"Half of the problems are solved {within} at a load of {load_text}."
         tried, solved = int(self.extra.problems.sum()), int(self.extra.solved.sum())
-        return words + (f" This session: {solved} of {tried} solved." if tried else "")
+        return text + (f" This session: {solved} of {tried} solved." if tried else "")
 
 
 def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:

@@ -69,14 +69,14 @@ class ReplayInfo:
                 return f"Correct {since}; the margin is {last} at the start and at the end."
             verb = "grows" if self.margin[-1] > self.margin[first_correct] else "shrinks"
             return f"Correct {since}; the margin {verb} from {before} to {last}."
-        words = f"First correct {self._when(first_correct)}, incorrect at epoch {self.epochs[wrong[0]]}"
+        text = f"First correct {self._when(first_correct)}, incorrect at epoch {self.epochs[wrong[0]]}"
         if correct[-1]:
-            return f"{words}, correct from epoch {self.epochs[wrong[-1] + 1]} on; final margin {last}."
+            return f"{text}, correct from epoch {self.epochs[wrong[-1] + 1]} on; final margin {last}."
         if correct[wrong[0] :].any():
-            words += f", correct at {int(correct.sum())} of {len(correct)} epochs"
+            text += f", correct at {int(correct.sum())} of {len(correct)} epochs"
         else:
-            words += " and later"
-        return f"{words}; final margin {last}."
+            text += " and later"
+        return f"{text}; final margin {last}."
 
     def _when(self, index: int) -> str:
         return f"at epoch {self.epochs[index]}" if self.epochs[index] else "before training"

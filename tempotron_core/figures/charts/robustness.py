@@ -29,7 +29,7 @@ class PerturbedInfo:
     Attributes:
         clean: Potentials without the perturbation.
         perturbed: Potentials with it.
-        description: The perturbation in words, "" for none.
+        description: Text that describes the perturbation, "" for none.
     """
 
     clean: VoltageInfo
@@ -256,11 +256,11 @@ class RobustnessInfo:
         approximately = "" if self.reported_strength in self.strengths else "about "
         verb = "falls" if accuracy < low else "rises" if accuracy > self.clean else "is stable"
         strength = self._strength_text(self.reported_strength)
-        words = f"Accuracy {verb}: {self.clean:.1%} → {approximately}{accuracy:.1%} at {strength}"
+        text = f"Accuracy {verb}: {self.clean:.1%} → {approximately}{accuracy:.1%} at {strength}"
         if self.half_strength is not None:
-            return f"{words}; halfway to chance at {self._strength_text(self.half_strength)}."
+            return f"{text}; halfway to chance at {self._strength_text(self.half_strength)}."
         end = self.strengths[-1 if self.reported_strength > 0 else 0]
-        return f"{words}; less than halfway to chance at {self._strength_text(end)}."
+        return f"{text}; less than halfway to chance at {self._strength_text(end)}."
 
     def _strength_text(self, strength: float) -> str:
         return self.template.format(f"{strength:.2g}" if strength != round(strength) else f"{strength:g}").replace(

@@ -45,12 +45,12 @@ class CurvesInfo:
                 "No test accuracy yet: the first epoch is not complete." if len(self.loss) else "No training steps yet."
             )
         last, best = float(self.test[-1]), int(self.test.argmax())
-        words = f"Test accuracy {last:.1%} after {len(self.test)} epoch{'s' if len(self.test) > 1 else ''}"
+        text = f"Test accuracy {last:.1%} after {len(self.test)} epoch{'s' if len(self.test) > 1 else ''}"
         if best < len(self.test) - 1:
-            words += f", best {float(self.test[best]):.1%} after epoch {int(self.test_epochs[best])}"
+            text += f", best {float(self.test[best]):.1%} after epoch {int(self.test_epochs[best])}"
         elif len(self.test) > 1:
-            words += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
-        return words + "."
+            text += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
+        return text + "."
 
     @property
     def loss_takeaway(self) -> str:

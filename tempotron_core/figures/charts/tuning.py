@@ -36,7 +36,7 @@ class TuningInfo:
     T: int
 
     @property
-    def firing_curves(self) -> list[int]:
+    def spiking_neurons(self) -> list[int]:
         """Return the indices of the neurons that spike for the value."""
         return [int(j) for j in np.flatnonzero(self.time >= 0)]
 
@@ -44,15 +44,15 @@ class TuningInfo:
     def takeaway(self) -> str:
         """Return how many neurons spike for the value, and the time of the first spike."""
         m = len(self.time)
-        if not self.firing_curves:
+        if not self.spiking_neurons:
             return (
                 f"At x = {self.value:.2f} no neuron spikes: every response is too small for a spike before {self.T} ms."
             )
-        first = int(min(self.time[self.firing_curves]))
-        verb = "spikes" if len(self.firing_curves) == 1 else "spike"
+        first = int(min(self.time[self.spiking_neurons]))
+        verb = "spikes" if len(self.spiking_neurons) == 1 else "spike"
         return (
-            f"At x = {self.value:.2f}, {len(self.firing_curves)} of {m} neurons {verb}, the first at {first} ms; "
-            f"silent: {m - len(self.firing_curves)}."
+            f"At x = {self.value:.2f}, {len(self.spiking_neurons)} of {m} neurons {verb}, the first at {first} ms; "
+            f"silent: {m - len(self.spiking_neurons)}."
         )
 
     @property
@@ -87,7 +87,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         margin={"r": 74},
     )
     for visible in (False, True):
-        which = [j for j in range(info.g.shape[1]) if (j in info.firing_curves) == visible]
+        which = [j for j in range(info.g.shape[1]) if (j in info.spiking_neurons) == visible]
         x, g, number = _line_segments(info, which)
         figure.add_scatter(
             x=x,
@@ -98,7 +98,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             name="spiking curves" if visible else "silent curves",
             hovertemplate="curve %{customdata}<br>x %{x:.3f}, g %{y:.3f}<extra></extra>",
         )
-    labelled = info.firing_curves
+    labelled = info.spiking_neurons
     figure.add_scatter(
         x=np.full(len(labelled), info.value),
         y=info.time[labelled],
@@ -113,9 +113,9 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         line = {"color": theme.SPIKE, "width": 2, "dash": "dot"}
         figure.add_shape(type="line", x0=info.value, x1=1, y0=level, y1=level, line=line)
     for j in _without_overlap(labelled, info.response, 0.06):
-        words = f"<b>{info.time[j]:.0f} ms</b>"
+        text = f"<b>{info.time[j]:.0f} ms</b>"
         figure.add_annotation(
-            **theme.text_label(0.995, float(info.response[j]), words, theme.SPIKE, xanchor="right", yanchor="bottom")
+            **theme.text_label(0.995, float(info.response[j]), text, theme.SPIKE, xanchor="right", yanchor="bottom")
         )
     return figure.build()
 

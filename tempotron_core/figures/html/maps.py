@@ -58,7 +58,7 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
         f'<img src="{png_data_url(_colormap(values, limit))}" alt="" style="{image_style}"></div>'
         for name, values in zip(classes, maps, strict=True)
     )
-    scale = "".join(f"<span>{words}</span>" for words in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
+    scale = "".join(f"<span>{label}</span>" for label in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
     bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
     return (
         f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'

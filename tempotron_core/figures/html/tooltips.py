@@ -38,8 +38,8 @@ def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str
         "neurons": _base64(np.nonzero(has_spike)[1] + 1, "u1"),
         "times": _base64(times[has_spike].round(), "<u2"),
         "spikes": [
-            {"words": words, "signed": signed, "numbers": _base64(numbers[has_spike], "<f4")}
-            for words, numbers, signed in columns
+            {"words": label, "signed": signed, "numbers": _base64(numbers[has_spike], "<f4")}
+            for label, numbers, signed in columns
         ],
     }
 

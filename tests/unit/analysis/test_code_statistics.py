@@ -376,8 +376,10 @@ def info_of(counted: ValueCounts, m: int, T: int, beta: float) -> figures.CodeSt
     code = code_of(m, T, beta, histogram=counted.histogram)
     told, chance = curve_information(code.table, counted)
     return figures.CodeStatisticsInfo(
-        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time, code.time_to_peak, code.late_spike_fraction,
-        code.late_fraction_by_curve, told, chance, redundant_curves(code.table, told), *pixel_information(code.groups, counted),
+        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
+        code.time_to_peak, code.late_spike_fraction,
+        code.late_fraction_by_curve, told, chance, redundant_curves(code.table, told),
+        *pixel_information(code.groups, counted),
     )  # fmt: skip
 
 
@@ -444,7 +446,8 @@ def test_a_kernel_slower_than_the_window_leaves_every_spike_late() -> None:
     assert code.late_spike_fraction == 1.0
     told, chance = curve_information(code.table, counted)
     info = figures.CodeStatisticsInfo(
-        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time, code.time_to_peak, code.late_spike_fraction,
+        code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
+        code.time_to_peak, code.late_spike_fraction,
         code.late_fraction_by_curve, told, chance, (), *pixel_information(code.groups, counted),
     )  # fmt: skip
     assert "no spike is in time" in info.times_takeaway

@@ -257,9 +257,9 @@ def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
     assert spikes.yaxis == "y2"
     assert equal_arrays(spikes.y, info.time[info.time >= 0]) and np.all(np.asarray(spikes.x) == info.value)
     top, bottom = figure.layout.yaxis2.range, figure.layout.yaxis.range
-    for (
-        j
-    ) in info.firing_curves:  # both axes place a curve's crossing at the height of its spike time, but for the rounding
+    for j in (
+        info.spiking_neurons
+    ):  # both axes place a curve's crossing at the height of its spike time, but for the rounding
         on_left = (info.response[j] - bottom[0]) / (bottom[1] - bottom[0])
         on_right = (info.time[j] - top[0]) / (top[1] - top[0])
         assert on_left == pytest.approx(on_right, abs=0.51 / info.T)
@@ -269,7 +269,7 @@ def test_the_value_and_its_crossings_are_lines() -> None:
     info = tuning()
     value, *crossings = tuning_figure(info).layout.shapes
     assert (value.x0, value.x1, value.line.color) == (info.value, info.value, theme.SELECTED)
-    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing_curves]
+    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.spiking_neurons]
     assert all(line.y0 == line.y1 and (line.x0, line.x1) == (info.value, 1) for line in crossings)
 
 
@@ -278,7 +278,7 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     labels = tuning_figure(info).layout.annotations
     heights = sorted(label.y for label in labels)
     assert all(b - a >= 0.06 for a, b in pairwise(heights))
-    assert f"<b>{int(info.time[info.firing_curves].min())} ms</b>" in words(tuning_figure(info))
+    assert f"<b>{int(info.time[info.spiking_neurons].min())} ms</b>" in words(tuning_figure(info))
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_one_curve_that_fires_is_told_in_grammar() -> None:
 def test_silent_curves_respond_no_more_than_is_said(T: int) -> None:
     for value in np.linspace(0, 1, 21):
         info = tuning(float(value), 16, T)
-        assert info.firing_curves == [j for j in range(16) if info.response[j] > 0.5 / T]
+        assert info.spiking_neurons == [j for j in range(16) if info.response[j] > 0.5 / T]
 
 
 # Rasters
@@ -353,7 +353,7 @@ def test_raster_counts_as_a_loop_does(m: int, T: int, columns: int) -> None:
 
 def test_raster_without_spikes() -> None:
     info = raster_info(np.full((784, 4), -1.0), image(), 100)
-    assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spikes."
+    assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spike."
     assert not info.foreground.any() and not info.background.any()
 
 
@@ -512,7 +512,8 @@ def test_small_figures_are_finite() -> None:
     nothing = np.array([])
     empty = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 1)
     for figure in (
-        accuracy_figure(empty), loss_figure(empty), accuracy_figure(curves_info(1, ())), loss_figure(curves_info(1, ())),
+        accuracy_figure(empty), loss_figure(empty), accuracy_figure(curves_info(1, ())),
+        loss_figure(curves_info(1, ())),
         tuning_figure(tuning_with_times([-1, -1, -1])), tuning_figure(tuning_with_times([0, 0, 0], T=1)),
         traces_figure(voltages([0.0, 0.0], T=1)),
         traces_figure(voltages([-0.2, -0.1], true=None)),

@@ -65,7 +65,8 @@ def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, A
 def test_every_size_counts() -> None:
     least = estimate(Settings(), 10_000, 2_000)
     for larger in (
-        Settings(batch_size=4096), Settings(T=1000), Settings(m=64), Settings(tempotrons_per_class=20), Settings(afferent_dropout=0.5),
+        Settings(batch_size=4096), Settings(T=1000), Settings(m=64), Settings(tempotrons_per_class=20),
+        Settings(afferent_dropout=0.5),
         Settings(beta=0.5),
     ):  # fmt: skip
         assert estimate(larger, 10_000, 2_000).memory > least.memory
