@@ -171,10 +171,8 @@ def capacity_panel(problem: Problem, trials: ExtraTrials, was_active: bool) -> N
 
 page_header("Laboratory")
 st.markdown(
-    "One tempotron learns alpha · N random patterns with random labels: it should fire for target patterns and not for "
-    "null patterns. In each pattern, each of the N afferents spikes once at a random time. The load "
-    "alpha is the number of "
-    "patterns per afferent, P/N."
+    "One tempotron learns P random patterns with random labels: it should fire for target patterns and not for null "
+    "patterns. In each pattern, each of the N afferents spikes once at a random time. The load is alpha = P/N."
 )
 problem = problem_form()
 buttons = st.columns(4, vertical_alignment="center")

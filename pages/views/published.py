@@ -97,7 +97,7 @@ st.markdown(
     "A test accuracy that falls during training was published for this network and described as over-fitting. The "
     "cause was gradients that were never cleared; it was found and fixed upstream in 2021 (SpikingJelly PR #105). This "
     "page compares four trainings of the same network: gradients never cleared, gradients cleared, a recipe that "
-    "generalises, and one that really over-fits. Solid lines: test accuracy; dotted lines: training accuracy."
+    "generalises, and one that really over-fits. Thick lines: test; thin dotted lines: training."
 )
 controls = st.columns([1, 1, 2], vertical_alignment="bottom")
 epochs = int(
