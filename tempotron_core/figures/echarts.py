@@ -1,7 +1,7 @@
-"""A Plotly figure of lines, marks or bars as the option dictionary of an ECharts chart.
+"""Conversion of a Plotly figure of lines, marks or bars to the option dictionary of an ECharts chart.
 
-A figure is defined once: Plotly remains the form that is exported, ECharts is what pages draw, because it repaints in
-place and in a fraction of Plotly's time.
+Figures are defined once, for Plotly, and exported in that form. Pages that redraw often use ECharts, which updates a
+chart in place and in a fraction of Plotly's time.
 """
 
 from __future__ import annotations
@@ -30,26 +30,29 @@ _SYMBOL = {
     "hexagon": "path://M50 0L94 25L94 75L50 100L6 75L6 25Z",
 }
 _FIELD = re.compile(r"%\{(\w+)(?::([^}]*))?\}")
-_LEVEL = {"sub": str.maketrans("0123456789i", "₀₁₂₃₄₅₆₇₈₉ᵢ"), "sup": str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")}
+_UNICODE_LEVELS = {
+    "sub": str.maketrans("0123456789i", "₀₁₂₃₄₅₆₇₈₉ᵢ"),
+    "sup": str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻"),
+}
 _TAG = re.compile(r"(</?b>|<br>)")
 _NARROW = 560
 _LEGEND_WIDTH = 300
 
 
 def make_option(figure: go.Figure) -> dict[str, Any]:
-    """Convert a figure of scatter traces, bars, straight shapes and annotations."""
+    """Convert a figure of scatter traces, bars, straight shapes and annotations to an ECharts option."""
     layout = figure.layout
     if layout.xaxis.visible is False:
-        words = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
-        text = _plain(layout.annotations[0].text)
-        return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": words}, "series": []}
+        text_style = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
+        text = _plain_text(layout.annotations[0].text)
+        return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": text_style}, "series": []}
     x_range, y_range = _axis_range(figure, "x"), _axis_range(figure, "y")
     ranges = (x_range, y_range)
     series = [_line_series(trace) if "lines" in _trace_mode(trace) else _mark_series(trace) for trace in figure.data]
     series += [_shape_series(shape, ranges) for shape in layout.shapes]
     series += [_text_series(label, ranges) for label in layout.annotations]
     if layout.yaxis.zeroline:
-        series.append(_straight([[x_range[0], 0], [x_range[1], 0]], {"color": theme.REFERENCE, "width": 1.5}))
+        series.append(_straight_line([[x_range[0], 0], [x_range[1], 0]], {"color": theme.REFERENCE, "width": 1.5}))
     margin = layout.margin
     option: dict[str, Any] = {
         "animation": False,
@@ -64,7 +67,7 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
         "xAxis": _axis(layout.xaxis, x_range, margin.b - 26) | {"splitLine": {"show": False}},
         "yAxis": _axis(layout.yaxis, y_range, margin.l - 26) | {"splitLine": {"lineStyle": {"color": _GRID}}},
         "tooltip": {
-            "trigger": "axis" if any(one["tooltip"].get("trigger") == "axis" for one in series) else "item",
+            "trigger": "axis" if any(entry["tooltip"].get("trigger") == "axis" for entry in series) else "item",
             "confine": True,
             "transitionDuration": 0,
             "order": "valueDesc" if layout.hovermode == "closest" else "seriesAsc",
@@ -86,23 +89,26 @@ def _axis(axis: Any, ends: tuple[float, float], gap: float) -> dict[str, Any]:
         "type": "value",
         "min": ends[0],
         "max": ends[1],
-        "name": _plain(axis.title.text or ""),
+        "name": _plain_text(axis.title.text or ""),
         "nameLocation": "middle",
         "nameGap": gap,
-        "nameTextStyle": _words(axis.title.font.size),
-        "axisLabel": _words(axis.tickfont.size) | {"customValues": places, "hideOverlap": True, "margin": 8},
+        "nameTextStyle": _text_size(axis.title.font.size),
+        "axisLabel": _text_size(axis.tickfont.size) | {"customValues": places, "hideOverlap": True, "margin": 8},
         "axisTick": {"show": False, "customValues": places},
         "axisLine": {"show": False},
     }
 
 
-def _words(size: float) -> dict[str, float]:
-    """Set the size of words; ECharts takes the height of a line from a letter that the page's font may lack."""
+def _text_size(size: float) -> dict[str, float]:
+    """Set the size of text, with an explicit line height.
+
+    ECharts otherwise measures the line height with a character that the font of the page may lack.
+    """
     return {"fontSize": size, "lineHeight": round(1.25 * size)}
 
 
 def _axis_range(figure: go.Figure, name: str) -> tuple[float, float]:
-    """Read the range of an axis, or find the one that Plotly would take for its values."""
+    """Return the range of an axis, or the one that Plotly would choose for its values."""
     axis = figure.layout[f"{name}axis"]
     if axis.range is not None:
         return float(axis.range[0]), float(axis.range[1])
@@ -119,7 +125,7 @@ def _axis_range(figure: go.Figure, name: str) -> tuple[float, float]:
 
 
 def _line_series(trace: Any) -> dict[str, Any]:
-    """Convert a trace with lines, whose values are read where the pointer's vertical line crosses them."""
+    """Convert a trace with lines; its tooltip shows the values at the x position of the pointer."""
     marked = "markers" in _trace_mode(trace)
     colour, opacity = trace.line.color, 1 if trace.opacity is None else trace.opacity
     dash = _DASH.get(trace.line.dash or "")
@@ -127,7 +133,7 @@ def _line_series(trace: Any) -> dict[str, Any]:
     hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
     return {
         "type": "line",
-        "name": _plain(trace.name or _before_value(hover)),
+        "name": _plain_text(trace.name or _before_value(hover)),
         "data": [[_number(x), _number(y)] for x, y in zip(trace.x, trace.y, strict=True)],
         "lineStyle": look | ({"type": dash} if dash else {}),
         "itemStyle": {"color": colour, "opacity": opacity},
@@ -138,20 +144,20 @@ def _line_series(trace: Any) -> dict[str, Any]:
         "emphasis": {"disabled": True},
         "z": 3,
         "silent": True,
-        "tooltip": {"trigger": "axis", "valueFormatter": _printf(hover)} if hover else {"show": False},
+        "tooltip": {"trigger": "axis", "valueFormatter": _printf_format(hover)} if hover else {"show": False},
     }
 
 
 def _mark_series(trace: Any) -> dict[str, Any]:
-    """Convert markers or bars, each of which has its own words at the pointer."""
+    """Convert markers or bars; each has its own tooltip."""
     count, bars = len(trace.x), trace.type == "bar"
     look = trace.marker
-    names = _each(trace.text, count) if "text" in _trace_mode(trace) else None
+    names = _broadcast(trace.text, count) if "text" in _trace_mode(trace) else None
     hover = trace.hovertemplate if trace.hoverinfo != "skip" else None
-    template, columns = _template(trace, hover) if hover else ("", [])
+    template, columns = _tooltip_template(trace, hover) if hover else ("", [])
     items = []
-    colours, sizes = _each(look.color, count), _each(None if bars else look.size, count)
-    widths, edges = (_each(of, count) for of in (look.line.width, look.line.color))
+    colours, sizes = _broadcast(look.color, count), _broadcast(None if bars else look.size, count)
+    widths, edges = (_broadcast(values, count) for values in (look.line.width, look.line.color))
     for i, (x, y) in enumerate(zip(trace.x, trace.y, strict=True)):
         item: dict[str, Any] = {"value": [_number(x), _number(y), *(column[i] for column in columns)]}
         if bars:
@@ -164,7 +170,7 @@ def _mark_series(trace: Any) -> dict[str, Any]:
             )
             item["symbolSize"] = float(sizes[i])
             if names:
-                item["name"] = _plain(str(names[i]))
+                item["name"] = _plain_text(str(names[i]))
         items.append(item)
     label = {
         "show": True,
@@ -172,14 +178,14 @@ def _mark_series(trace: Any) -> dict[str, Any]:
         "distance": 1,
         "formatter": "{b}",
         "color": trace.textfont.color,
-    } | _words(trace.textfont.size or 15)
+    } | _text_size(trace.textfont.size or 15)
     kind = {"type": "bar", "barCategoryGap": "20%"} if bars else {
         "type": "scatter",
         "symbol": _SYMBOL.get(look.symbol or "", "circle"),
         "itemStyle": {"opacity": 1 if look.opacity is None else look.opacity},
     }  # fmt: skip
     return kind | {
-        "name": _plain(trace.name or ""),
+        "name": _plain_text(trace.name or ""),
         "data": items,
         "clip": trace.cliponaxis is not False,
         "emphasis": {"disabled": True},
@@ -190,7 +196,7 @@ def _mark_series(trace: Any) -> dict[str, Any]:
     }
 
 
-def _straight(ends: list[list[float]], line: dict[str, Any], below: bool = False) -> dict[str, Any]:
+def _straight_line(ends: list[list[float]], line: dict[str, Any], below: bool = False) -> dict[str, Any]:
     return {
         "type": "line",
         "data": ends,
@@ -204,22 +210,22 @@ def _straight(ends: list[list[float]], line: dict[str, Any], below: bool = False
 
 def _shape_series(shape: Any, ranges: tuple[tuple[float, float], tuple[float, float]]) -> dict[str, Any]:
     ends = [
-        [_place(x, shape.xref, ranges[0]), _place(y, shape.yref, ranges[1])]
+        [_to_data(x, shape.xref, ranges[0]), _to_data(y, shape.yref, ranges[1])]
         for x, y in ((shape.x0, shape.y0), (shape.x1, shape.y1))
     ]
     dash = _DASH.get(shape.line.dash or "")
     look = {"color": shape.line.color, "width": shape.line.width} | ({"type": dash} if dash else {})
-    return _straight(ends, look, shape.layer == "below")
+    return _straight_line(ends, look, shape.layer == "below")
 
 
 def _text_series(label: Any, ranges: tuple[tuple[float, float], tuple[float, float]]) -> dict[str, Any]:
-    """Convert an annotation: an invisible mark with words beside it."""
-    at = [_place(label.x, label.xref, ranges[0]), _place(label.y, label.yref, ranges[1])]
+    """Convert an annotation to an invisible mark with a label."""
+    at = [_to_data(label.x, label.xref, ranges[0]), _to_data(label.y, label.yref, ranges[1])]
     across = 0 if label.xshift is None else label.xshift
     return {
         "type": "scatter",
         "itemStyle": {"opacity": 1},
-        "data": [{"value": at, "name": _plain(label.text)}],
+        "data": [{"value": at, "name": _plain_text(label.text)}],
         "symbolSize": 0.01,
         "clip": False,
         "silent": True,
@@ -235,37 +241,37 @@ def _text_series(label: Any, ranges: tuple[tuple[float, float], tuple[float, flo
             "color": label.font.color,
             "fontWeight": "bold" if "<b>" in label.text else "normal",
         }
-        | _words(label.font.size or 15),
+        | _text_size(label.font.size or 15),
     }
 
 
-def _place(value: float, ref: str | None, ends: tuple[float, float]) -> float:
-    """Place a value on its axis; a share of the axis's length where it refers to the paper or the axis's domain."""
-    share = ref is not None and (ref == "paper" or ref.endswith("domain"))
-    return float(ends[0] + value * (ends[1] - ends[0]) if share else value)
+def _to_data(value: float, ref: str | None, ends: tuple[float, float]) -> float:
+    """Return a position in data coordinates; references to the paper or a domain are fractions of the axis."""
+    is_fraction = ref is not None and (ref == "paper" or ref.endswith("domain"))
+    return float(ends[0] + value * (ends[1] - ends[0]) if is_fraction else value)
 
 
 def _legend(figure: go.Figure) -> dict[str, Any]:
     if not figure.layout.showlegend:
         return {}
     names = [
-        _plain(trace.name or "")
+        _plain_text(trace.name or "")
         for trace in figure.data
         if trace.mode in ("lines", "lines+markers") and trace.showlegend is not False
     ]
     size, margin = figure.layout.font.size, figure.layout.margin
-    legend = {"data": names, "left": margin.l, "top": 4, "itemGap": 16, "padding": 0, "textStyle": _words(size)}
+    legend = {"data": names, "left": margin.l, "top": 4, "itemGap": 16, "padding": 0, "textStyle": _text_size(size)}
     if sum(len(name) + 6 for name in names) < 40:
         return {"legend": legend}
-    # On a narrow page, one below the other.
+    # On a narrow page, the entries are listed vertically.
     lines = sum(math.ceil(0.5 * size * len(name) / _LEGEND_WIDTH) for name in names)
     below = {"orient": "vertical", "left": 0, "itemGap": 6, "textStyle": {"width": _LEGEND_WIDTH, "overflow": "break"}}
     room = {"top": 14 + round(1.25 * size * lines + 6 * len(names))}
     return {"legend": legend, "media": [{"query": {"maxWidth": _NARROW}, "option": {"legend": below, "grid": room}}]}
 
 
-def _template(trace: Any, hover: str) -> tuple[str, list[list[Any]]]:
-    """Convert the words at the pointer: a template, and the columns of written numbers that stand in it."""
+def _tooltip_template(trace: Any, hover: str) -> tuple[str, list[list[Any]]]:
+    """Convert a hover template to an ECharts template and the columns of formatted values that it refers to."""
     count = len(trace.x)
     parts: list[str] = []
     columns: list[list[Any]] = []
@@ -274,48 +280,56 @@ def _template(trace: Any, hover: str) -> tuple[str, list[list[Any]]]:
             parts.append("".join(word if n % 2 else escape(unescape(word)) for n, word in enumerate(_TAG.split(part))))
         elif i % 3 == 1:
             parts.append(f"{{@[{2 + len(columns)}]}}")
-            columns.append(_each(trace[part], count))
+            columns.append(_broadcast(trace[part], count))
         else:
-            columns[-1] = [_written(value, part or "") for value in columns[-1]]
+            columns[-1] = [_formatted(value, part or "") for value in columns[-1]]
     return "".join(parts), columns
 
 
-def _written(value: Any, form: str) -> str:
-    """Write a value as Plotly would."""
+def _formatted(value: Any, form: str) -> str:
+    """Format a value as Plotly would."""
     if isinstance(value, str):
-        return _plain(value)
+        return _plain_text(value)
     return format(int(value) if form == "," else float(value), form or "g").replace("-", "−")
 
 
 def _before_value(hover: str | None) -> str:
-    words = (hover or "").split("%{y")[0].split("<br>")[-1]
-    return words.strip() if "%" not in words else ""
+    """Return the text before the value of y in a hover template, "" if it contains other fields."""
+    text = (hover or "").split("%{y")[0].split("<br>")[-1]
+    return text.strip() if "%" not in text else ""
 
 
-def _printf(hover: str) -> str:
-    """Convert the format of y in a hover template, with the words after it."""
+def _printf_format(hover: str) -> str:
+    """Convert the format of y in a hover template, with the text after it."""
     found = re.search(r"%\{y(?::([^}]*))?\}([^<]*)", hover)
     form, after = (found[1] or "g", found[2]) if found else ("g", "")
     return "%" + form + after.replace("%", "%%")
 
 
-def _plain(words: str) -> str:
-    """Words without markup; raised and lowered ones by their own characters."""
-    words = re.sub(r"<(su[bp])>(.*?)</\1>", lambda found: found[2].translate(_LEVEL[found[1]]), words)
-    return unescape(re.sub(r"</?b>", "", words).replace("<br>", " · "))
+def _plain_text(text: str) -> str:
+    """Remove markup; superscripts and subscripts become Unicode characters."""
+    text = re.sub(r"<(su[bp])>(.*?)</\1>", lambda found: found[2].translate(_UNICODE_LEVELS[found[1]]), text)
+    return unescape(re.sub(r"</?b>", "", text).replace("<br>", " · "))
 
 
-def _each(value: Any, count: int) -> list[Any]:
+def _broadcast(value: Any, count: int) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * count
 
 
 def _number(value: Any) -> float | None:
-    """A number that JSON has, with the digits that a screen can show."""
+    """Round a number to six digits; None for values that JSON lacks."""
     return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
 
 def ticks(low: float, high: float, step: float | None = None, max_count: int = 6) -> list[float]:
-    """Round numbers within a range, a few of them, or multiples of a step."""
+    """Return the ticks of an axis.
+
+    Args:
+        low: Lower end of the axis.
+        high: Upper end of the axis.
+        step: Distance between ticks; None chooses 1, 2 or 5 times a power of ten.
+        max_count: Approximate number of ticks if there is no step.
+    """
     if not step:
         raw_step = (high - low) / max_count
         power = 10 ** math.floor(math.log10(raw_step))

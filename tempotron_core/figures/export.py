@@ -1,4 +1,4 @@
-"""A figure as something to take away: a page of its own, a table of its numbers; and larger, for a room."""
+"""Export of figures as HTML, JSON and CSV, and scaling for presentations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["columns_to_csv", "scale_figure", "figure_to_json", "figure_to_page", "figure_to_csv", "html_page"]
+__all__ = ["columns_to_csv", "figure_to_csv", "figure_to_json", "figure_to_page", "html_page", "scale_figure"]
 
 
 def scale_figure(figure: go.Figure, factor: float) -> go.Figure:
-    """The same figure with all of its lettering and its margins that many times as large."""
+    """Return a copy of the figure with all fonts and margins multiplied by a factor."""
     layout = _scale_fonts(figure.layout.to_plotly_json(), factor)
     if "margin" in layout:
         layout["margin"] = {side: round(size * factor) for side, size in layout["margin"].items()}
@@ -42,7 +42,7 @@ def _scale_fonts(part: Any, factor: float) -> Any:
 
 
 def figure_to_page(figure: go.Figure, title: str) -> str:
-    """A page of HTML that shows the figure by itself, without a network."""
+    """Return a self-contained HTML page of the figure, which needs no network."""
     page: str = figure.to_html(
         include_plotlyjs=True, full_html=True, default_width="100%", config={"displaylogo": False}
     )
@@ -51,13 +51,13 @@ def figure_to_page(figure: go.Figure, title: str) -> str:
 
 
 def figure_to_json(figure: go.Figure) -> str:
-    """The figure as plotly's own JSON."""
+    """Return the figure as Plotly JSON."""
     json_text: str = figure.to_json()
     return json_text
 
 
 def html_page(content: str, title: str) -> str:
-    """A page of HTML that shows a picture by itself."""
+    """Return an HTML page of a picture given as HTML."""
     body_style = "font-family:sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -66,7 +66,7 @@ def html_page(content: str, title: str) -> str:
 
 
 def figure_to_csv(figure: go.Figure) -> str:
-    """The numbers that are drawn, as CSV: trace, x, y and, for cells, their value."""
+    """Return the data of the figure as CSV with the columns trace, x, y and, for heatmaps, value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trace", "x", "y", "value"])
@@ -90,7 +90,11 @@ def figure_to_csv(figure: go.Figure) -> str:
 
 
 def columns_to_csv(columns: dict[str, Any]) -> str:
-    """Columns of the same length as CSV."""
+    """Return columns of equal length as CSV, with their names as header.
+
+    Raises:
+        ValueError: The columns differ in length.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

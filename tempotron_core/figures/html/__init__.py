@@ -1,0 +1,1 @@
+"""Pictures as HTML, which need no chart library in the browser."""

@@ -1,4 +1,4 @@
-"""The states of a training and what leads from one to the next, as plain markup."""
+"""Diagram of the states of a training job and the transitions between them, as HTML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ _LABEL = "font-size:0.9375rem;text-align:center;white-space:nowrap;line-height:1
 
 
 def states_html(transitions: Mapping[str, Mapping[str, str]], current: str | None) -> str:
-    """Moves: event -> from which state to which. current: the state that is marked; None for none."""
+    """Draw the state diagram of a training job.
+
+    Args:
+        transitions: Event -> {state before: state after}.
+        current: State to highlight, None for none.
+    """
     transitions_text = "; ".join(
         f"{event}: {', '.join(f'{origin} to {target}' for origin, target in pairs.items())}"
         for event, pairs in transitions.items()
     )
-    alt = escape(f"States of a training, now {current or 'none'}. {transitions_text}.")
+    alt = escape(f"States of a training job; current state: {current or 'none'}. {transitions_text}.")
     active_html = (
         _box("running", current)
         + _arrows(transitions, ("running", "paused", "{} →"), ("paused", "running", "← {}"))
@@ -34,10 +39,11 @@ def states_html(transitions: Mapping[str, Mapping[str, str]], current: str | Non
         for end in ("finished", "failed", "stopped")
     )
     grid = "display:grid;gap:8px 12px;align-items:center"
+    divider = f"border-left:2px solid {theme.REFERENCE};padding-left:18px"
     return (
         f'<div role="img" aria-label="{alt}" style="display:flex;flex-wrap:wrap;gap:18px;font-size:1.0625rem">'
         f'<div style="{grid};grid-template-columns:auto auto auto;flex:0 1 auto">{active_html}</div>'
-        f'<div style="{grid};grid-template-columns:auto auto;border-left:2px solid {theme.REFERENCE};padding-left:18px">'
+        f'<div style="{grid};grid-template-columns:auto auto;{divider}">'
         f"{final_html}</div></div>"
     )
 
@@ -45,7 +51,8 @@ def states_html(transitions: Mapping[str, Mapping[str, str]], current: str | Non
 def _box(state: str, current: str | None) -> str:
     is_current = state == current
     look = f"background:{theme.METRIC};color:#fff" if is_current else ""
-    return f'<div style="{_BOX.format(edge=theme.METRIC if is_current else theme.REFERENCE, look=look)}">{escape(state)}</div>'
+    style = _BOX.format(edge=theme.METRIC if is_current else theme.REFERENCE, look=look)
+    return f'<div style="{style}">{escape(state)}</div>'
 
 
 def _arrows(transitions: Mapping[str, Mapping[str, str]], *arrows: tuple[str, str, str]) -> str:

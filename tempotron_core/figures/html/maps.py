@@ -1,4 +1,4 @@
-"""Maps of 28 x 28 values in diverging colours, as pictures: purple against, green for, whatever is mapped."""
+"""Maps of 28 x 28 values as HTML images: purple for negative, green for positive values."""
 
 from __future__ import annotations
 
@@ -25,9 +25,14 @@ _PALETTE_SIZE = 255
 
 
 def evidence_html(info: EvidenceInfo, height: int = 350, limit: float | None = None) -> str:
-    """What each pixel adds, bright for the class, dark against it; a pixel tells its spikes, weights, kernel values.
+    """Draw the contributions by pixel, bright if positive, dark if negative.
 
-    limit: where the colours end, the map's own largest value where None.
+    The tooltip of a pixel lists its spikes with their weights and kernel values.
+
+    Args:
+        info: Contributions.
+        height: Height of the map in pixels.
+        limit: Absolute value at the ends of the colour scale, the largest of the map if None.
     """
     columns = [(f" · {info.name}: w ", info.weight, True), (", K ", info.kernel, False)]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
@@ -37,9 +42,14 @@ def evidence_html(info: EvidenceInfo, height: int = 350, limit: float | None = N
 
 
 def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
-    """Maps [C, 28, 28], one an output, all on one symmetric diverging scale: purple inhibits, green excites.
+    """Draw one weight map per class on a common symmetric colour scale: purple inhibitory, green excitatory.
 
-    limit: where the scale ends, at least the maps' own largest value; that value where None.
+    Args:
+        maps: Weight maps, [C, 28, 28].
+        classes: Names of the classes, C of them.
+        alt: Text alternative.
+        limit: Absolute value at the ends of the colour scale, the largest of the maps if None; larger values are
+            clipped.
     """
     limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
     image_style = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
@@ -48,7 +58,7 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
         f'<img src="{png_data_url(_colormap(values, limit))}" alt="" style="{image_style}"></div>'
         for name, values in zip(classes, maps, strict=True)
     )
-    scale = "".join(f"<span>{words}</span>" for words in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
+    scale = "".join(f"<span>{label}</span>" for label in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
     bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
     return (
         f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
@@ -60,7 +70,10 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
 
 
 def change_html(info: WeightChangeInfo, height: int = 340) -> str:
-    """What each pixel's weights gain, green up, purple down; a pixel tells its spikes and what each weight gains."""
+    """Draw the weight changes by pixel, green for increases, purple for decreases.
+
+    The tooltip of a pixel lists its spikes with their weight changes.
+    """
     scale, unit = info.axis_unit
     tooltips = cell_tooltips(info.by_pixel / scale, info.times, [(": ", info.dw / scale, True)])
     return _map_html(info.by_pixel / scale, tooltips, info.image, height, info.takeaway, unit)
@@ -75,9 +88,10 @@ def _map_html(
     quantity: str,
     limit: float | None = None,
 ) -> str:
-    """Values [28, 28] under the outline of the image, with a scale as tall as they are."""
+    """Draw values [28, 28] with the outline of the image and a colour scale of the same height."""
     limit = limit or float(np.abs(values).max()) or 1.0
-    picture, line = png_data_url(_colormap(values, limit)), _outline_svg(image)
+    picture, outline_url = png_data_url(_colormap(values, limit)), _outline_svg(image)
+    size, colours = f"width:min({height - 16}px,calc(100% - 84px));aspect-ratio:1", ",".join(_DIVERGING)
     layer_style = "position:absolute;inset:0;width:100%;height:100%"
     marks = "".join(
         f'<span style="position:absolute;bottom:{50 + 50 * at / limit:.2f}%;transform:translateY(50%)">'
@@ -87,28 +101,29 @@ def _map_html(
     return (
         f'<div role="img" aria-label="{escape(alt)}" style="display:flex;justify-content:center;gap:12px;'
         'padding:8px 0;font-size:0.9375rem;line-height:1.2">'
-        f'<div {tooltip_attribute(tooltips)}style="position:relative;width:min({height - 16}px,calc(100% - 84px));aspect-ratio:1">'
-        f'<img src="{picture}" alt="" style="{layer_style};image-rendering:pixelated"><img src="{line}" alt="" '
-        f'style="{layer_style}"></div><div style="width:16px;background:linear-gradient(to top,{",".join(_DIVERGING)})"></div>'
+        f'<div {tooltip_attribute(tooltips)}style="position:relative;{size}">'
+        f'<img src="{picture}" alt="" style="{layer_style};image-rendering:pixelated"><img src="{outline_url}" alt="" '
+        f'style="{layer_style}"></div><div style="width:16px;background:linear-gradient(to top,{colours})"></div>'
         f'<div style="position:relative;width:44px">{marks}</div>'
-        f'<div style="writing-mode:vertical-rl;text-align:center;font-size:1rem">{_lettering(quantity)}</div></div>'
+        f'<div style="writing-mode:vertical-rl;text-align:center;font-size:1rem">{_safe_rich_text(quantity)}'
+        "</div></div>"
     )
 
 
 def _outline_svg(image: np.ndarray) -> str:
-    """The border of an image's bright half as a drawing over its cells."""
+    """Return the border of the bright pixels of an image as the data URL of an SVG."""
     x, y = ([end + 0.5 for end in ends if end is not None] for ends in outline(image))
     pieces = zip(x[::2], y[::2], x[1::2], y[1::2], strict=True)
     path = "".join(f"M{x0:g} {y0:g}L{x1:g} {y1:g}" for x0, y0, x1, y1 in pieces)
-    drawing = (
+    svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}"><path d="{path}" '
         f'stroke="{theme.OUTLINE}" stroke-width="2" vector-effect="non-scaling-stroke" stroke-linecap="square"/></svg>'
     )
-    return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def _colormap(values: np.ndarray, limit: float) -> Image.Image:
-    """Each value's colour on the scale from -limit to limit."""
+    """Map values to the colour scale from -limit to limit."""
     half = _PALETTE_SIZE // 2
     picture = Image.fromarray((np.round(np.clip(values / limit, -1, 1) * half) + half).astype(np.uint8))
     picture.putpalette(_interpolate_stops(_DIVERGING, _PALETTE_SIZE).tobytes())
@@ -116,13 +131,13 @@ def _colormap(values: np.ndarray, limit: float) -> Image.Image:
 
 
 def _interpolate_stops(stops: tuple[str, ...], count: int) -> np.ndarray:
-    """Colours at equal steps from the first stop to the last, uint8 [count, 3]."""
+    """Return colours at equal steps from the first to the last stop, uint8 [count, 3]."""
     ends = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], float)
-    at, places = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))
-    return np.stack([np.interp(at, places, channel) for channel in ends.T], axis=1).round().astype(np.uint8)
+    at, positions = np.linspace(0, len(stops) - 1, count), np.arange(len(stops))
+    return np.stack([np.interp(at, positions, channel) for channel in ends.T], axis=1).round().astype(np.uint8)
 
 
-def _lettering(words: str) -> str:
-    """Words of a chart, whose raised, lowered and bold parts stay so; other markup in them is none."""
-    parts = re.split(r"(</?(?:su[bp]|b)>)", words or "")
+def _safe_rich_text(text: str) -> str:
+    """Escape text except for the tags sub, sup and b."""
+    parts = re.split(r"(</?(?:su[bp]|b)>)", text or "")
     return "".join(part if i % 2 else escape(unescape(part)) for i, part in enumerate(parts))

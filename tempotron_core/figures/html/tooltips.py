@@ -1,6 +1,7 @@
-"""What a picture of markup says at the pointer, for the page's script to show: its attribute data-tooltip, as JSON.
+"""Tooltips of pixel maps: the attribute data-tooltip, which pages/components/tooltip/tooltip.js reads.
 
-An object: the cells of a square, row by row, their values, and what the spikes in each say, its arrays in base64.
+The attribute is a JSON object with the values of all cells, row by row, and the spikes in each cell. Arrays are in
+base64, little-endian.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ __all__ = ["cell_tooltips", "tooltip_attribute"]
 
 
 def tooltip_attribute(tooltips: Any) -> str:
-    """The attribute, with a space behind it; nothing where there is nothing to say."""
+    """Return the HTML attribute followed by a space, "" if there are no tooltips."""
     json_text = json.dumps(tooltips, separators=(",", ":"), ensure_ascii=False)
     return f"data-tooltip='{escape(json_text, quote=False).replace(chr(39), '&#39;')}' " if tooltips else ""
 
 
 def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str, np.ndarray, bool]]) -> dict[str, Any]:
-    """What the cells of a map say.
+    """Return the tooltip data of a map of pixels.
 
-    values: [784]; times: [784, m] in ms, -1 for none; columns: words, the numbers [784, m] after them, and whether
-    these have a sign always.
+    Args:
+        values: Value of each pixel, [784].
+        times: Spike times in ms, -1 for no spike, [784, m].
+        columns: For each number listed after a spike: the text before it, the numbers [784, m], and True to always
+            show a sign.
     """
     has_spike = times >= 0
     return {
@@ -34,8 +38,8 @@ def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str
         "neurons": _base64(np.nonzero(has_spike)[1] + 1, "u1"),
         "times": _base64(times[has_spike].round(), "<u2"),
         "spikes": [
-            {"words": words, "signed": signed, "numbers": _base64(numbers[has_spike], "<f4")}
-            for words, numbers, signed in columns
+            {"words": label, "signed": signed, "numbers": _base64(numbers[has_spike], "<f4")}
+            for label, numbers, signed in columns
         ],
     }
 
