@@ -61,4 +61,4 @@ def optional_caption(text: str | None) -> None:
 def prediction_headline(info: VoltageInfo) -> str:
     """Return the decision as a heading, in the colour of the true class if correct, else of the predicted class."""
     correct = info.predicted == info.true_class and not info.is_tie
-    return f"## :{'blue' if correct else 'orange'}[{info.verdict}]"
+    return f"## :{'blue' if correct else 'orange'}[{info.prediction_text}]"

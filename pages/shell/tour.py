@@ -59,7 +59,7 @@ def _spikes_so_far(view: View, decision: Prediction, info: VoltageInfo) -> str:
 
 
 def _prediction(view: View, decision: Prediction, info: VoltageInfo) -> str:
-    return f"{info.verdict} {info.firing_text} Only the highest peak counts, whenever it comes."
+    return f"{info.prediction_text} {info.firing_text} Only the highest peak counts, whenever it comes."
 
 
 def _evidence(view: View, decision: Prediction, info: VoltageInfo) -> str:

@@ -96,7 +96,9 @@ def render() -> None:
             st.markdown(info.legend)
         with lower_left:
             peaks = figures.peaks_html(info.perturbed, 370)
-            charts.html_figure(peaks, "peaks", info.perturbed.verdict, lambda: charts.predictions_csv(info.perturbed))
+            charts.html_figure(
+                peaks, "peaks", info.perturbed.prediction_text, lambda: charts.predictions_csv(info.perturbed)
+            )
         with lower_right:
             spike_changes = figures.spike_changes_info(clean.times.numpy(), decision.times.numpy(), model.T)
             st.markdown(f"**{spike_changes.takeaway}**")

@@ -34,10 +34,10 @@ def path() -> None:
     third, fourth = st.columns([2.2, 1])
     with third:
         page_link("views/voltages.py", "**3 · Potentials** → ten tempotrons", ":material/monitoring:")
-        charts.plotly_chart(traces, "traces", voltages.verdict)
+        charts.plotly_chart(traces, "traces", voltages.prediction_text)
     with fourth:
         page_link("views/voltages.py", "**4 · Verdict** → the highest peak wins", ":material/gavel:")
-        charts.html_figure(peaks, "peaks", voltages.verdict, lambda: charts.predictions_csv(voltages))
+        charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
 
 
 flushing_fragment(path, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()

@@ -104,7 +104,9 @@ def render_epoch(
     left, right = st.columns([1.4, 1])
     with left:
         st.markdown(f"**Potentials**: {voltages.has_fired.sum()} of {len(classes)} reach the threshold")
-        charts.lightweight_chart(figures.traces_figure(voltages, 360, voltage_range), "traces", voltages.verdict)
+        charts.lightweight_chart(
+            figures.traces_figure(voltages, 360, voltage_range), "traces", voltages.prediction_text
+        )
     with right:
         st.markdown(f"**Evidence** of {info.name}: its peak is {info.peak:.2f}")
         evidence_limit = float(replayed.max_contribution.max())

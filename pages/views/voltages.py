@@ -39,9 +39,9 @@ def render() -> None:
     time_cursor.time_cursor(view, decision, info)
     left, right = st.columns([2.3, 1])
     with left:
-        charts.plotly_chart(traces, "traces", info.verdict)
+        charts.plotly_chart(traces, "traces", info.prediction_text)
     with right:
-        charts.html_figure(peaks, "peaks", info.verdict, lambda: charts.predictions_csv(info))
+        charts.html_figure(peaks, "peaks", info.prediction_text, lambda: charts.predictions_csv(info))
     raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
     third, fourth = st.columns([1, 2.3])
     with third:

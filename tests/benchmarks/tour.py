@@ -24,7 +24,7 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 
 from pages.shell.tour import STEPS
 
-VERDICT = re.compile(r"^(Right|Wrong|A tie|Reads)\b.*")
+VERDICT = re.compile(r"^(Correct|Incorrect|Tie|Prediction)\b.*")
 
 
 def find_faults(page: Page, number: int, sample: int, verdicts: dict[int, str]) -> list[str]:

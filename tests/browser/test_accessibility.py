@@ -50,7 +50,7 @@ def draw(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 40, steps=8)
     page.mouse.up()
-    expect(page.locator(".stMain h2")).to_contain_text("Reads ")
+    expect(page.locator(".stMain h2")).to_contain_text("Prediction: ")
 
 
 ACTIONS: dict[tuple[str, str], Callable[[Page], None]] = {VIEWS[-2]: draw, VIEWS[-1]: learn}

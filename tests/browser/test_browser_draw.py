@@ -57,14 +57,14 @@ def test_a_stroke_is_read_and_outlives_a_visit_elsewhere(
     source(page, "Draw")
     expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
     stroke(page, (0.5, 0.15), (0.5, 0.85))
-    expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
+    expect(page.locator(".stMain h2").first).to_contain_text("Prediction: 1")
     box = page.locator("canvas").last.bounding_box()
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     source(page, "Test digit")
     source(page, "Draw")
-    expect(page.locator(".stMain h2").first).to_contain_text("Reads 1")
+    expect(page.locator(".stMain h2").first).to_contain_text("Prediction: 1")
     page.get_by_role("button", name="Clear").click()
     expect(page.locator(".stMain h2").first).to_have_text("Draw a digit, and the network reads it")
 
@@ -78,7 +78,7 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     garbage.write_bytes(b"no picture at all")
     open_page(page, server, "Draw and perturb", "source=Upload")
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(picture)
-    expect(page.locator(".stMain h2").first).to_contain_text("Reads ")
+    expect(page.locator(".stMain h2").first).to_contain_text("Prediction: ")
     expect(page.get_by_text("It is dark on light, so it was inverted")).to_be_visible()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
     expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 def errors_and_cycle(page: Page) -> tuple[int, int]:
     """Errors and the cycle they belong to, as the headline tells them."""
     line = page.locator(".stMain h4").first
-    expect(line).to_contain_text("wrong in cycle")
-    found = re.match(r"([\d,]+) of [\d,]+ patterns wrong in cycle ([\d,]+)", line.inner_text())
+    expect(line).to_contain_text("incorrect in cycle")
+    found = re.match(r"([\d,]+) of [\d,]+ patterns incorrect in cycle ([\d,]+)", line.inner_text())
     assert found is not None
     return int(found.group(1).replace(",", "")), int(found.group(2).replace(",", ""))
 
@@ -25,7 +25,7 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
     for figure in ("target_pattern", "null_pattern", "errors"):
         expect(page.locator(f"{chart(figure)} path")).not_to_have_count(0)
     page.wait_for_function(
-        "began => { const n = document.querySelector('.stMain h4').innerText.match(/wrong in cycle ([\\d,]+)/);"
+        "began => { const n = document.querySelector('.stMain h4').innerText.match(/incorrect in cycle ([\\d,]+)/);"
         " return n && Number(n[1].replace(',', '')) > began + 60; }",
         arg=began,
         timeout=LONG_TIMEOUT_MS,
@@ -43,7 +43,7 @@ def test_learning_is_started_watched_and_stopped(page: Page, server: Server) -> 
 def test_a_small_problem_is_solved_before_the_eyes(page: Page, server: Server) -> None:
     open_page(page, server, "Laboratory", "lab_N=30&lab_alpha=1&lab_T=200")
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns right after", timeout=LONG_TIMEOUT_MS)
-    expect(page.get_by_text(re.compile(r"^Target: fires at \d+ ms, as it should"))).to_be_visible()
+    expect(page.locator(".stMain h4").first).to_contain_text("All 30 patterns correct after", timeout=LONG_TIMEOUT_MS)
+    expect(page.get_by_text(re.compile(r"^Target: crosses the threshold at \d+ ms, correct"))).to_be_visible()
     expect(page.get_by_text(re.compile("^Null pattern: silent"))).to_be_visible()
-    expect(page.locator(chart("target_pattern")).get_by_text("unshunted")).to_be_visible()
+    expect(page.locator(chart("target_pattern")).get_by_text("without shunting")).to_be_visible()

@@ -72,7 +72,7 @@ def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> No
     open_page(page, server, "Overview")
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
-    expect(heading(page)).to_have_text(re.compile(r"^(Right|Wrong): \d "))
+    expect(heading(page)).to_have_text(re.compile(r"^(Correct|Incorrect): \d "))
     page.get_by_role("link", name="3 · Potentials").click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
 
@@ -216,7 +216,7 @@ def test_random_of_class_draws_that_class(page: Page, server: Server) -> None:
         page.locator("[data-testid=stSidebar] button", has_text=re.compile("^7$"))
     ).first.click()
     expect(page).to_have_url(re.compile(r"sample=\d+"))
-    expect(heading(page)).to_have_text(re.compile(r"Right: 7|true 7"))
+    expect(heading(page)).to_have_text(re.compile(r"Correct: 7|true class 7"))
 
 
 def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server) -> None:
@@ -240,7 +240,7 @@ def test_a_click_on_a_mistake_leads_to_its_potentials(page: Page, server: Server
     open_page(page, server, "Results", query)
     page.locator(".stMain").get_by_role("button", name=re.compile(r"→")).first.click()
     expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
-    expect(heading(page)).to_have_text(re.compile("^Wrong:"))
+    expect(heading(page)).to_have_text(re.compile("^Incorrect:"))
 
 
 def test_a_click_on_a_cell_filters_the_gallery(page: Page, server: Server) -> None:

@@ -40,7 +40,7 @@ def largest_change(page: Page) -> float:
 def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome: Browser) -> None:
     open_page(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
     first, change = headline(page), largest_change(page)
-    assert first == "Step 1: 1 output is wrong."
+    assert first == "Step 1: 1 output has a firing error."
     before = outlines(page, "step")
     page.get_by_role("button", name="Step again").click()
     expect(page.locator(".stMain h2").first).to_have_text(re.compile("^Step 2"))

@@ -125,25 +125,25 @@ def words(found: Replay) -> str:
 @pytest.mark.parametrize(
     ("margins", "first", "since", "told"),
     [
-        ((-0.5, -0.25, 0.125, 0.5), 2, 2, "Right from epoch 2 on; its margin grew from 0.12 to 0.50."),
-        ((-0.5, 0.5, 0.25), 1, 1, "Right from epoch 1 on; its margin shrank from 0.50 to 0.25."),
-        ((-0.5, 0.5, 0.5), 1, 1, "Right from epoch 1 on; its margin is the same at the end, 0.50."),
-        ((0.5, 0.75), 0, 0, "Right already before training, and since; its margin grew from 0.50 to 0.75."),
-        ((-0.5, -0.5, 0.5), 2, 2, "Right only at epoch 2, the last one, by a margin of 0.50."),
-        ((-0.5, -0.25, -0.5), None, None, "Never right; closest at epoch 1, 0.25 short."),
-        ((0.0, 0.0), None, None, "Never right; at best a tie, before training."),
-        ((-1.0, 0.0, 0.5), 2, 2, "Right only at epoch 2, the last one, by a margin of 0.50."),
+        ((-0.5, -0.25, 0.125, 0.5), 2, 2, "Correct from epoch 2 on; the margin grows from 0.12 to 0.50."),
+        ((-0.5, 0.5, 0.25), 1, 1, "Correct from epoch 1 on; the margin shrinks from 0.50 to 0.25."),
+        ((-0.5, 0.5, 0.5), 1, 1, "Correct from epoch 1 on; the margin is 0.50 at the start and at the end."),
+        ((0.5, 0.75), 0, 0, "Correct before training and at every later epoch; the margin grows from 0.50 to 0.75."),
+        ((-0.5, -0.5, 0.5), 2, 2, "Correct only at epoch 2, the last one, with margin 0.50."),
+        ((-0.5, -0.25, -0.5), None, None, "Never correct; highest margin −0.25 at epoch 1."),
+        ((0.0, 0.0), None, None, "Never correct; highest margin 0 (tie) before training."),
+        ((-1.0, 0.0, 0.5), 2, 2, "Correct only at epoch 2, the last one, with margin 0.50."),
         (
             (-0.5, 0.5, 0.5, -0.5, 0.5, 0.75), 1, 4,
-            "First right at epoch 1, lost again at epoch 3, right from epoch 4 on, with a margin of 0.75 at the end.",
+            "First correct at epoch 1, incorrect at epoch 3, correct from epoch 4 on; final margin 0.75.",
         ),
         (
             (-1.0, 0.5, -0.5, -0.25), 1, None,
-            "First right at epoch 1, lost again at epoch 2, not right since; ends 0.25 short.",
+            "First correct at epoch 1, incorrect at epoch 2 and later; final margin −0.25.",
         ),
         (
             (0.5, -0.5, 0.5, -0.5), 0, None,
-            "First right before training, lost again at epoch 1, right at 2 of 4; ends 0.50 short.",
+            "First correct before training, incorrect at epoch 1, correct at 2 of 4 epochs; final margin −0.50.",
         ),
     ],
 )  # fmt: skip
@@ -156,7 +156,7 @@ def test_when_it_was_right(margins: tuple[float, ...], first: int | None, since:
 
 
 def test_a_margin_needs_its_own_digits() -> None:
-    assert words(history(-0.5, 2**-8, 0.5)).endswith("grew from 0.0039 to 0.50.")
+    assert words(history(-0.5, 2**-8, 0.5)).endswith("grows from 0.0039 to 0.50.")
 
 
 def test_the_figure_marks_right_and_wrong_and_the_epoch_shown() -> None:
@@ -166,7 +166,7 @@ def test_the_figure_marks_right_and_wrong_and_the_epoch_shown() -> None:
     line, right, wrong = drawn.data
     assert list(line.y) == [-0.5, 0.5, 0.0, 0.25]
     assert (list(right.x), list(wrong.x)) == ([1, 3], [0, 2])
-    assert (list(right.text), list(wrong.text)) == (["7", "7"], ["1", "a tie"])
+    assert (list(right.text), list(wrong.text)) == (["7", "7"], ["1", "tie"])
     assert right.marker.color == figures.theme.TRUE and wrong.marker.color == figures.theme.PREDICTED
     assert right.marker.size[0] > right.marker.size[1]
     assert [shape.x0 for shape in drawn.layout.shapes if shape.x0 == shape.x1] == [1]
@@ -314,11 +314,11 @@ def test_steps_and_the_first_right_epoch(run: Path) -> None:
     test = run_app(app("replay", sample=sample, train_log_dir=str(run.parent)))
     press(test, "First right")
     assert test.title[0].value == f"Replay · epoch {replay_sample(run, sample).first_correct}"
-    assert headline(test).startswith("Right")
+    assert headline(test).startswith("Correct")
     press(test, "Back")
-    assert not headline(test).startswith("Right")
+    assert not headline(test).startswith("Correct")
     press(test, "Next")
-    assert headline(test).startswith("Right")
+    assert headline(test).startswith("Correct")
 
 
 def test_it_plays_to_the_end_and_stops(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +389,7 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     test = app("replay", sample=3, train_log_dir=str(copy.parent), data="FashionMNIST", replay_of="the winner")
     test.query_params["epoch"] = "2"
     run_app(test)
-    assert headline(test).startswith("A tie: 10 outputs")
+    assert headline(test).startswith("Tie: 10 outputs")
     assert any("another data set than the digit's, FashionMNIST" in caption.value for caption in test.caption)
     wrong = figure(test, "replay")["data"][2]
     assert "a tie" in wrong["text"] and wrong["mode"] == "markers"

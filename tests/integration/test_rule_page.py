@@ -49,13 +49,13 @@ def test_a_step_is_told_and_drawn_as_it_is() -> None:
     after = predict(learning_step(model, image, lesson).model, image)
     wrong = [i for i in range(10) if (float(before.v_max[i]) >= 1) != (i == 5)]
     assert 2 <= len(wrong) <= 9
-    assert info.headline == f"Step 1: {len(wrong)} outputs are wrong."
+    assert info.headline == f"Step 1: {len(wrong)} outputs have a firing error."
     assert set(info.highlighted_outputs) <= {5, *wrong} and 5 in info.highlighted_outputs
     for i in info.highlighted_outputs:
         words = next((sentence for sentence in info.sentences if sentence.startswith(f"**{i}**")), None)
         assert (words is not None) == (i in wrong)
         if words and i == 5:
-            assert "stays silent and should fire (+)" in words
+            assert "is silent and should fire (+)" in words
         elif words:
             assert "fires and should not (−): its peak falls" in words
             assert f"from {float(before.v_max[i]):.2f} to {float(after.v_max[i]):.2f}" in words
@@ -105,8 +105,8 @@ def test_the_map_and_the_dots_are_the_changes() -> None:
     assert np.allclose(np.interp(times, curve.x, np.asarray(curve.y) * scale), changes, rtol=1e-5, atol=1e-12)
     late = int((found.before.times >= one.t_max).sum())
     changed = int((found.dw[info.focused_output, 0] != 0).sum())
-    assert one.takeaway.startswith(f"{changed:,} weights of {info.focused_output} go ")
-    assert (f", {late:,} spikes come too late." in one.takeaway) == (late > 0)
+    assert one.takeaway.startswith(f"{changed:,} weights of {info.focused_output} ")
+    assert (f"; {late:,} spikes are not before the peak" in one.takeaway) == (late > 0)
     for picture in (figures.change_figure(one), figures.kernel_figure(one), figures.step_figure(info)):
         assert len(picture.to_json()) < 200_000
 
@@ -114,16 +114,16 @@ def test_the_map_and_the_dots_are_the_changes() -> None:
 def test_what_must_move_is_said_beside_what_does() -> None:
     _, one = step_and_change_info(wide_model(), StepSettings(5, 1e-3))
     assert one.actual == pytest.approx(one.predicted, abs=1e-4)
-    assert f"= {one.predicted:+.3f}, and does; ".replace("-", "−") in one.effect
-    assert "but moves by +9.000" in replace(one, actual=9.0).effect
+    assert f"= {one.predicted:+.3f}, actual {one.actual:+.3f}; ".replace("-", "−") in one.effect
+    assert "actual +9.000;" in replace(one, actual=9.0).effect
     assert f"now at {one.t_max + 4} ms" in replace(one, t_max_after=one.t_max + 4).effect
 
 
 def test_nothing_wrong_is_drawn_as_nothing() -> None:
     info, one = step_and_change_info(wide_model(), StepSettings(5, 1e-2), before=50)
-    assert info.headline == f"Step {info.number}: no output is wrong, so no weight changes."
+    assert info.headline == f"Step {info.number}: no output has an error, so no weight changes."
     assert info.number > 1 and info.sentences == []
-    assert "its error is 0" in one.takeaway and "left as it is" in one.effect
+    assert "its error is 0" in one.takeaway and "No weight of" in one.effect
     assert not np.asarray(figures.change_figure(one).data[0].z).any()
     curve, dots = figures.kernel_figure(one).data
     assert not np.asarray(dots.y).any()
@@ -135,8 +135,8 @@ def test_nothing_wrong_is_drawn_as_nothing() -> None:
 def test_a_dead_output_is_said_not_to_learn() -> None:
     model = replace(wide_model(), weight=-wide_model().weight.abs())
     info, one = step_and_change_info(model, StepSettings(5, 1e-3))
-    assert "cannot be learned" in info.headline and "it cannot learn" in info.sentences[0]
-    assert "can change" in one.takeaway and "K(0) = 0" in one.effect
+    assert "have no gradient" in info.headline and "no weight changes" in info.sentences[0]
+    assert "never above 0" in one.takeaway and "K is 0" in one.effect
     for picture in (figures.change_figure(one), figures.kernel_figure(one), figures.step_figure(info)):
         assert "NaN" not in picture.to_json()
 
@@ -144,8 +144,8 @@ def test_a_dead_output_is_said_not_to_learn() -> None:
 def test_the_softmax_is_told_in_shares() -> None:
     info, _ = step_and_change_info(wide_model(), StepSettings(5, 1e-3, "cross-entropy"))
     shares = predict(wide_model(), EMBEDDED.test.images[3]).v_max.softmax(dim=0)
-    assert "5 is pushed up" in info.headline
-    assert f"**5** has {float(shares[5]):.0%} of the softmax and should have all" in " ".join(info.sentences)
+    assert "the peak of 5 is raised" in info.headline
+    assert f"**5** has a softmax probability of {float(shares[5]):.0%}, target 100%" in " ".join(info.sentences)
     assert len(info.sentences) <= 5
 
 
@@ -324,7 +324,7 @@ def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> 
     clothes = replace(TINY, name="FashionMNIST", classes=tuple(f"garment {i}" for i in range(10)))
     use_model(monkeypatch, replace(wide_model(), weight=torch.zeros(10, 4704)), clothes)
     test = run_app(single_page("rule"))
-    assert "cannot be learned" in headline(test)
+    assert "have no gradient" in headline(test)
     assert button(test, "Step again").disabled
     model = wide_model(3)
     use_model(monkeypatch, model, clothes)

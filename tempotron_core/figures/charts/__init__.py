@@ -1,0 +1,1 @@
+"""Plotly figures and the data that they show."""

@@ -1,4 +1,4 @@
-"""What each pixel and each tuning neuron adds to a peak, or to the lead of one class over another."""
+"""Figures of the contributions of pixels and tuning neurons to a peak, or to the difference between two peaks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 
 __all__ = ["EvidenceInfo", "evidence_figure", "neurons_figure", "outline"]
 
@@ -17,10 +18,21 @@ _MAX_LINES = 6
 
 @dataclass(frozen=True, eq=False)
 class EvidenceInfo:
-    """A peak's parts [784, m] for the class `name`; less those of the class `rival`, where there is one.
+    """Contributions to the peak of a class, minus those to the peak of a rival class if there is one.
 
-    weight, kernel: [784, m] of name, rival_weight, rival_kernel of the rival, None without one; times: [784, m] in ms;
-    peak, rival_peak: what the parts should sum to; t_max, rival_t_max: ms; image: uint8 [28, 28].
+    Attributes:
+        name: Name of the class.
+        weight: Its weights w_i, [784, m].
+        kernel: Kernel values K(t_max - t_i) at its peak, [784, m].
+        times: Spike times in ms, -1 for no spike, [784, m].
+        peak: Its peak potential.
+        t_max: Time of its peak in ms.
+        image: The image, uint8 [28, 28].
+        rival: Name of the rival class, None for none.
+        rival_weight: Weights of the rival, [784, m].
+        rival_kernel: Kernel values at the peak of the rival, [784, m].
+        rival_peak: Peak potential of the rival.
+        rival_t_max: Time of the peak of the rival in ms.
     """
 
     name: str
@@ -38,7 +50,7 @@ class EvidenceInfo:
 
     @property
     def contributions(self) -> np.ndarray:
-        """What each afferent adds, [784, m]."""
+        """Return the contribution w_i·K(t_max - t_i) of each afferent, less that to the rival, [784, m]."""
         contributions = np.asarray(self.weight * self.kernel)
         if self.rival_weight is not None and self.rival_kernel is not None:
             contributions = contributions - self.rival_weight * self.rival_kernel
@@ -46,62 +58,73 @@ class EvidenceInfo:
 
     @property
     def by_pixel(self) -> np.ndarray:
-        """What each pixel adds, [28, 28]."""
+        """Return the contribution of each pixel, [28, 28]."""
         return np.asarray(self.contributions.sum(axis=1).reshape(_SIDE, _SIDE))
 
     @property
     def by_neuron(self) -> np.ndarray:
-        """What each tuning neuron adds, over all pixels, [m]."""
+        """Return the contribution of each tuning neuron, summed over all pixels, [m]."""
         return np.asarray(self.contributions.sum(axis=0))
 
     @property
     def total(self) -> float:
-        """What the parts should sum to: the peak, or the lead of one peak over the other."""
+        """Return the value that the contributions should sum to: the peak, or the difference between the peaks."""
         return self.peak - self.rival_peak
 
     @property
     def residual(self) -> float:
-        """How far they are from it."""
+        """Return the absolute difference between the sum of the contributions and the total."""
         return abs(float(self.contributions.sum()) - self.total)
 
     @property
     def takeaway(self) -> str:
-        """What is seen, in one sentence."""
-        ahead, behind = float(self.by_pixel.clip(min=0).sum()), float(self.by_pixel.clip(max=0).sum())
+        """Return the total and the sums of the positive and the negative contributions of pixels."""
+        positive, negative = float(self.by_pixel.clip(min=0).sum()), float(self.by_pixel.clip(max=0).sum())
         if self.rival is None:
             if not self.contributions.any():
-                return f"{self.name} never rises: no spike of this image adds to its peak."
-            return f"{self.name} peaks at {self.peak:.2f}: pixels for it add {ahead:.1f}, those against {behind:.1f}."
+                return f"No spike of this image contributes to the peak of {self.name}."
+            return (
+                f"Peak of {self.name}: {self.peak:.2f}, with positive contributions of {positive:.1f} "
+                f"and negative contributions of {negative:.1f}."
+            )
         if not self.contributions.any():
-            return f"Nothing tells {self.name} from {self.rival}: their peaks are made of the same parts."
+            return f"No contribution differs between {self.name} and {self.rival}."
         lead = "leads" if self.total >= 0 else "trails"
         return (
-            f"{self.name} {lead} {self.rival} by {abs(self.total):.2f}: {ahead:.1f} speaks for {self.name}, "
-            f"{-behind:.1f} for {self.rival}."
+            f"{self.name} {lead} {self.rival} by {abs(self.total):.2f}: contributions of {positive:.1f} for "
+            f"{self.name} and {-negative:.1f} for {self.rival}."
         )
 
     @property
     def residual_text(self) -> str:
-        """How well the parts sum to the whole, in one sentence."""
-        whole = f"{self.name}'s peak" if self.rival is None else f"the lead of {self.name} over {self.rival}"
-        return f"The {np.count_nonzero(self.contributions):,} parts sum to {whole}, {self.total:.4f}, within {self.residual:.0e}."
+        """Return the number of contributions, their total and the residual."""
+        total_text = (
+            f"the peak of {self.name}" if self.rival is None else f"the peak of {self.name} minus that of {self.rival}"
+        )
+        count = np.count_nonzero(self.contributions)
+        return f"The {count:,} contributions sum to {total_text}, {self.total:.4f}, within {self.residual:.0e}."
 
     @property
     def neurons_takeaway(self) -> str:
-        """Which tuning neurons add most and least, in one sentence."""
+        """Return the tuning neurons with the largest and the smallest contribution."""
         sums = self.by_neuron
-        most, least = int(sums.argmax()), int(sums.argmin())
-        return f"By tuning neuron, most comes from {_neuron_text(sums, most)}, least from {_neuron_text(sums, least)}."
+        largest, smallest = _neuron_text(sums, int(sums.argmax())), _neuron_text(sums, int(sums.argmin()))
+        return f"Contributions of tuning neurons: largest {largest}; smallest {smallest}."
 
 
-def _neuron_text(parts: np.ndarray, at: int) -> str:
-    return f"neuron {at + 1}, {float(parts[at]):+.2f}"
+def _neuron_text(sums: np.ndarray, index: int) -> str:
+    return f"neuron {index + 1}, {float(sums[index]):+.2f}"
 
 
 def evidence_figure(info: EvidenceInfo, height: int = 350, limit: float | None = None) -> go.Figure:
-    """The map by pixel, bright for the class, dark against it; a pixel tells its spikes, weights and kernel values.
+    """Draw the contributions by pixel, bright if positive, dark if negative.
 
-    limit: where the colours end, the map's own largest value where None.
+    The tooltip of a pixel lists its spikes with their weights and kernel values.
+
+    Args:
+        info: Contributions.
+        height: Height of the figure in pixels.
+        limit: Absolute value at the ends of the colour scale, the largest of the map if None.
     """
     return pixel_map(info.by_pixel, _hover_text(info), info.image, height, limit=limit)
 
@@ -114,9 +137,18 @@ def pixel_map(
     quantity: str = "",
     limit: float | None = None,
 ) -> go.Figure:
-    """Values [28, 28] in diverging colours under the outline of the image; hover_text: what a pixel says beside its value."""
+    """Draw a map of pixels in diverging colours, with the outline of the image.
+
+    Args:
+        values: Value of each pixel, [28, 28].
+        hover_text: Text after the value in the tooltip of each pixel, 28 rows of 28.
+        image: The image, uint8 [28, 28].
+        height: Height of the figure in pixels.
+        quantity: Title of the colour scale.
+        limit: Absolute value at the ends of the colour scale, the largest of the map if None.
+    """
     limit = limit or float(np.abs(values).max()) or 1.0
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={
@@ -155,11 +187,11 @@ def pixel_map(
 
 
 def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
-    """What every tuning neuron adds, from the one for the darkest values to the one for the brightest."""
+    """Draw the contribution of each tuning neuron, ordered from dark to bright preferred values."""
     sums = info.by_neuron
     m, low, high = len(sums), min(0.0, float(sums.min())), max(0.0, float(sums.max()))
     padding = 0.05 * (high - low) or 1.0
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={
             "title": {"text": "tuning neuron, dark to bright"},
@@ -168,7 +200,7 @@ def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
             "dtick": _tick_step(m),
         },
         yaxis={
-            "title": {"text": "added"},
+            "title": {"text": "contribution"},
             "range": [low - padding, high + padding],
             "zeroline": True,
             "zerolinecolor": theme.REFERENCE,
@@ -184,7 +216,14 @@ def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
 
 
 def outline(image: np.ndarray) -> tuple[list[float | None], list[float | None]]:
-    """The border of an image's bright half, uint8 [28, 28]: x and y of its pieces, None between them."""
+    """Return the border between the bright and the dark pixels of an image.
+
+    Args:
+        image: The image, uint8 [28, 28]; pixels above 127 are bright.
+
+    Returns:
+        The x and the y coordinates of the line segments, with None after each segment.
+    """
     bright = np.pad(image.reshape(_SIDE, _SIDE) > 127, 1)
     x: list[float | None] = []
     y: list[float | None] = []
@@ -202,7 +241,7 @@ def _tick_step(m: int) -> int:
 
 
 def _hover_text(info: EvidenceInfo) -> list[list[str]]:
-    """Every pixel's spikes, one a line."""
+    """List the spikes of each pixel, one per line, at most _MAX_LINES."""
     names = [(theme.escape_label(info.name), info.weight.tolist(), info.kernel.tolist())]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
         names.append((theme.escape_label(info.rival), info.rival_weight.tolist(), info.rival_kernel.tolist()))

@@ -1,4 +1,4 @@
-"""What a population code keeps and loses: by value, by time, by tuning curve and by pixel."""
+"""Figures of a population code: codes by grey value, spike times, mutual information by curve and by pixel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 from tempotron_core.figures.charts.tuning import ranges
 
 __all__ = ["CodeStatisticsInfo", "curves_figure", "pixel_information_figure", "times_figure", "values_figure"]
@@ -19,14 +20,23 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {
 
 @dataclass(frozen=True, eq=False)
 class CodeStatisticsInfo:
-    """A code of m curves in a window of T ms, over many images.
+    """Statistics of a population code of m tuning curves in a window of T ms, over many images.
 
-    spikes, groups: [256], how many spikes a value makes and which code it has; collision_rate: share of the pixels whose value
-    has the code of another that occurs; background, foreground: [T], mean spikes of an image at each ms, of black pixels and of
-    the rest; latest_effective_time: the latest time for a spike to reach its peak, time_to_peak: what it takes to it, ms; late_spike_fraction: share of the
-    spikes after it, late_fraction_by_curve [m]; curve_information, chance_information: [m], what each curve tells of the class, and what chance would
-    show, bits a pixel; redundant_curves: curves, from 0, that are not needed to tell the values apart; code_information, value_information: [784], what
-    each pixel's code and value tell of the class, bits.
+    Attributes:
+        spikes: Number of spikes of each grey value, [256].
+        groups: Number of the code of each grey value, [256]; equal numbers mean equal codes.
+        collision_rate: Fraction of pixels whose value shares its code with another value that occurs.
+        background: Mean number of spikes of black pixels per image at each millisecond, [T].
+        foreground: The same of all other pixels, [T].
+        latest_effective_time: Latest spike time in ms whose postsynaptic potential (PSP) peaks within the window.
+        time_to_peak: Time from a spike to the peak of its PSP in ms.
+        late_spike_fraction: Fraction of spikes after latest_effective_time.
+        late_fraction_by_curve: The same for each curve, [m].
+        curve_information: Mutual information of each curve and the class above chance, bits per pixel, [m].
+        chance_information: Mutual information expected by chance, bits per pixel, [m].
+        redundant_curves: Indices of curves that are not needed to distinguish the grey values.
+        code_information: Mutual information of the code of each pixel and the class, bits, [784].
+        value_information: Mutual information of the value of each pixel and the class, bits, [784].
     """
 
     spikes: np.ndarray
@@ -46,12 +56,12 @@ class CodeStatisticsInfo:
 
     @property
     def sizes(self) -> np.ndarray:
-        """How many values share each value's code, [256]."""
+        """Return the number of grey values with the code of each value, itself included, [256]."""
         return np.asarray(np.bincount(self.groups)[self.groups])
 
     @property
     def non_contiguous(self) -> np.ndarray:
-        """Values that share their code with one that is no neighbour, others lying between, [256]."""
+        """Return a mask of the values whose code occurs on both sides of a value with another code, [256]."""
         number = np.arange(len(self.groups))
         low, high = (np.zeros(self.groups.max() + 1, int) for _ in range(2))
         low[self.groups[::-1]], high[self.groups] = number[::-1], number
@@ -59,79 +69,83 @@ class CodeStatisticsInfo:
 
     @property
     def information_ratio(self) -> float:
-        """What the codes tell of the class, as a share of what the values do."""
+        """Return the mutual information of codes and class as a fraction of that of values and class."""
         total = float(self.value_information.sum())
         return float(self.code_information.sum()) / total if total else 1.0
 
     @property
     def values_takeaway(self) -> str:
-        """Which values can no longer be told apart, in one sentence."""
+        """Return the number of spikes per value and which values share a code."""
         fewest, most, sizes = int(self.spikes.min()), int(self.spikes.max()), self.sizes
         many = f"{most}" if fewest == most else f"{fewest} to {most}"
-        words = f"A value makes {many} {'spike' if most == 1 else 'spikes'}"
+        text = f"Each grey value produces {many} {'spike' if most == 1 else 'spikes'}"
         if sizes.max() == 1:
-            return f"{words}; no two of the 256 grey values look alike."
-        words += f"; up to {sizes.max()} grey values look alike"
+            return f"{text}; all 256 grey values have different codes."
+        text += f"; up to {sizes.max()} values share one code"
         if self.non_contiguous.any():
             first = int(np.flatnonzero(self.non_contiguous)[0])
             last = int(np.flatnonzero(self.groups == self.groups[first])[-1])
-            return f"{words}, even far apart, such as {first / 255:.2f} and {last / 255:.2f}."
-        return f"{words}, which merges {self.collision_rate:.1%} of the pixels with others."
+            return f"{text}, even distant ones such as {first / 255:.2f} and {last / 255:.2f}."
+        return f"{text}, which affects {self.collision_rate:.1%} of the pixels."
 
     @property
     def bands_caption(self) -> str | None:
-        """What the bands of the first figure mean; None where there are none."""
+        """Return the meaning of the bands in the figure of values, None if there are none."""
         if self.sizes.max() == 1:
             return None
-        elsewhere = " Orange bands share theirs with values elsewhere." if self.non_contiguous.any() else ""
-        return f"Each band has one code.{elsewhere}"
+        elsewhere = " Orange bands share their code with values outside them." if self.non_contiguous.any() else ""
+        return f"All values of a band have the same code.{elsewhere}"
 
     @property
     def times_takeaway(self) -> str:
-        """What comes too late, in one sentence."""
-        need = f"A spike's effect peaks after {self.time_to_peak:.1f} ms"
+        """Return which fraction of the spikes is too late for its PSP to peak within the window."""
+        need = f"A postsynaptic potential peaks {self.time_to_peak:.1f} ms after its spike"
         if not self.late_spike_fraction:
-            return f"{need}: every spike comes in time for that."
+            return f"{need}: all peak within the window."
         worst = int(self.late_fraction_by_curve.argmax())
         if self.latest_effective_time < 0:
-            return f"{need}: more than the window has, so every spike comes too late."
+            return f"{need}, which is longer than the window, so no spike is in time."
         return (
-            f"{need}: {self.late_spike_fraction:.1%} of the spikes come too late for that; curve {worst + 1} is worst with "
-            f"{self.late_fraction_by_curve[worst]:.0%} of its own."
+            f"{need}: {self.late_spike_fraction:.1%} of the spikes are too late to peak within the window; "
+            f"curve {worst + 1} has the most, {self.late_fraction_by_curve[worst]:.0%}."
         )
 
     @property
     def curves_takeaway(self) -> str:
-        """Which curves tell most, and which could go, in one sentence."""
+        """Return the curve with the highest mutual information and the redundant curves."""
         if not self.curve_information.any():
-            return "No curve tells more of the class than chance would."
+            return "No curve has mutual information with the class above chance."
         best = int(self.curve_information.argmax())
-        words = f"Curve {best + 1} tells most of the class, {self.curve_information[best]:.3f} bits a pixel"
+        bits = self.curve_information[best]
+        text = f"Curve {best + 1} has the highest mutual information with the class, {bits:.3f} bits per pixel"
         if not self.redundant_curves:
-            return f"{words}; every curve is needed to tell the values apart."
+            return f"{text}; every curve is needed to distinguish the grey values."
         count, m = len(self.redundant_curves), len(self.curve_information)
         which = f"{count} of the {m} curves"
         if count <= 6:
             which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.redundant_curves])}"
-        return f"{words}; {which} could go without merging two values."
+        return f"{text}; {which} can be removed without merging two grey values."
 
     @property
     def pixel_takeaway(self) -> str:
-        """What the codes keep of the values' information on the class, in one sentence."""
+        """Return the fraction of mutual information that the codes preserve, and the most informative pixel."""
         if not self.value_information.any():
-            return "No pixel tells more of the class than chance would."
+            return "No pixel has mutual information with the class above chance."
         row, column = divmod(int(self.code_information.argmax()), _SIDE)
         return (
-            f"The codes keep {self.information_ratio:.1%} of what the pixels tell of the class; row {row + 1}, "
-            f"column {column + 1} tells most, {self.code_information.max():.2f} bits."
+            f"The codes preserve {self.information_ratio:.1%} of the mutual information of pixels and class; "
+            f"most at row {row + 1}, column {column + 1}: {self.code_information.max():.2f} bits."
         )
 
 
 def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
-    """Spikes of every value as a line; values that share a code lie on one band, orange where others lie between."""
+    """Draw the number of spikes against the grey value; a band marks values that share a code.
+
+    Orange bands share their code with values that are not adjacent.
+    """
     top = int(info.spikes.max()) + 0.6
     edges = (np.arange(257) - 0.5) / 255
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "value x"}, "range": [float(edges[0]), float(edges[-1])], "fixedrange": True},
         yaxis={"title": {"text": "spikes"}, "range": [0, top], "fixedrange": True, "dtick": _tick_step(int(top))},
@@ -154,7 +168,7 @@ def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         x=values.round(4),
         y=info.spikes,
         text=[
-            f"{count} spikes, {'a code of its own' if size == 1 else f'a code with {size - 1} others'}"
+            f"{count} spikes, {'unique code' if size == 1 else f'code shared with {size - 1} other values'}"
             for count, size in zip(info.spikes.tolist(), info.sizes.tolist(), strict=True)
         ],
         mode="lines",
@@ -165,15 +179,18 @@ def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
 
 
 def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
-    """Spikes of an image at every millisecond, those too late beyond the deadline; what towers above is cut."""
+    """Draw the mean number of spikes per image at each millisecond, with those that are too late in orange.
+
+    Bars far above the others are cut off and labelled with their height.
+    """
     T = len(info.background)
     time, total = np.arange(T), info.background + info.foreground
     late = time > info.latest_effective_time
     top = 1.35 * float(max(info.foreground[~late].max(initial=0), np.sort(total)[-max(2, T // 20)], 1.0))
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "spike time, ms"}, "range": [-0.5, T - 0.5], "fixedrange": True},
-        yaxis={"title": {"text": "spikes an image"}, "range": [0, top], "fixedrange": True},
+        yaxis={"title": {"text": "spikes per image"}, "range": [0, top], "fixedrange": True},
         barmode="stack",
         bargap=0,
         showlegend=True,
@@ -185,7 +202,7 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         (np.where(late, 0, info.foreground), "in time", theme.SPIKE),
         (np.where(late, total, 0), "too late", theme.PREDICTED),
     ):
-        nonzero = counts > 0  # every bar costs the browser its time
+        nonzero = counts > 0  # each bar takes time to render
         figure.add_bar(
             x=time[nonzero],
             y=counts[nonzero].round(3),
@@ -196,10 +213,10 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     if info.latest_effective_time >= 0:
         figure.add_vline(info.latest_effective_time, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
         side, shift = ("right", -6) if info.latest_effective_time > T / 2 else ("left", 6)
-        words = f"last to peak: {info.latest_effective_time:.1f} ms"
+        text = f"latest in time: {info.latest_effective_time:.1f} ms"
         figure.add_annotation(
             **theme.text_label(
-                info.latest_effective_time, 0.99, words, yref="paper", xanchor=side, yanchor="top", xshift=shift
+                info.latest_effective_time, 0.99, text, yref="paper", xanchor=side, yanchor="top", xshift=shift
             )
         )
     labelled: list[int] = []
@@ -207,23 +224,22 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         if all(abs(t - labelled_time) > 0.25 * T for labelled_time in labelled):
             labelled.append(t)
             side, shift = ("right", -6) if t > T / 2 else ("left", 6)
-            words, colour = f"↑ {total[t]:,.0f}", theme.PREDICTED if late[t] else theme.REFERENCE
-            at = (
-                info.latest_effective_time if late[t] and info.latest_effective_time > T / 2 else t
-            )  # not across its line
+            text, colour = f"↑ {total[t]:,.0f}", theme.PREDICTED if late[t] else theme.REFERENCE
+            # Not across the line of the latest effective time.
+            at = info.latest_effective_time if late[t] and info.latest_effective_time > T / 2 else t
             figure.add_annotation(
                 **theme.text_label(
-                    at, 0.99, words, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
+                    at, 0.99, text, colour, yref="paper", xanchor=side, yanchor="top", xshift=shift, yshift=-22
                 )
             )
     return figure.build()
 
 
 def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
-    """What every tuning curve tells of the class, and on top what counting so few images would show by chance."""
+    """Draw the mutual information of each tuning curve and the class, above chance and by chance."""
     m = len(info.curve_information)
     number = np.arange(1, m + 1)
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={
             "title": {"text": "tuning curve, dark to bright"},
@@ -231,7 +247,7 @@ def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
             "tick0": 0,
             "dtick": 1 if m <= 8 else 5 if m <= 32 else 10,
         },
-        yaxis={"title": {"text": "bits a pixel"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "bits per pixel"}, "rangemode": "tozero"},
         barmode="stack",
         showlegend=True,
         legend=_LEGEND,
@@ -247,15 +263,15 @@ def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
             name=name,
             marker={"color": colour},
             customdata=[f"{share:.1%}" for share in info.late_fraction_by_curve.tolist()],
-            hovertemplate=f"curve %{{x}} {name}: %{{y:.4f}} bits<br>%{{customdata}} of its spikes too late"
+            hovertemplate=f"curve %{{x}}, {name}: %{{y:.4f}} bits<br>%{{customdata}} of its spikes too late"
             "<extra></extra>",
         )
     return figure.build()
 
 
 def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
-    """What every pixel's code tells of the class, as a map."""
-    figure = theme.new_figure(
+    """Draw a map of the mutual information of each pixel's code and the class."""
+    figure = new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
@@ -267,7 +283,7 @@ def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.
         zmin=0,
         zmax=float(info.value_information.max()) or 1.0,
         colorscale=[[0, "rgba(15,157,143,0.06)"], [1, theme.SPIKE]],
-        hovertemplate="row %{y}, column %{x}: <b>%{z:.3f}</b> of %{customdata:.3f} bits kept<extra></extra>",
+        hovertemplate="row %{y}, column %{x}: <b>%{z:.3f}</b> of %{customdata:.3f} bits preserved<extra></extra>",
         colorbar={
             "title": {"text": "bits", "font": {"size": 17}},
             "thickness": 16,
@@ -280,5 +296,5 @@ def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.
     return figure.build()
 
 
-def _tick_step(most: int) -> int:
-    return 1 if most <= 6 else 2 if most <= 12 else 5
+def _tick_step(largest: int) -> int:
+    return 1 if largest <= 6 else 2 if largest <= 12 else 5

@@ -1,4 +1,4 @@
-"""The image itself, with the chosen pixel; its pixels can be clicked."""
+"""Figure of an image with its selected pixel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 
 __all__ = ["digit_figure", "pixel_of_click"]
 
@@ -13,8 +14,14 @@ _SIDE = 28
 
 
 def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320) -> go.Figure:
-    """An image, uint8 [28, 28], white on black; pixel: the chosen one, row-major, framed."""
-    figure = theme.new_figure(
+    """Draw an image white on black.
+
+    Args:
+        image: The image, uint8 [28, 28].
+        pixel: Row-major index of the pixel to frame, None for none.
+        height: Height of the figure in pixels.
+    """
+    figure = new_figure(
         height,
         xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "fixedrange": True, "constrain": "domain"},
         yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
@@ -44,7 +51,7 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
 
 
 def pixel_of_click(pixel: object) -> int | None:
-    """The row-major pixel that the browser says was clicked; None where that is none."""
+    """Return the row-major index of the clicked pixel as sent by the browser, None if it is not a valid index."""
     if not isinstance(pixel, int | float) or pixel != pixel // 1 or not 0 <= pixel < _SIDE * _SIDE:
         return None
     return int(pixel)

@@ -1,4 +1,4 @@
-"""A network's decisions on a whole split: who is taken for whom, by how much, and when the peaks come."""
+"""Figures of a network's predictions on a whole split: confusion matrix, accuracy per class, histograms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure, placeholder
 
 __all__ = [
     "EvaluationInfo",
@@ -20,12 +21,19 @@ __all__ = [
 ]
 
 _TEXT_COLOUR = "#31333f"
-"""Numbers on a white page; the page's own colour takes its place there."""
+"""Colour of numbers on a white page; the dashboard replaces it with the text colour of its theme."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationInfo:
-    """confusion [C, C] by label and decision; accuracy in [0, 1] and the ends of its interval."""
+    """Confusion matrix and accuracy of a model on a test set.
+
+    Attributes:
+        confusion: Number of samples by true and predicted class, [C, C].
+        classes: Names of the classes, C of them.
+        accuracy: Test accuracy in [0, 1].
+        interval: Lower and upper end of its 95 % confidence interval.
+    """
 
     confusion: np.ndarray
     classes: tuple[str, ...]
@@ -34,15 +42,15 @@ class EvaluationInfo:
 
     @property
     def takeaway(self) -> str:
-        """Accuracy with its interval and the commonest mistake, in one sentence."""
+        """Return the accuracy with its interval and the most frequent error."""
         low, high = self.interval
-        words = f"Test accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
+        text = f"Test accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})"
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         if not wrong.any():
-            return f"{words}; no mistake."
+            return f"{text}; no errors."
         true, predicted = divmod(int(wrong.argmax()), len(self.classes))
         return (
-            f"{words}; most often {self.classes[true]} is taken for {self.classes[predicted]} "
+            f"{text}; most frequent error: true {self.classes[true]}, predicted {self.classes[predicted]} "
             f"({wrong[true, predicted]:,} times)."
         )
 
@@ -50,7 +58,13 @@ class EvaluationInfo:
 def confusion_figure(
     info: EvaluationInfo, cell: tuple[int | None, int | None] = (None, None), height: int = 520
 ) -> go.Figure:
-    """Samples by label and decision; colour is the share of the label, and a click on a cell selects it."""
+    """Draw the confusion matrix; a click on a cell selects it.
+
+    Args:
+        info: Confusion matrix and class names.
+        cell: True and predicted class to frame; None frames the whole row or column, (None, None) nothing.
+        height: Height of the figure in pixels.
+    """
     count = len(info.classes)
     totals = np.maximum(info.confusion.sum(axis=1, keepdims=True), 1)
     share = info.confusion / totals
@@ -59,9 +73,9 @@ def confusion_figure(
     limit = float(mistakes.max()) or 1.0
     short = [name if len(name) <= 8 else f"{name[:7]}…" for name in info.classes]
     axis = {"tickvals": list(range(count)), "ticktext": short, "showgrid": False, "fixedrange": True}
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
-        xaxis=axis | {"title": {"text": "decision"}},
+        xaxis=axis | {"title": {"text": "predicted class"}},
         yaxis=axis | {"title": {"text": "true class"}, "range": [count - 0.5, -0.5]},
         clickmode="event+select",
         margin={"l": 96},
@@ -86,14 +100,14 @@ def confusion_figure(
             x=columns[which],
             y=rows[which],
             mode="markers+text",
-            # A heatmap reports no selections, so unseen marks over its cells do.
+            # Plotly reports no selections on a heatmap, so invisible marks over its cells receive the clicks.
             marker={"size": height / count * 0.7, "symbol": "square", "opacity": 0},
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}, "textfont": {"color": font["color"]}},
             text=[f"{number:,}" if number else "" for number in cells[which].tolist()],
             textfont=font,
             customdata=[
-                f"{theme.escape_label(info.classes[row])} taken for {theme.escape_label(info.classes[column])}"
+                f"true {theme.escape_label(info.classes[row])}, predicted {theme.escape_label(info.classes[column])}"
                 for row, column in zip(rows[which], columns[which], strict=True)
             ],
             hovertemplate="%{customdata}: %{text}<extra></extra>",
@@ -107,11 +121,17 @@ def confusion_figure(
 
 
 def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 520) -> go.Figure:
-    """Accuracy of every class, the worst standing out."""
+    """Draw the accuracy per class and highlight the lowest.
+
+    Args:
+        per_class: Accuracy of each class in [0, 1], [C]; NaN counts as 0.
+        classes: Names of the classes, C of them.
+        height: Height of the figure in pixels.
+    """
     percent = 100 * np.nan_to_num(per_class)
     worst = int(percent.argmin())
     low = max(0.0, float(np.floor((percent.min() - 5) / 10) * 10))
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "accuracy, %"}, "range": [low, 100.5]},
         yaxis={
@@ -136,20 +156,27 @@ def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 
 
 
 def class_takeaway(per_class: np.ndarray, classes: tuple[str, ...]) -> str:
-    """The classes read best and worst, in one sentence."""
+    """Return the classes with the lowest and the highest accuracy."""
     accuracy = np.nan_to_num(per_class)
     worst, best = int(accuracy.argmin()), int(accuracy.argmax())
     return (
-        f"{classes[worst]} is read right least often, in {accuracy[worst]:.1%} of its samples, "
-        f"{classes[best]} most often, in {accuracy[best]:.1%}."
+        f"Accuracy per class: lowest for {classes[worst]}, {accuracy[worst]:.1%}; "
+        f"highest for {classes[best]}, {accuracy[best]:.1%}."
     )
 
 
 def split_takeaway(values: np.ndarray, split: np.ndarray, quantity: str, names: tuple[str, str]) -> str:
-    """The middle of a quantity where split holds and where not, in one sentence."""
+    """Return the medians of a quantity in two groups of samples.
+
+    Args:
+        values: The quantity of each sample, [N].
+        split: Mask of the samples of the first group, [N].
+        quantity: Name of the quantity.
+        names: Names of the first and the second group.
+    """
     groups = [(values[group], name) for group, name in ((split, names[0]), (~split, names[1]))]
-    medians = [f"{np.median(group):.3g} where {name} ({len(group):,})" for group, name in groups if len(group)]
-    return f"Median {quantity} {', '.join(medians)}." if medians else "Nothing to count."
+    medians = [f"{np.median(group):.3g} for {name} ({len(group):,})" for group, name in groups if len(group)]
+    return f"Median {quantity} {', '.join(medians)}." if medians else "No samples."
 
 
 def histogram_figure(
@@ -160,11 +187,20 @@ def histogram_figure(
     mark: float | None = None,
     height: int = 300,
 ) -> go.Figure:
-    """Two groups of one quantity on top of each other: where split holds, in the true colour, and where not."""
+    """Draw a stacked histogram of a quantity in two groups of samples.
+
+    Args:
+        values: The quantity of each sample, [N].
+        split: Mask of the samples of the first group, [N].
+        quantity: Name of the quantity.
+        names: Names of the first and the second group.
+        mark: Value to mark with a vertical line, None for none.
+        height: Height of the figure in pixels.
+    """
     if not len(values):
-        return theme.placeholder(height, "Nothing to count")
+        return placeholder(height, "No samples")
     edges = np.histogram_bin_edges(values, bins=40)
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": quantity}},
         yaxis={"title": {"text": "samples"}},
@@ -175,7 +211,7 @@ def histogram_figure(
         margin={"t": 36},
     )
     centres = (edges[1:] + edges[:-1]) / 2
-    # Hatched: the two are told apart without their hue, too.
+    # Hatched, so that the groups can be distinguished without hue.
     lines = {"shape": "/", "bgcolor": theme.PREDICTED, "fgcolor": "white", "size": 6, "solidity": 0.25}
     hatched = {"color": theme.PREDICTED, "pattern": lines}
     for group, name, marker in ((split, names[0], {"color": theme.TRUE}), (~split, names[1], hatched)):
@@ -192,7 +228,15 @@ def histogram_figure(
 
 
 def cell_of_selection(points: list[dict[str, object]], classes: int) -> tuple[int, int] | None:
-    """Label and decision of the cell behind a click; None where nothing was clicked."""
+    """Return the true and the predicted class of the clicked cell.
+
+    Args:
+        points: Points of the Plotly selection.
+        classes: Number of classes.
+
+    Returns:
+        The row and the column of the last point, None if there is none or it lies outside the matrix.
+    """
     if not points:
         return None
     column, row = points[-1].get("x"), points[-1].get("y")

@@ -1,4 +1,4 @@
-"""One step of the learning rule: potentials before and after it, and the peaks over the steps."""
+"""Figures of one learning step: potentials before and after it, and peaks over all steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import FigureBuilder, new_figure
 
 __all__ = ["StepInfo", "peak_history_figure", "step_figure"]
 
@@ -18,12 +19,26 @@ _MIN_SHOWN_ERROR = 0.005
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
-    """Step `number` of a walk, counted from 1, that teaches the class `target` (from 0) to C outputs.
+    """One learning step of C outputs on one image.
 
-    v, v_after: potentials [C, T]; v_max, t_max (ms), v_max_after, t_max_after: [C]; has_firing_error, is_dead: [C], who is in the
-    wrong state before the step, who is never above 0; error: [C], how hard each is pushed; uses_softmax: whether errors are
-    those of the softmax; earlier_peaks: peaks [number - 1, C] before the earlier steps; selected_output: the output looked at more
-    closely, the hardest pushed (or, with none, the one that has come furthest) where None.
+    Attributes:
+        number: Number of the step in its sequence, from 1.
+        target: Class that the step trains, from 0.
+        classes: Names of the classes.
+        v: Potentials before the step, [C, T].
+        v_after: Potentials after it, [C, T].
+        v_max: Peak potentials before the step, [C].
+        t_max: Times of these peaks in ms, [C].
+        v_max_after: Peak potentials after the step, [C].
+        t_max_after: Times of these peaks in ms, [C].
+        has_firing_error: Mask of the outputs that fire and should not, or should fire and do not, before the step, [C].
+        is_dead: Mask of the outputs whose potential is never above 0, [C].
+        error: Error of each output, [C]: positive raises its peak, negative lowers it.
+        uses_softmax: True if the errors are those of the cross-entropy of the softmax.
+        v_threshold: Threshold potential.
+        earlier_peaks: Peak potentials before each earlier step, [number - 1, C].
+        selected_output: Output shown in detail; None selects the one with the largest error or, if no output has an
+            error, the one whose peak has changed most.
     """
 
     number: int
@@ -45,12 +60,15 @@ class StepInfo:
 
     @property
     def predicted(self) -> int:
-        """The output with the highest peak before the step."""
+        """Return the output with the highest peak before the step."""
         return int(self.v_max.argmax())
 
     @property
     def updated_outputs(self) -> list[int]:
-        """Outputs with an error: those that can learn first, then the largest, the target, the highest peaks."""
+        """Return the outputs with an error.
+
+        Sorted: outputs with a gradient first, then by the size of the error, the target, the height of the peak.
+        """
 
         def rank(i: int) -> tuple[float, ...]:
             return bool(self.is_dead[i]), -abs(float(self.error[i])), i != self.target, -float(self.v_max[i])
@@ -59,7 +77,7 @@ class StepInfo:
 
     @property
     def focused_output(self) -> int:
-        """The output looked at more closely."""
+        """Return the output shown in detail."""
         if self.selected_output is not None:
             return self.selected_output
         total_change = np.abs(self.peak_history[-1] - self.peak_history[0])
@@ -73,87 +91,91 @@ class StepInfo:
 
     @property
     def highlighted_outputs(self) -> list[int]:
-        """Outputs that stand out in the figures: the target, the subject, then those pushed hardest."""
+        """Return the highlighted outputs: the target, the output in detail, then those with the largest errors."""
         large_errors = [i for i in self.updated_outputs if abs(float(self.error[i])) >= _MIN_SHOWN_ERROR]
         return list(dict.fromkeys((self.target, self.focused_output, *large_errors)))[:_MAX_HIGHLIGHTED]
 
     def colour(self, i: int) -> str:
-        """An output's colour, the subject's its own where it would be one of the others."""
+        """Return the colour of an output; the output in detail is never MUTED."""
         colour = theme.class_colour(i, self.target, self.predicted)
         return theme.SELECTED if i == self.focused_output and colour == theme.MUTED else colour
 
     @property
     def headline(self) -> str:
-        """What was wrong, in a few words."""
-        wrong = [i for i in range(len(self.has_firing_error)) if self.has_firing_error[i]]
+        """Return which errors the step corrects."""
+        wrong = int(np.count_nonzero(self.has_firing_error))
         if not self.updated_outputs:
-            return f"Step {self.number}: no output is wrong, so no weight changes."
+            return f"Step {self.number}: no output has an error, so no weight changes."
         if all(self.is_dead[i] for i in self.updated_outputs):
-            return f"Step {self.number}: what is wrong cannot be learned, no weight changes."
+            return f"Step {self.number}: outputs with an error have no gradient, so no weight changes."
         if self.uses_softmax:
-            return f"Step {self.number}: {self.classes[self.target]} is pushed up, every other output down."
-        count = "1 output is" if len(wrong) == 1 else f"{len(wrong)} outputs are"
-        return f"Step {self.number}: {count} wrong."
+            return f"Step {self.number}: the peak of {self.classes[self.target]} is raised, all others are lowered."
+        count = "1 output has a firing error" if wrong == 1 else f"{wrong} outputs have a firing error"
+        return f"Step {self.number}: {count}."
 
     @property
     def sentences(self) -> list[str]:
-        """A sentence on every output that stands out and is pushed, and one on the rest of those."""
+        """Return one sentence per highlighted output with an error, and one for the number of the others."""
         shown = [i for i in self.highlighted_outputs if self.error[i]]
         rest = len(self.updated_outputs) - len(shown)
         parts = [f"{self._error_text(i)}: {self._peak_change_text(i)}." for i in shown]
         return (
-            [*parts, f"{rest} more {'is' if rest == 1 else 'are'} pushed too, drawn in thin grey."] if rest else parts
+            [*parts, f"{rest} more {'output has an error' if rest == 1 else 'outputs have an error'} (thin grey)."]
+            if rest
+            else parts
         )
 
     def _error_text(self, i: int) -> str:
         name, is_target = self.classes[i], i == self.target
         if self.uses_softmax:
-            share = abs(float(self.error[i]))
-            softmax_share = 1 - share if is_target else share
-            return f"**{name}** has {softmax_share:.0%} of the softmax and should have {'all' if is_target else 'none'}"
-        return f"**{name}** {'stays silent and should fire (+)' if is_target else 'fires and should not (−)'}"
+            distance = abs(float(self.error[i]))
+            softmax_share = 1 - distance if is_target else distance
+            return (
+                f"**{name}** has a softmax probability of {softmax_share:.0%}, target {'100%' if is_target else '0%'}"
+            )
+        return f"**{name}** {'is silent and should fire (+)' if is_target else 'fires and should not (−)'}"
 
     def _peak_change_text(self, i: int) -> str:
         if self.is_dead[i]:
-            return "its potential is never above 0, so t_max = 0, where K is 0 for every spike: it cannot learn"
+            return "its potential is never above 0, so t_max = 0, where K is 0 for every spike: no weight changes"
         old, new = float(self.v_max[i]), float(self.v_max_after[i])
         return "its peak " + (
-            f"{'rises' if new > old else 'falls'} {_from_to_text(old, new)}" if new != old else "stays"
+            f"{'rises' if new > old else 'falls'} {_from_to_text(old, new)}" if new != old else "does not change"
         )
 
     @property
     def progress(self) -> str:
-        """How far all steps have brought the subject, in one sentence."""
+        """Return how far all steps have changed the peak of the output in detail."""
         first, last = (float(self.peak_history[at, self.focused_output]) for at in (0, -1))
-        # Without an error this step is none.
+        # A step without an error does not count.
         steps, name = self.number - (not self.updated_outputs), self.classes[self.focused_output]
         if last == first:
-            return f"{name} stays at {last:.2f}."
-        return f"{name} goes {_from_to_text(first, last)} in {steps} step{'' if steps == 1 else 's'}."
+            return f"The peak of {name} stays at {last:.2f}."
+        return f"The peak of {name} changes {_from_to_text(first, last)} in {steps} step{'' if steps == 1 else 's'}."
 
     @property
     def takeaway(self) -> str:
-        """What is seen, in words without marks."""
+        """Return the headline and the sentences without Markdown."""
         return " ".join([self.headline, *self.sentences]).replace("**", "")
 
     @property
     def peak_history(self) -> np.ndarray:
-        """Peaks [number + 1, C] before the first step, between the steps, and after this one."""
+        """Return the peaks before the first step, between the steps and after this step, [number + 1, C]."""
         return np.concatenate((self.earlier_peaks.reshape(-1, len(self.classes)), [self.v_max], [self.v_max_after]))
 
 
 def _from_to_text(old: float, new: float) -> str:
-    """From where to where, with the digits that tell them apart."""
+    """Format two values with as many digits as distinguish them, at least 2."""
     digits = next((d for d in (2, 3, 4, 5) if f"{old:.{d}f}" != f"{new:.{d}f}"), 6)
     return f"from {old:.{digits}f} to {new:.{digits}f}"
 
 
 def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
-    """Potentials before (dotted) and after (solid): the target in its colour, the hardest pushed outputs beside it."""
+    """Draw the potentials before (dotted) and after (solid) the step, with the highlighted outputs in colour."""
     T = info.v.shape[1]
     potentials = np.concatenate((info.v[info.highlighted_outputs], info.v_after[info.highlighted_outputs]))
     low, high = min(float(potentials.min()), 0.0), max(float(potentials.max()), info.v_threshold)
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
@@ -187,8 +209,8 @@ def step_figure(info: StepInfo, height: int = 430) -> go.Figure:
     return figure.build()
 
 
-def _mark_peaks(figure: theme.FigureBuilder, info: StepInfo, span: float) -> None:
-    """A ring at every peak before, a disc with the output's name at every one after."""
+def _mark_peaks(figure: FigureBuilder, info: StepInfo, span: float) -> None:
+    """Mark the peaks of the highlighted outputs, a ring before and a disc after the step, and label the outputs."""
     for v_max, t_max, symbol in (
         (info.v_max, info.t_max, "circle-open"),
         (info.v_max_after, info.t_max_after, "circle"),
@@ -216,7 +238,7 @@ def _mark_peaks(figure: theme.FigureBuilder, info: StepInfo, span: float) -> Non
 
 
 def _avoid_overlap(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> list[float]:
-    """Heights of labels at (x, y), the lower ones moved down where they would cover one near them."""
+    """Return the heights of labels at (x, y); a label closer than near and gap to a higher one is moved down."""
     heights: dict[int, float] = {}
     for i in sorted(range(len(y)), key=lambda i: -float(y[i])):
         limits = [heights[j] - gap for j in heights if abs(float(x[i]) - float(x[j])) < near]
@@ -225,32 +247,32 @@ def _avoid_overlap(x: np.ndarray, y: np.ndarray, near: float, gap: float) -> lis
 
 
 def _name(info: StepInfo, i: int, x: float, y: float, above: bool = False) -> dict[str, Any]:
-    """An output's name to the right of a point, or above it."""
+    """Return the label of an output to the right of a point, or above it."""
     colour = info.colour(i)
     place = {"yanchor": "bottom", "yshift": 7} if above else {"xanchor": "left", "xshift": 11}
     return theme.text_label(x, y, f"<b>{info.classes[i]}</b>", colour) | {"font": {"size": 18, "color": colour}} | place
 
 
 def peak_history_figure(info: StepInfo, height: int = 300) -> go.Figure:
-    """The peaks over the steps, the last of which is this one."""
-    path = info.peak_history
-    low, high = min(float(path.min()), info.v_threshold), max(float(path.max()), info.v_threshold)
+    """Draw the peaks against the number of steps; the last step is this one."""
+    history = info.peak_history
+    low, high = min(float(history.min()), info.v_threshold), max(float(history.max()), info.v_threshold)
     padding = 0.06 * (high - low) or 1.0
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
-        xaxis={"title": {"text": "steps"}, "range": [0, max(len(path) - 1, 1)], "dtick": max(1, len(path) // 6)},
+        xaxis={"title": {"text": "steps"}, "range": [0, max(len(history) - 1, 1)], "dtick": max(1, len(history) // 6)},
         yaxis={"title": {"text": "peak v_max"}, "range": [low - padding, high + padding]},
         hovermode="closest",
         margin={"r": 44},
     )
-    _threshold(figure, info.v_threshold, path.T, high - low)
+    _threshold(figure, info.v_threshold, history.T, high - low)
     others = [i for i in range(len(info.classes)) if i not in info.highlighted_outputs]
     for i in (*others, *info.highlighted_outputs[::-1]):
         highlighted = i in info.highlighted_outputs
         colour = info.colour(i)
         figure.add_scatter(
-            x=np.arange(len(path)),
-            y=path[:, i],
+            x=np.arange(len(history)),
+            y=history[:, i],
             mode="lines+markers" if highlighted else "lines",
             name=info.classes[i],
             line={"color": colour, "width": 3.5 if highlighted else 1.4},
@@ -259,17 +281,17 @@ def peak_history_figure(info: StepInfo, height: int = 300) -> go.Figure:
             cliponaxis=False,
             hovertemplate=f"<b>{info.classes[i]}</b> after %{{x}} steps: v_max = %{{y:.3f}}<extra></extra>",
         )
-    span = float(path.max() - path.min()) or 1.0
+    span = float(history.max() - history.min()) or 1.0
     heights = _avoid_overlap(
-        np.zeros(len(info.highlighted_outputs)), path[-1, info.highlighted_outputs], 1, 0.11 * span
+        np.zeros(len(info.highlighted_outputs)), history[-1, info.highlighted_outputs], 1, 0.11 * span
     )
     for i, y in zip(info.highlighted_outputs, heights, strict=True):
-        figure.add_annotation(**_name(info, i, len(path) - 1, y))
+        figure.add_annotation(**_name(info, i, len(history) - 1, y))
     return figure.build()
 
 
-def _threshold(figure: theme.FigureBuilder, v_threshold: float, lines: np.ndarray, span: float) -> None:
-    """The threshold, and its name where the lines [n, points] come least near it."""
+def _threshold(figure: FigureBuilder, v_threshold: float, lines: np.ndarray, span: float) -> None:
+    """Draw the threshold and place its label where the lines [n, points] are farthest from it."""
     figure.add_hline(y=v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     along = np.linspace(0, lines.shape[1] - 1, 60)
     dense = np.stack([np.interp(along, np.arange(len(line)), line) for line in lines])

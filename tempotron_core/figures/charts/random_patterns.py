@@ -1,4 +1,4 @@
-"""One tempotron learning random patterns: a pattern's potential, errors by cycle, and how many problems are solved."""
+"""Figures of one tempotron that learns random patterns: potential, errors per cycle, fraction of solved problems."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import FigureBuilder, new_figure, placeholder
 from tempotron_core.figures.charts.training import downsample_minmax
 
 __all__ = [
@@ -26,10 +27,17 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {
 
 @dataclass(frozen=True, eq=False)
 class PatternInfo:
-    """One pattern. v_initial, v, v_shunted: potentials [T] with the initial and the present weights, shunted or not.
+    """Potentials of the tempotron for one pattern.
 
-    target: whether the neuron should fire; has_learned: whether the present weights are not the initial ones; spike_time: the
-    first step at the threshold in ms, None for none; shunting: whether shunting is shown.
+    Attributes:
+        target: True if the neuron should fire (target pattern), False if not (null pattern).
+        v_initial: Potential with the initial weights, [T].
+        v: Potential with the current weights without shunting, [T].
+        v_shunted: Potential with the current weights and shunting, [T].
+        spike_time: First time step at which v reaches the threshold in ms, None if it never does.
+        v_threshold: Threshold potential.
+        has_learned: True if the current weights differ from the initial ones.
+        shunting: True to show the shunted potential.
     """
 
     target: bool
@@ -43,37 +51,41 @@ class PatternInfo:
 
     @property
     def t_max(self) -> int:
-        """When the potential is highest, without shunting, in ms."""
+        """Return the time of the peak of the unshunted potential, in ms."""
         return int(self.v.argmax())
 
     @property
     def correct(self) -> bool:
-        """Whether the neuron does what it should."""
+        """Return True if the neuron fires for a target or is silent for a null pattern."""
         return (self.spike_time is not None) == self.target
 
     @property
     def takeaway(self) -> str:
-        """What the neuron does and whether it should, in one sentence."""
-        name = "Target" if self.target else "Null pattern"
+        """Return whether and when the potential crosses the threshold, and whether that is correct."""
+        name, outcome = "Target" if self.target else "Null pattern", "correct" if self.correct else "incorrect"
         if self.spike_time is not None:
-            return f"{name}: fires at {self.spike_time} ms, {'as' if self.target else 'but'} it should{self._negation}."
-        peak = f"peaks at {self.v.max():.2f}" if self.v.max() > 0 else "never rises"
-        return f"{name}: silent, {peak}, {'but it should fire' if self.target else 'as it should be'}."
-
-    @property
-    def _negation(self) -> str:
-        return "" if self.target else " not"
+            return f"{name}: crosses the threshold at {self.spike_time} ms, {outcome}."
+        return f"{name}: silent, peak potential {max(float(self.v.max()), 0.0):.2f}, {outcome}."
 
 
 def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Figure:
-    """The potential before learning and now, the spike, and what shunting takes away as a dotted line."""
+    """Draw the potential with the initial and the current weights.
+
+    A diamond marks the threshold crossing, a ring the peak if there is none. A dotted line is the potential without
+    shunting.
+
+    Args:
+        info: Potentials, None if the problem has no such pattern.
+        T: Length of the window in ms.
+        height: Height of the figure in pixels.
+    """
     if info is None:
-        return theme.placeholder(height, "None among these patterns")
+        return placeholder(height, "No such pattern in this problem")
     all_values = np.concatenate([info.v_initial, info.v, [0.0, info.v_threshold]])
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, T - 1 or 1]},
-        # In whole steps, so that the axis stands still while the trace grows.
+        # In whole steps, so that the axis rarely changes while the potential grows.
         yaxis={
             "title": {"text": "V(t)"},
             "range": [
@@ -99,12 +111,12 @@ def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Fi
             hovertemplate=f"{name}: {hover_format}<extra></extra>",
         )
 
-    line(info.v_initial, "before", theme.MUTED, width=2)
+    line(info.v_initial, "initial weights", theme.MUTED, width=2)
     if info.has_learned:
         shows_shunting = info.shunting and info.spike_time is not None
         if shows_shunting:
-            line(info.v, "unshunted", colour, since=info.spike_time or 0, width=2.5, dash="dot")
-        line(info.v_shunted if shows_shunting else info.v, "now", colour, width=3.5)
+            line(info.v, "without shunting", colour, since=info.spike_time or 0, width=2.5, dash="dot")
+        line(info.v_shunted if shows_shunting else info.v, "current weights", colour, width=3.5)
     figure.add_hline(y=info.v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
         **theme.text_label(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
@@ -120,14 +132,20 @@ def pattern_figure(info: PatternInfo | None, T: int, height: int = 340) -> go.Fi
             marker={"symbol": "circle-open", "size": 14, "color": colour, "line": {"width": 2.5}}
             if info.spike_time is None
             else {"symbol": "diamond", "size": 16, "color": colour, "line": {"width": 2, "color": "white"}},
-            hovertemplate=f"{'peak' if info.spike_time is None else 'spike'}: {hover_format}<extra></extra>",
+            hovertemplate=f"{'peak' if info.spike_time is None else 'crossing'}: {hover_format}<extra></extra>",
         )
     return figure.build()
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorsInfo:
-    """Errors of each cycle [n], of so many patterns; max_cycles: where learning gives up."""
+    """Number of errors per learning cycle.
+
+    Attributes:
+        errors: Number of incorrectly classified patterns in each cycle, [n].
+        patterns: Number of patterns.
+        max_cycles: Limit of cycles at which learning ends.
+    """
 
     errors: np.ndarray
     patterns: int
@@ -135,34 +153,34 @@ class ErrorsInfo:
 
     @property
     def solved(self) -> bool:
-        """Whether the last cycle had no error."""
+        """Return True if the last cycle had no error."""
         return bool(len(self.errors)) and not self.errors[-1]
 
     @property
     def takeaway(self) -> str:
-        """How far learning has come, in one sentence."""
+        """Return the number of errors in the last cycle."""
         cycles = len(self.errors)
         if not cycles:
-            return f"Nothing learned yet: press Start, and see {_count(self.patterns, 'pattern')} being learned."
+            return f"No cycles yet: press Start to learn {_count(self.patterns, 'pattern')}."
         after = _count(cycles, "cycle")
         if self.solved:
-            return f"{'All ' if self.patterns > 1 else ''}{_count(self.patterns, 'pattern')} right after {after}."
+            return f"{'All ' if self.patterns > 1 else ''}{_count(self.patterns, 'pattern')} correct after {after}."
         best = int(self.errors.argmin())
-        text = f"{self.errors[-1]:,} of {self.patterns:,} patterns wrong in cycle {cycles:,}"
+        text = f"{self.errors[-1]:,} of {self.patterns:,} patterns incorrect in cycle {cycles:,}"
         if best < cycles - 1:
-            text += f", {self.errors[best]:,} at best (cycle {best + 1:,})"
-        return f"{text}{': given up' if cycles >= self.max_cycles else ''}."
+            text += f", minimum {self.errors[best]:,} (cycle {best + 1:,})"
+        return f"{text}{'; limit of cycles reached' if cycles >= self.max_cycles else ''}."
 
 
 def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
-    """Errors against cycles."""
+    """Draw the number of errors against the cycle."""
     if not len(info.errors):
-        return theme.placeholder(height, "The errors of every cycle will appear here")
+        return placeholder(height, "The errors per cycle will appear here")
     indices = downsample_minmax(info.errors)
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "cycle"}, "range": [0, max(20, 1.03 * len(info.errors))]},
-        yaxis={"title": {"text": f"wrong, of {info.patterns:,}"}, "range": [0, 1.06 * (info.errors.max() or 1)]},
+        yaxis={"title": {"text": f"errors, of {info.patterns:,}"}, "range": [0, 1.06 * (info.errors.max() or 1)]},
         hovermode="x",
     )
     figure.add_scatter(
@@ -170,7 +188,7 @@ def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
         y=info.errors[indices],
         mode="lines",
         line={"color": theme.METRIC, "width": 3},
-        hovertemplate="cycle %{x}: %{y} wrong<extra></extra>",
+        hovertemplate="cycle %{x}: %{y} errors<extra></extra>",
     )
     figure.add_scatter(
         x=[len(info.errors)],
@@ -185,7 +203,16 @@ def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
 
 @dataclass(frozen=True, eq=False)
 class SuccessRates:
-    """Problems solved at each load: alpha, solved, problems, low and high (95 % confidence), [n] each."""
+    """Fraction of solved problems at each load of one series.
+
+    Attributes:
+        name: Name of the series.
+        load: Load alpha = P/N, patterns per afferent, [n].
+        solved: Number of solved problems, [n].
+        problems: Number of problems, [n].
+        low: Lower end of the 95 % confidence interval of the fraction, [n].
+        high: Upper end of that interval, [n].
+    """
 
     name: str
     load: np.ndarray
@@ -196,15 +223,20 @@ class SuccessRates:
 
     @property
     def rate(self) -> np.ndarray:
-        """Solved of all, [n]."""
+        """Return the fraction of solved problems, [n]."""
         return np.asarray(self.solved / self.problems)
 
 
 @dataclass(frozen=True, eq=False)
 class CapacityInfo:
-    """recorded: series, the rule as published first; extra: those tried here; load: of the problem on the page.
+    """Recorded and new measurements of the capacity.
 
-    max_cycles: after how many a problem counts as not solved; status_text: how the problem on the page stands, in a word.
+    Attributes:
+        recorded: Recorded series; the first is the published learning rule.
+        extra: Problems tried in this session.
+        load: Load of the problem on the page.
+        max_cycles: Number of cycles after which a problem counts as not solved.
+        status_text: Status of the problem on the page.
     """
 
     recorded: tuple[SuccessRates, ...]
@@ -215,7 +247,7 @@ class CapacityInfo:
 
     @property
     def half_load(self) -> float | None:
-        """The alpha at which half of the problems are solved, between the last that solves more and the next."""
+        """Return the interpolated load at which half of the problems of the first series are solved, or None."""
         if not self.recorded:
             return None
         first = self.recorded[0]
@@ -227,26 +259,27 @@ class CapacityInfo:
 
     @property
     def takeaway(self) -> str:
-        """The capacity as recorded, and what was tried here, in words."""
+        """Return the load at which half of the problems are solved, and the result of this session."""
         within = f"within {_count(self.max_cycles, 'cycle')}"
         if self.half_load is None:
-            words = f"The record does not say where half of the problems are solved {within}."
+            text = f"The recorded data do not show at which load half of the problems are solved {within}."
         else:
-            words = f"Half of the problems are solved {within} at about {self.half_load:.1f} patterns an afferent."
+            load_text = f"about {self.half_load:.1f} patterns per afferent"
+            text = f"Half of the problems are solved {within} at a load of {load_text}."
         tried, solved = int(self.extra.problems.sum()), int(self.extra.solved.sum())
-        return words + (f" Tried here: {solved} of {tried} solved." if tried else "")
+        return text + (f" This session: {solved} of {tried} solved." if tried else "")
 
 
 def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
-    """The share of problems solved against alpha, each with its interval; those tried here as open diamonds."""
+    """Draw the fraction of solved problems against the load, with 95 % intervals; open diamonds: this session."""
     series = [entry for entry in (*info.recorded, info.extra) if len(entry.load)]
     if not series:
-        return theme.placeholder(height, "The share of problems solved will appear here")
+        return placeholder(height, "The fraction of solved problems will appear here")
     max_load = max(float(entry.load.max()) for entry in series)
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
-        xaxis={"title": {"text": "alpha, patterns an afferent"}, "range": [0, 1.05 * max(max_load, info.load)]},
-        yaxis={"title": {"text": "problems solved, %"}, "range": [-3, 103]},
+        xaxis={"title": {"text": "load alpha, patterns per afferent"}, "range": [0, 1.05 * max(max_load, info.load)]},
+        yaxis={"title": {"text": "solved problems, %"}, "range": [-3, 103]},
         showlegend=True,
         legend=_LEGEND,
         margin={"t": 100},
@@ -261,7 +294,7 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     )
     for i, entry in enumerate(info.recorded):
         _points(figure, entry, {"mode": "lines+markers", **styles[min(i, len(styles) - 1)]})
-    # Named in the legend: no place beside it is free of curves at every alpha.
+    # In the legend, because a label beside the line would cover curves at some loads.
     figure.add_scatter(
         x=[info.load, info.load],
         y=[-3, 103],
@@ -275,7 +308,7 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     return figure.build()
 
 
-def _points(figure: theme.FigureBuilder, series: SuccessRates, style: dict[str, object]) -> None:
+def _points(figure: FigureBuilder, series: SuccessRates, style: dict[str, object]) -> None:
     if not len(series.load):
         return
     percent = 100 * series.rate

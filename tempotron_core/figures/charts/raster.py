@@ -1,4 +1,4 @@
-"""The spikes of a whole image, counted for a raster and for a histogram over time."""
+"""Spike counts of one image for a raster plot and a histogram over time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ __all__ = ["RasterInfo", "raster_info"]
 
 @dataclass(frozen=True, eq=False)
 class RasterInfo:
-    """Spikes of one image on a grid of T ms.
+    """Spike counts of one image in a window of T ms.
 
-    foreground, background: [784, columns] counts of spikes of pixels above 0 and of pixels at 0, column c holding the times
-    from c*step to (c+1)*step; foreground_histogram, background_histogram: [T] counts at every millisecond.
+    Column c of a raster holds the times from c*step to (c+1)*step.
+
+    Attributes:
+        foreground: Counts of the spikes of pixels above 0, [784, columns].
+        background: Counts of the spikes of black pixels (value 0), [784, columns].
+        foreground_histogram: Spikes of pixels above 0 at each millisecond, [T].
+        background_histogram: Spikes of black pixels at each millisecond, [T].
+        afferents: Number of afferents.
+        T: Length of the window in ms.
+        step: Width of a column in ms.
     """
 
     foreground: np.ndarray
@@ -27,14 +35,14 @@ class RasterInfo:
 
     @property
     def spikes(self) -> int:
-        """All spikes."""
+        """Return the total number of spikes."""
         return int(self.foreground_histogram.sum() + self.background_histogram.sum())
 
     @property
     def takeaway(self) -> str:
-        """What is seen, in one sentence."""
+        """Return the fraction of afferents that spike, and the fraction of spikes from black pixels."""
         if not self.spikes:
-            return f"None of the {self.afferents:,} afferents spikes."
+            return f"None of the {self.afferents:,} afferents spike."
         share = self.background_histogram.sum() / self.spikes
         return (
             f"{self.spikes:,} of {self.afferents:,} afferents spike ({self.spikes / self.afferents:.0%}); "
@@ -43,7 +51,14 @@ class RasterInfo:
 
 
 def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200) -> RasterInfo:
-    """Bin spike times [784, m] (whole ms, -1: none) of an image, uint8 [28, 28], into at most that many columns."""
+    """Count the spikes of an image.
+
+    Args:
+        times: Spike times in whole ms, -1 for no spike, [784, m].
+        image: The image, uint8 [28, 28].
+        T: Length of the window in ms.
+        columns: Largest number of columns of the raster.
+    """
     step = max(1, -(-T // columns))
     pixel, neuron = np.nonzero((times >= 0) & (times < T))
     t = times[pixel, neuron].astype(int)
@@ -55,11 +70,11 @@ def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200
         return flat.reshape(len(times), width).astype(np.uint8)
 
     return RasterInfo(
-        grid(~black),
-        grid(black),
-        np.bincount(t[~black], minlength=T),
-        np.bincount(t[black], minlength=T),
-        times.size,
-        T,
-        step,
+        foreground=grid(~black),
+        background=grid(black),
+        foreground_histogram=np.bincount(t[~black], minlength=T),
+        background_histogram=np.bincount(t[black], minlength=T),
+        afferents=times.size,
+        T=T,
+        step=step,
     )

@@ -1,4 +1,4 @@
-"""One decision before and after a perturbation, its spikes likewise, and a test set's accuracy against its strength."""
+"""Figures of perturbations: one prediction before and after, its spikes, and test accuracy against strength."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure, placeholder
 from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
 
 __all__ = [
-    "SpikeChangesInfo",
     "PerturbedInfo",
     "RobustnessInfo",
-    "spike_changes_info",
+    "SpikeChangesInfo",
     "perturbed_figure",
-    "robustness_figure",
     "placeholder_figure",
+    "robustness_figure",
+    "spike_changes_info",
 ]
 
 
 @dataclass(frozen=True, eq=False)
 class PerturbedInfo:
-    """The decision on the clean image and on the perturbed one; description: the perturbation in words, "" for none."""
+    """Potentials for the clean and the perturbed image.
+
+    Attributes:
+        clean: Potentials without the perturbation.
+        perturbed: Potentials with it.
+        description: Text that describes the perturbation, "" for none.
+    """
 
     clean: VoltageInfo
     perturbed: VoltageInfo
@@ -31,14 +38,14 @@ class PerturbedInfo:
 
     @property
     def prediction_changed(self) -> bool:
-        """Whether another class is named, or none any more."""
+        """Return True if the predicted class differs, or if one of the two is a tie and the other is not."""
         return self.clean.is_tie != self.perturbed.is_tie or (
             not self.perturbed.is_tie and self.clean.predicted != self.perturbed.predicted
         )
 
     @property
     def colour(self) -> str:
-        """Of the headline: that of the true class where it is named, of the predicted one where not, "" if unknown."""
+        """Return the colour of the headline: blue if correct, orange if not, "" if the true class is unknown."""
         if self.perturbed.true_class is None:
             return ""
         return (
@@ -47,36 +54,37 @@ class PerturbedInfo:
 
     @property
     def headline(self) -> str:
-        """What has become of the decision, in one sentence."""
+        """Return whether the prediction changed, and both margins."""
         clean, perturbed = self.clean, self.perturbed
         if not self.description or (clean.is_tie and perturbed.is_tie):
-            return perturbed.verdict
+            return perturbed.prediction_text
         margins = f"margin {clean.margin:.2f} → {perturbed.margin:.2f}"
         if not self.prediction_changed:
             name = perturbed.classes[perturbed.predicted]
-            wrong = (
+            true_text = (
                 ""
                 if perturbed.true_class in (None, perturbed.predicted)
-                else f", which is wrong (true {perturbed.classes[perturbed.true_class or 0]})"
+                else f" (true class {perturbed.classes[perturbed.true_class or 0]})"
             )
-            return f"Still {name}{wrong}: {margins} with {self.description}."
-        before, after = ("a tie" if info.is_tie else info.classes[info.predicted] for info in (clean, perturbed))
-        verb = "Tips back" if not perturbed.is_tie and perturbed.predicted == perturbed.true_class else "Tips over"
-        return f"{verb}: {before} → {after} with {self.description}; {margins}."
+            return f"Prediction unchanged: {name}{true_text} with {self.description}; {margins}."
+        before, after = ("tie" if info.is_tie else info.classes[info.predicted] for info in (clean, perturbed))
+        is_correct = not perturbed.is_tie and perturbed.predicted == perturbed.true_class
+        change = "corrected" if is_correct else "changed"
+        return f"Prediction {change}: {before} → {after} with {self.description}; {margins}."
 
     @property
     def legend(self) -> str:
-        """What the lines are, in words."""
-        return "Solid: the potentials now; dotted: before." if self.description else ""
+        """Return the meaning of the line styles, "" without a perturbation."""
+        return "Solid: with the perturbation; dotted: without." if self.description else ""
 
 
 def placeholder_figure(text: str, height: int = 400) -> go.Figure:
-    """An empty figure that says what is waited for."""
-    return theme.placeholder(height, text)
+    """Return a figure that shows only a message, for example while a result is computed."""
+    return placeholder(height, text)
 
 
 def perturbed_figure(info: PerturbedInfo, height: int = 400) -> go.Figure:
-    """The potentials after the perturbation; dotted, those of the leading classes before it."""
+    """Draw the potentials with the perturbation; dotted, those of the predicted and the true class without it."""
     figure = traces_figure(info.perturbed, height)
     if not info.description:
         return figure
@@ -94,7 +102,7 @@ def perturbed_figure(info: PerturbedInfo, height: int = 400) -> go.Figure:
                     "width": 2.5,
                     "dash": "dot",
                 },
-                hovertemplate=f"<b>{perturbed.classes[i]}</b> before<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+                hovertemplate=f"<b>{perturbed.classes[i]}</b>, clean<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
             )
     (low, high), (clean_low, clean_high) = trace_range(perturbed), trace_range(info.clean)
     figure.update_yaxes(range=[min(low, clean_low), max(high, clean_high)])
@@ -103,11 +111,19 @@ def perturbed_figure(info: PerturbedInfo, height: int = 400) -> go.Figure:
 
 @dataclass(frozen=True, eq=False)
 class SpikeChangesInfo:
-    """The spikes of one image before and after a perturbation, on a grid of T ms.
+    """The spikes of one image without and with a perturbation, in a window of T ms.
 
-    current, previous: [784, columns] counts of the spikes that arrive now, and of the earlier ones that no longer come
-    where they came, column c holding the times from c*step to (c+1)*step. num_moved, num_lost, num_late, num_new: numbers of afferents
-    whose spike has another time, is missing, comes after the window, or was not there before; num_before: spikes then.
+    Column c of a count holds the times from c*step to (c+1)*step.
+
+    Attributes:
+        current: Counts of the spikes with the perturbation, [784, columns].
+        previous: Counts of the spikes without it that have moved or disappeared, [784, columns].
+        num_before: Number of spikes without the perturbation.
+        num_moved: Number of afferents whose spike has another time.
+        num_lost: Number of afferents whose spike is missing.
+        num_late: Number of afferents whose spike is after the window.
+        num_new: Number of afferents that spike only with the perturbation.
+        T: Length of the window in ms.
     """
 
     current: np.ndarray
@@ -121,24 +137,31 @@ class SpikeChangesInfo:
 
     @property
     def takeaway(self) -> str:
-        """What has become of the spikes, in one sentence."""
+        """Return how many spikes have moved, are lost, fall after the window or are new."""
         counts = (
             (self.num_moved, "moved"),
             (self.num_lost, "lost"),
-            (self.num_late, "too late"),
+            (self.num_late, "after the window"),
             (self.num_new, "new"),
         )
         parts = [f"{count:,} {word}" for count, word in counts if count]
         if not parts:
-            return f"All {self.num_before:,} spikes arrive as they were sent."
+            return f"All {self.num_before:,} spikes are unchanged."
         return f"Of {self.num_before:,} spikes: " + ", ".join(parts) + "."
 
 
 def spike_changes_info(before: np.ndarray, after: np.ndarray, T: int, columns: int = 200) -> SpikeChangesInfo:
-    """Compare spike times [784, m] in ms, negative for none; those after T - 1 do not arrive."""
-    arrived_before, late = (before >= 0) & (before <= T - 1), after > T - 1
-    arrives_now = (after >= 0) & ~late
-    unchanged = arrived_before & arrives_now & (before == after)
+    """Compare the spike times of an image without and with a perturbation.
+
+    Args:
+        before: Spike times without the perturbation in ms, negative for no spike, [784, m].
+        after: Spike times with it, [784, m].
+        T: Length of the window in ms; times after T - 1 are outside it.
+        columns: Largest number of columns of the counts.
+    """
+    in_window_before, late = (before >= 0) & (before <= T - 1), after > T - 1
+    in_window_after = (after >= 0) & ~late
+    unchanged = in_window_before & in_window_after & (before == after)
     step = max(1, -(-T // columns))
     width = -(-T // step)
 
@@ -148,23 +171,31 @@ def spike_changes_info(before: np.ndarray, after: np.ndarray, T: int, columns: i
         return np.bincount(cells, minlength=len(times) * width).reshape(len(times), width).astype(np.uint8)
 
     return SpikeChangesInfo(
-        grid(after, arrives_now),
-        grid(before, arrived_before & ~unchanged),
-        int(arrived_before.sum()),
-        int((arrived_before & arrives_now & ~unchanged).sum()),
-        int((arrived_before & (after < 0)).sum()),
-        int((arrived_before & late).sum()),
-        int((~arrived_before & arrives_now).sum()),
-        T,
+        current=grid(after, in_window_after),
+        previous=grid(before, in_window_before & ~unchanged),
+        num_before=int(in_window_before.sum()),
+        num_moved=int((in_window_before & in_window_after & ~unchanged).sum()),
+        num_lost=int((in_window_before & (after < 0)).sum()),
+        num_late=int((in_window_before & late).sum()),
+        num_new=int((~in_window_before & in_window_after).sum()),
+        T=T,
     )
 
 
 @dataclass(frozen=True)
 class RobustnessInfo:
-    """Right decisions out of samples at each strength of one perturbation, in ascending order, 0 among them.
+    """Test accuracy against the strength of one perturbation.
 
-    name, axis: what is varied; template: a strength in words, with {} for the number; intervals: the ends of each share's
-    confidence interval; chance: the accuracy of guessing; current_strength: the strength that is set now.
+    Attributes:
+        name: Name of the perturbation.
+        axis: Title of the axis of strengths.
+        template: Text of a strength, with {} for the number.
+        strengths: Strengths in ascending order; 0 must be one of them.
+        num_correct: Number of correct predictions at each strength.
+        intervals: 95 % confidence interval of the accuracy at each strength.
+        samples: Number of samples at each strength.
+        chance: Accuracy at chance level.
+        current_strength: Strength selected on the page.
     """
 
     name: str
@@ -179,28 +210,31 @@ class RobustnessInfo:
 
     @property
     def accuracy(self) -> np.ndarray:
-        """Share of right decisions at each strength."""
+        """Return the accuracy at each strength, in [0, 1]."""
         return np.array(self.num_correct) / self.samples
 
     @property
     def clean(self) -> float:
-        """Accuracy without any of it."""
+        """Return the accuracy without the perturbation."""
         return float(self.accuracy[self.strengths.index(0)])
 
     @property
     def clean_interval_text(self) -> str:
-        """The interval without any of it, in words."""
+        """Return the confidence interval of the accuracy without the perturbation as text."""
         low, high = self.intervals[self.strengths.index(0)]
         return f"{low:.1%} to {high:.1%} at zero"
 
     @property
     def reported_strength(self) -> float:
-        """The strength that is spoken of: the present one, the last one without any."""
+        """Return the strength that the takeaway reports: the current one, or the largest if that is 0."""
         return min(max(self.current_strength, self.strengths[0]), self.strengths[-1]) or self.strengths[-1]
 
     @property
     def half_strength(self) -> float | None:
-        """The strength, on that side of 0, at which half of the clean lead over guessing is gone; None for none."""
+        """Return the strength at which the accuracy is halfway between clean and chance, None if it never is.
+
+        Only strengths with the sign of reported_strength are searched; the value is interpolated linearly.
+        """
         level, zero = (self.clean + self.chance) / 2, self.strengths.index(0)
         step, end = (1, len(self.strengths) - 1) if self.reported_strength > 0 else (-1, 0)
         for i in range(zero, end, step):
@@ -214,18 +248,19 @@ class RobustnessInfo:
 
     @property
     def takeaway(self) -> str:
-        """How the accuracy bears it, in one sentence."""
+        """Return the accuracy at the reported strength and the strength at which it is halfway to chance."""
         low, _ = self.intervals[self.strengths.index(0)]
         if low <= self.chance:
-            return f"At {self.clean:.1%} without any {self.name} the network is no better than guessing."
+            return f"Accuracy without {self.name} is {self.clean:.1%}, not above chance."
         accuracy = float(np.interp(self.reported_strength, self.strengths, self.accuracy))
         approximately = "" if self.reported_strength in self.strengths else "about "
-        verb = "falls" if accuracy < low else "rises" if accuracy > self.clean else "holds"
-        words = f"Accuracy {verb}: {self.clean:.1%} → {approximately}{accuracy:.1%} at {self._strength_text(self.reported_strength)}"
+        verb = "falls" if accuracy < low else "rises" if accuracy > self.clean else "is stable"
+        strength = self._strength_text(self.reported_strength)
+        text = f"Accuracy {verb}: {self.clean:.1%} → {approximately}{accuracy:.1%} at {strength}"
         if self.half_strength is not None:
-            return f"{words}; half of its lead over guessing is gone at {self._strength_text(self.half_strength)}."
+            return f"{text}; halfway to chance at {self._strength_text(self.half_strength)}."
         end = self.strengths[-1 if self.reported_strength > 0 else 0]
-        return f"{words}; more than half of its lead over guessing is left at {self._strength_text(end)}."
+        return f"{text}; less than halfway to chance at {self._strength_text(end)}."
 
     def _strength_text(self, strength: float) -> str:
         return self.template.format(f"{strength:.2g}" if strength != round(strength) else f"{strength:g}").replace(
@@ -234,11 +269,11 @@ class RobustnessInfo:
 
 
 def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
-    """Accuracy against strength with its interval, the strength set now, and what guessing reaches."""
+    """Draw accuracy against strength, with 95 % intervals, chance level and the current strength."""
     x, shares = list(info.strengths), 100 * info.accuracy
     low, high = (100 * np.array(ends) for ends in zip(*info.intervals, strict=True))
     span = x[-1] - x[0]
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": info.axis}, "range": [x[0] - 0.02 * span, x[-1] + 0.02 * span]},
         yaxis={"title": {"text": "test accuracy, %"}, "range": [0, 102]},
@@ -265,11 +300,11 @@ def robustness_figure(info: RobustnessInfo, height: int = 380) -> go.Figure:
     )
     figure.add_hline(y=100 * info.chance, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
-        **theme.text_label(0.996, 100 * info.chance, "guessing", xref="x domain", xanchor="right", yanchor="bottom")
+        **theme.text_label(0.996, 100 * info.chance, "chance", xref="x domain", xanchor="right", yanchor="bottom")
     )
     if x[0] <= info.current_strength <= x[-1]:
         figure.add_vline(x=info.current_strength, line={"color": theme.SELECTED, "width": 3})
         figure.add_annotation(
-            **theme.text_label(info.current_strength, 1, "set now", theme.SELECTED, yref="y domain", yanchor="bottom"),
+            **theme.text_label(info.current_strength, 1, "current", theme.SELECTED, yref="y domain", yanchor="bottom"),
         )
     return figure.build()

@@ -1,4 +1,4 @@
-"""Runs on top of each other."""
+"""Figure of the accuracies of several runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure, placeholder
 
 __all__ = ["ComparisonInfo", "comparison_figure"]
 
@@ -27,7 +28,13 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonInfo:
-    """Names of the runs, and the test and training accuracies in [0, 1] after each of their epochs."""
+    """Accuracies of several runs after each epoch.
+
+    Attributes:
+        names: Names of the runs.
+        test: Test accuracies in [0, 1], one array per run.
+        train: Training accuracies in [0, 1], one array per run.
+    """
 
     names: tuple[str, ...]
     test: tuple[np.ndarray, ...]
@@ -35,22 +42,25 @@ class ComparisonInfo:
 
     @property
     def takeaway(self) -> str:
-        """Which run ends highest, in one sentence."""
+        """Return the run with the highest final test accuracy."""
         final = [(float(test[-1]), name) for name, test in zip(self.names, self.test, strict=True) if len(test)]
         if not final:
-            return "No epoch is over yet."
+            return "No epoch is complete yet."
         final.sort(reverse=True)
         best, name = final[0]
         if len(final) == 1:
             return f"{name}: test accuracy {best:.2%} after its last epoch."
-        return f"{name} ends highest, at {best:.2%}, {100 * (best - final[1][0]):.2f} points above {final[1][1]}."
+        second, second_name = final[1]
+        return (
+            f"Highest final test accuracy: {name}, {best:.2%}, {100 * (best - second):.2f} points above {second_name}."
+        )
 
 
 def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
-    """Test accuracies as thick lines, training accuracies as thin dotted ones."""
+    """Draw test accuracies as thick lines and training accuracies as thin dotted lines."""
     if not any(len(test) for test in info.test):
-        return theme.placeholder(height, "Accuracies will appear here after the first epoch")
-    figure = theme.new_figure(
+        return placeholder(height, "Accuracies will appear here after the first epoch")
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "epoch"}} | ({"dtick": 1} if max(map(len, info.test)) <= 12 else {}),
         yaxis={"title": {"text": "accuracy, %"}},

@@ -1,4 +1,4 @@
-"""A run as it learns: loss and accuracy over the epochs, and the weights as maps over the image."""
+"""Figures of a training run: loss and accuracy against epochs; weights as maps over the image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import FigureBuilder, new_figure, placeholder
 
 __all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weight_maps_takeaway"]
 
@@ -18,7 +19,16 @@ _SIDE = 28
 
 @dataclass(frozen=True, eq=False)
 class CurvesInfo:
-    """epochs [n] (fractions of them), loss [n], train [n]: the points; test_epochs [k], test [k]: after each epoch."""
+    """Learning curves of one run.
+
+    Attributes:
+        epochs: Epoch of each point, with fractions, [n].
+        loss: Training loss, [n].
+        train: Training accuracy in [0, 1], [n].
+        test_epochs: Number of each finished epoch, [k].
+        test: Test accuracy in [0, 1] after each of them, [k].
+        total_epochs: Number of epochs of the whole run.
+    """
 
     epochs: np.ndarray
     loss: np.ndarray
@@ -29,33 +39,31 @@ class CurvesInfo:
 
     @property
     def takeaway(self) -> str:
-        """What is seen, in one sentence."""
+        """Return the latest and the best test accuracy."""
         if not len(self.test):
             return (
-                "The first epoch is not over yet: no test accuracy so far."
-                if len(self.loss)
-                else "Nothing learned yet."
+                "No test accuracy yet: the first epoch is not complete." if len(self.loss) else "No training steps yet."
             )
         last, best = float(self.test[-1]), int(self.test.argmax())
-        words = f"Test accuracy {last:.1%} after {len(self.test)} epoch{'s' if len(self.test) > 1 else ''}"
+        text = f"Test accuracy {last:.1%} after {len(self.test)} epoch{'s' if len(self.test) > 1 else ''}"
         if best < len(self.test) - 1:
-            words += f", best {float(self.test[best]):.1%} after epoch {int(self.test_epochs[best])}"
+            text += f", best {float(self.test[best]):.1%} after epoch {int(self.test_epochs[best])}"
         elif len(self.test) > 1:
-            words += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
-        return words + "."
+            text += f", {float(self.test[-1] - self.test[0]) * 100:+.1f} points since the first"
+        return text + "."
 
     @property
     def loss_takeaway(self) -> str:
-        """Where the loss came from and where it is, in one sentence."""
+        """Return the first and the latest loss."""
         if not len(self.loss):
             return "No loss so far."
         first, last = float(self.loss[0]), float(self.loss[-1])
-        verb = "fell" if last < first else "rose" if last > first else "stayed"
-        return f"The loss {verb} from {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
+        verb = "fell from" if last < first else "rose from" if last > first else "did not change:"
+        return f"The loss {verb} {first:.3g} to {last:.3g} within {float(self.epochs[-1]):.2g} epochs."
 
 
 def downsample_minmax(values: np.ndarray) -> np.ndarray:
-    """Positions of at most _MAX_POINTS of the values [n]: first, last, and the lowest and highest of each stretch."""
+    """Return at most 400 indices into values [n]: the first, the last, the minimum and maximum of each window."""
     n = len(values)
     if n <= _MAX_POINTS:
         return np.arange(n)
@@ -67,9 +75,9 @@ def downsample_minmax(values: np.ndarray) -> np.ndarray:
 
 
 def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
-    """Training and test accuracy against epochs."""
+    """Draw training and test accuracy against epochs."""
     if not len(info.loss):
-        return theme.placeholder(height, "Accuracy will appear here")
+        return placeholder(height, "Accuracy will appear here")
     figure = _by_epoch(info, height, "accuracy, %")
     _curve(
         figure, info.epochs, 100 * info.train, "training %{y:.1f} %",
@@ -89,9 +97,9 @@ def accuracy_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
 
 
 def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
-    """Loss against epochs."""
+    """Draw the training loss against epochs."""
     if not len(info.loss):
-        return theme.placeholder(height, "The loss will appear here")
+        return placeholder(height, "The loss will appear here")
     figure = _by_epoch(info, height, "loss")
     line = {"color": theme.METRIC, "width": 3}
     _curve(figure, info.epochs, info.loss, "loss %{y:.4g}", mode="lines", line=line)
@@ -99,8 +107,8 @@ def loss_figure(info: CurvesInfo, height: int = 330) -> go.Figure:
     return figure.build()
 
 
-def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.FigureBuilder:
-    return theme.new_figure(
+def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> FigureBuilder:
+    return new_figure(
         height,
         xaxis={"title": {"text": "epoch"}, "range": [0, info.total_epochs]},
         yaxis={"title": {"text": quantity}},
@@ -108,22 +116,31 @@ def _by_epoch(info: CurvesInfo, height: int, quantity: str) -> theme.FigureBuild
     )
 
 
-def _curve(figure: theme.FigureBuilder, x: np.ndarray, y: np.ndarray, hover: str, **style: Any) -> None:
+def _curve(figure: FigureBuilder, x: np.ndarray, y: np.ndarray, hover: str, **style: Any) -> None:
     indices = downsample_minmax(y)
     figure.add_scatter(x=x[indices], y=y[indices], hovertemplate=f"{hover}<extra></extra>", **style)
 
 
 def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.ndarray:
-    """Weights [C, 784*m] as maps [C, 28, 28]: summed over a pixel's m neurons, or those of one of them (from 0)."""
+    """Arrange weights as maps over the image.
+
+    Args:
+        weight: Weights, pixel-major, [C, 784*m].
+        m: Number of tuning neurons per pixel.
+        neuron: Tuning neuron to show, from 0; None sums over all m.
+
+    Returns:
+        One map per class, [C, 28, 28].
+    """
     by_pixel = weight.reshape(len(weight), _SIDE * _SIDE, m)
     maps = by_pixel.sum(axis=2) if neuron is None else by_pixel[:, :, neuron]
     return maps.reshape(len(weight), _SIDE, _SIDE)
 
 
 def weight_maps_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
-    """Which way maps [C, 28, 28] go and where they go furthest, in one sentence."""
+    """Return the range of weight maps [C, 28, 28] and the class with the largest absolute weight."""
     name = classes[int(np.abs(maps).max(axis=(1, 2)).argmax())]
     return (
-        f"Weight maps, one a class, from {float(maps.min()):+.2g} (dark, inhibits) to {float(maps.max()):+.2g} "
-        f"(bright, excites); the strongest weight is {name}'s."
+        f"Weight maps per class, from {float(maps.min()):+.2g} (dark, inhibitory) to {float(maps.max()):+.2g} "
+        f"(bright, excitatory); largest absolute weight: class {name}."
     )

@@ -1,4 +1,4 @@
-"""Tuning curves over a value's range, the chosen value's crossings, and the spike times they stand for."""
+"""Figure of the Gaussian tuning curves and the spike times of a selected value."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 
 __all__ = ["TuningInfo", "ranges", "tuning_figure"]
 
@@ -16,7 +17,16 @@ _INVISIBLE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class TuningInfo:
-    """x [points] and g [points, m]: the curves; value: the chosen one; response [m] and time [m] (ms, -1: none)."""
+    """Tuning curves and the spike code of one value.
+
+    Attributes:
+        x: Values at which the curves are sampled, [points].
+        g: Responses of the m tuning curves, [points, m].
+        value: Selected value.
+        response: Responses to the selected value, [m].
+        time: Spike times of the selected value in ms, -1 for no spike, [m].
+        T: Length of the window in ms.
+    """
 
     x: np.ndarray
     g: np.ndarray
@@ -26,39 +36,41 @@ class TuningInfo:
     T: int
 
     @property
-    def firing_curves(self) -> list[int]:
-        """Numbers, from 0, of the curves that spike for the value."""
+    def spiking_neurons(self) -> list[int]:
+        """Return the indices of the neurons that spike for the value."""
         return [int(j) for j in np.flatnonzero(self.time >= 0)]
 
     @property
     def takeaway(self) -> str:
-        """What is seen, in one sentence."""
+        """Return how many neurons spike for the value, and the time of the first spike."""
         m = len(self.time)
-        if not self.firing_curves:
-            return f"At x = {self.value:.2f} no curve fires: every response is too small to spike before {self.T} ms."
-        first = int(min(self.time[self.firing_curves]))
-        verb = "fires" if len(self.firing_curves) == 1 else "fire"
+        if not self.spiking_neurons:
+            return (
+                f"At x = {self.value:.2f} no neuron spikes: every response is too small for a spike before {self.T} ms."
+            )
+        first = int(min(self.time[self.spiking_neurons]))
+        verb = "spikes" if len(self.spiking_neurons) == 1 else "spike"
         return (
-            f"At x = {self.value:.2f}, {len(self.firing_curves)} of {m} curves {verb}, the first at {first} ms; "
-            f"{m - len(self.firing_curves)} stay silent."
+            f"At x = {self.value:.2f}, {len(self.spiking_neurons)} of {m} neurons {verb}, the first at {first} ms; "
+            f"silent: {m - len(self.spiking_neurons)}."
         )
 
     @property
     def silence_text(self) -> str:
-        """Which curves are silent and why, in one sentence."""
+        """Return which neurons are silent and why."""
         silent = [j + 1 for j in range(len(self.time)) if self.time[j] < 0]
         limit = 0.5 / self.T
         if not silent:
-            return "No curve is silent at this value."
+            return "No neuron is silent at this value."
         return (
-            f"Silent: {ranges(silent)}. Their response is at most {limit:.2g}, so (1 − g)·T rounds to {self.T} ms, "
-            "the end of the window, which counts as no spike."
+            f"Silent neurons: {ranges(silent)}. Their response is at most {limit:.2g}, so (1 − g)·T rounds to {self.T} "
+            "ms, the end of the window, which counts as no spike."
         )
 
 
 def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
-    """The m curves, the value as a line, and the time axis on the right: t = (1 - g) T."""
-    figure = theme.new_figure(
+    """Draw the m tuning curves, the selected value, and its spike times t = (1 - g)·T on the right axis."""
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "value x"}, "range": [0, 1], "fixedrange": True},
         yaxis={"title": {"text": "response g"}, "range": [0, 1.04], "fixedrange": True},
@@ -75,7 +87,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         margin={"r": 74},
     )
     for visible in (False, True):
-        which = [j for j in range(info.g.shape[1]) if (j in info.firing_curves) == visible]
+        which = [j for j in range(info.g.shape[1]) if (j in info.spiking_neurons) == visible]
         x, g, number = _line_segments(info, which)
         figure.add_scatter(
             x=x,
@@ -86,7 +98,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             name="spiking curves" if visible else "silent curves",
             hovertemplate="curve %{customdata}<br>x %{x:.3f}, g %{y:.3f}<extra></extra>",
         )
-    labelled = info.firing_curves
+    labelled = info.spiking_neurons
     figure.add_scatter(
         x=np.full(len(labelled), info.value),
         y=info.time[labelled],
@@ -94,22 +106,22 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
         mode="markers",
         marker={"size": 13, "color": theme.SPIKE, "line": {"color": "white", "width": 2}},
         hovertemplate="%{text}<extra></extra>",
-        text=[f"curve {j + 1} spikes at {info.time[j]:.0f} ms" for j in labelled],
+        text=[f"neuron {j + 1} spikes at {info.time[j]:.0f} ms" for j in labelled],
     )
     figure.add_vline(x=info.value, line={"color": theme.SELECTED, "width": 3})
     for level in info.response[labelled].tolist():
         line = {"color": theme.SPIKE, "width": 2, "dash": "dot"}
         figure.add_shape(type="line", x0=info.value, x1=1, y0=level, y1=level, line=line)
-    for j in _spread_out(labelled, info.response, 0.06):
-        words = f"<b>{info.time[j]:.0f} ms</b>"
+    for j in _without_overlap(labelled, info.response, 0.06):
+        text = f"<b>{info.time[j]:.0f} ms</b>"
         figure.add_annotation(
-            **theme.text_label(0.995, float(info.response[j]), words, theme.SPIKE, xanchor="right", yanchor="bottom")
+            **theme.text_label(0.995, float(info.response[j]), text, theme.SPIKE, xanchor="right", yanchor="bottom")
         )
     return figure.build()
 
 
 def _line_segments(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Those curves as one line with gaps, each only where it can be told from 0: x, g and the curve's number."""
+    """Join curves into one line with gaps, each where it is visibly above 0: x, g and the number of the curve."""
     pieces = []
     for j in which:
         seen = np.flatnonzero(info.g[:, j] > _INVISIBLE)
@@ -123,17 +135,17 @@ def _line_segments(info: TuningInfo, which: list[int]) -> tuple[np.ndarray, np.n
     return x.astype(np.float32), g.astype(np.float32), number.astype(np.uint16)
 
 
-def _spread_out(chosen: list[int], response: np.ndarray, gap: float) -> list[int]:
-    """Those whose labels do not overlap, strongest first."""
-    kept: list[int] = []
-    for j in sorted(chosen, key=lambda j: -response[j]):
-        if all(abs(response[j] - response[k]) >= gap for k in kept):
-            kept.append(j)
-    return kept
+def _without_overlap(neurons: list[int], response: np.ndarray, gap: float) -> list[int]:
+    """Select neurons whose labels do not overlap, strongest response first."""
+    labelled: list[int] = []
+    for j in sorted(neurons, key=lambda j: -response[j]):
+        if all(abs(response[j] - response[k]) >= gap for k in labelled):
+            labelled.append(j)
+    return labelled
 
 
 def ranges(numbers: list[int]) -> str:
-    """Runs of numbers in few words: 1-3, 7."""
+    """Return ascending numbers as text, consecutive ones as a range: "1–3, 7"."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:

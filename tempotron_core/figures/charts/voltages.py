@@ -1,4 +1,4 @@
-"""Membrane potentials against the threshold."""
+"""Figure of the membrane potentials V(t) of the outputs and the threshold."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import FigureBuilder, new_figure
 
 __all__ = ["VoltageInfo", "trace_range", "traces_figure"]
 
 
 @dataclass(frozen=True, eq=False)
 class VoltageInfo:
-    """v [C, T]; v_max, t_max (ms) [C]; true_class: the label or None; selected_class: the one isolated output or None.
+    """Potentials and peaks of C outputs for one image.
 
-    tempotrons: potentials [k, T] of the tempotrons that the chosen output pools, None where it is one.
+    Attributes:
+        v: Membrane potentials, [C, T].
+        v_max: Peak potentials, [C].
+        t_max: Times of the peaks in ms, [C].
+        v_threshold: Threshold potential.
+        classes: Names of the classes, C of them.
+        true_class: Label of the image, None if unknown.
+        selected_class: The only output shown in full, None for all.
+        tempotrons: Potentials [k, T] of the tempotrons that the selected output pools, None if there is only one.
     """
 
     v: np.ndarray
@@ -30,17 +39,17 @@ class VoltageInfo:
 
     @property
     def predicted(self) -> int:
-        """The output with the highest peak."""
+        """Return the output with the highest peak."""
         return int(self.v_max.argmax())
 
     @property
     def has_fired(self) -> np.ndarray:
-        """Whether each output reaches the threshold, [C]."""
+        """Return a mask of the outputs whose peak reaches the threshold, [C]."""
         return self.v_max >= self.v_threshold
 
     @property
     def margin(self) -> float:
-        """The highest peak less the second highest."""
+        """Return the difference between the highest and the second highest peak."""
         if len(self.v_max) < 2:
             return float(self.v_max.max())
         second, first = np.sort(self.v_max)[-2:]
@@ -48,40 +57,39 @@ class VoltageInfo:
 
     @property
     def is_tie(self) -> bool:
-        """Whether the highest peak is shared."""
+        """Return True if several outputs share the highest peak."""
         return int((self.v_max == self.v_max.max()).sum()) > 1
 
     @property
-    def verdict(self) -> str:
-        """The decision in one sentence, with its margin."""
+    def prediction_text(self) -> str:
+        """Return the predicted class, the time of its peak and its margin, or its distance from the true class."""
         if self.is_tie:
             equal = int((self.v_max == self.v_max.max()).sum())
-            return f"A tie: {equal} outputs share the highest peak, so nothing is decided."
+            return f"Tie: {equal} outputs share the highest peak, so no class is predicted."
         winner = self.predicted
         name = self.classes[winner]
-        when = (
-            f"fires at {self.t_max[winner]:.0f} ms" if self.has_fired[winner] else "wins without reaching the threshold"
-        )
+        # t_max is the time of the peak, not of the first threshold crossing.
+        when = f"peaks at {self.t_max[winner]:.0f} ms" if self.has_fired[winner] else "peaks below the threshold"
         if self.true_class is None:
-            return f"Reads {name}: it {when}, margin {self.margin:.2f}."
+            return f"Prediction: {name} {when}, margin {self.margin:.2f}."
         if winner == self.true_class:
-            return f"Right: {name} {when}, margin {self.margin:.2f}."
-        short = self.v_max[winner] - self.v_max[self.true_class]
-        return f"Wrong: {name} {when}; the true {self.classes[self.true_class]} peaks {short:.2f} lower."
+            return f"Correct: {name} {when}, margin {self.margin:.2f}."
+        deficit = self.v_max[winner] - self.v_max[self.true_class]
+        return f"Incorrect: {name} {when}; the true class {self.classes[self.true_class]} peaks {deficit:.2f} lower."
 
     @property
     def firing_text(self) -> str:
-        """How many outputs fire, in one sentence."""
+        """Return which outputs reach the threshold."""
         names = [self.classes[i] for i in np.flatnonzero(self.has_fired)]
         if not names:
-            return "No tempotron reaches the threshold; the highest peak still names the class."
+            return "No output reaches the threshold; the prediction depends only on the highest peak."
         if len(names) == 1:
             return f"Only {names[0]} reaches the threshold."
-        return f"{len(names)} of {len(self.has_fired)} tempotrons reach the threshold: {', '.join(names)}."
+        return f"{len(names)} of {len(self.has_fired)} outputs reach the threshold: {', '.join(names)}."
 
 
 def trace_range(info: VoltageInfo) -> tuple[float, float]:
-    """The potentials at the lower and the upper end of the traces' figure."""
+    """Return the lower and the upper end of the potential axis that shows all visible traces and the threshold."""
     visible = info.v if info.selected_class is None else info.v[[info.selected_class]]
     if info.tempotrons is not None:
         visible = np.concatenate((visible, info.tempotrons))
@@ -90,12 +98,17 @@ def trace_range(info: VoltageInfo) -> tuple[float, float]:
 
 
 def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float] | None = None) -> go.Figure:
-    """All traces, the true and the predicted class standing out, t_max and the output spike marked.
+    """Draw the potentials of all outputs, the threshold and the peaks.
 
-    span: the potentials at the lower and the upper end, those of trace_range where None.
+    The true and the predicted class are highlighted. A filled mark is a peak that reaches the threshold.
+
+    Args:
+        info: Potentials and peaks.
+        height: Height of the figure in pixels.
+        span: Lower and upper end of the potential axis, those of trace_range if None.
     """
     T = info.v.shape[1]
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
         yaxis={
@@ -125,7 +138,7 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
             )
     for i in order:
         is_highlighted = i in front
-        background_opacity = info.selected_class is not None and not is_highlighted
+        is_faded = info.selected_class is not None and not is_highlighted
         colour = theme.class_colour(i, info.true_class, info.predicted)
         figure.add_scatter(
             x=t,
@@ -133,7 +146,7 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
             mode="lines",
             name=theme.escape_label(info.classes[i]),
             line={"color": colour, "width": 4 if is_highlighted else 1.6, "dash": _dash(colour)},
-            opacity=0.18 if background_opacity else 1,
+            opacity=0.18 if is_faded else 1,
             hovertemplate=f"<b>{theme.escape_label(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=info.v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
@@ -145,13 +158,16 @@ def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float
 
 
 def _dash(colour: str) -> str:
-    """The wrong class that leads differs from the true one without its hue, too."""
+    """Distinguish the incorrect predicted class from the true class without hue."""
     return "longdash" if colour == theme.PREDICTED else "solid"
 
 
-def _mark_peaks(figure: theme.FigureBuilder, info: VoltageInfo, front: list[int]) -> None:
-    """A diamond where an output spikes, a ring where its peak stays below the threshold; names on the leading ones."""
-    for fired, symbol, does in ((True, "diamond", "fires"), (False, "circle-open", "peaks, silent,")):
+def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> None:
+    """Mark peaks with a diamond if they reach the threshold, else a ring, and label the highlighted ones."""
+    for fired, symbol, level in (
+        (True, "diamond", "reaches the threshold"),
+        (False, "circle-open", "below the threshold"),
+    ):
         which = [
             i for i in range(len(info.v)) if bool(info.has_fired[i]) == fired and (info.selected_class in (None, i))
         ]
@@ -166,8 +182,8 @@ def _mark_peaks(figure: theme.FigureBuilder, info: VoltageInfo, front: list[int]
                 "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
                 "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},
             },
-            text=[f"<b>{theme.escape_label(info.classes[i])}</b> {does} at {info.t_max[i]:.0f} ms" for i in which],
-            hovertemplate="%{text}, V = %{y:.3f}<extra></extra>",
+            text=[f"<b>{theme.escape_label(info.classes[i])}</b> peaks at {info.t_max[i]:.0f} ms" for i in which],
+            hovertemplate=f"%{{text}}, V = %{{y:.3f}}, {level}<extra></extra>",
         )
     last = info.v.shape[1] - 1
     for i in front:
@@ -176,7 +192,7 @@ def _mark_peaks(figure: theme.FigureBuilder, info: VoltageInfo, front: list[int]
         anchor = "left" if at < 0.1 * last else "right" if at > 0.9 * last else "center"
         place = {"xanchor": anchor, "yanchor": "bottom", "yshift": 9}
         if any(info.v_max[other] > peak for other in front):
-            # Two leading peaks may lie close together: only the higher one is named above itself.
+            # Highlighted peaks may be close together: the label is above the highest, beside the others.
             left = at > 0.8 * last
             place = {"xanchor": "right" if left else "left", "xshift": -14 if left else 14}
         figure.add_annotation(

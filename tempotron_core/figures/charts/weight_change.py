@@ -1,4 +1,4 @@
-"""What one step of the learning rule does to one tempotron's weights: by pixel, and along the kernel."""
+"""Figures of the weight changes of one tempotron in one learning step: by pixel and by spike time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 from tempotron_core.figures.charts.attribution import pixel_map
 
 __all__ = ["WeightChangeInfo", "change_figure", "kernel_figure"]
@@ -19,12 +20,24 @@ _MAX_LINES = 6
 
 @dataclass(frozen=True, eq=False)
 class WeightChangeInfo:
-    """The changes dw [784, m] of the tempotron `name`, whose afferents spike at times [784, m] in ms, -1 for none.
+    """Weight changes of one tempotron in one learning step: dw_i = rate·error·K(t_max - t_i).
 
-    error: how hard it is pushed; rate: the learning rate; t_max, t_max_after: ms; grid, kernel: [n], times up
-    to T in ms and K(t_max - t) there; predicted: how far V(t_max) must move; actual: how far it does; peak_change:
-    how far the peak does; is_dead: whether the potential is never above 0; image: uint8 [28, 28]; neuron: the one tuning
-    neuron of the map, from 0, or None for all.
+    Attributes:
+        name: Name of the tempotron.
+        dw: Weight changes, [784, m].
+        times: Spike times of the afferents in ms, -1 for no spike, [784, m].
+        error: Error e of the output: positive to raise its peak, negative to lower it.
+        rate: Learning rate.
+        t_max: Time of the peak before the step in ms.
+        t_max_after: Time of the peak after the step in ms.
+        grid: Times up to T in ms, [n].
+        kernel: K(t_max - t) at those times, [n].
+        predicted: Change of V(t_max) computed from the kernel.
+        actual: Actual change of V(t_max).
+        peak_change: Change of the peak potential.
+        is_dead: True if the potential is never above 0.
+        image: The image, uint8 [28, 28].
+        neuron: Tuning neuron shown in the map, from 0; None sums over all.
     """
 
     name: str
@@ -45,18 +58,18 @@ class WeightChangeInfo:
 
     @property
     def by_pixel(self) -> np.ndarray:
-        """The map [28, 28]: summed over a pixel's tuning neurons, or those of one."""
+        """Return the weight changes by pixel, summed over its tuning neurons or of one of them, [28, 28]."""
         selected = self.dw.sum(axis=1) if self.neuron is None else self.dw[:, self.neuron]
         return np.asarray(selected.reshape(_SIDE, _SIDE))
 
     @property
     def kernel_curve(self) -> np.ndarray:
-        """What a spike at each time of the grid gains, [n]."""
+        """Return the weight change of a spike at each time of the grid, [n]."""
         return np.asarray(self.rate * self.error * self.kernel)
 
     @property
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Spikes that coincide as one point: times [p] in ms, dw [p], and of how many afferents [p]."""
+        """Return the distinct pairs of spike time (ms) and weight change, and the number of spikes of each, [p]."""
         has_spike = self.times >= 0
         pairs = np.stack((self.times[has_spike].astype(float), self.dw[has_spike].astype(float)))
         (times, dw), counts = np.unique(pairs, axis=1, return_counts=True)
@@ -64,49 +77,51 @@ class WeightChangeInfo:
 
     @property
     def axis_unit(self) -> tuple[float, str]:
-        """What one is on the axes, and its name."""
+        """Return the unit of the axes of weight changes, a power of ten, and its label."""
         largest = self.rate * (abs(self.error) or 1.0) * float(self.kernel.max(initial=0))
         power = math.floor(math.log10(largest)) if largest > 0 else 0
         return (1.0, "Δw") if -2 <= power <= 1 else (10.0**power, f"Δw, 10<sup>{power}</sup>")
 
     @property
     def takeaway(self) -> str:
-        """How many weights change, in one sentence."""
+        """Return how many weights change, and in which direction."""
         changed = int(np.count_nonzero(self.dw))
         if self.is_dead:
-            return f"No weight of {self.name} can change: its potential is never above 0."
+            return f"No weight of {self.name} changes: its potential is never above 0, so its gradient is 0."
         if not changed:
             return f"No weight of {self.name} changes: its error is 0."
-        direction, late = "up" if self.error > 0 else "down", int((self.times >= self.t_max).sum())
-        late_text = f", {late:,} spikes come too late" if late else ""
-        return f"{changed:,} weights of {self.name} go {direction}{late_text}."
+        direction, late = "increase" if self.error > 0 else "decrease", int((self.times >= self.t_max).sum())
+        late_text = f"; {late:,} spikes are not before the peak and have no effect" if late else ""
+        return f"{changed:,} weights of {self.name} {direction}{late_text}."
 
     @property
     def effect(self) -> str:
-        """What the changes do to the potential, in one sentence."""
+        """Return the predicted and the actual change of the potential."""
         if self.is_dead:
-            return f"{self.name} has t_max = 0, and no spike has an effect there: K(0) = 0."
+            return f"{self.name} has t_max = 0, where K is 0 for every spike, so its gradient is 0."
         if not self.dw.any():
-            return f"{self.name} is left as it is; dotted: what an error of +1 would do."
-        actual_text = "and does" if abs(self.actual - self.predicted) < 5e-4 else f"but moves by {self.actual:+.3f}"
+            return f"No weight of {self.name} changes; dotted: the change for an error of +1."
         when = "" if self.t_max_after == self.t_max else f", now at {self.t_max_after} ms,"
         text = (
-            f"V({self.t_max} ms) of {self.name} must move by λ·e·ΣK² = {self.predicted:+.3f}, {actual_text}; "
-            f"its peak{when} moves by {self.peak_change:+.3f}."
+            f"Change of V({self.t_max} ms) of {self.name}: predicted λ·e·ΣK² = {self.predicted:+.3f}, "
+            f"actual {self.actual:+.3f}; its peak{when} changes by {self.peak_change:+.3f}."
         )
         return text.replace("-", "−")
 
 
 def change_figure(info: WeightChangeInfo, height: int = 340) -> go.Figure:
-    """The map by pixel, green up, purple down; a pixel tells its spikes and what each of their weights gains."""
+    """Draw the weight changes by pixel, green for increases, purple for decreases.
+
+    The tooltip of a pixel lists its spikes with their weight changes.
+    """
     scale, unit = info.axis_unit
     return pixel_map(info.by_pixel / scale, _hover_text(info, scale), info.image, height, unit)
 
 
 def kernel_figure(info: WeightChangeInfo, height: int = 300) -> go.Figure:
-    """The change of every spiking afferent against its spike time, on the kernel turned back from t_max."""
+    """Draw the weight changes against the spike times, on the reversed kernel rate·e·K(t_max - t)."""
     scale, unit = info.axis_unit
-    figure = theme.new_figure(
+    figure = new_figure(
         height,
         xaxis={"title": {"text": "spike time t<sub>i</sub>, ms"}, "range": [0, max(float(info.grid[-1]), 1.0)]},
         yaxis={"title": {"text": unit}, "zeroline": True, "zerolinecolor": theme.REFERENCE, "rangemode": "tozero"},
@@ -114,7 +129,7 @@ def kernel_figure(info: WeightChangeInfo, height: int = 300) -> go.Figure:
         margin={"t": 56},
     )
     colour = theme.POSITIVE if info.error > 0 else theme.NEGATIVE
-    # Without an error, what one of +1 would do.
+    # Without an error, the change for an error of +1.
     line = {"color": colour, "width": 3.5} if info.error else {"color": theme.MUTED, "width": 2, "dash": "dot"}
     figure.add_scatter(
         x=info.grid,
@@ -131,7 +146,7 @@ def kernel_figure(info: WeightChangeInfo, height: int = 300) -> go.Figure:
         mode="markers",
         name="spikes",
         cliponaxis=False,
-        # By area, as eyes compare; a single spike still to be seen.
+        # The area grows with the count; the constant keeps single spikes visible.
         marker={"size": 7 + np.sqrt(counts), "color": theme.SPIKE, "opacity": 0.75, "line": {"width": 1}},
         customdata=counts,
         hovertemplate="%{customdata:,} spikes at %{x:.0f} ms: <b>%{y:+.4f}</b><extra></extra>",
@@ -146,7 +161,7 @@ def kernel_figure(info: WeightChangeInfo, height: int = 300) -> go.Figure:
 
 
 def _hover_text(info: WeightChangeInfo, scale: float) -> list[list[str]]:
-    """Every pixel's spikes, one a line."""
+    """List the spikes of each pixel, one per line, at most _MAX_LINES."""
     cells = []
     for times, dw in zip(info.times, info.dw / scale, strict=True):
         spiking = np.flatnonzero(times >= 0)

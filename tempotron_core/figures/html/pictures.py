@@ -1,8 +1,7 @@
-"""Pictures that need no chart library in the browser: pixels as an image, axes and bars as a few lines of markup.
+"""Pictures as HTML without a chart library: pixels as a PNG image, axes and bars as elements.
 
-A page redraws them in a fraction of the time of a chart, so that what stands beside a chart does not hold it up.
-Every function returns HTML with a text alternative; names that come from data are escaped. Text takes the page's
-colour, so that it can be read in either theme.
+The browser redraws them in a fraction of the time of a chart. Each function returns HTML with a text alternative; names
+that come from data are escaped. Text inherits its colour from the page and is readable in both themes.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribut
 __all__ = [
     "digit_html",
     "histogram_html",
-    "spike_changes_html",
     "peaks_html",
     "pixel_html",
     "pixel_raster_html",
     "png_data_url",
     "raster_html",
+    "spike_changes_html",
 ]
 
 _SIDE = 28
@@ -36,15 +35,25 @@ _GRID = "rgba(127,135,144,0.35)"
 
 
 def digit_html(image: np.ndarray, alt: str, height: int = 230) -> str:
-    """An image, uint8 [28, 28], white on black."""
+    """Draw an image, uint8 [28, 28], white on black."""
     picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
     frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
     image_style = "width:100%;height:100%;image-rendering:pixelated;display:block"
-    return f'<div data-cursor="digit" style="{frame}"><img src="{png_data_url(picture)}" alt="{escape(alt)}" style="{image_style}"></div>'
+    return (
+        f'<div data-cursor="digit" style="{frame}">'
+        f'<img src="{png_data_url(picture)}" alt="{escape(alt)}" style="{image_style}"></div>'
+    )
 
 
 def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
-    """An image, uint8 [28, 28], that tells its values, the chosen pixel framed."""
+    """Draw an image with a tooltip per pixel and a frame around the selected pixel.
+
+    Args:
+        image: The image, uint8 [28, 28].
+        pixel: Row-major index of the selected pixel.
+        alt: Text alternative.
+        height: Largest height in pixels.
+    """
     row, column = divmod(pixel, _SIDE)
     tooltips = cell_tooltips(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
     frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto;cursor:pointer"
@@ -59,50 +68,62 @@ def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> st
 
 
 def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
-    """All afferents against time, from the top left to the bottom right of the image, as rows that can be seen.
+    """Draw the spikes of all afferents against time, with the pixels in row-major order from the top.
 
-    cursor: whether a time cursor may be laid over it.
+    Several pixels share a row of the raster, so that single spikes are visible.
+
+    Args:
+        info: Spike counts.
+        height: Height in pixels.
+        cursor: True to let the time cursor of the page cover the raster.
     """
     return _raster_html(info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, cursor)
 
 
 def spike_changes_html(info: SpikeChangesInfo, height: int = 320) -> str:
-    """The same of the spikes that arrive, over those that came before and no longer do."""
-    legend = _legend(((theme.SPIKE, "arrives now"), (_GRID, "came here before")))
+    """Draw the spikes with a perturbation over those that have moved or disappeared."""
+    legend = _legend(((theme.SPIKE, "with perturbation"), (_GRID, "only without")))
     return legend + _raster_html(info.previous, info.current, _GRID, info.T, height, info.takeaway)
 
 
 def _raster_html(
     background: np.ndarray, foreground: np.ndarray, colour: str, T: int, height: int, alt: str, cursor: bool = False
 ) -> str:
-    """Counts of spikes [784, columns] on top of others, which have that colour."""
+    """Draw foreground counts [784, columns] over background counts in the given colour."""
     pixels = len(foreground)
     rows_per_line = max(1, round(2.5 * pixels / height))
     starts = np.arange(0, pixels, rows_per_line)
     foreground, background = (np.add.reduceat(grid, starts, axis=0) for grid in (foreground, background))
     classes = np.where(foreground > 0, 2, np.where(background > 0, 1, 0))
-    # As tall as the rows it stands for: a last, lower row counts for its part.
+    # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / _SIDE, str(row + 1)) for row in range(0, _SIDE, 4)]
     return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, "image row", height, alt, cursor)
 
 
 def histogram_html(info: RasterInfo, height: int = 200) -> str:
-    """Spikes at every millisecond: black pixels muted, the digit's own on top."""
-    background, ink = info.background_histogram, info.foreground_histogram
-    top = _nice_ceiling(int((background + ink).max(initial=0)))
+    """Draw the number of spikes at each millisecond, stacked: black pixels, then the pixels of the digit."""
+    background, foreground = info.background_histogram, info.foreground_histogram
+    top = _nice_ceiling(int((background + foreground).max(initial=0)))
     level = np.arange(height - 1, -1, -1).reshape(-1, 1) / height * top
-    classes = np.where(level < background, 1, np.where(level < background + ink, 2, 0))
+    classes = np.where(level < background, 1, np.where(level < background + foreground, 2, 0))
     counts = [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")]
     names = (None, theme.MUTED, theme.SPIKE)
-    legend = _legend(((theme.MUTED, "black pixels"), (theme.SPIKE, "the digit's pixels")))
+    legend = _legend(((theme.MUTED, "black pixels"), (theme.SPIKE, "digit pixels")))
     return legend + _with_axes(classes, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
 
 
 def pixel_raster_html(time: np.ndarray, T: int, alt: str, height: int = 400) -> str:
-    """The m neurons of one pixel against time: times [m] in ms, -1 for none; a silent neuron's line is empty."""
+    """Draw the spikes of the m neurons of one pixel against time, one row per neuron.
+
+    Args:
+        time: Spike times in ms, -1 for no spike, [m].
+        T: Length of the window in ms.
+        alt: Text alternative.
+        height: Height in pixels.
+    """
     m = len(time)
-    row_height, column_width = 9, 3  # a row of a neuron, a column of a millisecond
+    row_height, column_width = 9, 3  # image pixels per neuron and per millisecond
     classes = np.zeros((m * row_height, max(T, 1) * column_width), np.uint8)
     classes[row_height // 2 :: row_height] = 1
     mark_width = max(column_width, round(T * column_width / 50))
@@ -117,7 +138,7 @@ def pixel_raster_html(time: np.ndarray, T: int, alt: str, height: int = 400) -> 
 
 
 def peaks_html(info: VoltageInfo, height: int = 470) -> str:
-    """The peak of every output as a bar, against the threshold."""
+    """Draw the peak potential of each output as a bar, with the threshold."""
     low, high = min(0.0, float(info.v_max.min())), max(info.v_threshold, float(info.v_max.max()))
     span = high - low or 1.0
     zero, threshold = -low / span, (info.v_threshold - low) / span
@@ -130,12 +151,13 @@ def peaks_html(info: VoltageInfo, height: int = 470) -> str:
         rows.append(
             f'<div style="font-weight:{weight};text-align:right;white-space:nowrap">{escape(info.classes[i])}</div>'
             f'<div style="{bar_area}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
-            f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;border-left:2.5px dashed {theme.REFERENCE}">'
-            f'</div></div><div data-number="{i}" '
+            f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;'
+            f'border-left:2.5px dashed {theme.REFERENCE}"></div></div><div data-number="{i}" '
             f'style="font-weight:{weight};color:{theme.css_text_colour(colour)};text-align:right">{peak:.2f}</div>'
         )
     header = (
-        f'<div></div><div style="{bar_area};color:{theme.css_text_colour(theme.REFERENCE)}"><span style="position:absolute;bottom:0;'
+        f'<div></div><div style="{bar_area};color:{theme.css_text_colour(theme.REFERENCE)}">'
+        f'<span style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
     axis = "text-align:center;font-size:1.0625rem;padding-top:8px"
@@ -144,7 +166,7 @@ def peaks_html(info: VoltageInfo, height: int = 470) -> str:
         f"display:grid;grid-template-columns:auto 1fr auto;grid-template-rows:26px repeat({len(rows)},1fr) 34px;"
         f"column-gap:10px;height:{height}px;font-size:0.9375rem;align-items:center;line-height:1.4"
     )
-    alt = escape(f"{info.verdict} {info.firing_text}")
+    alt = escape(f"{info.prediction_text} {info.firing_text}")
     cursor_attributes = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
     return (
         f'<div role="img" aria-label="{alt}" {cursor_attributes} style="{grid}">{header}{"".join(rows)}{footer}</div>'
@@ -161,14 +183,17 @@ def _with_axes(
     alt: str,
     cursor: bool = False,
 ) -> str:
-    """An image of kinds [rows, columns] with axes; ticks stand at shares of the width, of the height from below."""
+    """Draw an image of colour indices [rows, columns] with axes.
+
+    Labels are placed at fractions of the width, and of the height from below.
+    """
     x_ticks = "".join(
-        f'<span style="position:absolute;left:{at:.2%};transform:translateX(-50%)">{words}</span>'
-        for at, words in x_labels
+        f'<span style="position:absolute;left:{at:.2%};transform:translateX(-50%)">{text}</span>'
+        for at, text in x_labels
     )
     y_ticks = "".join(
-        f'<span style="position:absolute;right:0;bottom:{at:.2%};transform:translateY(50%)">{words}</span>'
-        for at, words in y_labels
+        f'<span style="position:absolute;right:0;bottom:{at:.2%};transform:translateY(50%)">{text}</span>'
+        for at, text in y_labels
     )
     lines = "".join(
         f'<div style="position:absolute;top:0;bottom:0;left:{at:.2%};border-left:1px solid {_GRID}"></div>'
@@ -181,7 +206,8 @@ def _with_axes(
         f'font-size:0.9375rem;line-height:1.2;padding-right:18px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
-        f'<div {cursor_attribute}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">{lines}'
+        f'<div {cursor_attribute}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">'
+        f"{lines}"
         f'<img src="{image}" alt="" style="position:absolute;inset:0;width:100%;height:100%;image-rendering:pixelated">'
         f"</div>"
         f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'
@@ -191,18 +217,18 @@ def _with_axes(
 
 def _legend(entries: tuple[tuple[str, str], ...]) -> str:
     box = "display:inline-block;width:14px;height:14px;margin:0 8px 0 18px"
-    boxes = "".join(f'<span style="{box};background:{colour}"></span>{words}' for colour, words in entries)
+    boxes = "".join(f'<span style="{box};background:{colour}"></span>{text}' for colour, text in entries)
     return f'<div style="font-size:0.9375rem;padding-left:48px">{boxes}</div>'
 
 
 def _time_ticks(T: int) -> list[tuple[float, str]]:
-    """Round times in the middle of their column, about six of them."""
+    """Return about six round times, each placed at the centre of its column."""
     step = _nice_ceiling(max(1, T // 6))
     return [((t + 0.5) / T, str(t)) for t in range(0, T, step)]
 
 
 def _nice_ceiling(value: int) -> int:
-    """The next of 1, 2, 5, 10, 20, 50 and so on."""
+    """Return the smallest of 1, 2, 5, 10, 20, 50, ... that is not below the value."""
     power = 1
     while True:
         for digit in (1, 2, 5):
@@ -212,7 +238,7 @@ def _nice_ceiling(value: int) -> int:
 
 
 def _to_rgba_image(classes: np.ndarray, colours: tuple[str | None, ...]) -> Image.Image:
-    """Kinds [rows, columns], numbers of colours, None being transparent."""
+    """Convert colour indices [rows, columns] to an image; the colour None is transparent."""
     table = np.zeros((len(colours), 4), np.uint8)
     for number, colour in enumerate(colours):
         if colour and colour.startswith("#"):
@@ -224,7 +250,7 @@ def _to_rgba_image(classes: np.ndarray, colours: tuple[str | None, ...]) -> Imag
 
 
 def png_data_url(picture: Image.Image) -> str:
-    """A picture as an address that holds all of it."""
+    """Encode a picture as the data URL of a PNG."""
     file = io.BytesIO()
     picture.save(file, "png", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

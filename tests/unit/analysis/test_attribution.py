@@ -94,13 +94,13 @@ def test_the_maps_sum_to_the_peak_and_to_the_lead() -> None:
 def test_words_follow_the_numbers() -> None:
     model = model_of(16, width=30.0)
     alone, lead = info_of(model, 0, 3), info_of(model, 0, 3, 8)
-    assert f"peaks at {alone.peak:.2f}" in alone.takeaway
+    assert f"Peak of 3: {alone.peak:.2f}," in alone.takeaway
     assert ("leads 8" if lead.total >= 0 else "trails 8") in lead.takeaway
     assert f"{abs(lead.total):.2f}" in lead.takeaway
     assert f"{alone.peak:.4f}" in alone.residual_text
-    assert "same parts" in info_of(model, 0, 3, 3).takeaway
+    assert "No contribution differs" in info_of(model, 0, 3, 3).takeaway
     silent = replace(model, weight=-model.weight.abs())
-    assert "never rises" in info_of(silent, 0, 3).takeaway
+    assert "No spike of this image contributes" in info_of(silent, 0, 3).takeaway
 
 
 def test_figures_hold_the_maps_and_what_a_pixel_tells() -> None:

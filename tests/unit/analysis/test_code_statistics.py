@@ -218,7 +218,7 @@ def test_black_images_and_single_images_leave_nothing_to_tell(labels: list[int])
     counted = count_values(split_of(np.zeros((len(labels), 28, 28)), labels), 3)
     info = info_of(counted, 6, 50, 1.5)
     assert not info.value_information.any() and info.information_ratio == 1 and not info.curve_information.any()
-    assert "No curve tells more" in info.curves_takeaway and "No pixel tells more" in info.pixel_takeaway
+    assert "No curve has mutual" in info.curves_takeaway and "No pixel has mutual" in info.pixel_takeaway
     code = code_of(6, 50, 1.5, histogram=counted.histogram)
     assert (code.entropy_ratio, code.background_fraction) == (1.0, 1.0)
     for figure in all_figures(info):
@@ -421,22 +421,22 @@ def test_takeaways_are_true(m: int, T: int, beta: float) -> None:
     assert (info.bands_caption is None) == (code.num_codes == 256)
     assert ("Orange" in (info.bands_caption or "")) == bool(info.non_contiguous.any())
     if code.num_codes == 256:
-        assert "no two of the 256 grey values look alike" in info.values_takeaway
+        assert "all 256 grey values have different codes" in info.values_takeaway
     else:
-        assert f"up to {code.largest} grey values look alike" in info.values_takeaway
+        assert f"up to {code.largest} values share one code" in info.values_takeaway
     apart = re.search(r"such as ([\d.]+) and ([\d.]+)\.$", info.values_takeaway)
     assert (apart is not None) == bool(info.non_contiguous.any())
     if apart:
         one, two = (round(255 * float(x)) for x in apart.groups())
         near = [code.groups[max(0, v - 1) : v + 2].tolist() for v in (one, two)]
         assert set(near[0]) & set(near[1]) and abs(one - two) > 1
-    assert ("every spike comes in time" in info.times_takeaway) == (code.late_spike_fraction == 0)
+    assert ("all peak within the window" in info.times_takeaway) == (code.late_spike_fraction == 0)
     if code.late_spike_fraction and code.latest_effective_time >= 0:
         worst = int(code.late_fraction_by_curve.argmax())
         assert f"{code.late_spike_fraction:.1%} of the spikes" in info.times_takeaway
-        assert f"curve {worst + 1} is worst with {code.late_fraction_by_curve[worst]:.0%}" in info.times_takeaway
-    assert f"Curve {info.curve_information.argmax() + 1} tells most" in info.curves_takeaway
-    assert f"keep {info.information_ratio:.1%}" in info.pixel_takeaway
+        assert f"curve {worst + 1} has the most, {code.late_fraction_by_curve[worst]:.0%}" in info.times_takeaway
+    assert f"Curve {info.curve_information.argmax() + 1} has the highest mutual information" in info.curves_takeaway
+    assert f"preserve {info.information_ratio:.1%}" in info.pixel_takeaway
 
 
 def test_a_kernel_slower_than_the_window_leaves_every_spike_late() -> None:
@@ -447,7 +447,7 @@ def test_a_kernel_slower_than_the_window_leaves_every_spike_late() -> None:
         code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time, code.time_to_peak, code.late_spike_fraction,
         code.late_fraction_by_curve, told, chance, (), *pixel_information(code.groups, counted),
     )  # fmt: skip
-    assert "every spike comes too late" in info.times_takeaway
+    assert "no spike is in time" in info.times_takeaway
     assert not figures.times_figure(info).layout.shapes
 
 

@@ -65,10 +65,10 @@ def test_the_interval_holds_the_share(samples: int, share: float) -> None:
 def test_the_takeaway_names_the_commonest_mistake() -> None:
     info = figures.EvaluationInfo(np.array([[5, 2], [1, 9]]), ("cat", "dog"), 14 / 17, (0.6, 0.9))
     assert info.takeaway == (
-        "Test accuracy 82.4% (95 % interval 60.0% to 90.0%); most often cat is taken for dog (2 times)."
+        "Test accuracy 82.4% (95 % interval 60.0% to 90.0%); most frequent error: true cat, predicted dog (2 times)."
     )
     perfect = figures.EvaluationInfo(np.array([[5, 0], [0, 9]]), ("cat", "dog"), 1.0, (0.8, 1.0))
-    assert perfect.takeaway.endswith("; no mistake.")
+    assert perfect.takeaway.endswith("; no errors.")
 
 
 def test_a_click_on_the_confusion_names_its_cell() -> None:

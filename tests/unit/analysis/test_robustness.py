@@ -197,13 +197,19 @@ def peaking(values: dict[int, float], true: int | None = None) -> figures.Voltag
 @pytest.mark.parametrize(
     ("clean", "now", "true", "words", "colour"),
     [
-        ({7: 2}, {7: 1.5, 9: 1}, 7, "Still 7: margin 2.00 → 0.50 with it.", "blue"),
-        ({7: 2}, {7: 1.5, 9: 1}, None, "Still 7: margin 2.00 → 0.50 with it.", ""),
-        ({7: 2}, {7: 1.5, 9: 1}, 9, "Still 7, which is wrong (true 9): margin 2.00 → 0.50 with it.", "orange"),
-        ({7: 2}, {7: 1, 9: 1.5}, 7, "Tips over: 7 → 9 with it; margin 2.00 → 0.50.", "orange"),
-        ({7: 2}, {7: 1, 9: 1.5}, 9, "Tips back: 7 → 9 with it; margin 2.00 → 0.50.", "blue"),
-        ({7: 2}, {}, 7, "Tips over: 7 → a tie with it; margin 2.00 → 0.00.", "orange"),
-        ({}, {}, 0, "A tie: 10 outputs share the highest peak, so nothing is decided.", "orange"),
+        ({7: 2}, {7: 1.5, 9: 1}, 7, "Prediction unchanged: 7 with it; margin 2.00 → 0.50.", "blue"),
+        ({7: 2}, {7: 1.5, 9: 1}, None, "Prediction unchanged: 7 with it; margin 2.00 → 0.50.", ""),
+        (
+            {7: 2},
+            {7: 1.5, 9: 1},
+            9,
+            "Prediction unchanged: 7 (true class 9) with it; margin 2.00 → 0.50.",
+            "orange",
+        ),
+        ({7: 2}, {7: 1, 9: 1.5}, 7, "Prediction changed: 7 → 9 with it; margin 2.00 → 0.50.", "orange"),
+        ({7: 2}, {7: 1, 9: 1.5}, 9, "Prediction corrected: 7 → 9 with it; margin 2.00 → 0.50.", "blue"),
+        ({7: 2}, {}, 7, "Prediction changed: 7 → tie with it; margin 2.00 → 0.00.", "orange"),
+        ({}, {}, 0, "Tie: 10 outputs share the highest peak, so no class is predicted.", "orange"),
     ],
 )
 def test_the_headline_says_whether_the_decision_stands(
@@ -211,7 +217,7 @@ def test_the_headline_says_whether_the_decision_stands(
 ) -> None:
     info = figures.PerturbedInfo(peaking(clean, true), peaking(now, true), "it")
     assert (info.headline, info.colour) == (words, colour)
-    assert replace(info, description="").headline == info.perturbed.verdict
+    assert replace(info, description="").headline == info.perturbed.prediction_text
 
 
 def test_the_figure_shows_the_leaders_of_before_dotted() -> None:
@@ -234,11 +240,11 @@ def test_moved_spikes_are_counted_one_by_one() -> None:
     after = np.array([[1.0, 6.5, 4, -1], [3, 9.25, -1, 30]])
     found = figures.spike_changes_info(before, after, 10)
     assert (found.num_before, found.num_moved, found.num_lost, found.num_late, found.num_new) == (6, 1, 2, 1, 1)
-    assert found.takeaway == "Of 6 spikes: 1 moved, 2 lost, 1 too late, 1 new."
+    assert found.takeaway == "Of 6 spikes: 1 moved, 2 lost, 1 after the window, 1 new."
     assert [np.flatnonzero(row).tolist() for row in found.current] == [[1, 4, 6], [3]]
     assert [np.flatnonzero(row).tolist() for row in found.previous] == [[5, 9], [2, 8]]
-    assert figures.spike_changes_info(before, before, 10).takeaway == "All 6 spikes arrive as they were sent."
-    assert "arrives now" in figures.spike_changes_html(found)
+    assert figures.spike_changes_info(before, before, 10).takeaway == "All 6 spikes are unchanged."
+    assert "with perturbation" in figures.spike_changes_html(found)
 
 
 def curve_of(
@@ -252,17 +258,16 @@ def curve_of(
 @pytest.mark.parametrize(
     ("shares", "present", "change", "lead"),
     [
-        ([0.9, 0.8, 0.6, 0.4], 10, "falls: 90.0% → 60.0% at 10 ms", "is gone at 15 ms"),
-        ([0.9, 0.8, 0.6, 0.4], 7.5, "falls: 90.0% → about 70.0% at 7.5 ms", "is gone at 15 ms"),
-        ([0.9, 0.8, 0.7, 0.6], 0, "falls: 90.0% → 60.0% at 20 ms", "is left at 20 ms"),
-        ([0.9, 0.9, 0.9, 0.89], 5, "holds: 90.0% → 90.0% at 5 ms", "is left at 20 ms"),
-        ([0.5, 0.6, 0.6, 0.6], 5, "rises: 50.0% → 60.0% at 5 ms", "is left at 20 ms"),
+        ([0.9, 0.8, 0.6, 0.4], 10, "falls: 90.0% → 60.0% at 10 ms", "halfway to chance at 15 ms"),
+        ([0.9, 0.8, 0.6, 0.4], 7.5, "falls: 90.0% → about 70.0% at 7.5 ms", "halfway to chance at 15 ms"),
+        ([0.9, 0.8, 0.7, 0.6], 0, "falls: 90.0% → 60.0% at 20 ms", "less than halfway to chance at 20 ms"),
+        ([0.9, 0.9, 0.9, 0.89], 5, "is stable: 90.0% → 90.0% at 5 ms", "less than halfway to chance at 20 ms"),
+        ([0.5, 0.6, 0.6, 0.6], 5, "rises: 50.0% → 60.0% at 5 ms", "less than halfway to chance at 20 ms"),
     ],
 )
 def test_the_curve_in_words(shares: list[float], present: float, change: str, lead: str) -> None:
-    half = "half" if "gone" in lead else "more than half"
-    assert curve_of(shares, present).takeaway == f"Accuracy {change}; {half} of its lead over guessing {lead}."
-    guessing = "At 10.0% without any jitter the network is no better than guessing."
+    assert curve_of(shares, present).takeaway == f"Accuracy {change}; {lead}."
+    guessing = "Accuracy without jitter is 10.0%, not above chance."
     assert curve_of([0.1, 0.1, 0.1, 0.1], present).takeaway == guessing
 
 
@@ -271,7 +276,7 @@ def test_a_curve_of_both_directions_speaks_of_the_side_that_is_set() -> None:
     assert curve_of(shares, -1, strengths).half_strength == pytest.approx(-2)
     assert curve_of(shares, 1, strengths).half_strength == pytest.approx(2.5)
     assert curve_of(shares, 0, strengths).half_strength == pytest.approx(2.5)
-    assert "70.0% at −1 ms; half of its lead over guessing is gone at −2 ms" in curve_of(shares, -1, strengths).takeaway
+    assert "70.0% at −1 ms; halfway to chance at −2 ms" in curve_of(shares, -1, strengths).takeaway
 
 
 def test_the_curve_shows_shares_and_their_intervals() -> None:

@@ -24,23 +24,25 @@ def info(
 
 
 def test_the_answer_follows_from_the_curves() -> None:
-    assert "goes when they are cleared" in info(DOWN, UP).takeaway
-    assert "not the whole story" in info(DOWN, DOWN).takeaway
-    assert "clearing the gradients ends higher" in info(FLAT, np.array([0.7, 0.75, 0.8])).takeaway
-    assert "no visible harm" in info(UP, UP).takeaway
-    assert "the curves will say" in info(DOWN[:1], UP).takeaway
-    assert "no visible harm" in info(DOWN, FLAT, samples=20).takeaway  # ten points are noise on twenty samples
+    assert "only if the gradients are never cleared" in info(DOWN, UP).takeaway
+    assert "not the only cause" in info(DOWN, DOWN).takeaway
+    assert "ends higher with cleared gradients" in info(FLAT, np.array([0.7, 0.75, 0.8])).takeaway
+    assert "no visible effect" in info(UP, UP).takeaway
+    assert "Train both recipes to see" in info(DOWN[:1], UP).takeaway
+    assert "no visible effect" in info(DOWN, FLAT, samples=20).takeaway  # ten points are noise on twenty samples
 
 
 def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
     climbing = info(DOWN, UP, train=np.array([0.8, 0.9, 0.98])).findings
-    assert climbing[0].endswith("falls from 70.0 to 60.0 % while training climbs to 98.0 %: over-fitting.")
+    assert climbing[0].endswith(
+        "falls from 70.0 to 60.0 % while training accuracy rises to 98.0 %: a sign of over-fitting."
+    )
     fallen = info(DOWN, UP, train=np.array([0.72, 0.7, 0.68])).findings
-    assert fallen[0].endswith("and training falls with it, from 72.0 to 68.0 %: not over-fitting.")
+    assert fallen[0].endswith("and training accuracy falls from 72.0 to 68.0 %: no sign of over-fitting.")
     level = info(DOWN, UP, train=np.array([0.72, 0.72, 0.721])).findings
-    assert level[0].endswith("while training stands at 72.1 %: not over-fitting.")
+    assert level[0].endswith("while training accuracy ends at 72.1 %: no sign of over-fitting.")
     assert fallen[1] == "reference (gradients cleared): test accuracy rises from 50.0 to 70.0 %."
-    assert "stays from 70.0 to 70.1 %" in info(FLAT, FLAT).findings[0]
+    assert "is stable, from 70.0 to 70.1 %" in info(FLAT, FLAT).findings[0]
     assert PublishedInfo({}, {}, 10).findings == ()
 
 
@@ -55,7 +57,7 @@ def test_the_record_tells_what_is_claimed() -> None:
     train = {run["settings"]["recipe"]: np.array(run["train_accuracy"]) for run in record["runs"]}
     assert set(curves) == set(REGIMES)
     told = PublishedInfo(curves, train, record["test_samples"])
-    assert "goes when they are cleared" in told.takeaway
+    assert "only if the gradients are never cleared" in told.takeaway
     assert curves["cross-entropy"][-1] > 0.92 > curves["over-fitting"][-1]
     assert record["linear_test_accuracy"]["pixels"][-1] == pytest.approx(0.92, abs=0.01)
     for run in record["runs"]:

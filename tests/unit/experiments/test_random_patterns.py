@@ -342,30 +342,31 @@ FIRES, SILENT = [0.0, 0.5, 1.1, 1.4, 0.2], [0.0, 0.5, 0.9, 0.3, 0.2]
 
 
 def test_pattern_words_follow_the_potential() -> None:
-    assert pattern(FIRES, True).takeaway == "Target: fires at 2 ms, as it should."
-    assert pattern(FIRES, False).takeaway == "Null pattern: fires at 2 ms, but it should not."
-    assert pattern(SILENT, True).takeaway == "Target: silent, peaks at 0.90, but it should fire."
-    assert pattern(SILENT, False).takeaway == "Null pattern: silent, peaks at 0.90, as it should be."
-    assert "never rises" in pattern([0.0, -1.0], False).takeaway
+    assert pattern(FIRES, True).takeaway == "Target: crosses the threshold at 2 ms, correct."
+    assert pattern(FIRES, False).takeaway == "Null pattern: crosses the threshold at 2 ms, incorrect."
+    assert pattern(SILENT, True).takeaway == "Target: silent, peak potential 0.90, incorrect."
+    assert pattern(SILENT, False).takeaway == "Null pattern: silent, peak potential 0.90, correct."
+    assert "peak potential 0.00," in pattern([0.0, -1.0], False).takeaway
 
 
 def test_pattern_figure_draws_what_is_shunted_as_a_dotted_line() -> None:
     info = pattern(FIRES, True)
     drawn = {trace.name: trace for trace in figures.pattern_figure(info, 5).data if trace.name}
-    assert list(drawn) == ["before", "unshunted", "now"]
-    assert np.allclose(drawn["before"].y, info.v_initial)
-    assert np.allclose(drawn["now"].y, info.v_shunted)
-    assert drawn["unshunted"].line.dash == "dot"
-    assert (list(drawn["unshunted"].x), list(drawn["unshunted"].y)) == ([2, 3, 4], FIRES[2:])
+    assert list(drawn) == ["initial weights", "without shunting", "current weights"]
+    assert np.allclose(drawn["initial weights"].y, info.v_initial)
+    assert np.allclose(drawn["current weights"].y, info.v_shunted)
+    assert drawn["without shunting"].line.dash == "dot"
+    unshunted = drawn["without shunting"]
+    assert (list(unshunted.x), list(unshunted.y)) == ([2, 3, 4], FIRES[2:])
     mark = figures.pattern_figure(info, 5).data[-1]
     assert (mark.x[0], mark.y[0], mark.marker.symbol) == (2, 1.1, "diamond")
     plain = {trace.name for trace in figures.pattern_figure(pattern(FIRES, True, shunts=False), 5).data if trace.name}
-    assert plain == {"before", "now"}
+    assert plain == {"initial weights", "current weights"}
     silent = figures.pattern_figure(pattern(SILENT, True), 5).data[-1]
     assert (silent.x[0], silent.marker.symbol) == (2, "circle-open")
     first = figures.pattern_figure(pattern(FIRES, True, learned=False), 5)
-    assert [trace.name for trace in first.data] == ["before"]
-    assert "None among" in figures.pattern_figure(None, 5).layout.annotations[0].text
+    assert [trace.name for trace in first.data] == ["initial weights"]
+    assert "No such pattern" in figures.pattern_figure(None, 5).layout.annotations[0].text
 
 
 def test_errors_words_and_figure() -> None:
@@ -373,9 +374,9 @@ def test_errors_words_and_figure() -> None:
         return figures.ErrorsInfo(np.array(errors, int), 200, most)
 
     assert "press Start" in info().takeaway
-    assert info(9, 4, 0).takeaway == "All 200 patterns right after 3 cycles."
-    assert info(9, 4, 6).takeaway == "6 of 200 patterns wrong in cycle 3, 4 at best (cycle 2)."
-    assert info(9, 4, 3, most=3).takeaway == "3 of 200 patterns wrong in cycle 3: given up."
+    assert info(9, 4, 0).takeaway == "All 200 patterns correct after 3 cycles."
+    assert info(9, 4, 6).takeaway == "6 of 200 patterns incorrect in cycle 3, minimum 4 (cycle 2)."
+    assert info(9, 4, 3, most=3).takeaway == "3 of 200 patterns incorrect in cycle 3; limit of cycles reached."
     line, end = figures.errors_figure(info(9, 4, 6)).data
     assert (list(line.x), list(line.y), end.x[0], end.y[0]) == ([1, 2, 3], [9, 4, 6], 3, 6)
     assert len(figures.errors_figure(info(*range(4000, 0, -1))).to_json()) < 50_000
@@ -391,8 +392,8 @@ def test_the_page_draws_every_line_and_mark_of_the_figure() -> None:
     assert [x for x, _ in drawn[1]["data"]] == [2, 3, 4]
     assert [y for _, y in drawn[1]["data"]] == pytest.approx(FIRES[2:], abs=2e-3)
     assert option["series"][len(lines)]["symbol"] == "diamond"
-    assert "threshold" in str(option) and "unshunted" in option["legend"]["data"]
-    assert "None among" in figures.make_option(figures.pattern_figure(None, 5))["title"]["text"]
+    assert "threshold" in str(option) and "without shunting" in option["legend"]["data"]
+    assert "No such pattern" in figures.make_option(figures.pattern_figure(None, 5))["title"]["text"]
 
 
 def share(name: str, alpha: list[float], solved: list[int], problems: int = 10) -> figures.SuccessRates:
@@ -408,9 +409,11 @@ def test_capacity_words_and_figure() -> None:
         (share("momentum", [1, 2, 3], [10, 8, 4]), share("none", [1], [3])), none, 2.0, 99, "solved"
     )
     assert info.half_load == pytest.approx(2.75)
-    assert info.takeaway == "Half of the problems are solved within 99 cycles at about 2.8 patterns an afferent."
+    assert info.takeaway == (
+        "Half of the problems are solved within 99 cycles at a load of about 2.8 patterns per afferent."
+    )
     tried = replace(info, extra=share("tried here", [2.25], [2], 3))
-    assert tried.takeaway.endswith("Tried here: 2 of 3 solved.")
+    assert tried.takeaway.endswith("This session: 2 of 3 solved.")
     assert replace(info, recorded=()).half_load is None
     assert figures.CapacityInfo((share("m", [1, 2], [10, 10]),), none, 1, 1, "").half_load is None
     assert figures.CapacityInfo((share("m", [1, 2], [2, 0]),), none, 1, 1, "").half_load is None
@@ -464,13 +467,13 @@ def test_the_page_learns_a_small_problem_to_its_end() -> None:
     press(test, "Start")
     course = run_until_idle(test, "lab_course")
     assert course.finished
-    assert headline(test) == f"#### All 30 patterns right after {len(course.errors)} cycles."
+    assert headline(test) == f"#### All 30 patterns correct after {len(course.errors)} cycles."
     *_, whole = learn(course.problem)
     assert torch.equal(course.weight, whole.weight)
-    for name in ("Target: fires", "Null pattern: silent"):
+    for name in ("Target: crosses the threshold", "Null pattern: silent"):
         assert any(name in line.value for line in test.markdown)
     press(test, "Reset")
-    assert "Nothing learned yet" in headline(test)
+    assert "No cycles yet" in headline(test)
     assert test.session_state["lab_course"].errors == []
 
 
@@ -498,7 +501,7 @@ def test_the_page_tries_more_problems() -> None:
     press(test, "Try 3 more")
     run_until_idle(test, "lab_trials")
     run_app(test)
-    assert any("Tried here: 3 of 3 solved." in line.value for line in test.markdown)
+    assert any("This session: 3 of 3 solved." in line.value for line in test.markdown)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from tempotron_core import figures
 from tempotron_core.figures import theme
+from tempotron_core.figures.builder import new_figure
 
 HOSTILE = "'\"><img src=x onerror=alert(1)>{x}"
 
@@ -23,7 +24,7 @@ def option(figure: go.Figure) -> dict[str, Any]:
 
 
 def figure_of(*traces: dict[str, Any], **layout: Any) -> go.Figure:
-    sketch = theme.new_figure(200, xaxis={"range": [0, 4]}, yaxis={"range": [-500, 1500]}, **layout)
+    sketch = new_figure(200, xaxis={"range": [0, 4]}, yaxis={"range": [-500, 1500]}, **layout)
     for trace in traces:
         (sketch.add_bar if trace.pop("bar", False) else sketch.add_scatter)(**trace)
     return sketch.build()
@@ -84,7 +85,7 @@ def test_lines_have_their_values_look_and_format() -> None:
 
 
 def test_bars_shapes_and_words_lie_where_the_figure_has_them() -> None:
-    sketch = theme.new_figure(
+    sketch = new_figure(
         200,
         xaxis={"range": [0, 4], "title": {"text": "t<sub>i</sub>, 10<sup>-4</sup>"}},
         yaxis={"range": [-1, 3], "zeroline": True},

@@ -187,35 +187,35 @@ def test_the_true_class_is_drawn_over_the_others() -> None:
 @pytest.mark.parametrize(
     ("peaks", "true", "wanted"),
     [
-        ([0.2, 1.5, 0.4], 1, "Right: 1 fires at 5 ms, margin 1.10."),
-        ([0.2, 0.5, 0.4], 1, "Right: 1 wins without reaching the threshold, margin 0.10."),
-        ([0.2, 1.5, 0.4], 0, "Wrong: 1 fires at 5 ms; the true 0 peaks 1.30 lower."),
-        ([0.2, 0.5, 0.4], 2, "Wrong: 1 wins without reaching the threshold; the true 2 peaks 0.10 lower."),
-        ([0.2, 1.5, 0.4], None, "Reads 1: it fires at 5 ms, margin 1.10."),
-        ([1.5, 1.5, 0.4], 0, "A tie: 2 outputs share the highest peak, so nothing is decided."),
-        ([0.0, 0.0, 0.0], 1, "A tie: 3 outputs share the highest peak, so nothing is decided."),
-        ([1.0, 0.25], 0, "Right: 0 fires at 3 ms, margin 0.75."),
+        ([0.2, 1.5, 0.4], 1, "Correct: 1 peaks at 5 ms, margin 1.10."),
+        ([0.2, 0.5, 0.4], 1, "Correct: 1 peaks below the threshold, margin 0.10."),
+        ([0.2, 1.5, 0.4], 0, "Incorrect: 1 peaks at 5 ms; the true class 0 peaks 1.30 lower."),
+        ([0.2, 0.5, 0.4], 2, "Incorrect: 1 peaks below the threshold; the true class 2 peaks 0.10 lower."),
+        ([0.2, 1.5, 0.4], None, "Prediction: 1 peaks at 5 ms, margin 1.10."),
+        ([1.5, 1.5, 0.4], 0, "Tie: 2 outputs share the highest peak, so no class is predicted."),
+        ([0.0, 0.0, 0.0], 1, "Tie: 3 outputs share the highest peak, so no class is predicted."),
+        ([1.0, 0.25], 0, "Correct: 0 peaks at 3 ms, margin 0.75."),
     ],
 )
-def test_verdict(peaks: list[float], true: int | None, wanted: str) -> None:
+def test_prediction_text(peaks: list[float], true: int | None, wanted: str) -> None:
     info = voltages(peaks, true)
-    assert info.verdict == wanted
-    assert info.is_tie == wanted.startswith("A tie")
+    assert info.prediction_text == wanted
+    assert info.is_tie == wanted.startswith("Tie")
 
 
-def test_verdict_with_classes_that_are_words() -> None:
-    assert voltages([1.5, 0.5], 1, classes=CLOTHES).verdict == (
-        "Wrong: T-shirt/top fires at 3 ms; the true Trouser peaks 1.00 lower."
+def test_prediction_text_with_class_names() -> None:
+    assert voltages([1.5, 0.5], 1, classes=CLOTHES).prediction_text == (
+        "Incorrect: T-shirt/top peaks at 3 ms; the true class Trouser peaks 1.00 lower."
     )
 
 
 @pytest.mark.parametrize(
     ("peaks", "wanted"),
     [
-        ([0.1, 0.2, 0.3], "No tempotron reaches the threshold; the highest peak still names the class."),
+        ([0.1, 0.2, 0.3], "No output reaches the threshold; the prediction depends only on the highest peak."),
         ([0.1, 1.0, 0.3], "Only Trouser reaches the threshold."),
-        ([1.1, 0.2, 1.3], "2 of 3 tempotrons reach the threshold: T-shirt/top, Pullover."),
-        ([1.1, 2.2, 1.3], "3 of 3 tempotrons reach the threshold: T-shirt/top, Trouser, Pullover."),
+        ([1.1, 0.2, 1.3], "2 of 3 outputs reach the threshold: T-shirt/top, Pullover."),
+        ([1.1, 2.2, 1.3], "3 of 3 outputs reach the threshold: T-shirt/top, Trouser, Pullover."),
     ],
 )
 def test_who_fires(peaks: list[float], wanted: str) -> None:
@@ -226,7 +226,7 @@ def test_who_fires(peaks: list[float], wanted: str) -> None:
 
 def test_margin_of_one_output() -> None:
     assert voltages([0.5]).margin == 0.5
-    assert voltages([0.5]).verdict == "Right: 0 wins without reaching the threshold, margin 0.50."
+    assert voltages([0.5]).prediction_text == "Correct: 0 peaks below the threshold, margin 0.50."
 
 
 # Tuning
@@ -257,9 +257,9 @@ def test_spike_times_are_marked_at_the_value_on_their_own_axis() -> None:
     assert spikes.yaxis == "y2"
     assert equal_arrays(spikes.y, info.time[info.time >= 0]) and np.all(np.asarray(spikes.x) == info.value)
     top, bottom = figure.layout.yaxis2.range, figure.layout.yaxis.range
-    for (
-        j
-    ) in info.firing_curves:  # both axes place a curve's crossing at the height of its spike time, but for the rounding
+    for j in (
+        info.spiking_neurons
+    ):  # both axes place a curve's crossing at the height of its spike time, but for the rounding
         on_left = (info.response[j] - bottom[0]) / (bottom[1] - bottom[0])
         on_right = (info.time[j] - top[0]) / (top[1] - top[0])
         assert on_left == pytest.approx(on_right, abs=0.51 / info.T)
@@ -269,7 +269,7 @@ def test_the_value_and_its_crossings_are_lines() -> None:
     info = tuning()
     value, *crossings = tuning_figure(info).layout.shapes
     assert (value.x0, value.x1, value.line.color) == (info.value, info.value, theme.SELECTED)
-    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.firing_curves]
+    assert [line.y0 for line in crossings] == [float(info.response[j]) for j in info.spiking_neurons]
     assert all(line.y0 == line.y1 and (line.x0, line.x1) == (info.value, 1) for line in crossings)
 
 
@@ -278,7 +278,7 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     labels = tuning_figure(info).layout.annotations
     heights = sorted(label.y for label in labels)
     assert all(b - a >= 0.06 for a, b in pairwise(heights))
-    assert f"<b>{int(info.time[info.firing_curves].min())} ms</b>" in words(tuning_figure(info))
+    assert f"<b>{int(info.time[info.spiking_neurons].min())} ms</b>" in words(tuning_figure(info))
 
 
 @pytest.mark.parametrize(
@@ -286,33 +286,35 @@ def test_labels_of_times_do_not_overlap_and_the_strongest_has_one() -> None:
     [
         (
             [-1, -1, -1],
-            "At x = 0.25 no curve fires: every response is too small to spike before 100 ms.",
+            "At x = 0.25 no neuron spikes: every response is too small for a spike before 100 ms.",
             "1–3",
         ),
-        ([-1, 40, -1, 7, -1, -1], "At x = 0.25, 2 of 6 curves fire, the first at 7 ms; 4 stay silent.", "1, 3, 5–6"),
-        ([0, 99, -1], "At x = 0.25, 2 of 3 curves fire, the first at 0 ms", "3"),
-        ([5, 6, 7], "At x = 0.25, 3 of 3 curves fire, the first at 5 ms", None),
+        ([-1, 40, -1, 7, -1, -1], "At x = 0.25, 2 of 6 neurons spike, the first at 7 ms; silent: 4.", "1, 3, 5–6"),
+        ([0, 99, -1], "At x = 0.25, 2 of 3 neurons spike, the first at 0 ms", "3"),
+        ([5, 6, 7], "At x = 0.25, 3 of 3 neurons spike, the first at 5 ms", None),
     ],
 )
 def test_tuning_in_words(time: list[float], takeaway: str, silence: str | None) -> None:
     info = tuning_with_times(time)
     assert info.takeaway.startswith(takeaway)
     if silence is None:
-        assert info.silence_text == "No curve is silent at this value."
+        assert info.silence_text == "No neuron is silent at this value."
     else:
-        assert info.silence_text.startswith(f"Silent: {silence}. Their response is at most 0.005,")
+        assert info.silence_text.startswith(f"Silent neurons: {silence}. Their response is at most 0.005,")
         assert "rounds to 100 ms" in info.silence_text
 
 
 def test_one_curve_that_fires_is_told_in_grammar() -> None:
-    assert tuning_with_times([-1, 40, -1]).takeaway.startswith("At x = 0.25, 1 of 3 curves fires, the first at 40 ms;")
+    assert tuning_with_times([-1, 40, -1]).takeaway.startswith(
+        "At x = 0.25, 1 of 3 neurons spikes, the first at 40 ms;"
+    )
 
 
 @pytest.mark.parametrize("T", [10, 100, 600])
 def test_silent_curves_respond_no_more_than_is_said(T: int) -> None:
     for value in np.linspace(0, 1, 21):
         info = tuning(float(value), 16, T)
-        assert info.firing_curves == [j for j in range(16) if info.response[j] > 0.5 / T]
+        assert info.spiking_neurons == [j for j in range(16) if info.response[j] > 0.5 / T]
 
 
 # Rasters
@@ -351,7 +353,7 @@ def test_raster_counts_as_a_loop_does(m: int, T: int, columns: int) -> None:
 
 def test_raster_without_spikes() -> None:
     info = raster_info(np.full((784, 4), -1.0), image(), 100)
-    assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spikes."
+    assert info.spikes == 0 and info.takeaway == "None of the 3,136 afferents spike."
     assert not info.foreground.any() and not info.background.any()
 
 
@@ -382,7 +384,7 @@ def test_learning_curves_are_the_points() -> None:
 def test_no_points_make_an_empty_figure_that_says_so() -> None:
     nothing = np.array([])
     info = CurvesInfo(nothing, nothing, nothing, nothing, nothing, 3)
-    assert info.takeaway == "Nothing learned yet."
+    assert info.takeaway == "No training steps yet."
     for figure, text in ((accuracy_figure(info), "Accuracy"), (loss_figure(info), "loss")):
         assert len(figure.data) == 0 and not figure.layout.xaxis.visible
         assert text in words(figure)[0] and words(figure)[0].endswith("will appear here")
@@ -408,7 +410,7 @@ def test_long_curves_are_thinned_to_400_points_their_extremes_among_them(count: 
 @pytest.mark.parametrize(
     ("test", "wanted"),
     [
-        ((), "The first epoch is not over yet: no test accuracy so far."),
+        ((), "No test accuracy yet: the first epoch is not complete."),
         ((0.5,), "Test accuracy 50.0% after 1 epoch."),
         ((0.5, 0.625), "Test accuracy 62.5% after 2 epochs, +12.5 points since the first."),
         ((0.5, 0.9, 0.75), "Test accuracy 75.0% after 3 epochs, best 90.0% after epoch 2."),

@@ -187,7 +187,7 @@ def test_every_plate_says_what_it_shows() -> None:
         (raster_html(info), info.takeaway),
         (histogram_html(info), info.takeaway),
         (pixel_raster_html(np.zeros(3), 9, "three neurons"), "three neurons"),
-        (peaks_html(voltages([0.2, 1.5])), voltages([0.2, 1.5]).verdict),
+        (peaks_html(voltages([0.2, 1.5])), voltages([0.2, 1.5]).prediction_text),
     ):
         said = [attributes.get("aria-label") or attributes.get("alt") for _, attributes in Markup(markup).tags]
         assert any(wanted in (words or "") for words in said)

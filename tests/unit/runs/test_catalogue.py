@@ -136,10 +136,10 @@ def test_a_run_is_followed_while_it_is_written(record: RunRecord) -> None:
 def test_comparisons_say_who_ends_highest() -> None:
     nothing = np.zeros(0)
     info = figures.ComparisonInfo(("a", "b"), (np.array([0.5, 0.7]), np.array([0.8, 0.75])), (nothing, nothing))
-    assert info.takeaway == "b ends highest, at 75.00%, 5.00 points above a."
+    assert info.takeaway == "Highest final test accuracy: b, 75.00%, 5.00 points above a."
     one = figures.ComparisonInfo(("a",), (np.array([0.5]),), (np.array([0.6]),))
     assert one.takeaway == "a: test accuracy 50.00% after its last epoch."
     none = figures.ComparisonInfo(("a",), (nothing,), (nothing,))
-    assert none.takeaway == "No epoch is over yet."
+    assert none.takeaway == "No epoch is complete yet."
     assert figures.comparison_figure(none).layout.annotations
     assert [len(trace.x) for trace in figures.comparison_figure(one).data] == [1, 1]
