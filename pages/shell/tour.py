@@ -72,8 +72,7 @@ def _spikes_so_far(view: View, decision: Prediction, info: VoltageInfo) -> str:
 def _prediction(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
         f"{info.prediction_text} {info.firing_text} The class with the highest peak is predicted, at whatever "
-        f"time the peak "
-        "occurs and whether or not it reaches the threshold."
+        "time the peak occurs and whether or not it reaches the threshold."
     )
 
 
