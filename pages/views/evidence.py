@@ -100,8 +100,8 @@ def render() -> None:
     st.caption(f"{alone.residual_text} {lead.residual_text}")
     st.markdown(
         f":green[**Green**] pixels contribute positively to {alone.name}, :violet[**purple**] ones negatively; in the "
-        f"comparison purple means evidence for {lead.rival}. Point at a pixel to see its spikes, their weights w and the "
-        "value of the kernel K at the peak."
+        f"comparison purple means evidence for {lead.rival}. Point at a pixel to see its spikes, their weights w and "
+        "the value of the kernel K at the peak."
     )
     if k > 1:
         st.caption(

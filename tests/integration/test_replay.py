@@ -392,7 +392,7 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     assert headline(test).startswith("Tie: 10 outputs")
     assert any("The digit is from another data set, FashionMNIST" in caption.value for caption in test.caption)
     wrong = figure(test, "replay")["data"][2]
-    assert "a tie" in wrong["text"] and wrong["mode"] == "markers"
+    assert "tie" in wrong["text"] and wrong["mode"] == "markers"
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: replace(clothes, classes=clothes.classes[:7]))
     run_app(test)
     assert "expected weights of 7 classes, got 10" in test.warning[0].value
