@@ -136,7 +136,7 @@ def test_encoder_says_what_the_tuning_curves_do() -> None:
         times = pixel_tuning(m, beta).encode(torch.tensor([[[x]]]), T).view(-1)
         firing = int((times >= 0).sum())
         assert f"{firing} of {m} neuron" in headline(test)
-        assert f"{m - firing} stay silent" in headline(test)
+        assert f"silent: {m - firing}." in headline(test)
         assert f"the first at {int(times[times >= 0].min())} ms" in headline(test)
 
 
