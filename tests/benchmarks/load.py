@@ -97,7 +97,7 @@ async def move_random_control(viewer: Session, draw: random.Random, record: Reco
         steps = max(1, round((slider.max - slider.min) / slider.step))
         place = slider.min + draw.randint(steps // 4, 3 * steps // 4) * slider.step
         value = slider.options[int(place)] if slider.options else place
-        told = f"of {value:.0f} curves" if slider.label.startswith("m, neurons") else None
+        told = f"of {value:.0f} neurons" if slider.label.startswith("m, neurons") else None
         record.repaints.append((page, await viewer.move("slider", slider.label, value, told), time.monotonic()))
         return
     sample = draw.randrange(SAMPLES)

@@ -103,7 +103,7 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     press_slider_keys(page, "Value x", -40)
     expect(page.locator(".stMain h4").first).not_to_have_text(before)
     press_slider_keys(page, "m, neurons", 3)
-    expect(page.locator(".stMain h4").first).to_contain_text("of 19 curves")
+    expect(page.locator(".stMain h4").first).to_contain_text("of 19 neurons")
     number = page.get_by_label(re.compile("^Pixel"))
     digit = page.locator("[data-figure=digit] [data-tooltip]")
     digit.scroll_into_view_if_needed()
