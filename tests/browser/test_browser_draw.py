@@ -79,7 +79,7 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     open_page(page, server, "Draw and perturb", "source=Upload")
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(picture)
     expect(page.locator(".stMain h2").first).to_contain_text("Prediction: ")
-    expect(page.get_by_text("It is dark on light, so it was inverted")).to_be_visible()
+    expect(page.get_by_text("Dark on light: the picture was inverted")).to_be_visible()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(garbage)
     expect(page.locator(".stMain [data-testid=stAlert]")).to_contain_text("Picture: expected one in PNG")
     expect(page.locator(".stMain [data-testid=stAlert]")).to_have_count(1)
