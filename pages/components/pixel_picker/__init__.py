@@ -15,7 +15,6 @@ from tempotron_core import figures
 
 _mount = st.components.v2.component(
     "tempotron_pixel_picker",
-    html='<div data-figure="digit"></div>',
     js=Path(__file__).with_name("pixel_picker.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
@@ -30,11 +29,12 @@ def pixel_picker(view: View, pixel: int, on_select: Callable[[int], None]) -> No
         on_select: called with the index of the pixel that was clicked
     """
     alt = f"The digit {image_name(view)}, pixel {pixel} selected"
-    charts.register_export("digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
+    html = figures.pixel_html(view.pixels, pixel, alt)
+    charts.html_figure_of(html, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
 
     def on_click() -> None:
         selected = figures.pixel_of_click(st.session_state["picker"].get("pixel"))
         if selected is not None:
             on_select(selected)
 
-    _mount(key="picker", height="content", data=figures.pixel_html(view.pixels, pixel, alt), on_pixel_change=on_click)
+    _mount(key="picker", on_pixel_change=on_click)
