@@ -277,7 +277,7 @@ def test_a_training_from_start_to_stop(own: tuple[Page, Server]) -> None:
     # nothing changes any more: an observation window.
     page.wait_for_function(
         """() => {
-            const text = document.querySelector("[data-testid=stProgress]").innerText;
+            const text = document.querySelector("[data-testid=stProgress]")?.innerText;
             if (text !== window.held?.text) window.held = { text, since: performance.now() };
             return performance.now() - window.held.since > 4000;
         }"""
