@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from helpers.browser import STILL
+from helpers.browser import STILL, wait_until_idle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -95,6 +95,7 @@ def open_all_expanders(page: Page) -> None:
         page.wait_for_function(
             "left => document.querySelectorAll('.stMain details:not([open]) > summary').length < left", arg=left
         )
+        wait_until_idle(page)  # a click while the opened content moves the page would miss
 
 
 def text_in_images(page: Page) -> list[dict[str, Any]]:
