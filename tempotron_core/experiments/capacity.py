@@ -220,7 +220,11 @@ def _write(output: Path, problem: Problem, seeds: int, cycles: list[list[list[in
     record = {
         "command": "python -m tempotron_core.capacity",
         "torch": torch.__version__,
-        "settings": {name: value for name, value in asdict(problem).items() if name not in varied_fields},
+        "settings": {
+            "most_cycles" if name == "max_cycles" else name: value
+            for name, value in asdict(problem).items()
+            if name not in varied_fields
+        },
         "seeds": seeds,
         "series": [
             {
