@@ -208,7 +208,7 @@ def test_a_full_disk_under_tensorboards_events(
     registry = TrainingRegistry()
     with monkeypatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
-        fails_after(patch, tensorboard_log.TensorBoardWriter, "scalar", 6, full)
+        fails_after(patch, tensorboard_log.TensorBoardWriter, "add_scalar", 6, full)
         worker = registry.start(settings, few_digits)
         check_sentence(worker, "No space left on device")
     check_kept(worker.status.log, 2, settings, few_digits)

@@ -217,8 +217,8 @@ def test_a_course_learns_in_slices_what_learning_at_once_does() -> None:
     ("more", "words"),
     [
         ({"afferents": 0}, "afferents: expected an integer of at least 1"),
-        ({"alpha": 0.0}, "alpha: expected a finite number above 0"),
-        ({"alpha": math.nan}, "alpha"),
+        ({"load": 0.0}, "load: expected a finite number above 0"),
+        ({"load": math.nan}, "load"),
         ({"rate": -1.0}, "rate"),
         ({"momentum": 1.0}, "momentum: expected 0 to 0.9999, got 1"),
         ({"momentum": math.nan}, "momentum"),
@@ -312,7 +312,7 @@ def test_trials_go_on_from_the_record_with_new_seeds_and_can_be_stopped() -> Non
         trials.run_for(60)
     (point,) = trials.points(100)
     assert point.cycles == tuple(
-        capacity.cycles_to_solve(replace(few_patterns().problem, seed=seed, most_cycles=100)) for seed in (3, 4, 5)
+        capacity.cycles_to_solve(replace(few_patterns().problem, seed=seed, max_cycles=100)) for seed in (3, 4, 5)
     )
     trials.add(4.0, 2, 3)
     trials.run_for(0)
@@ -498,7 +498,7 @@ def test_the_page_tries_more_problems() -> None:
     test.session_state["lab_trials"] = capacity.ExtraTrials(few_patterns())
     test.number_input(key="lab_try").set_value(0.5)
     run_app(test)
-    press(test, "Try 3 more")
+    press(test, "Try 3 problems")
     run_until_idle(test, "lab_trials")
     run_app(test)
     assert any("This session: 3 of 3 solved." in line.value for line in test.markdown)

@@ -353,7 +353,7 @@ def test_the_picture_marks_the_present_state_and_names_every_event() -> None:
         marked = [part for part in markup.split("<div") if "color:#fff" in part]
         assert len(marked) == 1 and f">{state}</div>" in marked[0]
         assert all(event in markup for event in TRANSITIONS)
-        assert f"now {state}." in markup
+        assert f"current state: {state}." in markup
     assert "color:#fff" not in figures.states_html(TRANSITIONS, None)
     assert "&lt;b&gt;" in figures.states_html({"<b>": {"running": "paused"}}, None)
 

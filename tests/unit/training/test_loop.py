@@ -399,17 +399,17 @@ def test_a_run_changes_its_recipe_and_takes_the_rest_from_it(few_digits: Dataset
         {"temperature": 0.5},
         {"weight_decay": 0.5},
         {"smoothing": 0.5},
-        {"clears_gradients": False},
-        {"drop": 0.3},
-        {"width": 2.0},
-        {"k": 3},
+        {"zero_grad": False},
+        {"afferent_dropout": 0.3},
+        {"init_scale": 2.0},
+        {"tempotrons_per_class": 3},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_every_change_of_the_recipe_changes_what_is_learned(few_digits: Dataset, change: dict[str, Any]) -> None:
     settings = replace(TINY, lr=0.01)
     plain, changed = trained_weight(settings, few_digits), trained_weight(replace(settings, **change), few_digits)
-    assert changed.shape == (10 * change.get("k", 1), 3 * PIXELS)
+    assert changed.shape == (10 * change.get("tempotrons_per_class", 1), 3 * PIXELS)
     assert plain.shape != changed.shape or not torch.allclose(plain, changed)
 
 
@@ -425,16 +425,16 @@ def test_every_change_of_the_recipe_changes_what_is_learned(few_digits: Dataset,
         {"weight_decay": -1.0},
         {"weight_decay": math.inf},
         {"smoothing": -0.1},
-        {"clears_gradients": 1},
-        {"revives": "yes"},
-        {"drop": 1.0},
-        {"drop": -0.1},
-        {"drop": True},
-        {"drop": math.nan},
-        {"k": 0},
-        {"k": 1.5},
-        {"width": -1.0},
-        {"width": math.inf},
+        {"zero_grad": 1},
+        {"reinit_dead_outputs": "yes"},
+        {"afferent_dropout": 1.0},
+        {"afferent_dropout": -0.1},
+        {"afferent_dropout": True},
+        {"afferent_dropout": math.nan},
+        {"tempotrons_per_class": 0},
+        {"tempotrons_per_class": 1.5},
+        {"init_scale": -1.0},
+        {"init_scale": math.inf},
     ],
     ids=str,
 )
