@@ -104,18 +104,16 @@ def render(view_name: str) -> None:
 
 def equations() -> None:
     """Show the equations and their sources."""
-    st.latex(
-        r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2},\qquad "
-        r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}"
-    )
-    st.latex(
-        r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2},\qquad t_j = \mathrm{round}\left((1-g_j(x))\,T\right),"
-        r"\quad t_j \geq T:\ \text{no spike}"
-    )
-    st.latex(
-        r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\qquad t_i + s^* > T-1:\ \text{too late to peak},"
-        r"\qquad I(S;C)=H(S)+H(C)-H(S,C)"
-    )
+    # One short equation per line: a wider one is a scrollable region that the keyboard cannot reach.
+    for equation in (
+        r"\mu_j = x_{min} + \frac{2j-3}{2}\,\frac{x_{max}-x_{min}}{m-2}",
+        r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}",
+        r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2}",
+        r"t_j = \mathrm{round}\left((1-g_j(x))\,T\right),\quad t_j \geq T:\ \text{no spike}",
+        r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\quad t_i + s^* > T-1:\ \text{too late to peak}",
+        r"I(S;C)=H(S)+H(C)-H(S,C)",
+    ):
+        st.latex(equation)
     st.caption(
         "Bohte, Kok, La Poutré: Error-backpropagation in temporally encoded networks of spiking neurons, 2002. The "
         "mutual information expected by chance is the mean over all permutations of the labels: Vinh, Epps, Bailey: "

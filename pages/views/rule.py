@@ -140,7 +140,8 @@ def render() -> None:
 
 def equations() -> None:
     """Show the equations and their source."""
-    st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i),\qquad e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
+    st.latex(r"\Delta w_i = \lambda\,e\,K(t_{max}-t_i)")
+    st.latex(r"e = -\frac{\partial\,\text{loss}}{\partial v_{max}}")
     st.markdown(
         "- tempotron rule: e = +1 for an output that should fire and does not, −1 for one that fires and should not, "
         "else 0\n- squared distance: the same times 2 |v_threshold − v_max|\n- cross-entropy: e = 1 − p for the target "

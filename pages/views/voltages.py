@@ -68,9 +68,8 @@ def render() -> None:
 
 def equations() -> None:
     """Show the equations and their source."""
-    st.latex(
-        r"V(t) = \sum_i w_i\,K(t-t_i),\qquad K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0"
-    )
+    st.latex(r"V(t) = \sum_i w_i\,K(t-t_i)")
+    st.latex(r"K(s) = V_0\left(e^{-s/\tau}-e^{-s/\tau_s}\right)\ \text{for}\ s \geq 0")
     st.caption("Gütig, Sompolinsky: The tempotron: a neuron that learns spike timing-based decisions, 2006.")
 
 

@@ -442,7 +442,7 @@ def test_a_link_to_a_page_is_the_first_thing_a_server_sees_and_interrupting_it_i
     fresh = chrome.new_page()
     fresh.goto(f"{server.url}/encoder?sample=7&m=9")
     expect(fresh.get_by_label(re.compile("Test sample"))).to_have_value("7", timeout=LONG_TIMEOUT_MS)
-    expect(fresh.locator(".stMain h4").first).to_contain_text("of 9 curves")
+    expect(fresh.locator(".stMain h4").first).to_contain_text("of 9 neurons")
     links = fresh.locator("[data-testid=stSidebarNavLink]").all_inner_texts()
     assert [text.splitlines()[-1] for text in links] == list(PAGES)
     expect(fresh.get_by_text(re.compile("Preparing|Running"))).to_be_visible(timeout=LONG_TIMEOUT_MS)
