@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from types import FrameType
 
 import streamlit as st
+import uvicorn
 
 from pages import memory
 
@@ -19,6 +22,7 @@ _imported = threading.Event()
 @asynccontextmanager
 async def lifespan(app: object) -> AsyncGenerator[None, None]:
     """Prepare the process before the first request; stop the training at shutdown."""
+    _exit_with_zero_on_interrupt()
     memory.limit_arenas()
     # A training step makes many short calls into native code and must acquire the interpreter lock after each. A short
     # switch interval keeps it from waiting 5 ms (the default) each time that a page is running.
@@ -32,6 +36,25 @@ async def lifespan(app: object) -> AsyncGenerator[None, None]:
         if not training_registry().shutdown():
             # The worker thread is still inside native code, where it would abort the regular interpreter shutdown.
             atexit.register(os._exit, 0)
+
+
+def _exit_with_zero_on_interrupt() -> None:
+    """Replace the handler of Ctrl-C by one that only asks the server to stop.
+
+    uvicorn's own handler raises the signal again after the shutdown, which ends the command with "Aborted!" and status
+    1 (https://github.com/encode/uvicorn/pull/1600). A second Ctrl-C does not wait for open connections, as before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if not isinstance(server, uvicorn.Server):
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    signal.signal(signal.SIGINT, stop)
 
 
 def wait_for_imports(title: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import streamlit_hooks
+from pages.state.process_objects import process_objects
 from pages.state.settings import DEFAULTS, get_setting
 from tempotron_core.jobs.job import Status, TrainingRegistry
 from tempotron_core.training.settings import Settings, devices
@@ -22,13 +23,13 @@ def training_registry() -> TrainingRegistry:
     It is held twice: the global survives st.cache_resource.clear(), the cache survives a reload of this module.
     """
     global _registry
-    _registry = _cached_registry()
-    return _registry
-
-
-@st.cache_resource(show_spinner=False)
-def _cached_registry() -> TrainingRegistry:
-    return _registry or TrainingRegistry(on_start=streamlit_hooks.rerun_idle_sessions)
+    objects = process_objects()
+    if "training registry" not in objects:
+        registry = _registry or TrainingRegistry(on_start=streamlit_hooks.rerun_idle_sessions)
+        objects.setdefault("training registry", registry)
+    registry: TrainingRegistry = objects["training registry"]
+    _registry = registry
+    return registry
 
 
 def start_initial_training() -> None:

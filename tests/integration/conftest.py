@@ -15,7 +15,7 @@ from tempotron_core.jobs.job import TrainingRegistry
 def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TrainingRegistry]:
     """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
     fresh = TrainingRegistry()
-    monkeypatch.setattr(training_state, "_cached_registry", lambda: fresh)
+    monkeypatch.setattr(training_state, "process_objects", lambda: {"training registry": fresh})
     monkeypatch.setattr(training_state, "start_initial_training", lambda: None)
     monkeypatch.chdir(tmp_path)
     yield fresh
