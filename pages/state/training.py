@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages import streamlit_hooks
 from pages.state.process_objects import process_objects
 from pages.state.settings import DEFAULTS, get_setting

@@ -233,7 +233,9 @@ def test_a_training_outlives_edits_of_the_code(tmp_path: Path, monkeypatch: pyte
         await long_run(viewer)
         for name in ("tempotron_core/jobs/job.py", "pages/state/training.py"):
             edits, file = viewer.edits, copy / name
-            file.write_text(file.read_text().replace("-> TrainingRegistry:", "->  TrainingRegistry:") + "\nEDITED = True\n")
+            file.write_text(
+                file.read_text().replace("-> TrainingRegistry:", "->  TrainingRegistry:") + "\nEDITED = True\n"
+            )
             await until(lambda edits=edits: viewer.edits > edits)  # type: ignore[misc]
             seen, runs = epoch(viewer), viewer.runs
             await viewer.rerun()
