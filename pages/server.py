@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -16,7 +17,11 @@ import uvicorn
 
 from pages import memory
 
-_imported = threading.Event()
+_imported, _first_paint = threading.Event(), threading.Event()
+_FIRST_PAINT_TIMEOUT_SECONDS = 2.0
+"""Time after which the packages are imported although nobody has opened a page."""
+_FLUSH_SECONDS = 0.05
+"""Time in which the event loop sends the skeleton."""
 
 
 @asynccontextmanager
@@ -65,6 +70,7 @@ def wait_for_imports(title: str) -> None:
     with place.container():
         st.title(title)
         st.html(_SKELETON)
+    _first_paint.set()
     if not any(thread.name == "imports" for thread in threading.enumerate()):
         _import_packages()
     _imported.wait()
@@ -80,6 +86,9 @@ _SKELETON = """<style>
 
 
 def _import_packages() -> None:
+    # The import holds the interpreter lock for seconds, so the first page gets its navigation and skeleton before it.
+    if _first_paint.wait(_FIRST_PAINT_TIMEOUT_SECONDS):
+        time.sleep(_FLUSH_SECONDS)
     import torch
 
     # Training, pages and browser share the cores; more threads would compete for them.
