@@ -12,7 +12,7 @@ import functools
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -122,6 +122,49 @@ def rerun_idle_sessions() -> None:
         loop.call_soon_threadsafe(rerun)
     except RuntimeError:  # the event loop is closed: the server is shutting down
         return
+
+
+def bind_on_all_pages(values: Mapping[str, float | None]) -> None:
+    """Keep the URL parameters of sliders that every page draws, in its body or in the sidebar.
+
+    Streamlit removes a parameter from the URL when the page changes, if the slider has not been moved or was drawn by
+    the body of another page: streamlit #13681, #14350. Remove once a parameter can be bound on several pages.
+
+    Args:
+        values: value by key of the slider, None for the default, which is not part of the URL
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    try:
+        with context.session_state.query_params() as query_params:
+            for key, value in values.items():
+                binding = query_params.get_binding_for_param(key)
+                if binding is None:
+                    continue
+                binding.script_hash = context.pages_manager.main_script_hash
+                if value is not None and not query_params.has_param(key):
+                    query_params.set_corrected_value(key, [value], binding.value_type)
+    except (AttributeError, TypeError) as error:
+        _log_missing("bind_on_all_pages", str(error))
+
+
+def remove_bound_query_params(keys: Sequence[str]) -> None:
+    """Remove the URL parameters of widgets that were set to their defaults by a button of a fragment.
+
+    Streamlit updates the URL only if the widgets run in the same rerun as the button: streamlit #14670. Remove once it
+    compares the URL in the next rerun.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    try:
+        with context.session_state.query_params() as query_params:
+            for key in keys:
+                if query_params.has_param(key):
+                    query_params.remove_param(key)
+    except (AttributeError, TypeError) as error:
+        _log_missing("remove_bound_query_params", str(error))
 
 
 def index_html(url_paths: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ class ExportableFigure:
         alt: text alternative
         source: a Plotly figure, a function that returns one, or HTML if to_csv is given
         query: URL parameters at the time of drawing
-        view: the view that was resolved last before the drawing
+        view: the view that was resolved last before the drawing, None if there is none
         to_csv: returns the numbers of an HTML figure as CSV
     """
 
@@ -30,7 +30,7 @@ class ExportableFigure:
     alt: str
     source: Any
     query: dict[str, str]
-    view: View
+    view: View | None
     to_csv: Callable[[], str] | None = None
 
     @property

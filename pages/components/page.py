@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
+from typing import ParamSpec
 
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
 from pages import streamlit_hooks
+from pages.refresh import refresh_interval
+from pages.state.experiment import ExperimentError
 from pages.state.markdown import escape_markdown
+from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
 from tempotron_core.figures import VoltageInfo
+
+P = ParamSpec("P")
 
 
 def page_header(text: str) -> None:
     """Show the title of a page."""
     st.title(text)
+
+
+def report_experiment_errors(draw: Callable[P, None]) -> Callable[P, None]:
+    """Return a function that shows the sentence of an ExperimentError in place of what it cannot draw."""
+
+    @functools.wraps(draw)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except ExperimentError as error:
+            st.warning(escape_markdown(error), icon=":material/error:")
+
+    return guarded
+
+
+def draw_body(render: Callable[[], None]) -> None:
+    """Draw the body of a page as a fragment that follows a live model."""
+    interval = refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live())
+    streamlit_hooks.flushing_fragment(report_experiment_errors(render), run_every=interval)()
 
 
 def page_link(page: str, label: str, icon: str) -> None:

@@ -20,7 +20,7 @@ def render(page: StreamlitPage) -> None:
         tour.go_to_current_step(script)
         charts.reset_exports()
         presentation.reconcile_sample()
-        sidebar.render()
+        sidebar.render(page.url_path)
         presentation.render_toggle()
         tour.render_start_button()
         presentation.render_controls()

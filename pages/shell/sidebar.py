@@ -1,7 +1,10 @@
 """Sidebar: data set, sample, model, and the state of the training."""
 
+from pathlib import Path
+
 import streamlit as st
 
+from pages.components import experiment_controls
 from pages.refresh import count_active_sessions, refresh_interval
 from pages.state.auth import is_writable, show_view_only_notice
 from pages.state.datasets import current_dataset, dataset_directory
@@ -23,8 +26,8 @@ from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import disambiguate
 
 
-def render() -> None:
-    """Draw the sidebar; call once per run, before the page."""
+def render(url_path: str) -> None:
+    """Draw the sidebar; call once per run, before the page at this URL path."""
     correct_query_params()
     with st.sidebar:
         # One container each: elements that appear in one must not move the others, see optional_caption().
@@ -32,26 +35,52 @@ def render() -> None:
             dataset = _dataset_select()
         with st.container():
             _sample_select(dataset)
+        _follow_run_of_link()
         st.radio("Model", MODELS, **url_widget("model"))
         with st.container():
             _run_select()
+        experiment_controls.draw_in_sidebar(url_path)
         show_view_only_notice()
         status = training_registry().status
         active = status is not None and status.active
         flushing_fragment(_training_status, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, active))(active)
 
 
+def _follow_run_of_link() -> None:
+    """Select the run that a link names, once per session; the model "last finished run" may be another one by now."""
+    if st.session_state.setdefault("_link_followed", False):
+        return
+    st.session_state["_link_followed"] = True
+    requested = st.query_params.get("run")
+    is_default = get_setting("model") == MODELS[0] and "model" not in st.query_params
+    if requested and is_default and requested != _finished_run_name():
+        st.session_state.update(model=SAVED_RUN, run=requested)
+
+
+def _finished_run_name() -> str | None:
+    """Return the folder name of the last finished run."""
+    finished = training_registry().finished
+    return Path(finished.log).name if finished is not None and finished.log else None
+
+
 def _run_select() -> None:
     """Select the saved run. The URL holds the name of its folder, because its title may change."""
-    names = run_names() if get_setting("model") == SAVED_RUN else []
-    if not names:
-        st.query_params.pop("run", None)
+    model, requested = get_setting("model"), st.query_params.get("run")
+    if model != SAVED_RUN:
+        name = _finished_run_name() if model == MODELS[0] else None
+        if name is None:
+            st.query_params.pop("run", None)
+        elif requested != name:
+            st.query_params["run"] = name
         return
-    requested = st.query_params.get("run")
-    if st.session_state.get("run") not in names:
-        st.session_state["run"] = requested if requested in names else names[0]
+    names = run_names()
+    selected = st.session_state.get("run") or requested
+    if selected is None and not names:
+        return
+    options = names if selected is None or selected in names else [selected, *names]
+    st.session_state["run"] = selected or names[0]
     titles = disambiguate({name: run_display_name(name) for name in names})
-    st.selectbox("Run", names, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
+    st.selectbox("Run", options, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
     if requested != get_setting("run"):
         st.query_params["run"] = get_setting("run")
 
@@ -63,7 +92,7 @@ def _dataset_select() -> datasets.Dataset:
         st.text_input("Dataset directory", placeholder="folder that contains MNIST/raw", **url_widget("dir"))
     dataset, problem = current_dataset()
     if problem:
-        st.warning(f"{escape_markdown(problem)} Showing the embedded digits instead.", icon=":material/folder_off:")
+        st.warning(escape_markdown(problem), icon=":material/folder_off:")
         _download_button(get_setting("data"))
     return dataset
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import streamlit as st
 import torch
 
+from pages.state import overrides
 from pages.state.datasets import current_dataset
+from pages.state.overrides import Override
 from pages.state.runs import load_run_model, run_names, runs_directory
 from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import training_registry
@@ -21,6 +24,10 @@ from tempotron_core.runs.reader import RunError
 from tempotron_core.training.settings import Settings, initial_model
 
 
+class ExperimentError(Exception):
+    """The selected data set, run or sample cannot be shown; the message is one sentence."""
+
+
 @dataclass(frozen=True)
 class View:
     """One sample and the model that classifies it.
@@ -28,9 +35,12 @@ class View:
     Attributes:
         dataset: data set of the sample
         index: number of the sample in the test set
-        model: model that classifies it
+        model: model that classifies it, with the overrides applied
         note: explanation if this is not the selected model, else None
         settings: settings with which the model was trained
+        trained: the model without overrides, None if there are none
+        overrides: constants that differ from those of the model
+        warnings: sentences about parts of the experiment that do not belong together
     """
 
     dataset: datasets.Dataset
@@ -38,6 +48,9 @@ class View:
     model: Model
     note: str | None
     settings: Settings
+    trained: Model | None = None
+    overrides: tuple[Override, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def image(self) -> torch.Tensor:
@@ -70,13 +83,49 @@ class View:
         return decision, info
 
 
-def resolve_view() -> View:
-    """Return the view that the current settings select."""
-    dataset, _ = current_dataset()
-    model, settings, note = _resolve_model(get_setting("model"))
-    return set_current_view(
-        View(dataset, min(int(get_setting("sample")), len(dataset.test) - 1), model, note, settings)
-    )
+def resolve_view(needs_model: bool = True) -> View:
+    """Return the view that the current settings select.
+
+    Args:
+        needs_model: False for a page that shows only the code, which may be that of a model that does not fit
+
+    Raises:
+        ExperimentError: if the selected data set or run is missing or they do not belong together.
+    """
+    dataset, missing = current_dataset()
+    if missing:
+        raise ExperimentError(missing)
+    try:
+        trained, settings, note = _resolve_model(get_setting("model"))
+    except ExperimentError as error:
+        if needs_model:
+            raise
+        trained, settings, note = initial_model(Settings()), Settings(), str(error)
+    outputs = len(trained.weight) // trained.tempotrons_per_class
+    if outputs != len(dataset.classes) and needs_model:
+        raise ExperimentError(
+            f"model: expected {len(dataset.classes)} outputs, one for each class of {dataset.name}, got {outputs}; "
+            "choose another model or data set."
+        )
+    if not overrides.is_followed(trained):
+        st.rerun()  # the sliders still show the constants of the former model
+    model, changed, problem = overrides.apply_overrides(trained)
+    warnings = [problem] if problem else []
+    if {settings.dataset, dataset.name} - {datasets.EMBEDDED, "MNIST"} and settings.dataset != dataset.name:
+        warnings.append(
+            f"The model was trained on {settings.dataset}, the samples are from {dataset.name}: expect low accuracy."
+        )
+    index = min(int(get_setting("sample")), len(dataset.test) - 1)
+    return set_current_view(View(dataset, index, model, note, settings, trained, changed, tuple(warnings)))
+
+
+def selected_model() -> tuple[Model, Settings] | None:
+    """Return the selected model as trained and its settings, None if it cannot be loaded."""
+    try:
+        model, settings, _ = _resolve_model(get_setting("model"))
+    except ExperimentError:
+        return None
+    return model, settings
 
 
 def set_current_view(view: View) -> View:
@@ -85,16 +134,19 @@ def set_current_view(view: View) -> View:
     return view
 
 
-def current_view() -> View:
-    """Return the view that was resolved last."""
+def current_view() -> View | None:
+    """Return the view that was resolved last, None if none can be resolved."""
     latest: View | None = st.session_state.get("_view")
-    return latest or resolve_view()
+    with contextlib.suppress(ExperimentError):
+        return latest or resolve_view()
+    return None
 
 
 def cache_key(model: Model, dataset: datasets.Dataset) -> str:
     """Return a key that identifies a model and a data set in caches."""
     constants = (
-        f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.tempotrons_per_class}"
+        f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.tempotrons_per_class} "
+        f"{model.threshold}"
     )
     content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
     return f"{content} {constants} {dataset.name} {len(dataset.test)} {get_setting('dir')}"
@@ -125,22 +177,18 @@ def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
 
 
 def _saved_model() -> tuple[Model, Settings, str | None]:
-    names, name, default_settings = run_names(), get_setting("run"), Settings()
-    if not names:
-        note = f"No run in {runs_directory()!r} has any weights yet: this is an untrained network."
-        return initial_model(default_settings), default_settings, note
-    name = name if name in names else names[0]
-    folder = Path(runs_directory()).expanduser() / name
-    try:
-        model, settings = load_run_model(folder)
-        classes = len(current_dataset()[0].classes)
-        if len(model.weight) == classes * model.tempotrons_per_class:
-            return model, settings, None
-        outputs = len(model.weight) // model.tempotrons_per_class
-        note = (
-            f"{name!r}: expected a network of {classes} classes, got {outputs}; choose another. Showing the untrained "
-            "network instead."
+    names, name = run_names(), get_setting("run")
+    if name is None and not names:
+        raise ExperimentError(
+            f"model: expected a saved run in {runs_directory()!r}, found none; train a model or choose another one."
         )
-        return initial_model(default_settings), default_settings, note
+    name = names[0] if name is None else name
+    if name not in names:
+        raise ExperimentError(
+            f"run: expected a run with weights in {runs_directory()!r}, found none named {name!r}; choose another run "
+            "or set the log directory on the page Training."
+        )
+    try:
+        return *load_run_model(Path(runs_directory()).expanduser() / name), None
     except (RunError, OSError) as error:
-        return initial_model(default_settings), default_settings, f"{error} Showing the untrained network instead."
+        raise ExperimentError(str(error)) from None

@@ -55,17 +55,18 @@ SETTINGS = {
         Setting("present", False, persistent=True),
         Setting("tour"),
         Setting("t"),
+        # constants of the code and the neuron: those of the model unless overridden
+        Setting("m", None, 3, 64, 1, persistent=True),
+        Setting("beta", None, 0.5, 4.0, 0.1, persistent=True),
+        Setting("T", None, 10, 600, 10, persistent=True),
+        Setting("tau", None, 1.0, 100.0, 0.25, persistent=True),
+        Setting("tau_s", None, 0.25, 50.0, 0.25, persistent=True),
+        Setting("threshold", None, 0.1, 3.0, 0.05, persistent=True),
         # Encoder
         Setting("view", ONE_PIXEL),
-        Setting("m", 16, 3, 64, 1),
-        Setting("beta", 1.5, 0.5, 4.0, 0.1),
-        Setting("T", 100, 10, 600, 10),
         Setting("pixel", 431, 0, 783, 1),  # grey in the first test digit: its spike times are distinct
         Setting("x", None, 0.0, 1.0, 0.001),
         # Voltages
-        Setting("tau", None, 1.0, 100.0, 0.25),
-        Setting("tau_s", None, 0.25, 50.0, 0.25),
-        Setting("threshold", None, 0.1, 3.0, 0.05),
         Setting("neuron"),
         # Evidence
         Setting("why"),

@@ -3,13 +3,10 @@
 import streamlit as st
 import torch
 
-from pages.components import charts
-from pages.components.page import optional_caption, page_header
-from pages.refresh import refresh_interval
+from pages.components import charts, experiment_bar
+from pages.components.page import draw_body, page_header
 from pages.state.experiment import View, image_name, resolve_view
 from pages.state.settings import DEFAULTS, number_widget
-from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
-from pages.streamlit_hooks import flushing_fragment
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
@@ -56,15 +53,9 @@ def voltage_info(prediction: Prediction, view: View, true_class: int | None) -> 
 def render() -> None:
     """Draw the page."""
     view = resolve_view()
-    model, classes = view.model, view.dataset.classes
-    if model.weight.shape[0] != len(classes) * model.tempotrons_per_class:
-        st.warning(
-            f"Expected a model of {len(classes)} classes, got one of "
-            f"{model.weight.shape[0] // model.tempotrons_per_class}; choose another model or data set."
-        )
-        return
+    model = view.model
     headline = st.empty()
-    optional_caption(view.note)
+    experiment_bar.render(view)
     left, right = st.columns([1, 2])
     with left:
         pixels, true_class, prompt = draw_digit_source.select_digit(view)
@@ -114,4 +105,4 @@ def render() -> None:
 
 
 page_header("Draw and perturb")
-flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+draw_body(render)

@@ -4,9 +4,10 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.components import charts, pixel_picker
-from pages.components.page import chart_heading, lazy_expander, page_header
+from pages.components import charts, experiment_bar, experiment_controls, pixel_picker
+from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors
 from pages.state.experiment import View, resolve_view
+from pages.state.overrides import CODE, constants_in_use
 from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, number_widget, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis
@@ -83,15 +84,16 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
 
 
 @flushing_fragment
+@report_experiment_errors
 def render(view_name: str) -> None:
     """Draw the selected view."""
-    view = resolve_view()
-    controls = st.columns(3)
-    m = controls[0].slider("m, neurons per pixel", **number_widget("m"))
-    beta = controls[1].slider(
-        "beta, width of the curves", help="The larger beta, the narrower the curves.", **number_widget("beta")
-    )
-    T = controls[2].slider("T, window in ms", **number_widget("T"))
+    view = resolve_view(needs_model=False)
+    bar, controls = st.container(), st.columns(3)
+    with bar:
+        experiment_bar.render(view)
+    experiment_controls.draw_sliders(CODE, controls)
+    constants = constants_in_use(view.trained or view.model)
+    m, beta, T = int(constants["m"]), constants["beta"], int(constants["T"])
     # One container each: Streamlit must not reuse elements of one view in the other, see optional_caption().
     first, second = st.container(), st.container()
     if view_name == CODE_ANALYSIS:

@@ -3,13 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from pages.components import charts
-from pages.components.page import lazy_expander, optional_caption, page_header, prediction_headline
-from pages.refresh import refresh_interval
+from pages.components import charts, experiment_bar
+from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import resolve_view
 from pages.state.settings import url_widget
-from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
-from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import Evidence, evidence
 
@@ -81,7 +78,7 @@ def render() -> None:
     alone = evidence_info(classes[output], evidence_of_class, view.pixels, None)
     lead = evidence_info(classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival))
     header.markdown(prediction_headline(voltages))
-    optional_caption(view.note)
+    experiment_bar.render(view)
     left, right = st.columns(2)
     with left:
         st.markdown(f"#### Evidence for {alone.name}")
@@ -117,5 +114,5 @@ def equations() -> None:
 
 
 page_header("Evidence")
-flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+draw_body(render)
 lazy_expander("The equation", equations)

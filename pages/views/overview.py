@@ -2,12 +2,9 @@
 
 import streamlit as st
 
-from pages.components import charts, time_cursor
-from pages.components.page import optional_caption, page_link, prediction_headline
-from pages.refresh import refresh_interval
+from pages.components import charts, experiment_bar, time_cursor
+from pages.components.page import draw_body, page_link, prediction_headline
 from pages.state.experiment import image_name, resolve_view
-from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
-from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 
 
@@ -23,7 +20,7 @@ def render() -> None:
     )
     traces, peaks = figures.traces_figure(voltages, height=280), figures.peaks_html(voltages, height=280)
     st.markdown(prediction_headline(voltages))
-    optional_caption(view.note)
+    experiment_bar.render(view)
     time_cursor.time_cursor(view, voltages)
     first, second = st.columns([1, 2.2])
     with first:
@@ -41,4 +38,4 @@ def render() -> None:
         charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
 
 
-flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+draw_body(render)

@@ -8,10 +8,11 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.components import charts
-from pages.components.page import optional_caption, prediction_headline
+from pages.components import charts, experiment_bar
+from pages.components.page import prediction_headline
 from pages.refresh import refresh_interval
-from pages.state.experiment import View, resolve_view, set_current_view
+from pages.state import overrides
+from pages.state.experiment import ExperimentError, View, resolve_view, set_current_view
 from pages.state.markdown import escape_markdown
 from pages.state.runs import runs_directory
 from pages.state.settings import SAVED_RUN, get_setting, url_widget
@@ -38,7 +39,13 @@ def checkpoints() -> CheckpointCache:
 
 @st.cache_resource(max_entries=32, show_spinner="Classifying the digit with the network of every epoch")
 def cached_replay(
-    folder: str, saved: dict[int, int], image: bytes, label: int, classes: int, output: int | None
+    folder: str,
+    saved: dict[int, int],
+    image: bytes,
+    label: int,
+    classes: int,
+    output: int | None,
+    constants: dict[str, float],
 ) -> Replay:
     """Return the predictions of all saved networks of a run for an image.
 
@@ -49,9 +56,10 @@ def cached_replay(
         label: true class
         classes: number of classes
         output: class whose contributions are computed, None for the predicted class
+        constants: fields of the networks that the overrides change
     """
     pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(28, 28)
-    return replay_run(folder, pixels, label, classes, checkpoints(), output)
+    return replay_run(folder, pixels, label, classes, checkpoints(), output, constants)
 
 
 def class_weight_maps(model: Model) -> np.ndarray:
@@ -108,7 +116,7 @@ def render_epoch(
     decision, voltages = view.voltages()
     # One level smaller than on other pages, so that the headline has one line at every epoch and nothing moves.
     headline.markdown(f"#{prediction_headline(voltages)}")
-    optional_caption(replayed.problem)
+    experiment_bar.render(view, replayed.problem)
     output_shown = voltages.predicted if output is None else output
     evidence_of_class = evidence(view.model, decision, output_shown)
     info = figures.EvidenceInfo(
@@ -166,7 +174,8 @@ def render() -> bool:
     try:
         record, saved = read_run(folder), saved_epochs(folder)
         settings = record.settings or Settings()
-        replayed = cached_replay(str(folder), saved, view.pixels.tobytes(), view.label, len(classes), output)
+        constants = overrides.changes(view.overrides)
+        replayed = cached_replay(str(folder), saved, view.pixels.tobytes(), view.label, len(classes), output, constants)
         epochs = [str(epoch) for epoch in replayed.epochs]
         index = replay_epoch_player.render(folder, epochs, replayed.first_correct, controls[0])
         model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index])
@@ -176,7 +185,8 @@ def render() -> bool:
         title.title("Replay")
         headline.warning(escape_markdown(error), icon=":material/error:")
         return False
-    view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None))
+    model = replace(model, **constants)  # type: ignore[arg-type]
+    view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None, trained=None))
     title.title(f"Replay · {f'epoch {epochs[index]}' if replayed.epochs[index] else 'before training'}", anchor=False)
     render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline)
     caption = f"Run {run_title(record)}: {settings.recipe} on {settings.dataset}."
@@ -197,7 +207,13 @@ def live_render(previous: tuple[bool, bool]) -> None:
     Args:
         previous: whether the epochs were playing, and whether the run was being written, at the last run of the page
     """
-    live = render()
+    try:
+        live = render()
+    except ExperimentError as error:
+        replay_epoch_player.stop()
+        st.title("Replay")
+        st.warning(escape_markdown(error), icon=":material/error:")
+        live = False
     playing = replay_epoch_player.is_playing()
     if (playing, live) != previous:
         st.session_state["replay_live"] = live

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.components import charts
-from pages.components.page import chart_heading, lazy_expander, optional_caption, page_header, switch_page
+from pages.components import charts, experiment_bar
+from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors, switch_page
 from pages.state.experiment import View, cache_key, resolve_view
 from pages.state.settings import url_widget
 from pages.streamlit_hooks import flushing_fragment
@@ -82,17 +82,11 @@ def render() -> None:
         switch_page("views/voltages.py")
     view = resolve_view()
     classes = view.dataset.classes
-    if view.model.weight.shape[0] != len(classes) * view.model.tempotrons_per_class:
-        st.warning(
-            f"Expected a model of {len(classes)} classes, got one of "
-            f"{view.model.weight.shape[0] // view.model.tempotrons_per_class}; choose another model or data set."
-        )
-        return
     results = cached_results(cache_key(view.model, view.dataset), view.model, view.dataset)
     interval = wilson_interval(int(results.correct.sum()), len(results.labels))
     info = figures.EvaluationInfo(results.confusion, classes, results.accuracy, interval)
     chart_heading(info.takeaway)
-    optional_caption(view.note)
+    experiment_bar.render(view)
     first, second = st.columns(2)
     true = first.selectbox("True class", (ANY, *classes), **url_widget("true"))
     predicted = second.selectbox("Predicted class", (ANY, *classes), **url_widget("taken"))
@@ -121,4 +115,4 @@ def render() -> None:
 
 
 page_header("Results")
-flushing_fragment(render)()
+flushing_fragment(report_experiment_errors(render))()

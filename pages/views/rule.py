@@ -2,13 +2,10 @@
 
 import streamlit as st
 
-from pages.components import charts
-from pages.components.page import lazy_expander, optional_caption, page_header
-from pages.refresh import refresh_interval
+from pages.components import charts, experiment_bar
+from pages.components.page import draw_body, lazy_expander, page_header
 from pages.state.experiment import View, resolve_view
 from pages.state.settings import DEFAULTS, PRESENTATION_SCALE, is_presentation_mode, url_widget
-from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
-from pages.streamlit_hooks import flushing_fragment
 from pages.views import rule_steps
 from tempotron_core import figures
 from tempotron_core.analysis.learning_step import MAX_STEPS, StepSequence, StepSettings, apply_steps, learning_step
@@ -77,13 +74,6 @@ def render() -> None:
     """Draw the page."""
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
-    outputs = view.model.weight.shape[0] // k
-    if outputs != len(classes):
-        st.warning(
-            f"Expected a model of {len(classes)} classes, got one of {outputs}; choose another model or data set.",
-            icon=":material/error:",
-        )
-        return
     sequence, notice = rule_steps.current_steps(view)
     header = st.empty()
     with st.container(horizontal=True):
@@ -103,7 +93,7 @@ def render() -> None:
     weight_change = rule_steps.weight_change_info(view, result, info.focused_output, tempotron, neuron)
     header.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
     step_buttons(view, sequence, settings, result.changes_weights)
-    optional_caption(notice or view.note)
+    experiment_bar.render(view, notice)
     left, right = st.columns([1.5, 1])
     with left:
         st.markdown("#### Membrane potentials before (dotted) and after the step (solid)")
@@ -152,5 +142,5 @@ def equations() -> None:
 
 
 page_header("Learning rule")
-flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+draw_body(render)
 lazy_expander("The equations", equations)

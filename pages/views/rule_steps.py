@@ -29,6 +29,7 @@ def _origin_settings(view: View) -> dict[str, Any]:
         model.tau,
         model.tau_s,
         model.v_threshold,
+        model.firing_threshold,
         model.tempotrons_per_class,
         model.weight.shape,
     )
@@ -90,7 +91,7 @@ def step_info(view: View, sequence: StepSequence, step: LearningStep, output: in
         len(sequence.steps) + 1, step.settings.target, view.dataset.classes, before.v.numpy(), after.v.numpy(),
         before.v_max.numpy(), before.t_max.numpy(), after.v_max.numpy(), after.t_max.numpy(),
         step.wrong.numpy(), step.dead_outputs.all(dim=1).numpy(), step.error.sum(dim=1).numpy(),
-        step.settings.rule == "cross-entropy", view.model.v_threshold,
+        step.settings.rule == "cross-entropy", view.model.threshold,
         np.array([peaks.numpy() for peaks in sequence.peaks]), output,
     )  # fmt: skip
 

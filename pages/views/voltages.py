@@ -1,17 +1,12 @@
 """Page "Voltages": membrane potentials of the tempotrons, threshold and prediction."""
 
-from dataclasses import replace
-
 import streamlit as st
 
-from pages.components import charts, time_cursor
-from pages.components.page import lazy_expander, optional_caption, page_header, prediction_headline
-from pages.refresh import refresh_interval
+from pages.components import charts, experiment_bar, experiment_controls, time_cursor
+from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import image_name, resolve_view
-from pages.state.markdown import escape_markdown
-from pages.state.settings import number_widget, url_widget
-from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live
-from pages.streamlit_hooks import flushing_fragment
+from pages.state.overrides import NEURON
+from pages.state.settings import url_widget
 from tempotron_core import figures
 
 ALL = "all"
@@ -21,30 +16,21 @@ def render() -> None:
     """Draw the page."""
     view = resolve_view()
     classes = view.dataset.classes
-    headline, controls = st.empty(), st.columns(4)
-    tau = controls[0].slider("tau, membrane, ms", **number_widget("tau", value=view.model.tau))
-    tau_s = controls[1].slider("tau_s, synapse, ms", **number_widget("tau_s", value=view.model.tau_s))
-    threshold = controls[2].slider(
-        "threshold", **number_widget("threshold", value=view.model.v_threshold),
-        help="The kernel is scaled with the threshold, so all potentials scale with it. With one tempotron per class "
-        "the prediction does not change; with several it can, because of the pooling.",
-    )  # fmt: skip
+    headline, bar, controls = st.empty(), st.container(), st.columns(4)
     shown_class = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
-    try:
-        model = replace(view.model, tau=tau, tau_s=tau_s, v_threshold=threshold)
-        decision, info = view.voltages(model, None if shown_class == ALL else classes.index(shown_class))
-    except ValueError as error:
-        headline.warning(escape_markdown(error), icon=":material/error:")
-        return
+    decision, info = view.voltages(output=classes.index(shown_class) if shown_class in classes else None)
     traces, peaks = figures.traces_figure(info, height=480), figures.peaks_html(info, height=480)
     headline.markdown(prediction_headline(info))
+    with bar:
+        experiment_bar.render(view)
+    experiment_controls.draw_sliders(NEURON, controls[:3])
     time_cursor.time_cursor(view, info)
     left, right = st.columns([2.3, 1])
     with left:
         charts.plotly_chart(traces, "traces", info.prediction_text)
     with right:
         charts.html_figure(peaks, "peaks", info.prediction_text, lambda: charts.predictions_csv(info))
-    raster = figures.raster_info(decision.times.numpy(), view.pixels, model.T)
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
     third, fourth = st.columns([1, 2.3])
     with third:
         alt = f"The digit {image_name(view)}"
@@ -63,7 +49,6 @@ def render() -> None:
             f"Each class pools {view.model.tempotrons_per_class} tempotrons by the log-mean-exp of their potentials. "
             "Select a class under Show to see its tempotrons as thin lines."
         )
-    optional_caption(view.note)
 
 
 def equations() -> None:
@@ -74,5 +59,5 @@ def equations() -> None:
 
 
 page_header("Voltages")
-flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))()
+draw_body(render)
 lazy_expander("The equations", equations)

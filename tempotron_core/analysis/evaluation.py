@@ -104,7 +104,7 @@ def evaluate(model: Model, split: Split) -> Evaluation:
             times.append(t.view(len(v), -1, model.tempotrons_per_class).gather(2, strongest_tempotron).squeeze(2))
             peaks.append(log_mean_exp_pool(v, model.tempotrons_per_class))
     v_max, t_max = torch.cat(peaks).numpy(), torch.cat(times).numpy()
-    return Evaluation(v_max, t_max, split.labels.numpy(), model.v_threshold, model.T)
+    return Evaluation(v_max, t_max, split.labels.numpy(), model.threshold, model.T)
 
 
 def wilson_interval(successes: int, samples: int, z: float = 1.959964) -> tuple[float, float]:

@@ -106,7 +106,7 @@ def _gradient_step(
     net = model.to_layer().requires_grad_(True)
     peaks = net(times, "v_max")
     v_max = log_mean_exp_pool(peaks, model.tempotrons_per_class)
-    loss = LOSSES[settings.rule](v_max, model.v_threshold, torch.tensor([settings.target]))
+    loss = LOSSES[settings.rule](v_max, model.threshold, torch.tensor([settings.target]))
     by_peak, by_weight = torch.autograd.grad(loss, (peaks, net.fc.weight))
     return v_max[0].detach(), -by_peak[0], by_weight * -settings.rate
 
@@ -133,7 +133,7 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
         old,
         new,
         after,
-        (old.v_max >= model.v_threshold) != targets,
+        (old.v_max >= model.threshold) != targets,
         error.view(classes, k),
         t_max,
         dw.view(classes, k, *old.times.shape),

@@ -10,8 +10,9 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -153,11 +154,20 @@ def replay_run(
     classes: int,
     checkpoints: CheckpointCache,
     output: int | None = None,
+    constants: Mapping[str, float] | None = None,
 ) -> Replay:
     """Return the predictions for an image, uint8 [28, 28], of the untrained network and of each saved epoch.
 
-    output: whose contributions are measured, the predicted class of each epoch if None. Damaged or missing epochs are
-    left out.
+    Damaged or missing epochs are left out.
+
+    Args:
+        path: folder of the run
+        image: grey values
+        label: true class
+        classes: number of classes
+        checkpoints: cache of the networks
+        output: class whose contributions are measured, None for the predicted class of each epoch
+        constants: fields of the networks to change, such as tau; None for none
 
     Raises:
         RunError: where no epoch is left.
@@ -180,6 +190,7 @@ def replay_run(
         except RunError as error:
             damaged[epoch] = str(error)
             continue
+        model = replace(model, **(constants or {}))  # type: ignore[arg-type]
         decision = predict(model, image)
         contributions = evidence(
             model, decision, int(decision.v_max.argmax()) if output is None else output
@@ -189,7 +200,8 @@ def replay_run(
     v, v_max, t_max = (torch.stack([rows[epoch][i] for epoch in epochs]) for i in range(3))  # type: ignore[misc]
     max_contribution = torch.tensor([rows[epoch][3] for epoch in epochs])
     problem = _missing_epochs_text(saved, len(record.epochs), damaged)
-    return Replay(epochs, v, v_max, t_max, record.settings.v_threshold, max_contribution, label, problem)
+    threshold = (constants or {}).get("firing_threshold", record.settings.v_threshold)
+    return Replay(epochs, v, v_max, t_max, threshold, max_contribution, label, problem)
 
 
 def _missing_epochs_text(saved: tuple[int, ...], num_epochs: int, damaged: dict[int, str]) -> str | None:

@@ -29,7 +29,10 @@ PIXELS = 28 * 28
 class Model:
     """Weights [classes*k, 784*m] on the CPU with all constants needed to use them; never written to after creation.
 
-    tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive.
+    Attributes:
+        v_threshold: peak of the kernel K, and the threshold of training
+        tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive
+        firing_threshold: potential at which an output fires, None for v_threshold; it leaves the potentials as they are
     """
 
     weight: torch.Tensor
@@ -40,6 +43,12 @@ class Model:
     tau_s: float = 15.0 / 4
     v_threshold: float = 1.0
     tempotrons_per_class: int = 1
+    firing_threshold: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """Return the potential at which an output fires."""
+        return self.v_threshold if self.firing_threshold is None else self.firing_threshold
 
     def to_layer(self) -> Tempotron:
         """Return a tempotron layer with these weights."""
@@ -125,6 +134,6 @@ def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
         log_mean_exp_pool(v, model.tempotrons_per_class)[0],
         log_mean_exp_pool(peaks, model.tempotrons_per_class)[0],
         t_max,
-        model.v_threshold,
+        model.threshold,
         neurons,
     )

@@ -10,6 +10,7 @@ import io
 import json
 import platform
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ import torch
 from tempotron_core.runs.files import serialise_weights
 from tempotron_core.training.settings import Settings
 
-__all__ = ["view_zip"]
+__all__ = ["view_zip", "zip_files"]
 
 _FIXED_TIMESTAMP = (2000, 1, 1, 0, 0, 0)  # the same view gives the same bytes
 
@@ -55,12 +56,18 @@ def view_zip(
         "checkpoint": {"file": f"runs/{run}/last.safetensors", "sha256": digest},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
-    contents: dict[str, str | bytes] = {
-        **files,
-        "view.json": json.dumps(view, indent=2) + "\n",
-        f"runs/{run}/settings.json": json.dumps(asdict(settings), indent=2) + "\n",
-        f"runs/{run}/last.safetensors": weights,
-    }
+    return zip_files(
+        {
+            **files,
+            "view.json": json.dumps(view, indent=2) + "\n",
+            f"runs/{run}/settings.json": json.dumps(asdict(settings), indent=2) + "\n",
+            f"runs/{run}/last.safetensors": weights,
+        }
+    )
+
+
+def zip_files(contents: Mapping[str, str | bytes]) -> bytes:
+    """Return a zip of these files, name -> content; the same files give the same bytes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():

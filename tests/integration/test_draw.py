@@ -163,7 +163,7 @@ def test_every_kind_of_network_and_data(kind: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(experiment, "_resolve_model", lambda _: (model, Settings(), None))
     test = run_app(app("draw", jitter=2.0, measure=kind in ("tie", "population")))
     if kind == "other classes":
-        assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
+        assert "expected 10 outputs, one for each class of embedded, got 7" in test.warning[0].value
     elif kind in ("tie", "silent"):
         assert headline(test).startswith("Tie")
     else:

@@ -347,4 +347,4 @@ def test_a_tie_and_clothes_and_a_population(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_model_of_other_classes_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     use_model(monkeypatch, Model(initial_weight(3, 7, 0), m=3))
     test = run_app(app("rule"))
-    assert "Expected a model of 10 classes, got one of 7" in test.warning[0].value
+    assert "expected 10 outputs, one for each class of embedded, got 7" in test.warning[0].value

@@ -11,10 +11,13 @@ import pytest
 import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.scriptrunner_utils.shared_run_state import SharedRunState
 from streamlit.runtime.session_manager import SessionManager
+from streamlit.runtime.state.query_params import QueryParams, WidgetBinding
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 from pages import navigation, streamlit_hooks
 
@@ -39,6 +42,11 @@ def assigned(cls: type) -> set[str]:
         (RerunData, ["fragment_id_queue", "page_script_hash"]),
         (ScriptRunContext, ["script_requests", "shared", "page_script_hash"]),
         (SharedRunState, ["new_fragment_ids"]),
+        (ScriptRunContext, ["session_state", "pages_manager"]),
+        (PagesManager, ["main_script_hash"]),
+        (SafeSessionState, ["query_params"]),
+        (QueryParams, ["get_binding_for_param", "has_param", "set_corrected_value", "remove_param"]),
+        (WidgetBinding, ["script_hash", "value_type"]),
     ],
 )
 def test_the_private_names_exist(cls: type, names: list[str]) -> None:

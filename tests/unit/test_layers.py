@@ -112,5 +112,8 @@ def test_widgets_bind_url_parameters_through_the_table_of_settings() -> None:
             assert not any(keyword.arg == "bind" for keyword in node.keywords), f"{file}:{node.lineno}"
             if isinstance(node.func, ast.Name) and node.func.id in ("url_widget", "number_widget"):
                 used |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+    from pages.state.overrides import CONSTANTS
+
+    used |= set(CONSTANTS)  # drawn in a loop
     assert used <= set(SETTINGS)
     assert len(used) > 40

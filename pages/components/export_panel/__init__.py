@@ -8,7 +8,7 @@ from pages.components import charts
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.runs.export import view_zip
+from tempotron_core.runs.export import view_zip, zip_files
 
 _HTML = """
 <div class="saver">
@@ -85,4 +85,6 @@ def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
         files["figure.txt"] = item.alt
     else:
         files["figure.json"] = figures.figure_to_json(figure)
+    if view is None:
+        return zip_files(files)
     return view_zip(files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes)
