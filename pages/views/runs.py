@@ -11,7 +11,7 @@ from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
 from pages.state.markdown import escape_markdown
-from pages.state.runs import runs_directory
+from pages.state.runs import run_names, runs_directory
 from pages.state.settings import SAVED_RUN
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
@@ -73,6 +73,8 @@ def delete_selected(record: RunRecord) -> None:
         )
     else:
         run_or_warn(lambda: delete_run(record))
+        if st.session_state.get("run") == record.name and (names := run_names()):
+            st.session_state["run"] = names[0]  # a deleted run cannot stay selected
     st.session_state["confirm_delete"] = None
 
 
