@@ -34,8 +34,9 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     values: dict[str, float | None] = {}
     for name, container in zip(names, containers, strict=True):
         setting, (label, explanation) = SETTINGS[name], LABELS[name]
-        value = trained.get(name, setting.low)
-        low, high = min(setting.low or 0, value), max(setting.high or 0, value)
+        low, high = setting.low or 0, setting.high or 0
+        value = trained.get(name, low)
+        low, high = min(low, value), max(high, value)
         shown = container.slider(
             label, help=explanation, **number_widget(name, value=value, min_value=low, max_value=high)
         )

@@ -65,8 +65,7 @@ def follow_model(model: Model) -> None:
     for name, trained in constants.items():
         # Streamlit forgets the value of a slider that was in a fragment of the former page, hence the copy.
         value = state[name] if name in state else used.get(name)
-        is_override = value is not None and value != followed.get(name)
-        if not is_override:
+        if value is None or value == followed.get(name):
             value = trained
         if name not in state:
             state[name] = _requested(name, trained, value)

@@ -23,8 +23,9 @@ def training_registry() -> TrainingRegistry:
     global _registry
     objects = process_objects()
     if "training registry" not in objects:
-        registry = _registry or TrainingRegistry(on_start=streamlit_hooks.rerun_idle_sessions)
-        objects.setdefault("training registry", registry)
+        objects.setdefault(
+            "training registry", _registry or TrainingRegistry(on_start=streamlit_hooks.rerun_idle_sessions)
+        )
     registry: TrainingRegistry = objects["training registry"]
     _registry = registry
     return registry
