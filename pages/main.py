@@ -6,6 +6,7 @@ from pages import navigation, server
 from pages.state import auth
 
 st.set_page_config(page_title="Tempotron Explorer", page_icon="⚡", layout="wide")
+server.restore_working_directory()
 page = navigation.show_navigation()
 auth.require_login()
 server.wait_for_imports(page.title)

@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncGenerator
@@ -18,6 +19,7 @@ import uvicorn
 from pages import memory
 
 _imported, _first_paint = threading.Event(), threading.Event()
+_START_DIRECTORY = os.getcwd()
 _FIRST_PAINT_TIMEOUT_SECONDS = 2.0
 """Time after which the packages are imported although nobody has opened a page."""
 _FLUSH_SECONDS = 0.05
@@ -62,6 +64,21 @@ def _exit_with_zero_on_interrupt() -> None:
     signal.signal(signal.SIGINT, stop)
 
 
+def restore_working_directory() -> None:
+    """Create the working directory again where it was deleted: Streamlit itself looks for its files there.
+
+    Where that fails, an empty temporary directory takes its place, so that no other folder becomes readable.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        try:
+            os.makedirs(_START_DIRECTORY, exist_ok=True)
+            os.chdir(_START_DIRECTORY)
+        except OSError:
+            os.chdir(tempfile.mkdtemp(prefix="tempotron-"))
+
+
 def wait_for_imports(title: str) -> None:
     """Show the title and a skeleton of the page until the packages are imported."""
     if _imported.is_set():
@@ -89,10 +106,16 @@ def _import_packages() -> None:
     # The import holds the interpreter lock for seconds, so the first page gets its navigation and skeleton before it.
     if _first_paint.wait(_FIRST_PAINT_TIMEOUT_SECONDS):
         time.sleep(_FLUSH_SECONDS)
-    import torch
+    try:
+        from tempotron_core.training.resources import set_threads
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        print(error, file=sys.stderr, flush=True)
+        os._exit(2)  # no page can ever be shown
 
     # Training, pages and browser share the cores; more threads would compete for them.
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    set_threads()
     import pages.shell.frame  # noqa: F401
     from pages.state.training import start_initial_training
 

@@ -51,11 +51,19 @@ def flushing_fragment(draw: Callable[P, object], run_every: float | None = None)
 
     @wraps(draw)
     def flushing(*args: P.args, **kwargs: P.kwargs) -> None:
-        draw(*args, **kwargs)
-        if not st.session_state.get("_full_rerun"):
-            wait_for_flush()
+        try:
+            draw(*args, **kwargs)
+        except Exception:
+            _wait_outside_page_run()  # the message of the exception is to arrive as well
+            raise
+        _wait_outside_page_run()
 
     return st.fragment(flushing, run_every=run_every)
+
+
+def _wait_outside_page_run() -> None:
+    if not st.session_state.get("_full_rerun"):
+        wait_for_flush()
 
 
 def wait_for_flush() -> None:

@@ -8,22 +8,24 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 import torch
 from tqdm import tqdm
 
 from tempotron_core.data import datasets
 from tempotron_core.runs.reader import RunError, load_snapshot
+from tempotron_core.runs.resume import CHANGEABLE, copy_run, resume_settings
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.distributed import DistributedError, exit_process, init_process_group
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
-from tempotron_core.training.resources import require_fits
+from tempotron_core.training.resources import require_fits, set_threads
 from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices
 from tempotron_core.training.snapshot import Snapshot
 
@@ -37,51 +39,109 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train with these command-line arguments and return the exit code; the last line printed is one JSON object."""
+    with _Interrupt() as interrupt:
+        return _run(arguments, interrupt)
+
+
+def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
     options = _parser().parse_args(arguments)
     arguments_by_name = vars(options)
     download, resume_folder = arguments_by_name.pop("download"), arguments_by_name.pop("resume")
     if arguments_by_name["dataset"] is None:
         arguments_by_name["dataset"] = "MNIST" if arguments_by_name["dataset_dir"] else datasets.EMBEDDED
+    folder = Path(resume_folder).expanduser() if resume_folder is not None else None
     try:
-        resume_from = load_snapshot(resume_folder) if resume_folder else None
-        settings = resume_from.settings if resume_from else Settings(**arguments_by_name)
+        resume_from = None
+        if folder is None:
+            settings = Settings(**arguments_by_name)
+        else:
+            resume_from = load_snapshot(folder)
+            given = vars(_parser(with_defaults=False).parse_args(arguments))
+            settings = resume_settings(folder, resume_from, _require_changeable(given, resume_from.settings))
+        set_threads(settings)
         with init_process_group(settings.device) as (processes, device):
             if download and processes.is_main:
                 _download(settings)
             processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
             settings = replace(settings, device=device)
-            dataset = datasets.load(settings.dataset, settings.dataset_dir)
+            dataset = _load_dataset(settings, folder)
             require_fits(settings, dataset)
             snapshots = train_model(settings, dataset, resume_from, processes)
             if not processes.is_main:
                 for _ in snapshots:
                     pass
                 return 0
-            return _write(settings, snapshots, Path(resume_folder) if resume_folder else None, resume_from)
+            if folder is not None:
+                folder = copy_run(folder, settings.log_dir)
+            return _write(settings, snapshots, folder, resume_from, interrupt)
     except (ValueError, TypeError, datasets.DataError, DistributedError, RunError, TrainingError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail("Stopped before the training began.", code=130)
+        _fail("Stopped before the training began.", code=interrupt.exit_code)
 
 
-def _write(settings: Settings, snapshots: Iterator[Snapshot], folder: Path | None, resume_from: Snapshot | None) -> int:
+def _write(
+    settings: Settings,
+    snapshots: Iterator[Snapshot],
+    folder: Path | None,
+    resume_from: Snapshot | None,
+    interrupt: _Interrupt,
+) -> int:
+    last, interrupted = None, False
     with open_run_log(settings, folder, resume_from) as log:
-        last, interrupted = None, False
+        if log.note:
+            _print_error(log.note)
         try:
-            with _Interrupt() as interrupt, _ProgressBar(settings) as bar:
+            with _ProgressBar(settings) as bar:
                 for snapshot in snapshots:
-                    last = snapshot
-                    log.write(snapshot)
+                    with interrupt.deferred():  # what is written is written whole
+                        last = snapshot
+                        log.write(snapshot)
                     bar.show(snapshot)
                     interrupt.raise_if_requested()
         except KeyboardInterrupt:
             interrupted = True
-            print("Stopped; what was learned so far follows.", file=sys.stderr)
-    print(json.dumps(_summary(settings, last, str(log.path), interrupted)))
-    return 130 if interrupted else 0
+            _print_error("Stopped; what was learned so far follows.")
+    _print_report(json.dumps(_summary(settings, last, str(log.path), interrupted)))
+    return interrupt.exit_code if interrupted else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _require_changeable(given: Mapping[str, Any], recorded: Settings) -> dict[str, Any]:
+    """Return the given options that a resumed run may change.
+
+    Raises:
+        ValueError: for an option that differs from the run and cannot change; the message names all of them.
+    """
+    values = {name: value for name, value in given.items() if name not in ("download", "resume")}
+    fixed = {name: value for name, value in values.items() if name not in CHANGEABLE}
+    different = [name for name, value in fixed.items() if value is not None and value != _recorded(recorded, name)]
+    if different:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in different)
+        changeable = ", ".join(f"--{name.replace('_', '-')}" for name in CHANGEABLE)
+        raise ValueError(
+            f"--resume: expected no other options than {changeable} and --download, got {names}; leave them out, or "
+            "start a new run."
+        )
+    return {name: value for name, value in values.items() if name in CHANGEABLE}
+
+
+def _recorded(settings: Settings, name: str) -> object:
+    """Return a setting of a run; that of its recipe where the run does not change it."""
+    value = getattr(settings, name)
+    return getattr(settings.resolved_recipe, name) if value is None else value
+
+
+def _load_dataset(settings: Settings, folder: Path | None) -> datasets.Dataset:
+    try:
+        return datasets.load(settings.dataset, settings.dataset_dir)
+    except datasets.DataError as error:
+        if folder is None:
+            raise
+        raise datasets.DataError(f"{error} If the data have moved, name their folder with --dataset-dir.") from error
+
+
+def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of the options; without defaults it returns only the options that were given."""
     default = {field.name: field.default for field in fields(Settings)}
     parser = _Parser(
         prog="python -m tempotron_core.train",
@@ -93,7 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     def add(*names: str, dest: str, help: str, type: type = str, choices: Sequence[str] | None = None) -> None:
         metavar = None if choices else dest.rsplit("_", 1)[-1].upper()
         parser.add_argument(
-            *names, dest=dest, type=type, choices=choices, default=default[dest], help=help, metavar=metavar
+            *names,
+            dest=dest,
+            type=type,
+            choices=choices,
+            default=default[dest] if with_defaults else argparse.SUPPRESS,
+            help=help,
+            metavar=metavar,
         )
 
     add("-d", "--device", dest="device", help=f"one of {', '.join(devices())}")
@@ -101,10 +167,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dataset",
         choices=(datasets.EMBEDDED, *datasets.DATASETS),
+        default=None if with_defaults else argparse.SUPPRESS,
         help="MNIST where a folder is given, else embedded",
     )
     parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
-    parser.add_argument("--resume", metavar="RUN", help="folder of a run to go on with; its settings hold, not others")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="folder of a run to go on with; "
+        "only --device, --dataset-dir, --epochs and --log-dir may differ from its settings",
+    )
     add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step, over all processes")
     add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
     add("-T", "--T", "--time-steps", dest="T", type=int, help="time window, ms")
@@ -163,33 +235,73 @@ def _download(settings: Settings) -> None:
 
 
 class _Interrupt:
-    """Ctrl-C as a flag. An exception raised inside a destructor would be printed and ignored by Python."""
+    """Ctrl-C and SIGTERM as a flag and one KeyboardInterrupt; later signals do not disturb the end of the run.
+
+    An exception raised inside a destructor would be printed and ignored by Python; the flag remains.
+    """
 
     def __init__(self) -> None:
-        self._requested = False
+        self._requested = self._is_deferred = False
+        self.exit_code = 128 + signal.SIGINT
+        self._previous_handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _Interrupt:
-        self._main = threading.current_thread() is threading.main_thread()
-        self._previous_handler = signal.signal(signal.SIGINT, self._on_signal) if self._main else None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous_handlers[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._previous_handler)
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-        raise KeyboardInterrupt
+        if self._requested:
+            return
+        self._requested, self.exit_code = True, 128 + number
+        if not self._is_deferred:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Set only the flag within the block."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
 
     def raise_if_requested(self) -> None:
         if self._requested:
             raise KeyboardInterrupt
 
 
+class _Stream:
+    """A text stream that nobody may read any more: a closed pipe ends the output, not the training."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(BrokenPipeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _ProgressBar:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._bar: tqdm[NoReturn] = tqdm(unit="digit", unit_scale=True, desc="preparing", dynamic_ncols=True)
+        self._stream = _Stream(sys.stderr)
+        self._bar: tqdm[NoReturn] = tqdm(
+            unit="digit", unit_scale=True, desc="preparing", dynamic_ncols=True, file=self._stream
+        )
         self._epochs = 0
 
     def __enter__(self) -> _ProgressBar:
@@ -215,7 +327,7 @@ class _ProgressBar:
                 f"epoch {result.epoch}: test accuracy {result.test_accuracy:.2%}, "
                 f"training {result.train_accuracy:.2%}, loss {result.loss:.4f}, "
                 f"{result.seconds:.2f} s ({result.samples_per_second:,.0f} samples/s)",
-                file=sys.stderr,
+                file=self._stream,
             )
         self._epochs = len(snapshot.epochs)
 
@@ -239,9 +351,23 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    rank = os.environ.get("RANK", "0")
-    print(message if rank == "0" else f"process {rank}: {message}", file=sys.stderr)
+    rank = os.environ.get("RANK") or "0"
+    _print_error(message if rank == "0" else f"process {rank}: {message}")
     raise SystemExit(code)
+
+
+def _print_error(message: str) -> None:
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def _print_report(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # Nobody reads; the run is complete in its folder. The interpreter flushes the stream again when it ends.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -20,7 +19,7 @@ from pages.state.training import training_registry
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.model.classifier import Model, Prediction, predict
-from tempotron_core.runs.reader import RunError
+from tempotron_core.runs.reader import RunError, find_run
 from tempotron_core.training.settings import Settings, initial_model
 
 
@@ -189,6 +188,6 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
             "or set the log directory on the page Training."
         )
     try:
-        return *load_run_model(Path(runs_directory()).expanduser() / name), None
+        return *load_run_model(find_run(runs_directory(), name)), None
     except (RunError, OSError) as error:
         raise ExperimentError(str(error)) from None

@@ -5,7 +5,7 @@ Two environment variables, each with one or more folders separated as in PATH:
     TEMPOTRON_DATA   folders below which data sets are read and downloaded
     TEMPOTRON_RUNS   folders below which runs are written and read
 
-If a variable is unset, the folder in which the server was started is allowed.
+If a variable is unset, the working directory of the server is allowed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PathNotAllowedError(ValueError):
 
 def default_root(variable: str, default: str) -> str:
     """Return the first folder of the environment variable, or the default if it is unset."""
-    return next(iter(_configured_roots(variable)), default)
+    return _displayable(next(iter(_configured_roots(variable)), default))
 
 
 def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
@@ -36,7 +36,14 @@ def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
     Raises:
         PathNotAllowedError: if it is outside.
     """
-    roots = [Path(root).expanduser().resolve() for root in _configured_roots(variable) or (os.getcwd(),)]
+    folder = _restore_bytes(folder, variable)
+    try:
+        roots = [Path(root).expanduser().resolve() for root in _configured_roots(variable) or (os.getcwd(),)]
+    except (OSError, RuntimeError) as error:
+        raise PathNotAllowedError(
+            f"{field_name}: expected the folder in which the server was started, got none ({error.args[-1]}); start "
+            f"the server in another folder, or with {variable} set to yours."
+        ) from error
     try:
         resolved = Path(folder).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
@@ -47,6 +54,20 @@ def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
             f"{field_name}: expected a folder inside {' or '.join(repr(str(root)) for root in roots)}, got "
             f"{shown_path!r}; choose one there, or start the server with {variable} set to yours."
         )
+    return folder
+
+
+def _displayable(path: str) -> str:
+    r"""Return a path whose bytes that are no UTF-8 are \xNN: a browser takes no others."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _restore_bytes(folder: str, variable: str) -> str:
+    """Return the folder with the bytes that _displayable has replaced in a configured one."""
+    for root in _configured_roots(variable):
+        shown = _displayable(root)
+        if shown != root and folder.startswith(shown):
+            return root + folder[len(shown) :]
     return folder
 
 

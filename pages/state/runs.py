@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +12,8 @@ from pages.state import paths
 from pages.state.settings import DEFAULTS, get_setting
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.catalogue import run_title
-from tempotron_core.runs.reader import RunError, load_model, read_run
+from tempotron_core.runs.files import escape_surrogates
+from tempotron_core.runs.reader import RunError, find_run, load_model, read_run
 from tempotron_core.training.settings import Settings
 
 
@@ -24,19 +26,19 @@ def runs_directory() -> str:
 
 
 def run_names() -> list[str]:
-    """Return the folder names of all runs that have weights, newest first."""
+    """Return the folder names of all runs that have weights, newest first; as RunRecord.name gives them."""
     with contextlib.suppress(OSError, ValueError):
         folders = Path(runs_directory()).expanduser().iterdir()
         readable = (folder for folder in folders if (folder / "last.safetensors").is_file() and not folder.is_symlink())
-        return sorted((folder.name for folder in readable), reverse=True)
+        return sorted((escape_surrogates(folder.name) for folder in readable), reverse=True)
     return []
 
 
 def run_display_name(name: str) -> str:
     """Return the title of a run, or the name of its folder if it cannot be read."""
-    folder = Path(runs_directory()).expanduser() / name
+    folder = find_run(runs_directory(), name)
     with contextlib.suppress(RunError, OSError):
-        return _read_title(str(folder), folder.stat().st_mtime_ns)
+        return _read_title(os.fsencode(folder), folder.stat().st_mtime_ns)
     return name
 
 
@@ -47,14 +49,15 @@ def load_run_model(folder: Path) -> tuple[Model, Settings]:
         RunError: if the run is damaged.
         OSError: if its folder is missing.
     """
-    return _load_run_model_cached(str(folder), (folder / "last.safetensors").stat().st_mtime_ns)
+    return _load_run_model_cached(os.fsencode(folder), (folder / "last.safetensors").stat().st_mtime_ns)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def _read_title(folder: str, changed: int) -> str:
-    return run_title(read_run(folder))
+def _read_title(folder: bytes, changed: int) -> str:
+    return run_title(read_run(os.fsdecode(folder)))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _load_run_model_cached(folder: str, changed: int) -> tuple[Model, Settings]:
-    return load_model(folder), read_run(folder).settings or Settings()
+def _load_run_model_cached(folder: bytes, changed: int) -> tuple[Model, Settings]:
+    path = os.fsdecode(folder)  # a path that is no UTF-8 cannot be part of a cache key as text
+    return load_model(path), read_run(path).settings or Settings()

@@ -1,5 +1,6 @@
 """Page "Replay": prediction of the networks of a run for the selected digit, before training and after every epoch."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from tempotron_core.analysis.attribution import evidence
 from tempotron_core.analysis.replay import CheckpointCache, Replay, replay_run, saved_epochs
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.catalogue import is_being_written, run_title
-from tempotron_core.runs.reader import RunError, read_run
+from tempotron_core.runs.files import escape_surrogates
+from tempotron_core.runs.reader import RunError, find_run, read_run
 from tempotron_core.training.settings import Settings
 
 SIDEBAR_RUN = "the model's run"
@@ -39,7 +41,7 @@ def checkpoints() -> CheckpointCache:
 
 @st.cache_resource(max_entries=32, show_spinner="Classifying the digit with the network of every epoch")
 def cached_replay(
-    folder: str,
+    folder: bytes,
     saved: dict[int, int],
     image: bytes,
     label: int,
@@ -50,7 +52,7 @@ def cached_replay(
     """Return the predictions of all saved networks of a run for an image.
 
     Args:
-        folder: folder of the run
+        folder: folder of the run; a path that is no UTF-8 cannot be part of a cache key as text
         saved: saved epochs and the times of their files, part of the cache key
         image: grey values, 784 bytes
         label: true class
@@ -59,7 +61,7 @@ def cached_replay(
         constants: fields of the networks that the overrides change
     """
     pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(28, 28)
-    return replay_run(folder, pixels, label, classes, checkpoints(), output, constants)
+    return replay_run(os.fsdecode(folder), pixels, label, classes, checkpoints(), output, constants)
 
 
 def class_weight_maps(model: Model) -> np.ndarray:
@@ -69,9 +71,11 @@ def class_weight_maps(model: Model) -> np.ndarray:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def map_limit(folder: str, saved: dict[int, int], epochs: tuple[int, ...], classes: int, _settings: Settings) -> float:
+def map_limit(
+    folder: bytes, saved: dict[int, int], epochs: tuple[int, ...], classes: int, _settings: Settings
+) -> float:
     """Return the largest absolute value in the weight maps of these epochs."""
-    models = (checkpoints().model(folder, _settings, classes, epoch) for epoch in epochs)
+    models = (checkpoints().model(os.fsdecode(folder), _settings, classes, epoch) for epoch in epochs)
     return max(float(np.abs(class_weight_maps(model)).max()) for model in models)
 
 
@@ -80,23 +84,23 @@ def run_names() -> list[str]:
     folders = Path(runs_directory()).expanduser()
     try:
         entries = (entry for entry in folders.iterdir() if not entry.is_symlink())
-        return sorted((entry.name for entry in entries if saved_epochs(entry)), reverse=True)
+        return sorted((escape_surrogates(entry.name) for entry in entries if saved_epochs(entry)), reverse=True)
     except (OSError, ValueError):
         return []
 
 
 def resolve_run_folder(name: str, names: list[str]) -> Path | None:
     """Return the folder of the named run; for any other name that of the selected model, else of the newest run."""
-    directory, trainings = Path(runs_directory()).expanduser(), training_registry()
+    directory, trainings = runs_directory(), training_registry()
     if name in names:
-        return directory / name
+        return find_run(directory, name)
     model_name = get_setting("model")
     if model_name == SAVED_RUN and get_setting("run") in names:
-        return directory / str(get_setting("run"))
+        return find_run(directory, str(get_setting("run")))
     status = {"live run": trainings.status, "last finished run": trainings.finished or trainings.status}.get(model_name)
     if status is not None and status.log and saved_epochs(status.log):
         return Path(status.log)
-    return directory / names[0] if names else None
+    return find_run(directory, names[0]) if names else None
 
 
 def render_epoch(
@@ -175,11 +179,13 @@ def render() -> bool:
         record, saved = read_run(folder), saved_epochs(folder)
         settings = record.settings or Settings()
         constants = overrides.changes(view.overrides)
-        replayed = cached_replay(str(folder), saved, view.pixels.tobytes(), view.label, len(classes), output, constants)
+        replayed = cached_replay(
+            os.fsencode(folder), saved, view.pixels.tobytes(), view.label, len(classes), output, constants
+        )
         epochs = [str(epoch) for epoch in replayed.epochs]
         index = replay_epoch_player.render(folder, epochs, replayed.first_correct, controls[0])
         model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index])
-        weight_limit = map_limit(str(folder), saved, replayed.epochs, len(classes), settings)
+        weight_limit = map_limit(os.fsencode(folder), saved, replayed.epochs, len(classes), settings)
     except RunError as error:
         replay_epoch_player.stop()
         title.title("Replay")

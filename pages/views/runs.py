@@ -9,13 +9,16 @@ import streamlit as st
 from pages.components import charts
 from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
+from pages.state import paths
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
+from pages.state.datasets import dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.runs import run_names, runs_directory
-from pages.state.settings import SAVED_RUN
+from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
+from tempotron_core.data.datasets import EMBEDDED
 from tempotron_core.runs.catalogue import (
     MAX_NAME_LENGTH,
     delete_run,
@@ -26,7 +29,9 @@ from tempotron_core.runs.catalogue import (
     run_title,
     to_zip,
 )
-from tempotron_core.runs.reader import RunError, RunRecord, list_runs
+from tempotron_core.runs.reader import RunError, RunRecord, list_runs, load_snapshot
+from tempotron_core.runs.resume import resume_settings
+from tempotron_core.training.settings import devices
 
 
 def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
@@ -45,7 +50,7 @@ def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
                 "last, %": f"{100 * tests[-1]:.2f}" if tests else "",
                 "best, %": f"{100 * max(tests):.2f}" if tests else "",
                 "folder": record.name,
-                "problem": record.problem or "",
+                "problem": record.problem or " ".join(record.notes),
             }
         )
     frame = pd.DataFrame(rows)
@@ -76,6 +81,49 @@ def delete_selected(record: RunRecord) -> None:
         if st.session_state.get("run") == record.name and (names := run_names()):
             st.session_state["run"] = names[0]  # a deleted run cannot stay selected
     st.session_state["confirm_delete"] = None
+
+
+@require_write_access
+def resume_selected(record: RunRecord) -> None:
+    """Continue the run with the epochs and the device of its form."""
+    trainings, state = training_registry(), st.session_state
+    changes = {"epochs": int(state[f"epochs_{record.name}"]), "device": state[f"device_{record.name}"]}
+    try:
+        # The run itself is writable; its data must lie where pages may read.
+        if get_setting("data") != EMBEDDED and record.settings and record.settings.dataset == get_setting("data"):
+            changes["dataset_dir"] = dataset_directory()
+        settings = resume_settings(record.path, load_snapshot(record.path), changes)
+        if settings.dataset != EMBEDDED:
+            paths.check_inside_roots("dataset directory", settings.dataset_dir or "", paths.DATA_ROOTS_ENV)
+        trainings.start(settings, resume_folder=record.path)
+    except (RunError, ValueError, TypeError, trainings.StartError) as error:
+        state["run_problem"] = str(error)
+
+
+def resume_form(record: RunRecord) -> None:
+    """Show epochs, device and the button that continues a run."""
+    assert record.settings is not None
+    with st.expander("Continue this run", key=f"resume_{record.name}"):
+        left, middle, right = st.columns([1, 1, 1], vertical_alignment="bottom")
+        planned, present = record.settings.epochs, devices()
+        left.number_input(
+            "Epochs in all", max(1, record.epochs_done), 2**31 - 1, max(planned, record.epochs_done),
+            key=f"epochs_{record.name}",
+        )  # fmt: skip
+        device = record.settings.device
+        middle.selectbox(
+            "Device", present, present.index(device) if device in present else 0, key=f"device_{record.name}"
+        )
+        status = training_registry().status
+        right.button(
+            "Resume", icon=":material/resume:", width="stretch", on_click=resume_selected, args=(record,),
+            disabled=not is_writable() or bool(status and status.active),
+        )  # fmt: skip
+        st.caption(
+            f"{record.epochs_done:,} of {planned:,} epochs are done. The learning rate follows the schedule for the "
+            "new number of epochs. Data are read from the recorded directory, or from that in the sidebar if the same "
+            "data set is selected there. The Training page shows the progress."
+        )
 
 
 def run_or_warn(action: Callable[[], None]) -> None:
@@ -114,6 +162,8 @@ def run_actions(record: RunRecord) -> None:
     if buttons[2].button("Delete", icon=":material/delete:", width="stretch", disabled=view_only):
         st.session_state["confirm_delete"] = record.name
     show_view_only_notice()
+    if record.epochs:
+        resume_form(record)
     if st.session_state.get("confirm_delete") == record.name and not view_only:
         buttons[3].button(
             "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete_selected,

@@ -199,7 +199,7 @@ def replay_run(
     epochs = tuple(sorted(rows))
     v, v_max, t_max = (torch.stack([rows[epoch][i] for epoch in epochs]) for i in range(3))  # type: ignore[misc]
     max_contribution = torch.tensor([rows[epoch][3] for epoch in epochs])
-    problem = _missing_epochs_text(saved, len(record.epochs), damaged)
+    problem = _missing_epochs_text(saved, record.epochs_done, damaged)
     threshold = (constants or {}).get("firing_threshold", record.settings.v_threshold)
     return Replay(epochs, v, v_max, t_max, threshold, max_contribution, label, problem)
 

@@ -20,9 +20,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model
+from tempotron_core.runs.reader import RunError, load_snapshot
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.loop import out_of_memory_message, train_model
 from tempotron_core.training.resources import explain_if_too_large
@@ -95,21 +97,24 @@ class Status:
 class Job:
     """One run in a daemon thread. All methods except join return at once and may be called from any thread.
 
-    clock: monotonic seconds, by which the time limits are measured.
+    clock: monotonic seconds, by which the time limits are measured. resume_folder: folder of the run to continue, None
+    for a new one.
     """
 
     def __init__(
         self,
         settings: Settings,
         dataset: datasets.Dataset | None = None,
-        train: Callable[[Settings, datasets.Dataset | None], Iterator[Snapshot]] = train_model,
+        train: Callable[..., Iterator[Snapshot]] = train_model,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        resume_folder: Path | None = None,
     ) -> None:
         self._condition = threading.Condition()
         self._clock = clock
         self._status = Status("running", settings, changed_at=clock(), clock=clock)
         self._abandoned = False
-        self._train, self._dataset = train, dataset
+        self._train, self._dataset, self._resume_folder = train, dataset, resume_folder
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
 
     @property
@@ -182,9 +187,11 @@ class Job:
     def _run(self) -> None:
         event, error = "worker_exited", None
         try:
-            with open_run_log(self._status.settings) as log:
+            settings, folder = self._status.settings, self._resume_folder
+            resume_from = () if folder is None else (load_snapshot(folder),)
+            with open_run_log(settings, *([] if folder is None else [folder, *resume_from])) as log:
                 self._publish(log=str(log.path))
-                for snapshot in self._train(self._status.settings, self._dataset):
+                for snapshot in self._train(settings, self._dataset, *resume_from):
                     if self._abandoned:
                         break
                     log.write(snapshot)
@@ -195,7 +202,7 @@ class Job:
                         event = "finished"
                     if finished or not self._wait_while_paused():
                         break
-        except (datasets.DataError, TrainingError) as problem:
+        except (datasets.DataError, RunError, TrainingError) as problem:
             event, error = "error", str(problem)
             self._publish(failed_step=getattr(problem, "failed_step", None))
         except BaseException as problem:  # whatever it is, the page must learn of it
@@ -224,8 +231,14 @@ class TrainingRegistry:
         self._finished: Status | None = None
         self._series: tuple[Job, ...] = ()
 
-    def start(self, settings: Settings, dataset: datasets.Dataset | None = None, job: type[Job] = Job) -> Job:
-        """Start a run.
+    def start(
+        self,
+        settings: Settings,
+        dataset: datasets.Dataset | None = None,
+        job: type[Job] = Job,
+        resume_folder: Path | None = None,
+    ) -> Job:
+        """Start a run, or continue that of resume_folder.
 
         Raises:
             JobError: while another job is active, and where the machine is too small.
@@ -244,7 +257,7 @@ class TrainingRegistry:
                 # A worker publishes the end of its run shortly before its thread ends; two at once would share the
                 # machine. A worker that was given up is not waited for.
                 self._job.join()
-            new = job(settings, dataset)
+            new = job(settings, dataset, **({} if resume_folder is None else {"resume_folder": resume_folder}))
             try:
                 new.start()
             except RuntimeError as error:

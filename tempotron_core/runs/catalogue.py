@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from tempotron_core.runs.files import END_MARKER, write_atomic
+from tempotron_core.runs.files import END_MARKER, escape_surrogates, write_atomic
+from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock
 from tempotron_core.runs.reader import RunError, RunRecord
 
 __all__ = [
@@ -89,7 +90,7 @@ def differences(records: list[RunRecord]) -> dict[str, list[str]]:
     """Return the settings in which the runs differ: name -> one value per run."""
     settings_by_run = [asdict(record.settings) if record.settings else {} for record in records]
     names = dict.fromkeys(name for settings in settings_by_run for name in settings)
-    rows = {name: [str(settings.get(name, "?")) for settings in settings_by_run] for name in names}
+    rows = {name: [escape_surrogates(str(settings.get(name, "?"))) for settings in settings_by_run] for name in names}
     return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
 
@@ -105,6 +106,8 @@ def to_zip(record: RunRecord) -> bytes:
             for path in sorted(record.path.rglob("*")):
                 if path.is_symlink() or not path.is_file() or path.name.endswith(".part"):
                     continue
+                if path.name in (LOCK_FILE, HOLDER_FILE):
+                    continue
                 if path.resolve().is_relative_to(record.path.resolve()):
                     total += path.stat().st_size
                     if total > _MAX_BYTES:
@@ -112,7 +115,8 @@ def to_zip(record: RunRecord) -> bytes:
                             f"export: expected at most {_MAX_BYTES:,} bytes in {record.name!r}, got more; copy the "
                             "folder by hand."
                         )
-                    archive.write(path, Path(record.name) / path.relative_to(record.path))
+                    inside = escape_surrogates(str(path.relative_to(record.path)))
+                    archive.write(path, Path(record.name) / inside)
     except OSError as error:
         raise RunError(
             f"export: expected to read {record.name!r}, got {error.strerror or error}; check the folder."
@@ -124,11 +128,12 @@ def delete_run(record: RunRecord) -> None:
     """Delete the run folder.
 
     Raises:
-        RunError: where it is a link or cannot be deleted.
+        RunError: where it is a link, is being written or cannot be deleted.
     """
     if record.path.is_symlink():
         raise RunError(f"delete: expected a folder of its own, got a link, {record.name!r}; delete it by hand.")
     try:
+        RunLock(record.path).close()  # raises RunLockedError while a process writes the run
         shutil.rmtree(record.path)
     except OSError as error:
         raise RunError(
@@ -138,7 +143,7 @@ def delete_run(record: RunRecord) -> None:
 
 def is_being_written(record: RunRecord) -> bool:
     """Return whether the run has epochs left and its folder changed recently, by any process."""
-    if record.settings is None or len(record.epochs) >= record.settings.epochs:
+    if record.settings is None or record.epochs_done >= record.settings.epochs:
         return False
     if (record.path / END_MARKER).exists():
         return False

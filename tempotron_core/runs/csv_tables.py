@@ -1,7 +1,7 @@
 """Tables of a run: CSV files that grow by whole rows.
 
 A process that is killed may leave the beginning of a line at the end: readers leave it out, and whoever goes on with
-the run writes the table anew first.
+the run writes the table anew first. Rows that are damaged otherwise are left out and counted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,7 +21,7 @@ from tempotron_core.runs.files import RunError, read_text, write_atomic
 from tempotron_core.training.metrics import FORMER_COLUMNS, EpochMetrics, StepMetrics, StepMetricsHistory
 from tempotron_core.validation import one_line_error
 
-__all__ = ["Table", "read_epochs", "read_points"]
+__all__ = ["Table", "read_epoch_rows", "read_epochs", "read_point_rows", "read_points"]
 
 Row = TypeVar("Row", StepMetrics, EpochMetrics)
 
@@ -73,54 +74,100 @@ def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def read_points(folder: Path) -> StepMetricsHistory:
-    """Read points.csv; empty before the end of the first epoch.
+    """Read the intact rows of points.csv; empty before the end of the first epoch.
 
     Raises:
-        RunError: for a damaged table.
+        RunError: for a table without its columns.
     """
-    names, rows = _complete_rows(folder, "points.csv", StepMetrics)
-    if not rows.strip():
-        return StepMetricsHistory()
-    try:
-        numbers = np.loadtxt(io.StringIO(rows), delimiter=",", comments=None, ndmin=2)
-        columns = dict(zip(names, numbers.T, strict=True))
-        if (columns["step"] % 1 != 0).any():
-            raise ValueError("a step that is no whole number")
-        _check_fractions(np.array([column for name, column in columns.items() if name.endswith("accuracy")]))
-        return StepMetricsHistory.from_columns(*(columns[field.name] for field in fields(StepMetrics)))
-    except ValueError as error:
-        raise _damaged_table(folder, "points.csv", StepMetrics, error) from error
+    return read_point_rows(folder)[0]
 
 
 def read_epochs(folder: Path) -> tuple[EpochMetrics, ...]:
-    """Read epochs.csv; empty before the end of the first epoch.
+    """Read the intact rows of epochs.csv; empty before the end of the first epoch.
 
     Raises:
-        RunError: for a damaged table.
+        RunError: for a table without its columns.
     """
-    names, rows = _complete_rows(folder, "epochs.csv", EpochMetrics)
-    convert = {field.name: _CONVERT[str(field.type)] for field in fields(EpochMetrics)}
-    try:
-        cells = [zip(names, row, strict=True) for row in csv.reader(io.StringIO(rows), strict=True)]
-        metrics = tuple(EpochMetrics(**{name: convert[name](cell) for name, cell in row}) for row in cells)
-        accuracy_columns = [name for name in names if name.endswith("accuracy")]
-        _check_fractions(np.array([[getattr(result, name) for name in accuracy_columns] for result in metrics]))
-        return metrics
-    except (ValueError, csv.Error) as error:
-        raise _damaged_table(folder, "epochs.csv", EpochMetrics, error) from error
+    return read_epoch_rows(folder)[0]
 
 
-def _complete_rows(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str]:
-    """Return the column names and the rows of a table, without an incomplete last row."""
+def read_point_rows(folder: Path) -> tuple[StepMetricsHistory, tuple[str, ...]]:
+    """Read points.csv; return its intact rows and a sentence on each thing that was left out.
+
+    Raises:
+        RunError: for a table without its columns.
+    """
+    names, rows, notes = _complete_rows(folder, "points.csv", StepMetrics)
+    if not rows.strip():
+        return StepMetricsHistory(), notes
+    with suppress(ValueError):  # the quick way, for a table without a damaged row
+        numbers = np.loadtxt(io.StringIO(rows), delimiter=",", comments=None, ndmin=2)
+        columns = dict(zip(names, numbers.T, strict=True))
+        if (columns["step"] % 1 != 0).any() or (np.diff(columns["step"]) <= 0).any():
+            raise ValueError("a step that is no whole number or not above the one before")
+        _check_fractions(np.array([column for name, column in columns.items() if name.endswith("accuracy")]))
+        return StepMetricsHistory.from_columns(*(columns[field.name] for field in fields(StepMetrics))), notes
+    points, skipped = _intact_rows(names, rows, StepMetrics, lambda point: point.step)
+    return StepMetricsHistory(points), (*notes, *_describe_skipped("points.csv", len(points), skipped))
+
+
+def read_epoch_rows(folder: Path) -> tuple[tuple[EpochMetrics, ...], tuple[str, ...]]:
+    """Read epochs.csv; return its intact rows and a sentence on each thing that was left out.
+
+    Raises:
+        RunError: for a table without its columns.
+    """
+    names, rows, notes = _complete_rows(folder, "epochs.csv", EpochMetrics)
+    epochs, skipped = _intact_rows(names, rows, EpochMetrics, lambda result: result.epoch)
+    return tuple(epochs), (*notes, *_describe_skipped("epochs.csv", len(epochs), skipped))
+
+
+def _intact_rows(names: list[str], rows: str, kind: type[Row], position: Callable[[Row], int]) -> tuple[list[Row], int]:
+    """Return the rows that can be read, in ascending order of position, and the number of those left out.
+
+    A row that repeats an earlier position was written by a second process.
+    """
+    convert = {field.name: _CONVERT[str(field.type)] for field in fields(kind)}
+    intact: list[Row] = []
+    skipped = 0
+    for line in rows.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            (cells,) = csv.reader((line,), strict=True)
+            values = {name: cell for name, cell in zip(names, cells, strict=True) if name in convert}
+            row = kind(**{name: convert[name](cell) for name, cell in values.items()})
+            _check_fractions(np.array([getattr(row, name) for name in values if name.endswith("accuracy")]))
+            if position(row) <= (position(intact[-1]) if intact else 0):
+                raise ValueError("a row that is not after the one before")
+        except (ValueError, OverflowError, csv.Error):
+            skipped += 1
+        else:
+            intact.append(row)
+    return intact, skipped
+
+
+def _describe_skipped(name: str, intact: int, skipped: int) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    return (f"{name}: {skipped:,} of {intact + skipped:,} rows could not be read and were left out.",)
+
+
+def _complete_rows(folder: Path, name: str, kind: type[Row]) -> tuple[list[str], str, tuple[str, ...]]:
+    """Return the column names, the rows without an incomplete last one, and a sentence on unknown columns."""
     known = {field.name: field.default is MISSING for field in fields(kind)}
     if not (folder / name).exists():
-        return list(known), ""
+        return list(known), "", ()
     text = read_text(folder, name)
-    header, _, rows = text[: text.rfind("\n") + 1].partition("\n")
-    names = [FORMER_COLUMNS.get(column, column) for column in header.rstrip("\r").split(",")]
-    if not {name for name, needed in known.items() if needed} <= set(names) <= set(known):
+    header, _, rows = text[: text.rfind("\n") + 1].lstrip("\n").partition("\n")
+    names = [FORMER_COLUMNS.get(column, column) for column in header.split(",")]
+    if not {name for name, needed in known.items() if needed} <= set(names) or len(set(names)) < len(names):
         raise _damaged_table(folder, name, kind, ValueError(header))
-    return names, rows
+    unknown = [repr(column) for column in names if column not in known]
+    if not unknown:
+        return names, rows, ()
+    shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+    return names, rows, (f"{name}: {len(unknown)} unknown columns were left out ({shown[:120]}).",)
 
 
 def _check_fractions(values: np.ndarray) -> None:
@@ -132,7 +179,7 @@ def _damaged_table(folder: Path, name: str, kind: type[Row], error: Exception) -
     columns = ", ".join(field.name for field in fields(kind))
     return RunError(
         f"{name} of {folder.name!r}: expected columns {columns} of numbers, got {one_line_error(error)}; "
-        "restore or delete it."
+        "restore it from a copy or choose another run."
     )
 
 

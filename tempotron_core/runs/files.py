@@ -5,6 +5,7 @@ Nothing that is read here is executed: JSON, CSV and safetensors hold only value
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from contextlib import suppress
@@ -12,11 +13,19 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from tempotron_core.validation import one_line_error
 
-__all__ = ["END_MARKER", "RunError", "read_tensors", "read_text", "serialise_weights", "write_atomic"]
+__all__ = [
+    "END_MARKER",
+    "RunError",
+    "escape_surrogates",
+    "read_tensors",
+    "read_text",
+    "serialise_weights",
+    "write_atomic",
+]
 
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
@@ -27,6 +36,15 @@ _MAX_TEXT_BYTES = 2**24
 
 class RunError(Exception):
     """A folder is no run or is damaged; the message is one sentence."""
+
+
+def escape_surrogates(text: str) -> str:
+    r"""Return the text with the bytes of a name that is no UTF-8 as \xNN, and other surrogates as \uNNNN.
+
+    Python reads such bytes of a file name as surrogates, which neither a browser nor a table can take.
+    """
+    escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+    return "".join(escaped).encode(errors="backslashreplace").decode()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -51,7 +69,7 @@ def serialise_weights(weight: torch.Tensor, classes: tuple[str, ...]) -> bytes:
 
 
 def read_text(folder: Path, name: str) -> str:
-    """Return a text file of the folder.
+    """Return a text file of the folder, without a byte-order mark and with newlines as line ends.
 
     Raises:
         RunError: where it cannot be read or is too long.
@@ -61,9 +79,10 @@ def read_text(folder: Path, name: str) -> str:
             text = file.read(_MAX_TEXT_BYTES + 1)
         if len(text) > _MAX_TEXT_BYTES:
             raise RunError(
-                f"{name} of {folder.name!r}: expected at most {_MAX_TEXT_BYTES:,} bytes, got more; delete it."
+                f"{name} of {folder.name!r}: expected at most {_MAX_TEXT_BYTES:,} bytes, got more; restore it."
             )
-        return text.decode()
+        encoding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        return text.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{name} of {folder.name!r}: expected a readable file, got {one_line_error(error)}.") from error
 
@@ -78,12 +97,16 @@ def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise RunError(f"{name} of {folder.name!r}: expected at most 1 GiB, got {file.stat().st_size:,} bytes.")
+        if escape_surrogates(str(file)) != str(file):  # safe_open takes only paths in UTF-8
+            content = file.read_bytes()
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            return load(content), header.get("__metadata__", {})
         with safe_open(str(file), "pt") as source:
             return {key: source.get_tensor(key).clone() for key in source.keys()}, source.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
-            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore or "
-            f"delete it."
+            f"{name} of {folder.name!r}: expected a safetensors file, got {one_line_error(error)}; restore it from a "
+            f"copy or choose another run."
         ) from error
 
 
@@ -95,7 +118,9 @@ def _resolve_inside(folder: Path, name: str) -> Path:
     except (OSError, RuntimeError, ValueError):  # a link in a circle
         inside = False
     if not inside:
-        raise RunError(f"{name} of {folder.name!r}: expected a file of the run, got a link out of it; delete it.")
+        raise RunError(
+            f"{name} of {folder.name!r}: expected a file of the run, got a link out of it; put the file itself there."
+        )
     if not file.is_file():
         raise RunError(f"{name} of {folder.name!r}: expected a file, found none; the folder is no complete run.")
     return file

@@ -15,20 +15,21 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from tempotron_core.model.classifier import Model
-from tempotron_core.runs.csv_tables import read_epochs, read_points
-from tempotron_core.runs.files import RunError, read_tensors, read_text
+from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
+from tempotron_core.runs.files import RunError, escape_surrogates, read_tensors, read_text
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
-from tempotron_core.training.settings import Settings, current_names, model_from_weights
+from tempotron_core.training.recipes import RECIPES
+from tempotron_core.training.settings import Settings, model_from_weights, settings_from_record
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.validation import one_line_error
 
-__all__ = ["RunError", "RunRecord", "list_runs", "load_model", "load_snapshot", "read_run"]
+__all__ = ["RunError", "RunRecord", "find_run", "list_runs", "load_model", "load_snapshot", "read_run"]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # T and m of a network that is drawn
 _MAX_WEIGHT = 1e15  # sums of more would not stay finite
@@ -36,18 +37,40 @@ _MAX_WEIGHT = 1e15  # sums of more would not stay finite
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run folder: what could be read, and one sentence on what is wrong, if anything."""
+    """A run folder: what could be read.
+
+    Attributes:
+        problem: one sentence on why the folder cannot be read, else None
+        notes: one sentence on each thing that was left out, such as damaged rows and settings of a newer version
+    """
 
     path: Path
     settings: Settings | None = None
     points: StepMetricsHistory = field(default_factory=StepMetricsHistory)
     epochs: tuple[EpochMetrics, ...] = ()
     problem: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Return the name of the folder."""
-        return self.path.name
+        r"""Return the name of the folder; bytes that are no UTF-8 as \xNN."""
+        return escape_surrogates(self.path.name)
+
+    @property
+    def epochs_done(self) -> int:
+        """Return the number of the last epoch that was read, 0 without one."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+
+def find_run(directory: str | os.PathLike[str], name: str) -> Path:
+    """Return the folder of a run from its name as RunRecord has it; the folder need not exist."""
+    parent = Path(directory).expanduser()
+    if "\\" in name and not (parent / name).exists():
+        with suppress(OSError, ValueError):
+            for entry in parent.iterdir():
+                if escape_surrogates(entry.name) == name:
+                    return entry
+    return parent / name
 
 
 def list_runs(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
@@ -66,13 +89,15 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     """
     folder = Path(path)
     try:
-        settings = Settings(**current_names(json.loads(read_text(folder, "settings.json"))))
+        settings, notes = settings_from_record(json.loads(read_text(folder, "settings.json")))
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(
-            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore "
-            f"or delete it."
+            f"settings.json of {folder.name!r}: expected a run's settings, got {one_line_error(error)}; restore it "
+            f"from a copy or choose another run."
         ) from error
-    return RunRecord(folder, settings, read_points(folder), read_epochs(folder))
+    points, point_notes = read_point_rows(folder)
+    epochs, epoch_notes = read_epoch_rows(folder)
+    return RunRecord(folder, settings, points, epochs, notes=(*notes, *point_notes, *epoch_notes))
 
 
 def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings: Settings | None = None) -> Model:
@@ -90,9 +115,14 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
     settings = settings or read_run(folder).settings
     assert settings is not None
     name = f"{checkpoint}.safetensors"
-    tensors, _ = read_tensors(folder, name)
+    tensors, metadata = read_tensors(folder, name)
     weight = tensors.get("fc.weight")
     model = None if weight is None else model_from_weights(settings, weight)
+    if model is not None and settings.recipe not in RECIPES and settings.tempotrons_per_class is None:
+        # An unknown recipe does not tell the tempotrons per class; weights and names of classes do.
+        classes = _count_classes(metadata)
+        if classes and len(model.weight) % classes == 0:
+            model = replace(model, tempotrons_per_class=len(model.weight) // classes)
     fits = weight is not None and weight.dim() == 2 and weight.dtype == torch.float32 and model is not None
     if (
         not fits
@@ -133,18 +163,32 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     state, metadata = read_tensors(folder, "state.safetensors")
     try:
         done, total = int(metadata["epochs"]), int(metadata["total_steps"])
-        epochs = record.epochs[:done]
+        epochs = tuple(result for result in record.epochs if result.epoch <= done)
         step = epochs[-1].step
     except (KeyError, ValueError, IndexError) as error:
         raise RunError(
             f"state.safetensors of {folder.name!r}: expected the end of an epoch in epochs.csv, got none; "
             "start the run anew."
         ) from error
-    is_complete = len(epochs) == done and {"rows", "noise", "shuffle"} <= set(state) and state["rows"].dim() == 2
+    if epochs[-1].epoch != done:
+        raise RunError(
+            f"epochs.csv of {folder.name!r}: expected the row of epoch {done:,}, from which the run goes on, got none "
+            "or a damaged one; restore the table or start the run anew."
+        )
+    is_complete = {"rows", "noise", "shuffle"} <= set(state) and state["rows"].dim() == 2
     if not is_complete or not all(0 <= number < state["rows"].shape[1] for number in epochs[-1].dead_outputs):
         raise RunError(f"state.safetensors of {folder.name!r}: expected a whole state, got a part; start the run anew.")
     points = StepMetricsHistory(point for point in record.points if point.step <= step)
     return Snapshot(record.settings, "training", total, step, points=points, epochs=History(epochs), state=state)
+
+
+def _count_classes(metadata: dict[str, str]) -> int:
+    """Return the number of classes that a file of weights names, 0 where it names none."""
+    try:
+        classes = json.loads(metadata.get("classes", "[]"))
+    except (ValueError, RecursionError):
+        return 0
+    return len(classes) if isinstance(classes, list) else 0
 
 
 def _read_or_explain(folder: Path) -> RunRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
 import time
@@ -21,10 +22,18 @@ import torch
 from safetensors.torch import save
 
 from tempotron_core.runs.csv_tables import Table
-from tempotron_core.runs.files import END_MARKER, serialise_weights, write_atomic
-from tempotron_core.runs.tensorboard_log import TensorBoardWriter
+from tempotron_core.runs.files import (
+    END_MARKER,
+    RunError,
+    read_tensors,
+    read_text,
+    serialise_weights,
+    write_atomic,
+)
+from tempotron_core.runs.lock import RunLock
+from tempotron_core.runs.tensorboard_log import TensorBoardWriter, purge_events
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
-from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "open_run_log"]
@@ -36,12 +45,14 @@ CHECKPOINT_BUDGET = 256 * 2**20
 
 
 class RunLog:
-    """Writer of a run folder.
+    """Writer of a run folder, with its lock until close().
 
-    path: folder to continue, of which the snapshot was read; None for a new one in the log directory. note: one
-    sentence on a problem that was corrected.
+    path: folder to continue, of which the snapshot was read; None for a new one in the log directory. What differs in
+    the settings is then recorded. note: one sentence on a problem that was corrected.
 
     Raises:
+        RunLockedError: while another process writes the folder.
+        RunError: where another process has continued the run since the snapshot was read.
         TrainingError: where the folder cannot be written.
     """
 
@@ -51,19 +62,15 @@ class RunLog:
         self.note: str | None = None
         try:
             self.path = path or _new_folder(Path(settings.log_dir).expanduser(), name)
-            if path is None:
-                self._write_metadata()
-            self._tables = Table(self.path / "points.csv", StepMetrics), Table(self.path / "epochs.csv", EpochMetrics)
-            if resume_from is not None:
-                self._write_tables(resume_from)  # without what a killed process has written since
-            self._events = TensorBoardWriter(self.path)
+            self._lock = RunLock(self.path)
         except (OSError, RuntimeError, ValueError) as error:
-            raise TrainingError(
-                f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
-                f"({getattr(error, 'strerror', None) or error}); choose another one."
-            ) from error
-        with suppress(OSError):
-            (self.path / END_MARKER).unlink(missing_ok=True)
+            raise _unwritable(settings, error) from error
+        self.note = self._lock.note
+        try:
+            self._open(path, resume_from)
+        except BaseException:
+            self._lock.close()
+            raise
         self._last_snapshot: Snapshot | None = None
         self._best = (
             max((result.test_accuracy for result in resume_from.epochs), default=-math.inf)
@@ -73,6 +80,29 @@ class RunLog:
         self._points = len(resume_from.points) if resume_from else 0
         self._epochs = len(resume_from.epochs) if resume_from else 0
         self._checkpoint_bytes = sum(file.stat().st_size for file in self.path.glob("epochs/*.safetensors"))
+
+    def _open(self, path: Path | None, resume_from: Snapshot | None) -> None:
+        """Write what the folder must hold before the first snapshot."""
+        settings = self._settings
+        if path is not None and resume_from is not None:
+            _require_unchanged(path, resume_from)
+        try:
+            if path is None:
+                self._write_metadata()
+            else:
+                _record_changes(path, settings)
+            self._tables = Table(self.path / "points.csv", StepMetrics), Table(self.path / "epochs.csv", EpochMetrics)
+            first_step = 0
+            if resume_from is not None:
+                self._write_tables(resume_from)  # without what a killed process has written since
+                first_step = resume_from.step + 1
+                last = {"test_accuracy": resume_from.epochs_done}  # the only scalar with a value per epoch
+                purge_events(self.path, resume_from.step, last)
+            self._events = TensorBoardWriter(self.path, first_step)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unwritable(settings, error) from error
+        with suppress(OSError):
+            (self.path / END_MARKER).unlink(missing_ok=True)
 
     def write(self, snapshot: Snapshot) -> None:
         """Append what this snapshot adds."""
@@ -111,9 +141,10 @@ class RunLog:
         with suppress(OSError):
             if self.path.is_dir():
                 write_atomic(self.path / END_MARKER, b"")
+        self._lock.close()
 
     def _write_metadata(self) -> None:
-        write_atomic(self.path / "settings.json", _json(asdict(self._settings)))
+        write_atomic(self.path / "settings.json", _json(_settings_to_record(self._settings)))
         write_atomic(self.path / "environment.json", _json(_environment(self._settings)))
 
     def _recreate_if_deleted(self) -> bool:
@@ -121,6 +152,8 @@ class RunLog:
         if (self.path / "settings.json").is_file():
             return False
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock.close()
+        self._lock = RunLock(self.path)
         self._write_metadata()
         self._events.close()
         self._events = TensorBoardWriter(self.path)
@@ -141,14 +174,14 @@ class RunLog:
             return
         weights = serialise_weights(snapshot.weight, snapshot.classes)
         if self._checkpoint_bytes + len(weights) <= CHECKPOINT_BUDGET:
-            write_atomic(self.path / "epochs" / f"{len(snapshot.epochs):04}.safetensors", weights)
+            write_atomic(self.path / "epochs" / f"{snapshot.epochs_done:04}.safetensors", weights)
             self._checkpoint_bytes += len(weights)
         if snapshot.epochs[-1].test_accuracy >= self._best:
             write_atomic(self.path / "best.safetensors", weights)
         write_atomic(self.path / "last.safetensors", weights)
         self._write_tables(snapshot)
         if snapshot.state is not None:
-            metadata = {"epochs": str(len(snapshot.epochs)), "total_steps": str(snapshot.total_steps)}
+            metadata = {"epochs": str(snapshot.epochs_done), "total_steps": str(snapshot.total_steps)}
             write_atomic(self.path / "state.safetensors", save(snapshot.state, metadata))
 
 
@@ -160,6 +193,43 @@ def open_run_log(settings: Settings, path: Path | None = None, resume_from: Snap
         yield log
     finally:
         log.close()
+
+
+def _unwritable(settings: Settings, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"log directory: expected a folder that can be written, got {settings.log_dir!r} "
+        f"({getattr(error, 'strerror', None) or error}); choose another one."
+    )
+
+
+def _settings_to_record(settings: Settings) -> dict[str, Any]:
+    """Return the settings by name, with a data set directory that holds in every working directory."""
+    directory = settings.dataset_dir
+    absolute = os.path.abspath(os.path.expanduser(directory)) if directory else directory
+    return asdict(settings) | {"dataset_dir": absolute}
+
+
+def _record_changes(folder: Path, settings: Settings) -> None:
+    """Write what a resumed run changes into its settings; keep names that this version does not know."""
+    former = {new: old for old, new in FORMER_NAMES.items()}
+    recorded: dict[str, Any] = json.loads(read_text(folder, "settings.json"))
+    wanted = _settings_to_record(settings)
+    names = {name: former[name] if former.get(name) in recorded else name for name in wanted}
+    changed = {names[name]: value for name, value in wanted.items() if recorded.get(names[name]) != value}
+    if {name for name in changed if name in recorded}:
+        write_atomic(folder / "settings.json", _json(recorded | changed))
+
+
+def _require_unchanged(folder: Path, resume_from: Snapshot) -> None:
+    """Raise RunError where another process has continued the run since the snapshot was read."""
+    if resume_from.state is None:
+        return
+    _, metadata = read_tensors(folder, "state.safetensors")
+    if metadata.get("epochs") != str(resume_from.epochs_done):
+        raise RunError(
+            f"{folder.name!r}: expected the run as it was read, after epoch {resume_from.epochs_done:,}, got one that "
+            f"another process has continued to epoch {metadata.get('epochs', '?')[:20]}; resume it again."
+        )
 
 
 def _environment(settings: Settings) -> dict[str, object]:

@@ -13,6 +13,8 @@ neurons. Neurocomputing 48(1), 17-37, 2002.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch.nn.functional import threshold
 
@@ -81,13 +83,32 @@ class GaussianTuning:
 
         Returns:
             Spike times [batch, n, k, m] in whole ms in [0, T), -1 for no spike, on the device and in the dtype of x
-                (float32 for 16-bit floats, which cannot represent every millisecond).
+                (float32 for 16-bit floats, which cannot represent every millisecond). They carry no gradient: rounded
+                times are constant almost everywhere.
+
+        Warns:
+            UserWarning: for values more than a whole range outside [x_min, x_max], where no neuron spikes.
         """
         window = positive_integer("max_spike_time (ms)", max_spike_time)
-        x = finite_tensor("x", x, ("batch", self.n, "k"))
+        x = finite_tensor("x", x, ("batch", self.n, "k")).detach()
+        self._warn_if_far_outside(x)
         dtype = x.dtype if x.dtype.itemsize > 2 else torch.float32
         earliness = torch.empty(*x.shape, self.m, dtype=dtype, device=x.device)  # minus the spike time
         samples = max(1, _CHUNK // max(1, earliness[0].numel())) if len(x) else 1
         for part, out in zip(x.split(samples), earliness.split(samples), strict=True):
             out.copy_(self._response(part).mul_(window).sub_(window).round_())
         return threshold(earliness, -window, 1, inplace=True).neg_().add_(0)  # adding 0 turns -0 into 0
+
+    def _warn_if_far_outside(self, x: torch.Tensor) -> None:
+        if not x.numel():
+            return
+        low, high = self.x_min.detach().to(x.device).double(), self.x_max.detach().to(x.device).double()
+        smallest, largest = x.amin(dim=(0, 2)).double(), x.amax(dim=(0, 2)).double()
+        excess = torch.maximum(low - smallest, largest - high) / (high - low)
+        i = int(excess.argmax())
+        if excess[i] > 1:
+            warnings.warn(
+                f"x: expected values from x_min={low[i]:g} to x_max={high[i]:g} for feature {i}, got {smallest[i]:g} "
+                f"to {largest[i]:g}, which are encoded to few spikes or none; scale the values to that range.",
+                stacklevel=3,
+            )

@@ -93,13 +93,19 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
 
     Yields SINGLE_PROCESS without a launcher. Accelerators use NCCL, one per process; CPUs use Gloo.
     """
-    if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+    size, rank = _environment_integer("WORLD_SIZE"), _environment_integer("RANK")
+    if size is None or rank is None or size == 1:
         yield SINGLE_PROCESS, device
         return
-    processes = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    if not 0 <= rank < size:
+        raise DistributedError(
+            f"RANK, WORLD_SIZE: expected a number from 0 to below WORLD_SIZE, got {rank} and {size}; start the "
+            "processes with torchrun, or unset both."
+        )
+    processes = ProcessGroup(rank, size)
     backend = "gloo"
     if device.startswith("cuda"):
-        local, gpu_count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        local, gpu_count = _environment_integer("LOCAL_RANK") or 0, torch.cuda.device_count()
         if local >= gpu_count:
             raise DistributedError(
                 f"processes: expected at most one a GPU, {gpu_count} on this machine, got number {local + 1}; "
@@ -122,9 +128,26 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
         distributed.destroy_process_group()
 
 
+def _environment_integer(name: str) -> int | None:
+    """Return a number that the launcher passes, None where the variable is unset or empty.
+
+    Raises:
+        DistributedError: for anything but a whole number.
+    """
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise DistributedError(
+            f"{name}: expected a whole number, got {text[:40]!r}; start the processes with torchrun, or unset it."
+        )
+    return int(text)
+
+
 def exit_process(code: int) -> NoReturn:
     """End this process; one of several without the interpreter's shutdown, during which a process group may abort."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    size = os.environ.get("WORLD_SIZE", "").strip()
+    if size.isdecimal() and int(size) > 1:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -15,7 +15,7 @@ from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
-from tempotron_core.training.settings import Settings, TrainingError
+from tempotron_core.training.settings import Settings, TrainingError, require_startable
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Trainer, evaluate_health
 
@@ -73,6 +73,10 @@ def out_of_memory_message(problem: BaseException, settings: Settings) -> str | N
 def _snapshots(
     settings: Settings, dataset: datasets.Dataset | None, resume_from: Snapshot | None, processes: ProcessGroup
 ) -> Iterator[Snapshot]:
+    try:
+        require_startable(settings)
+    except ValueError as error:  # the settings come from a run folder
+        raise TrainingError(str(error)) from error
     dataset = dataset or datasets.load(settings.dataset, settings.dataset_dir)
     if settings.validation:
         dataset = datasets.hold_out_validation(dataset, settings.validation)
@@ -81,10 +85,15 @@ def _snapshots(
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     snapshot = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
     if resume_from is not None:
-        if resume_from.step and resume_from.total_steps != snapshot.total_steps:
+        done = resume_from.epochs_done
+        if done > settings.epochs:
             raise TrainingError(
-                f"training data: expected what the run began with, {resume_from.total_steps:,} steps in all, got "
-                f"{snapshot.total_steps:,}; restore {settings.dataset} or start the run anew."
+                f"epochs: expected at least the {done:,} that the run has done, got {settings.epochs:,}; choose more."
+            )
+        if done and resume_from.step != done * steps_per_epoch:
+            raise TrainingError(
+                f"training data: expected what the run began with, {resume_from.step // done:,} steps an epoch, got "
+                f"{steps_per_epoch:,}; restore {settings.dataset} or start the run anew."
             )
         snapshot = replace(snapshot, step=resume_from.step, points=resume_from.points, epochs=resume_from.epochs)
     yield snapshot
@@ -107,11 +116,11 @@ def _snapshots(
     if resume_from is not None and resume_from.state is not None:
         trainer.restore(resume_from.state)
         shuffle.set_state(resume_from.state["shuffle"])
-        step, first = resume_from.step, len(resume_from.epochs) + 1
+        step, first = resume_from.step, resume_from.epochs_done + 1
         snapshot = replace(snapshot, phase="training")
         if first <= settings.epochs:
             trainer.reinitialise(
-                resume_from.epochs[-1].dead_outputs if resume_from.epochs else (), len(resume_from.epochs)
+                resume_from.epochs[-1].dead_outputs if resume_from.epochs else (), resume_from.epochs_done
             )
         else:
             yield replace(snapshot, phase="finished", weight=trainer.net.fc.weight.detach().to("cpu", copy=True))

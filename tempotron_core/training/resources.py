@@ -15,6 +15,7 @@ seconds may be three times as many or as few, and serve to refuse what could nev
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,11 +23,26 @@ from pathlib import Path
 
 import torch
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS
 from tempotron_core.training.settings import Settings, TrainingError
 
-__all__ = ["MAX_SECONDS", "Estimate", "available_memory", "estimate", "explain_if_too_large", "require_fits"]
+__all__ = [
+    "MAX_SECONDS",
+    "Estimate",
+    "available_cores",
+    "available_memory",
+    "choose_threads",
+    "estimate",
+    "explain_if_too_large",
+    "require_fits",
+    "set_threads",
+]
 
 MAX_SECONDS = 7 * 24 * 3600.0
 """A training that is estimated to take longer than a week is refused."""
@@ -37,6 +53,10 @@ _EVAL_BATCH = 500  # samples that are evaluated at a time
 _STORE_BUDGET = 2**30  # what a store keeps of spikes
 _DEFAULTS = Settings()
 _LABELS = {"epochs": "epochs", "batch_size": "batch size", "T": "T", "m": "m"}
+_CGROUPS = Path("/sys/fs/cgroup")
+_SECONDS_PER_STEP_OF_ONE_THREAD = 0.01
+"""Steps that take less on one core gain nothing from another: starting the threads takes as long as they save."""
+_MAX_THREADS = 8
 _MINIMUMS = {"epochs": 1, "batch_size": 1, "T": 1, "m": 3}
 _NONZERO_FRACTION = {
     datasets.EMBEDDED: 0.2,
@@ -115,21 +135,95 @@ def require_fits(settings: Settings, dataset: datasets.Dataset | None = None) ->
 
 
 def available_memory(device: str = "cpu") -> float:
-    """Return the bytes that a process can still allocate on the device, limits of the control group included."""
+    """Return the bytes that a process can still allocate on the device.
+
+    Limits of the process (ulimit -v and -d) and of its control groups are included.
+    """
     if device.startswith("cuda"):
         return float(torch.cuda.mem_get_info(device)[0])
     free = [math.inf]
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         free.append(1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")))
-    with suppress(OSError):
+    free += [_cgroup_memory(folder, kind) for kind, folder in _cgroup_folders("memory")]
+    free += [_process_memory("RLIMIT_AS", "VmSize"), _process_memory("RLIMIT_DATA", "VmData")]
+    return max(0.0, min(free))
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use: its affinity and the quotas of its control groups."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not Linux
+        cores = os.cpu_count() or 1
+    quotas = [_cgroup_quota(folder, kind) for kind, folder in _cgroup_folders("cpu")]
+    return max(1, min([cores, *(math.floor(quota) for quota in quotas if math.isfinite(quota))]))
+
+
+def choose_threads(settings: Settings | None = None) -> int:
+    """Return the number of threads for a training, or without settings for the pages of the dashboard.
+
+    It is OMP_NUM_THREADS where that is a number; else one, unless a step is so long that more threads pay.
+    """
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if text.isdecimal() and 0 < int(text) <= 4096:
+        return int(text)
+    if settings is None:
+        return 1
+    once = estimate(replace(settings, epochs=1), train=settings.batch_size, test=0).seconds
+    return min(available_cores(), _MAX_THREADS) if once > _SECONDS_PER_STEP_OF_ONE_THREAD else 1
+
+
+def set_threads(settings: Settings | None = None) -> None:
+    """Make PyTorch use as many threads as choose_threads returns."""
+    torch.set_num_threads(choose_threads(settings))
+
+
+def _process_memory(limit: str, used: str) -> float:
+    """Return the bytes left of a limit of this process, infinite without one.
+
+    used: name in /proc/self/status of what counts towards the limit
+    """
+    if resource is None:
+        return math.inf
+    soft, _ = resource.getrlimit(getattr(resource, limit))
+    if soft == resource.RLIM_INFINITY:
+        return math.inf
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        kilobytes = next(int(line.split()[1]) for line in lines if line.startswith(f"{used}:"))
+        return max(0.0, soft - 1024.0 * kilobytes)
+    return float(soft)
+
+
+def _cgroup_folders(controller: str) -> list[tuple[str, Path]]:
+    """Return the control groups of this process, each with its parents.
+
+    The first of each pair is the directory of a hierarchy of version 1, or "" for version 2.
+    """
+    folders: list[tuple[str, Path]] = []
+    with suppress(OSError, ValueError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, kind, group = line.split(":", 2)
-            if kind in ("", "memory"):
-                free += [
-                    _cgroup_memory(Path("/sys/fs/cgroup") / kind / place.strip("/"), kind) for place in (group, "")
-                ]
-    return max(0.0, min(free))
+            if kind and controller not in kind.split(","):
+                continue
+            root = _CGROUPS / (kind or "")
+            parts = [part for part in group.split("/") if part not in ("", "..")]
+            folders += [(kind, root.joinpath(*parts[:length])) for length in range(len(parts), -1, -1)]
+    return folders
+
+
+def _cgroup_quota(folder: Path, kind: str) -> float:
+    """Return the cores that a control group (version 1 or 2) allows, infinite without a quota."""
+    try:
+        if kind:
+            quota = (folder / "cpu.cfs_quota_us").read_text(), (folder / "cpu.cfs_period_us").read_text()
+        else:
+            quota = tuple((folder / "cpu.max").read_text().split())  # type: ignore[assignment]
+        used, period = (float(value) for value in quota)
+        return used / period if used > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
 
 
 def _cgroup_memory(folder: Path, kind: str) -> float:

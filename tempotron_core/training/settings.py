@@ -10,7 +10,7 @@ import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model, initial_weight
-from tempotron_core.training.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES, Recipe
 from tempotron_core.validation import check_time_constants, positive_integer, positive_real
 
 __all__ = [
@@ -22,7 +22,11 @@ __all__ = [
     "devices",
     "initial_model",
     "model_from_weights",
+    "require_startable",
+    "settings_from_record",
 ]
+
+_REGISTRIES: dict[str, Mapping[str, object]] = {"loss": LOSSES, "optimiser": OPTIMISERS, "schedule": SCHEDULES}
 
 RECIPE_OVERRIDES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
 """What a run may change of its recipe."""
@@ -47,6 +51,9 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected names and values, got {type(values).__name__}")
     return {FORMER_NAMES.get(name, name): value for name, value in values.items()}
+
+
+_MAX_NAME_LENGTH = 80  # of a device, recipe or data set in a run folder
 
 
 class TrainingError(Exception):
@@ -107,9 +114,19 @@ class Settings:
 
     @property
     def resolved_recipe(self) -> Recipe:
-        """Return the recipe with the changes of this run."""
-        overrides = {name: getattr(self, name) for name in RECIPE_OVERRIDES}
-        return replace(RECIPES[self.recipe], **{name: value for name, value in overrides.items() if value is not None})
+        """Return the recipe with the changes of this run; unknown names of a run folder have no effect.
+
+        The default recipe takes the place of an unknown one.
+        """
+        overrides = self._overrides()
+        for name, registry in _REGISTRIES.items():
+            if overrides.get(name) not in registry:
+                overrides.pop(name, None)
+        return replace(RECIPES.get(self.recipe, RECIPES[DEFAULT_RECIPE]), **overrides)
+
+    def _overrides(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in RECIPE_OVERRIDES}
+        return {name: value for name, value in values.items() if value is not None}
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -128,7 +145,7 @@ class Settings:
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
         if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
-        _ = self.resolved_recipe
+        replace(RECIPES[self.recipe], **self._overrides())
         names = (datasets.EMBEDDED, *datasets.DATASETS)
         if self.dataset not in names:
             raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
@@ -136,6 +153,67 @@ class Settings:
             raise ValueError(
                 f"device: expected one of {', '.join(devices())}, got {self.device!r}; choose one that is present."
             )
+
+
+def require_startable(settings: Settings) -> None:
+    """Check that this machine and this version can train with these settings, which may come from a run folder.
+
+    Raises:
+        ValueError: for a device that is not present, and for a recipe or a data set that is not known.
+    """
+    replace(settings)
+
+
+def settings_from_record(values: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings of a run made anywhere, and one sentence on each thing that is not known here.
+
+    A device that is not present is no problem before a run is started and gives no sentence. A recipe, data set or
+    part of a recipe that is not known, and unknown names, are reported.
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
+    """
+    given = current_names(values)
+    known = {field.name: field.default for field in fields(Settings)}
+    notes = [
+        f"setting {_shorten(name)}: not known here, left out; it may come from a newer version."
+        for name in given
+        if name not in known
+    ]
+    given = {name: value for name, value in given.items() if name in known}
+    elsewhere: dict[str, str] = {}
+    for name, present in (
+        ("device", devices()),
+        ("recipe", tuple(RECIPES)),
+        ("dataset", (datasets.EMBEDDED, *datasets.DATASETS)),
+    ):
+        value = given.get(name, known[name])
+        if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME_LENGTH or not value.isprintable():
+            raise TypeError(f"{name}: expected a name of at most {_MAX_NAME_LENGTH} characters, got {_shorten(value)}")
+        if value not in present:
+            elsewhere[name] = value
+            del given[name]
+    for name, registry in _REGISTRIES.items():
+        value = given.get(name)
+        if isinstance(value, str) and value not in registry:
+            notes.append(f"{name} {_shorten(value)}: not known here; it is needed only to resume the run.")
+            elsewhere[name] = value
+            del given[name]
+    settings = Settings(**given)
+    for name, value in elsewhere.items():
+        if name == "recipe":
+            notes.append(f"recipe {_shorten(value)}: not known here; it is needed only to resume the run.")
+        elif name == "dataset":
+            notes.append(f"data set {_shorten(value)}: not known here; it is needed only to resume the run.")
+        # The checks of the constructor are those of a run that starts; this one has been trained elsewhere.
+        object.__setattr__(settings, name, value)
+    return settings, tuple(notes)
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def initial_model(settings: Settings, classes: int = 10) -> Model:

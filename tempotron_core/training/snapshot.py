@@ -43,9 +43,14 @@ class Snapshot:
         return None if self.weight is None else model_from_weights(self.settings, self.weight)
 
     @property
+    def epochs_done(self) -> int:
+        """Return the number of the last epoch that is complete; rows of epochs before it may be missing."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+    @property
     def epoch(self) -> int:
         """Return the epoch in progress, counted from 1."""
-        return min(len(self.epochs) + 1, self.settings.epochs)
+        return min(self.epochs_done + 1, self.settings.epochs)
 
     @property
     def progress(self) -> float:

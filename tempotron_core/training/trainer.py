@@ -18,6 +18,7 @@ __all__ = ["Assessment", "Trainer", "accuracy_on", "evaluate_health"]
 
 _EVALUATE_CHUNK = 500
 _SIDE = math.isqrt(PIXELS)
+_ACCELERATOR_GENERATOR_BYTES = 16  # of the state of a Philox generator; that of the CPU takes 5056
 _MAX_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
 
@@ -157,7 +158,7 @@ class Trainer:
         """
         try:
             self._weight_by_afferent.data.copy_(state["rows"])
-            self._dropout_generator.set_state(state["noise"])
+            self._restore_generator(state["noise"])
             optimiser_state = self.optimiser.state[self._weight_by_afferent]
             for name, value in state.items():
                 device = (
@@ -180,6 +181,14 @@ class Trainer:
                 f"{self._weight_by_afferent.shape[1]} outputs, got another "
                 "or a damaged one; start the run anew."
             ) from error
+
+    def _restore_generator(self, state: torch.Tensor) -> None:
+        """Restore the generator of the dropped afferents; that of another kind of device is seeded anew."""
+        sizes = {len(torch.Generator().get_state()), _ACCELERATOR_GENERATOR_BYTES}
+        if len(state) != len(self._dropout_generator.get_state()) and len(state) in sizes:
+            self._dropout_generator.manual_seed(self.settings.seed + 1)
+        else:
+            self._dropout_generator.set_state(state)
 
     def reinitialise(self, dead_outputs: tuple[int, ...], epoch: int) -> None:
         """Give dead outputs new initial weights, where the recipe does so."""

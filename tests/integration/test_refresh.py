@@ -106,3 +106,24 @@ def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_o
     assert told == ["drawn", "drawn", "heard"]
     part("drawn again")
     assert told[3:] == ["drawn again", "heard"]
+
+
+def test_parts_wait_to_be_heard_after_a_page_that_raised(
+    monkeypatch: pytest.MonkeyPatch, others: dict[object, float]
+) -> None:
+    told: list[str] = []
+
+    def fail() -> None:
+        told.append("raised")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("streamlit.fragment", lambda draw, run_every: draw)
+    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: told.append("heard"))
+    with pytest.raises(ZeroDivisionError), streamlit_hooks.page_run():
+        streamlit_hooks.flushing_fragment(fail)()
+    assert told == ["raised", "heard"]
+    streamlit_hooks.flushing_fragment(told.append)("drawn")
+    assert told[2:] == ["drawn", "heard"]
+    with pytest.raises(ZeroDivisionError):
+        streamlit_hooks.flushing_fragment(fail)()
+    assert told[4:] == ["raised", "heard"]

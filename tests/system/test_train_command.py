@@ -263,3 +263,99 @@ def test_interrupt_before_training(
         train.main(["--log-dir", str(tmp_path)])
     assert caught.value.code == 130
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_sigterm_keeps_what_was_learnt(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    arguments = ["--epochs", "100000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
+    with start_command(arguments, errors) as command:
+        try:
+            wait_until(lambda: command.poll() is not None or "epoch 1:" in errors.read_text())
+            command.send_signal(signal.SIGTERM)
+            command.send_signal(signal.SIGTERM)  # a second one does not disturb the end
+            output, _ = command.communicate(timeout=PATIENCE)
+        finally:
+            command.kill()
+    assert command.returncode == 143
+    assert "Traceback" not in errors.read_text()
+    report = last_line(output)
+    assert report["interrupted"] is True
+    assert (Path(report["log"]) / "ended").is_file()
+    assert (Path(report["log"]) / "last.safetensors").is_file()
+
+
+def test_closed_pipe_and_empty_variables_of_a_launcher(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = subprocess.run(
+        [sys.executable, "-m", "tempotron_core.train", *SMALL, "--log-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": "", "WORLD_SIZE": ""},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert command.returncode == 0, command.stderr
+    assert "Traceback" not in command.stderr and "Exception" not in command.stderr
+    (run,) = tmp_path.iterdir()
+    assert (run / "ended").is_file()
+
+
+@pytest.mark.parametrize(("rank", "size"), [("x", "2"), ("0", "two"), ("2", "2")])
+def test_wrong_variables_of_a_launcher_get_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rank: str, size: str
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", size)
+    check_refused([], "WORLD_SIZE" if size != "2" or rank == "2" else "RANK", capsys)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_resumed_run_takes_what_can_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begin = [*SMALL, "-b", "32", "--log-dir", str(tmp_path / "runs")]
+    assert train.main(begin) == 0
+    folder = last_line(capsys.readouterr().out)["log"]
+    for arguments, words in (
+        (["--lr", "0.5"], "got --lr;"),
+        (["--seed", "3", "-T", "31", "-e", "9"], "got --seed, --T;"),
+        (["--recipe", "reference"], "got --recipe;"),
+        (["--no-zero-grad"], "got --zero-grad;"),
+        (["--epochs", "0"], "epochs: expected"),
+        (["--device", "cuda:7"], "device: expected one of"),
+    ):
+        check_refused(["--resume", folder, *arguments], words, capsys)
+    again = [*SMALL, "-b", "32", "-e", "3", "--device", "cpu", "--log-dir", str(tmp_path / "more")]
+    assert train.main(["--resume", folder, *again]) == 0  # the same values are no change
+    report = last_line(capsys.readouterr().out)
+    assert Path(report["log"]).parent == tmp_path / "more"
+    assert len(report["loss"]) == 3
+    recorded = json.loads((Path(report["log"]) / "settings.json").read_text())
+    assert (recorded["epochs"], recorded["log_dir"]) == (3, str(tmp_path / "more"))
+    assert len((Path(folder) / "epochs.csv").read_text().splitlines()) == 2
+
+
+def test_a_run_whose_data_moved_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idx_files.write_set(tmp_path / "old")
+    small = ["-m", "3", "-T", "20", "-e", "1", "--log-dir", str(tmp_path / "runs")]
+    assert train.main(["--dataset-dir", str(tmp_path / "old"), *small]) == 0
+    folder = last_line(capsys.readouterr().out)["log"]
+    (tmp_path / "old").rename(tmp_path / "new")
+    check_refused(["--resume", folder, "-e", "2"], "name their folder with --dataset-dir", capsys)
+    assert train.main(["--resume", folder, "-e", "2", "--dataset-dir", str(tmp_path / "new")]) == 0
+    assert len(last_line(capsys.readouterr().out)["loss"]) == 2
+    recorded = json.loads((Path(folder) / "settings.json").read_text())
+    assert recorded["dataset_dir"] == str(tmp_path / "new")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the address space")
+@pytest.mark.parametrize("gigabytes", [0.5, 1])
+def test_a_small_address_space_gets_one_line(tmp_path: Path, gigabytes: float) -> None:
+    limit = f'ulimit -v {int(gigabytes * 1e6)}; exec "$0" -m tempotron_core.train --log-dir "$1"'
+    command = subprocess.run(
+        ["sh", "-c", limit, sys.executable, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (command.returncode, command.stdout) == (2, "")
+    assert len(command.stderr.splitlines()) == 1, command.stderr
+    assert "ulimit -v" in command.stderr

@@ -100,6 +100,10 @@ def test_runs(copied_run: Path, file: str, damage: Damage) -> None:
     (listed,) = list_runs(copied_run.parent)
     if file == LAST:
         assert listed.problem is None
+    elif listed.problem is None and listed.notes:  # what can be read is read, and the rest is reported
+        assert all("left out" in note and len(note.splitlines()) == 1 for note in listed.notes)
+        assert load_model(copied_run).weight.isfinite().all()
+        return
     with pytest.raises(RunError) as caught:
         load_model(copied_run)
     check_sentence(caught.value)

@@ -1,6 +1,7 @@
 """The population code: centres, widths, spike times and refusals."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -231,3 +232,25 @@ def test_bad_windows_are_refused(window: Any) -> None:
     with pytest.raises((ValueError, TypeError)) as error:
         GaussianTuning(**GOOD).encode(torch.zeros(1, 2, 3), window)
     assert_refused(error)
+
+
+def test_values_with_a_gradient_are_encoded_like_others() -> None:
+    tuning, x = GaussianTuning(2, 5, torch.zeros(2), torch.ones(2)), torch.rand(3, 2, 4)
+    times = tuning.encode(x.clone().requires_grad_(), 40)
+    assert torch.equal(times, tuning.encode(x, 40))
+    assert not times.requires_grad
+
+
+def test_values_far_outside_their_range_give_a_warning() -> None:
+    tuning = GaussianTuning(2, 5, torch.zeros(2), torch.ones(2))
+    with pytest.warns(
+        UserWarning, match=r"expected values from x_min=0 to x_max=1 for feature 1, got 0 to 255"
+    ) as caught:
+        tuning.encode(torch.tensor([[[0.5, 0.5], [0.0, 255.0]]]))
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="got -3 to -3"):
+        tuning.encode(torch.full((1, 2, 1), -3.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tuning.encode(torch.tensor([[[-0.9, 1.9], [0.0, 1.0]]]))
+        tuning.encode(torch.zeros(0, 2, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,9 @@ from helpers import idx_files
 from tempotron_core.training import resources
 from tempotron_core.training.resources import (
     MAX_SECONDS,
+    available_cores,
     available_memory,
+    choose_threads,
     estimate,
     explain_if_too_large,
     require_fits,
@@ -140,3 +143,52 @@ def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, m
     assert resources._cgroup_memory(tmp_path / "none", "memory") == float("inf")
     monkeypatch.setattr(resources, "_cgroup_memory", lambda folder, kind: 5e6)
     assert available_memory() <= 5e6 or not Path("/proc/self/cgroup").exists()
+
+
+def test_limits_of_the_process_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda kind: (limits[kind], resource.RLIM_INFINITY))
+    free = available_memory()
+    for kind in limits:
+        with monkeypatch.context() as patch:
+            patch.setitem(limits, kind, 2**50)
+            assert available_memory() == pytest.approx(free, rel=0.2)
+            patch.setitem(limits, kind, 1)
+            assert available_memory() == 0
+            with pytest.raises(TrainingError, match=r"expected at most 0\.0 GB of memory"):
+                require_fits(Settings())
+
+
+@pytest.mark.parametrize(
+    ("files", "groups", "cores"),
+    [
+        ({"a/cpu.max": "150000 100000"}, "0::/a/b", 1),
+        ({"cpu.max": "max 100000", "a/b/cpu.max": "300000 100000"}, "0::/a/b", 3),
+        ({"a/cpu.max": "50000 100000"}, "0::/a", 1),
+        ({"cpu,cpuacct/cpu.cfs_quota_us": "200000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, "4:cpu,cpuacct:/", 2),
+        ({"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, "4:cpu,cpuacct:/", 6),
+        ({}, "0::/a", 6),
+    ],
+)
+def test_cores_are_those_of_affinity_and_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], groups: str, cores: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(resources, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    read_text = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path: groups if str(path) == "/proc/self/cgroup" else read_text(path))
+    assert available_cores() == cores
+
+
+def test_one_thread_unless_more_help_or_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "available_cores", lambda: 4)
+    large = Settings(recipe="population", batch_size=4096)
+    for text in ("", "abc", "-1", "0"):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert [choose_threads(settings) for settings in (None, Settings(), large)] == [1, 1, 4]
+    for text in ("3", "3,2", " 3 "):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert [choose_threads(settings) for settings in (None, Settings(), large)] == [3, 3, 3]
