@@ -26,7 +26,17 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, pad
 
-__all__ = ["BinnedSpikes", "Kernel", "SpikeEvents", "bin_spikes", "peak", "potential", "segment_sum"]
+__all__ = [
+    "BinnedSpikes",
+    "Kernel",
+    "SpikeEvents",
+    "bin_spikes",
+    "gradient_at",
+    "grid_states",
+    "peak",
+    "potential",
+    "segment_sum",
+]
 
 _BLOCK = 100
 
@@ -228,6 +238,40 @@ def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
     if rise is not None:
         v += _convolve(by_output(spikes.sum_by_bin(rows, rise)), kernel, decay=True)
     return v.view(batch, outputs, T)
+
+
+def grid_states(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return V(t) and Y(t) = sum w_i exp(-(t - t_i)/tau_fast), each [B, O, T], of spikes at whole times.
+
+    Between t and the next arrival V(t + u) = exp(-u/tau_slow) V(t) + K(u) Y(t).
+    """
+    batch, outputs, T = spikes.batch, weight.shape[0], spikes.T
+    sums = spikes.sum_by_bin(weight.detach().t().contiguous(), None).transpose(1, 2).reshape(batch * outputs, T)
+    v, y = _convolve(sums, kernel), _convolve(sums, kernel, decay=True)
+    return v.view(batch, outputs, T), y.view(batch, outputs, T)
+
+
+def gradient_at(
+    spikes: SpikeEvents, kernel: Kernel, factor: torch.Tensor, step: torch.Tensor, delay: torch.Tensor
+) -> torch.Tensor:
+    """Return the gradient [O, N] of the potentials at the times step + delay, without arrivals after the step.
+
+    Args:
+        spikes: spikes at whole times
+        kernel: postsynaptic potential
+        factor: gradient of a loss with respect to each potential, [B, O]
+        step: int64 [B, O] in [0, T)
+        delay: ms from 0 on, [B, O]
+    """
+    delay_double = delay.reshape(-1, 1).double()
+    slow = factor.reshape(-1, 1) * torch.exp(-delay_double / kernel.slow).to(factor.dtype)
+    rise = factor.reshape(-1, 1) * kernel(delay_double).to(factor.dtype)
+    to_peak, to_decay = _kernel_tables_backward(kernel, spikes.T, factor.dtype, factor.device)
+    batch, outputs, bins = spikes.batch, factor.shape[1], spikes.T + 1
+    index = step.reshape(-1)
+    grad = to_peak.index_select(0, index).mul_(slow).addcmul_(to_decay.index_select(0, index), rise)
+    by_bin = grad.view(batch, outputs, bins).transpose(1, 2).reshape(batch * bins, outputs)
+    return spikes.sum_by_afferent(by_bin, None).t()
 
 
 def _convolve(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Tensor:
