@@ -113,7 +113,7 @@ class RunLog:
                 write_atomic(self.path / END_MARKER, b"")
 
     def _write_metadata(self) -> None:
-        write_atomic(self.path / "settings.json", _json(asdict(self._settings)))
+        write_atomic(self.path / "settings.json", _json(self._settings.to_record()))
         write_atomic(self.path / "environment.json", _json(_environment(self._settings)))
 
     def _recreate_if_deleted(self) -> bool:
