@@ -24,11 +24,13 @@ the same sums as for the grid are used; for real times they lie between the sort
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import threshold
 
 from tempotron_core.snn import engine
 from tempotron_core.snn.engine import Kernel, SpikeEvents
@@ -44,6 +46,7 @@ AFTER_SPIKE = ("continue", "shunt")
 
 Spikes = SpikeEvents | SortedSpikes
 _ROOT_STEPS = 16
+_MAX_ERROR = 1e-6  # relative, of a power in the precision of the weights
 
 
 class Mode(NamedTuple):
@@ -250,16 +253,24 @@ def _locate_peak(spikes: Spikes, intervals: _Intervals, mode: Mode) -> _Located:
 
 
 def _highest_within(intervals: _Intervals) -> torch.Tensor:
-    """Return the highest potential of each interval without its end, [B, O, J]."""
-    kernel = intervals.kernel
-    slow, fast = kernel.slow, kernel.fast
-    log_ratio = (intervals.v * (1 / kernel.scale)).div_(intervals.y).log1p_()  # NaN: no stationary point
-    # 0 < u* < gap
-    longest = kernel.time_to_peak * (slow - fast) / slow / fast
-    inside = (log_ratio < longest) & (log_ratio > longest - intervals.gap * ((slow - fast) / slow / fast))
-    top = log_ratio.mul_(slow / (slow - fast)).exp_().mul_(intervals.y).mul_(kernel.v_threshold)
-    # The maximum removes minima, where Y < 0, and what rounding lost.
-    return torch.where(inside, torch.maximum(top, intervals.v), intervals.v)
+    """Return the highest potential of each interval without its end where it is above 0, [B, O, J].
+
+    Where none is above 0 the value is at most 0, the potential at the start of the window. With rho = 1 + V/B,
+    0 < u* < gap means tau_slow/tau_fast > rho > tau_slow/tau_fast exp(-gap/c). A larger rho means that V falls from the
+    start on; the formula at the bound is then below V at the start. A smaller one means that V rises to the end.
+    """
+    kernel, v, y = intervals.kernel, intervals.v, intervals.y
+    power, bound = kernel.slow / (kernel.slow - kernel.fast), kernel.slow / kernel.fast
+    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
+    if power * torch.finfo(v.dtype).eps > _MAX_ERROR:
+        v, y = v.double(), y.double()
+    rho = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale).add_(1)  # tiny: not 0/0 before the first arrival
+    if isinstance(intervals.gap, torch.Tensor):
+        rho = torch.where(rho > bound * torch.exp(intervals.gap * -difference), rho, 0)
+    else:
+        rho = threshold(rho, bound * math.exp(-intervals.gap * difference), 0, inplace=True)
+    top = rho.clamp_(max=bound).pow_(power).mul_(y).mul_(kernel.v_threshold)
+    return torch.maximum(top.to(intervals.v.dtype), intervals.v)  # without minima, where Y < 0
 
 
 def _locate_exact_peak(intervals: _Intervals, highest: torch.Tensor) -> _Located:
