@@ -32,7 +32,8 @@ __all__ = [
     "SpikeEvents",
     "bin_spikes",
     "gradient_at",
-    "grid_states",
+    "grid_response",
+    "onset_at",
     "peak",
     "potential",
     "segment_sum",
@@ -240,15 +241,27 @@ def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
     return v.view(batch, outputs, T)
 
 
-def grid_states(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return V(t) and Y(t) = sum w_i exp(-(t - t_i)/tau_fast), each [B, O, T], of spikes at whole times.
+def grid_response(
+    weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sums of the weights that arrive on the grid, [B*O, T], and V at 0, 1, ... T, [B*O, T + 1].
 
-    Between t and the next arrival V(t + u) = exp(-u/tau_slow) V(t) + K(u) Y(t).
+    The spikes must lie at whole times.
     """
     batch, outputs, T = spikes.batch, weight.shape[0], spikes.T
     sums = spikes.sum_by_bin(weight.detach().t().contiguous(), None).transpose(1, 2).reshape(batch * outputs, T)
-    v, y = _convolve(sums, kernel), _convolve(sums, kernel, decay=True)
-    return v.view(batch, outputs, T), y.view(batch, outputs, T)
+    if T < 2 * _BLOCK:
+        return sums, sums @ _kernel_tables(kernel, T + 1, sums.dtype, sums.device)[0][:T]
+    return sums, _convolve(pad(sums, (0, 1)), kernel)
+
+
+def onset_at(sums: torch.Tensor, kernel: Kernel, step: torch.Tensor) -> torch.Tensor:
+    """Return Y = sum w_i exp(-(t - t_i)/tau_fast) at grid times t = step [R] from the sums [R, T] that arrive.
+
+    Until the next arrival V(t + u) = exp(-u/tau_slow) V(t) + K(u) Y(t).
+    """
+    to_decay = _kernel_tables_backward(kernel, sums.shape[1], sums.dtype, sums.device)[1]
+    return (to_decay.index_select(0, step)[:, :-1] * sums).sum(dim=1)
 
 
 def gradient_at(

@@ -25,8 +25,7 @@ the same sums as for the grid are used; for real times they lie between the sort
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -56,38 +55,24 @@ class Mode(NamedTuple):
     after_spike: str = "continue"
 
 
-@dataclass(frozen=True, eq=False)
-class _Intervals:
-    """States at the start of each interval.
+class _Place(NamedTuple):
+    """Times [B, O] as intervals, int64, and delays from their starts in ms."""
 
-    Attributes:
-        v, y: [B, O, J]
-        start: ms, [J] or [B, 1, J]
-        gap: duration in ms, 1.0 or [B, 1, J]
-    """
-
-    v: torch.Tensor
-    y: torch.Tensor
-    start: torch.Tensor
-    gap: torch.Tensor | float
-    kernel: Kernel
-    T: int
-
-    def at(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return V, Y and the start of the intervals with index [B, O]."""
-        index = index.unsqueeze(-1)
-        start = self.start.expand(*self.v.shape)
-        v, y, start = (values.gather(2, index).squeeze(-1) for values in (self.v, self.y, start))
-        return v, y, start
+    interval: torch.Tensor
+    delay: torch.Tensor
 
 
 class _Located(NamedTuple):
-    """A time [B, O] as an interval and the delay from its start, with the potential there."""
+    """Potentials [B, O], their places and their times in ms."""
 
     v: torch.Tensor
     interval: torch.Tensor
     delay: torch.Tensor
     time: torch.Tensor
+
+    @property
+    def place(self) -> _Place:
+        return _Place(self.interval, self.delay)
 
 
 def peak(
@@ -119,14 +104,105 @@ def shunted_potential(weight: torch.Tensor, spikes: SortedSpikes, kernel: Kernel
     return v
 
 
+class _Response(Protocol):
+    """Interface: the potentials of a batch in J intervals, of which the last is the end of the window, of length 0."""
+
+    T: int
+    kernel: Kernel
+    last: int
+
+    def highest(self) -> torch.Tensor:
+        """Return the highest potential of each interval without its end where it is above 0, [B, O, J]."""
+
+    def sample(self) -> torch.Tensor:
+        """Return the potentials [B, O, T] on the grid."""
+
+    def before(self, step: torch.Tensor) -> torch.Tensor:
+        """Return the last interval that starts before the grid times step [B, O]; the first one for 0."""
+
+    def state(self, interval: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | float]:
+        """Return V and Y at the start of the intervals [B, O] up to last, the start, and the duration in ms."""
+
+    def potential_at_start(self, interval: torch.Tensor) -> torch.Tensor:
+        """Return V at the start of the intervals [B, O]."""
+
+
+class _GridResponse:
+    """Response to spikes at whole times: the intervals are the steps of the grid."""
+
+    def __init__(self, weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> None:
+        self.T, self.kernel, self.last = spikes.T, kernel, spikes.T - 1
+        self._sums, self._v = engine.grid_response(weight, spikes, kernel)
+        self._shape = spikes.batch, len(weight)
+        self._first = torch.arange(len(self._v), device=weight.device).view(self._shape).mul_(self.T + 1)
+
+    def highest(self) -> torch.Tensor:
+        # With V at the next step, Y K(1) = V(t + 1) - exp(-1/tau_slow) V(t). The last element of a row uses the first
+        # of the next, which is 0: where V(T) < 0 it seems to rise to 0 there, and so has no maximum before.
+        v = self._v.view(-1)
+        y = torch.zeros_like(v)
+        torch.sub(v[1:], v[:-1], alpha=math.exp(-1 / self.kernel.slow), out=y[:-1])
+        rise = float(self.kernel(torch.ones(1)))
+        return _highest_within(v, y.mul_(1 / rise), 1.0, self.kernel).view(*self._shape, self.T + 1)
+
+    def sample(self) -> torch.Tensor:
+        return self._v.view(*self._shape, self.T + 1)[..., :-1]
+
+    def before(self, step: torch.Tensor) -> torch.Tensor:
+        return (step - 1).clamp_(min=0)
+
+    def state(self, interval: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | float]:
+        y = engine.onset_at(self._sums, self.kernel, interval.view(-1)).view(self._shape)
+        return self.potential_at_start(interval), y, interval.to(y.dtype), 1.0
+
+    def potential_at_start(self, interval: torch.Tensor) -> torch.Tensor:
+        return self._v.take(interval + self._first)
+
+
+class _SortedResponse:
+    """Response to spikes at real times: the intervals lie between the sorted arrivals."""
+
+    def __init__(self, weight: torch.Tensor, spikes: SortedSpikes, kernel: Kernel) -> None:
+        self.T, self.kernel, self.last = spikes.T, kernel, spikes.time.shape[1] - 1
+        self.spikes = spikes
+        self._v, self._y = spikes.states(weight, kernel)
+        self._entry_before = spikes.entry_before()
+
+    def highest(self) -> torch.Tensor:
+        return _highest_within(self._v, self._y, self.spikes.gap.unsqueeze(1), self.kernel)
+
+    def sample(self, last: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the potentials on the grid, without arrivals after the entries last [B, O] where given."""
+        entry = self._entry_before.unsqueeze(1).expand(-1, self._v.shape[1], -1)
+        if last is not None:
+            entry = torch.minimum(entry, last.unsqueeze(-1))
+        start = self.spikes.time.unsqueeze(1).expand(-1, entry.shape[1], -1).gather(2, entry)
+        grid = torch.arange(self.T, dtype=start.dtype, device=start.device)
+        return _potential(self._v.gather(2, entry), self._y.gather(2, entry), grid - start, self.kernel)
+
+    def before(self, step: torch.Tensor) -> torch.Tensor:
+        return self._entry_before.gather(1, step)
+
+    def state(self, interval: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | float]:
+        y = self._y.gather(2, interval.unsqueeze(-1)).squeeze(-1)
+        start, gap = (values.gather(1, interval) for values in (self.spikes.time, self.spikes.gap))
+        return self.potential_at_start(interval), y, start, gap
+
+    def potential_at_start(self, interval: torch.Tensor) -> torch.Tensor:
+        return self._v.gather(2, interval.unsqueeze(-1)).squeeze(-1)
+
+
 class _Peak(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, weight: torch.Tensor, spikes: Spikes, kernel: Kernel, mode: Mode
     ) -> tuple[torch.Tensor, torch.Tensor]:
         parts = _split(spikes, len(weight))
-        located = [_locate_peak(part, _intervals(weight, part, kernel), mode) for part in parts]
-        ctx.located, ctx.parts, ctx.kernel = located, parts, kernel
+        locate = _locate_exact_peak if mode.time == "exact" else _locate_grid_peak
+        located = [locate(_respond(weight, part, kernel), mode.after_spike == "shunt") for part in parts]
+        # Not the outputs themselves, which would refer to each other in a circle.
+        ctx.places, ctx.parts, ctx.kernel = [part.place for part in located], parts, kernel
+        ctx.set_materialize_grads(False)
         v_max, t_max = (_concatenate([getattr(part, name) for part in located], weight) for name in ("v", "time"))
         ctx.mark_non_differentiable(t_max)
         return v_max, t_max
@@ -134,27 +210,29 @@ class _Peak(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_peak: torch.Tensor, _: object) -> tuple[torch.Tensor, None, None, None]:
-        return _gradient(ctx.parts, ctx.located, ctx.kernel, grad_peak), None, None, None
+        return _gradient(ctx.parts, ctx.places, ctx.kernel, grad_peak), None, None, None
 
 
 class _Crossing(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, spikes: Spikes, kernel: Kernel, time: str) -> torch.Tensor:
         parts = _split(spikes, len(weight))
-        located, slopes = [], []
+        places, times, slopes = [], [], []
         for part in parts:
-            intervals = _intervals(weight, part, kernel)
-            has_fired, interval, step = _first_crossing(part, intervals, time)
-            v, y, start = (value.double() for value in intervals.at(interval))
+            response = _respond(weight, part, kernel)
+            has_fired, interval, step = _first_crossing(response, time)
+            v, y, start, gap = response.state(interval)
+            v, y, start = v.double(), y.double(), start.double()
             if time == "grid":
                 delay, slope = step - start, torch.zeros_like(v)
             else:
-                delay = _rise_to_threshold(v, y, _gap_at(intervals, interval), kernel)
+                delay = _rise_to_threshold(v, y, gap, kernel)
                 slope = _slope(v, y, delay, kernel)
-            located.append(_Located(v, interval, delay, torch.where(has_fired, start + delay, -1)))
+            places.append(_Place(interval, delay))
+            times.append(torch.where(has_fired, start + delay, -1))
             slopes.append(torch.where(has_fired, slope, 0))
-        ctx.parts, ctx.located, ctx.kernel, ctx.slope = parts, located, kernel, torch.cat(slopes)
-        t_spike = _concatenate([part.time for part in located], weight)
+        ctx.parts, ctx.places, ctx.kernel, ctx.slope = parts, places, kernel, torch.cat(slopes)
+        t_spike = _concatenate(times, weight)
         if time == "grid":
             ctx.mark_non_differentiable(t_spike)
         return t_spike
@@ -163,7 +241,7 @@ class _Crossing(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_time: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         factor = torch.where(ctx.slope > 0, -grad_time / ctx.slope, 0).to(grad_time.dtype)
-        return _gradient(ctx.parts, ctx.located, ctx.kernel, factor), None, None, None
+        return _gradient(ctx.parts, ctx.places, ctx.kernel, factor), None, None, None
 
 
 class _ShuntedPotential(torch.autograd.Function):
@@ -171,10 +249,10 @@ class _ShuntedPotential(torch.autograd.Function):
     def forward(ctx: Any, weight: torch.Tensor, spikes: SortedSpikes, kernel: Kernel, time: str) -> torch.Tensor:
         parts, last, traces = list(spikes.split(len(weight))), [], []
         for part in parts:
-            intervals = _intervals(weight, part, kernel)
-            has_fired, interval, _ = _first_crossing(part, intervals, time)
-            last.append(torch.where(has_fired, interval, part.time.shape[1] - 1))
-            traces.append(_sample(part, intervals, last[-1]))
+            response = _SortedResponse(weight, part, kernel)
+            has_fired, interval, _ = _first_crossing(response, time)
+            last.append(torch.where(has_fired, interval, response.last))
+            traces.append(response.sample(last[-1]))
         ctx.parts, ctx.last, ctx.kernel = parts, last, kernel
         return torch.cat(traces).to(weight.dtype)
 
@@ -198,157 +276,112 @@ def _concatenate(parts: list[torch.Tensor], weight: torch.Tensor) -> torch.Tenso
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(weight.dtype)
 
 
-def _gradient(parts: list[Any], located: list[_Located], kernel: Kernel, factor: torch.Tensor) -> torch.Tensor:
-    """Return the gradient [O, N] of the sum of the located potentials times factor [B, O]."""
+def _gradient(parts: list[Any], places: list[_Place], kernel: Kernel, factor: torch.Tensor) -> torch.Tensor:
+    """Return the gradient [O, N] of the sum of the potentials at these places times factor [B, O]."""
     if len(parts) == 1 and not isinstance(parts[0], SortedSpikes):
-        return engine.gradient_at(parts[0], kernel, factor, located[0].interval, located[0].delay)
+        return engine.gradient_at(parts[0], kernel, factor, *places[0])
     factors = factor.split([len(part.time) for part in parts])
     grads = [
-        part.gradient_at(kernel, share, at.interval, at.delay)
-        for part, at, share in zip(parts, located, factors, strict=True)
+        part.gradient_at(kernel, share, *place) for part, place, share in zip(parts, places, factors, strict=True)
     ]
     return torch.stack(grads).sum(0).to(factor.dtype)
 
 
-def _intervals(weight: torch.Tensor, spikes: Spikes, kernel: Kernel) -> _Intervals:
-    if isinstance(spikes, SortedSpikes):
-        v, y = spikes.states(weight, kernel)
-        return _Intervals(v, y, spikes.time.unsqueeze(1), spikes.gap.unsqueeze(1), kernel, spikes.T)
-    v, y = engine.grid_states(weight, spikes, kernel)
-    return _Intervals(v, y, torch.arange(spikes.T, dtype=v.dtype, device=v.device), 1.0, kernel, spikes.T)
+def _respond(weight: torch.Tensor, spikes: Spikes, kernel: Kernel) -> _Response:
+    response = _SortedResponse if isinstance(spikes, SortedSpikes) else _GridResponse
+    return response(weight, spikes, kernel)  # type: ignore[arg-type]
 
 
-def _locate_peak(spikes: Spikes, intervals: _Intervals, mode: Mode) -> _Located:
-    if mode.time == "exact":
-        highest = _highest_within(intervals)
-        located = _locate_exact_peak(intervals, highest)
-        if mode.after_spike == "continue":
-            return located
-        has_fired, interval, _ = _first_crossing(spikes, intervals, mode.time, highest)
-    else:
-        assert mode.after_spike == "shunt"  # the grid without shunting is engine.peak
-        has_fired, interval, first_step = _first_crossing(spikes, intervals, mode.time)
-        located = _locate_grid_peak(spikes, intervals)
-    # The rest of a shunted response is one interval, from that of the crossing to the end of the window.
-    v, y, start = intervals.at(interval)
-    delay = _stationary_delay(v, y, intervals.kernel)
-    if mode.time == "exact":
-        limit = intervals.T - start
-        delay = torch.where(delay < limit, delay, limit).clamp(min=0)
-        value = _potential(v, y, delay, intervals.kernel)
-    else:
-        last = torch.full_like(start, intervals.T - 1)
-        below = torch.where(delay < last - start, (start + delay).floor(), last)
-        below = torch.maximum(below, first_step.to(start.dtype)).clamp(max=intervals.T - 1)
-        above = torch.minimum(below + 1, last)
-        values = [_potential(v, y, time - start, intervals.kernel) for time in (below, above)]
-        is_above = values[1] > values[0]
-        value, delay = torch.where(is_above, values[1], values[0]), torch.where(is_above, above, below) - start
-    return _Located(
-        torch.where(has_fired, value, located.v),
-        torch.where(has_fired, interval, located.interval),
-        torch.where(has_fired, delay, located.delay),
-        torch.where(has_fired, start + delay, located.time),
-    )
+def _locate_exact_peak(response: _Response, shunt: bool) -> _Located:
+    """Return the peak over [0, T].
 
-
-def _highest_within(intervals: _Intervals) -> torch.Tensor:
-    """Return the highest potential of each interval without its end where it is above 0, [B, O, J].
-
-    Where none is above 0 the value is at most 0, the potential at the start of the window. With rho = 1 + V/B,
-    0 < u* < gap means tau_slow/tau_fast > rho > tau_slow/tau_fast exp(-gap/c). A larger rho means that V falls from the
-    start on; the formula at the bound is then below V at the start. A smaller one means that V rises to the end.
+    The rest of a shunted response is one interval, from that of the crossing to the end of the window.
     """
-    kernel, v, y = intervals.kernel, intervals.v, intervals.y
-    power, bound = kernel.slow / (kernel.slow - kernel.fast), kernel.slow / kernel.fast
-    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
-    if power * torch.finfo(v.dtype).eps > _MAX_ERROR:
-        v, y = v.double(), y.double()
-    rho = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale).add_(1)  # tiny: not 0/0 before the first arrival
-    if isinstance(intervals.gap, torch.Tensor):
-        rho = torch.where(rho > bound * torch.exp(intervals.gap * -difference), rho, 0)
-    else:
-        rho = threshold(rho, bound * math.exp(-intervals.gap * difference), 0, inplace=True)
-    top = rho.clamp_(max=bound).pow_(power).mul_(y).mul_(kernel.v_threshold)
-    return torch.maximum(top.to(intervals.v.dtype), intervals.v)  # without minima, where Y < 0
-
-
-def _locate_exact_peak(intervals: _Intervals, highest: torch.Tensor) -> _Located:
+    kernel = response.kernel
+    highest = response.highest()
     value, interval = highest.max(dim=-1)
-    v, y, start = intervals.at(interval)
-    delay = torch.where(value > v, _stationary_delay(v, y, intervals.kernel), 0)
-    at_end, end_delay = _at_end(intervals)
-    is_at_end = at_end > value
-    return _Located(
-        torch.where(is_at_end, at_end, value),
-        torch.where(is_at_end, highest.shape[-1] - 1, interval),
-        torch.where(is_at_end, end_delay, delay),
-        torch.where(is_at_end, intervals.T, start + delay),
-    )
+    if shunt:
+        has_fired = value >= kernel.v_threshold
+        interval = torch.where(has_fired, _crossing_interval(response, highest), interval)
+    interval = interval.clamp(min=0, max=response.last)
+    v, y, start, gap = response.state(interval)
+    stationary = _stationary_delay(v, y, kernel)
+    delay = torch.where((value > v) & (stationary > 0), stationary.clamp(max=gap), 0)
+    if shunt:
+        rest = response.T - start
+        after = torch.where((stationary > 0) & (stationary < rest), stationary, rest)
+        value = torch.where(has_fired, _potential(v, y, after, kernel), value)
+        delay = torch.where(has_fired, after, delay)
+    return _Located(value, interval, delay, start + delay)
 
 
-def _locate_grid_peak(spikes: Spikes, intervals: _Intervals) -> _Located:
-    if isinstance(spikes, SortedSpikes):
-        everything = torch.full(intervals.v.shape[:2], intervals.v.shape[2] - 1, device=intervals.v.device)
-        value, step = _sample(spikes, intervals, everything).max(dim=-1)
-        interval = spikes.entry_before().gather(1, step)
-        time = step.to(value.dtype)
-        return _Located(value, interval, time - intervals.at(interval)[2], time)
-    value, step = intervals.v.max(dim=-1)
-    return _Located(value, step, torch.zeros_like(value), step.to(value.dtype))
+def _locate_grid_peak(response: _Response, shunt: bool) -> _Located:
+    """Return the peak at 0, 1, ... T - 1 ms."""
+    kernel, sampled = response.kernel, response.sample()
+    value, step = sampled.max(dim=-1)
+    if shunt:
+        has_fired = value >= kernel.v_threshold
+        step = torch.where(has_fired, _first_true(sampled >= kernel.v_threshold), step)
+    interval = response.before(step)
+    v, y, start, _ = response.state(interval)
+    time = step.to(start.dtype)
+    if shunt:  # the highest of a curve that rises up to its stationary point and falls from there on
+        last = torch.full_like(start, response.T - 1)
+        stationary = _stationary_delay(v, y, kernel) + start
+        below = torch.maximum(torch.where(stationary < last, stationary.floor(), last), time)
+        above = torch.minimum(below + 1, last)
+        v_below, v_above = (_potential(v, y, at - start, kernel) for at in (below, above))
+        value = torch.where(has_fired, torch.maximum(v_below, v_above), value)
+        time = torch.where(has_fired, torch.where(v_above > v_below, above, below), time)
+    return _Located(value, interval, time - start, time)
 
 
-def _first_crossing(
-    spikes: Spikes, intervals: _Intervals, time: str, highest: torch.Tensor | None = None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _first_crossing(response: _Response, time: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return whether V reaches the threshold, the interval in which it first does, and the grid step; [B, O] each.
 
     An interval includes its end and not its start, so that an arrival at the crossing belongs to a later one. The step
     has a meaning for the grid only.
     """
-    threshold = intervals.kernel.v_threshold
+    threshold = response.kernel.v_threshold
     if time == "grid":
-        v = intervals.v
-        if isinstance(spikes, SortedSpikes):
-            everything = torch.full(v.shape[:2], v.shape[2] - 1, device=v.device)
-            v = _sample(spikes, intervals, everything)
-        reached, step = _first_true(v >= threshold)
-        if isinstance(spikes, SortedSpikes):
-            return reached, spikes.entry_before().gather(1, step), step
-        return reached, (step - 1).clamp(min=0), step
-    highest = _highest_within(intervals) if highest is None else highest
-    reached, interval = _first_true(highest >= threshold)
-    already = intervals.v.gather(2, interval.unsqueeze(-1)).squeeze(-1) >= threshold
-    interval = (interval - already.long()).clamp(min=0)
-    last = torch.full_like(interval, highest.shape[-1] - 1)
-    return reached | (_at_end(intervals)[0] >= threshold), torch.where(reached, interval, last), interval
+        sampled = response.sample()
+        step = _first_true(sampled >= threshold)
+        return sampled.amax(dim=-1) >= threshold, response.before(step), step
+    highest = response.highest()
+    interval = _crossing_interval(response, highest).clamp(min=0, max=response.last)
+    return highest.amax(dim=-1) >= threshold, interval, interval
 
 
-def _first_true(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return whether a row [..., J] has a true element, and the index of the first; 0 without."""
-    found, index = mask.to(torch.uint8).max(dim=-1)
-    return found.bool(), index
+def _crossing_interval(response: _Response, highest: torch.Tensor) -> torch.Tensor:
+    """Return the interval, without its start, in which V first reaches the threshold, below 1 without a crossing."""
+    interval = _first_true(highest >= response.kernel.v_threshold)
+    return interval - (response.potential_at_start(interval) >= response.kernel.v_threshold).long()
 
 
-def _sample(spikes: SortedSpikes, intervals: _Intervals, last: torch.Tensor) -> torch.Tensor:
-    """Return the potentials [B, O, T] on the grid, without arrivals after the entries last [B, O]."""
-    entry = torch.minimum(spikes.entry_before().unsqueeze(1), last.unsqueeze(-1))
-    v, y = intervals.v.gather(2, entry), intervals.y.gather(2, entry)
-    grid = torch.arange(spikes.T, dtype=torch.float64, device=v.device)
-    start = spikes.time.unsqueeze(1).expand(-1, entry.shape[1], -1).gather(2, entry)
-    return _potential(v, y, grid - start, intervals.kernel)
+def _first_true(mask: torch.Tensor) -> torch.Tensor:
+    """Return the index of the first true element of each row [..., J], 0 without any."""
+    return mask.view(torch.uint8).max(dim=-1).indices
 
 
-def _at_end(intervals: _Intervals) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return V(T) [B, O], and the time from the start of the last interval to T."""
-    delay = (intervals.T - intervals.start[..., -1]).expand(intervals.v.shape[:2])
-    return _potential(intervals.v[..., -1], intervals.y[..., -1], delay, intervals.kernel), delay
+def _highest_within(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float, kernel: Kernel) -> torch.Tensor:
+    """Return the highest potential of each interval without its end where it is above 0, else a value of at most 0.
 
-
-def _gap_at(intervals: _Intervals, interval: torch.Tensor) -> torch.Tensor:
-    if not isinstance(intervals.gap, torch.Tensor):
-        return torch.full_like(interval, intervals.gap, dtype=torch.float64)
-    return intervals.gap.expand(*intervals.v.shape).gather(2, interval.unsqueeze(-1)).squeeze(-1)
+    With rho = 1 + V/B, 0 < u* < gap means tau_slow/tau_fast > rho > tau_slow/tau_fast exp(-gap/c). A larger rho means
+    that V falls from the start on; the formula at the bound is then below V at the start. A smaller one means that V
+    rises to the end.
+    """
+    power, bound = kernel.slow / (kernel.slow - kernel.fast), kernel.slow / kernel.fast
+    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
+    dtype = v.dtype
+    if power * torch.finfo(dtype).eps > _MAX_ERROR:
+        v, y = v.double(), y.double()
+    rho = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale).add_(1)  # tiny: not 0/0 before the first arrival
+    if isinstance(gap, torch.Tensor):
+        rho = torch.where(rho > bound * torch.exp(gap * -difference), rho, 0)
+    else:
+        rho = threshold(rho, bound * math.exp(-gap * difference), 0, inplace=True)
+    top = rho.clamp_(max=bound).pow_(power).mul_(y).mul_(kernel.v_threshold)
+    return torch.maximum(top, v).to(dtype)  # without minima, where Y < 0
 
 
 def _potential(v: torch.Tensor, y: torch.Tensor, delay: torch.Tensor, kernel: Kernel) -> torch.Tensor:
@@ -370,7 +403,7 @@ def _stationary_delay(v: torch.Tensor, y: torch.Tensor, kernel: Kernel) -> torch
     return kernel.time_to_peak - factor * torch.log1p(v * (1 / kernel.scale) / y)
 
 
-def _rise_to_threshold(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor, kernel: Kernel) -> torch.Tensor:
+def _rise_to_threshold(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float, kernel: Kernel) -> torch.Tensor:
     """Return the first delay at which V reaches the threshold within the gap, for float64 states below it.
 
     V is concave while it rises, and close to a parabola near its peak. So each step solves the parabola with value,

@@ -6,7 +6,8 @@ in order, and the state is the pair (V, Y), Y(t) = sum w_i exp(-(t - t_i)/tau_fa
     V <- exp(-g/tau_slow) V + K(g) Y,    Y <- exp(-g/tau_fast) Y,
 
 and an arrival adds its weight to Y. No exponential has a positive argument, so no window is too long. The first entry
-of each sample is the start of the window, without weight; entries after the last arrival lie at T, without weight.
+of each sample is the start of the window, without weight; entries after the last arrival lie at T, without weight, and
+there is at least one of them.
 
 Shapes: B samples, N afferents, O outputs, J entries, T ms. All values are float64.
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
 
 from tempotron_core.snn.engine import Kernel
 
@@ -43,8 +45,8 @@ class SortedSpikes:
 
     @property
     def gap(self) -> torch.Tensor:
-        """Return the time from each entry to the next one or to the end of the window, [B, J]."""
-        return torch.cat((self.time.diff(dim=1), self.T - self.time[:, -1:]), dim=1)
+        """Return the time from each entry to the next one, 0 for the last, [B, J]."""
+        return pad(self.time.diff(dim=1), (0, 1))
 
     def split(self, outputs: int) -> Iterator[SortedSpikes]:
         """Yield consecutive samples with so few entries that the states of all outputs need little memory."""
@@ -104,13 +106,7 @@ def sort_spikes(times: torch.Tensor, T: int) -> SortedSpikes:
     has_spike = (times >= 0) & (times < T)
     ordered, order = torch.where(has_spike, times.double(), T).sort(dim=1, stable=True)
     count = has_spike.sum(dim=1, keepdim=True)
-    most = int(count.max()) if len(times) else 0
+    most, features = int(count.max()) if len(times) else 0, times.shape[1]
     silent = torch.arange(most, device=times.device) >= count
-    start = ordered.new_zeros(len(times), 1)
-    features = times.shape[1]
-    return SortedSpikes(
-        torch.cat((start, ordered[:, :most]), dim=1),
-        torch.cat((start.long() + features, order[:, :most].masked_fill(silent, features)), dim=1),
-        T,
-        features,
-    )
+    time = pad(pad(ordered[:, :most], (1, 0)), (0, 1), value=T)
+    return SortedSpikes(time, pad(order[:, :most].masked_fill(silent, features), (1, 1), value=features), T, features)
