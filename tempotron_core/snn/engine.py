@@ -179,8 +179,17 @@ class Kernel:
     def __call__(self, s: torch.Tensor) -> torch.Tensor:
         """Return K(s) in float64, 0 for negative s; expm1 keeps it exact where s or tau - tau_s is small."""
         s = s.double().clamp(min=0)
-        difference = (self.slow - self.fast) / self.slow / self.fast
-        return torch.exp(-s / self.slow) * torch.expm1(-s * difference) * -self.scale
+        return torch.exp(-s / self.slow) * torch.expm1(-s * self.difference) * -self.scale
+
+    @property
+    def difference(self) -> float:
+        """Return 1/tau_fast - 1/tau_slow."""
+        return (self.slow - self.fast) / self.slow / self.fast
+
+    def decay_and_rise(self, delay: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return exp(-delay/tau_slow) and K(delay) in the precision of the delays, which are at least 0."""
+        decay = torch.exp(delay / -self.slow)
+        return decay, torch.expm1(delay * -self.difference).mul_(decay).mul_(-self.scale)
 
 
 def potential(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
@@ -276,13 +285,11 @@ def gradient_at(
         step: int64 [B, O] in [0, T)
         delay: ms from 0 on, [B, O]
     """
-    delay_double = delay.reshape(-1, 1).double()
-    slow = factor.reshape(-1, 1) * torch.exp(-delay_double / kernel.slow).to(factor.dtype)
-    rise = factor.reshape(-1, 1) * kernel(delay_double).to(factor.dtype)
+    decay, rise = (part.mul_(factor).view(-1, 1) for part in kernel.decay_and_rise(delay.to(factor.dtype)))
     to_peak, to_decay = _kernel_tables_backward(kernel, spikes.T, factor.dtype, factor.device)
     batch, outputs, bins = spikes.batch, factor.shape[1], spikes.T + 1
     index = step.reshape(-1)
-    grad = to_peak.index_select(0, index).mul_(slow).addcmul_(to_decay.index_select(0, index), rise)
+    grad = to_peak.index_select(0, index).mul_(decay).addcmul_(to_decay.index_select(0, index), rise)
     by_bin = grad.view(batch, outputs, bins).transpose(1, 2).reshape(batch * bins, outputs)
     return spikes.sum_by_afferent(by_bin, None).t()
 

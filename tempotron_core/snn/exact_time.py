@@ -141,8 +141,9 @@ class _GridResponse:
         # of the next, which is 0: where V(T) < 0 it seems to rise to 0 there, and so has no maximum before.
         v = self._v.view(-1)
         y = torch.zeros_like(v)
-        torch.sub(v[1:], v[:-1], alpha=math.exp(-1 / self.kernel.slow), out=y[:-1])
-        rise = float(self.kernel(torch.ones(1)))
+        decay = math.exp(-1 / self.kernel.slow)
+        torch.sub(v[1:], v[:-1], alpha=decay, out=y[:-1])
+        rise = -self.kernel.scale * decay * math.expm1(-self.kernel.difference)
         return _highest_within(v, y.mul_(1 / rise), 1.0, self.kernel).view(*self._shape, self.T + 1)
 
     def sample(self) -> torch.Tensor:
@@ -371,36 +372,33 @@ def _highest_within(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float,
     rises to the end.
     """
     power, bound = kernel.slow / (kernel.slow - kernel.fast), kernel.slow / kernel.fast
-    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
     dtype = v.dtype
     if power * torch.finfo(dtype).eps > _MAX_ERROR:
         v, y = v.double(), y.double()
     rho = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale).add_(1)  # tiny: not 0/0 before the first arrival
     if isinstance(gap, torch.Tensor):
-        rho = torch.where(rho > bound * torch.exp(gap * -difference), rho, 0)
+        rho = torch.where(rho > bound * torch.exp(gap * -kernel.difference), rho, 0)
     else:
-        rho = threshold(rho, bound * math.exp(-gap * difference), 0, inplace=True)
+        rho = threshold(rho, bound * math.exp(-gap * kernel.difference), 0, inplace=True)
     top = rho.clamp_(max=bound).pow_(power).mul_(y).mul_(kernel.v_threshold)
     return torch.maximum(top, v).to(dtype)  # without minima, where Y < 0
 
 
 def _potential(v: torch.Tensor, y: torch.Tensor, delay: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     """Return V after a delay in ms from states of the same shape."""
-    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
-    return torch.exp(delay / -kernel.slow) * (v - y * kernel.scale * torch.expm1(delay * -difference))
+    slow, rise = kernel.decay_and_rise(delay)
+    return v * slow + y * rise
 
 
 def _slope(v: torch.Tensor, y: torch.Tensor, delay: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     """Return V' after a delay in ms."""
-    difference = (kernel.slow - kernel.fast) / kernel.slow / kernel.fast
-    onset = y * (kernel.scale * difference) * torch.exp(delay / -kernel.fast)
+    onset = y * (kernel.scale * kernel.difference) * torch.exp(delay / -kernel.fast)
     return onset - _potential(v, y, delay, kernel) / kernel.slow
 
 
 def _stationary_delay(v: torch.Tensor, y: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     """Return u*; NaN without a stationary point."""
-    factor = kernel.slow * kernel.fast / (kernel.slow - kernel.fast)
-    return kernel.time_to_peak - factor * torch.log1p(v * (1 / kernel.scale) / y)
+    return kernel.time_to_peak - torch.log1p(v * (1 / kernel.scale) / y) / kernel.difference
 
 
 def _rise_to_threshold(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float, kernel: Kernel) -> torch.Tensor:
