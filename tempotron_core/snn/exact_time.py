@@ -326,9 +326,9 @@ def _locate_grid_peak(response: _Response, shunt: bool) -> _Located:
     interval = response.before(step)
     v, y, start, _ = response.state(interval)
     time = step.to(start.dtype)
-    if shunt:  # the highest of a curve that rises up to its stationary point and falls from there on
+    if shunt:  # V rises up to its stationary point and falls from there on, with Y < 0 from the start on
         last = torch.full_like(start, response.T - 1)
-        stationary = _stationary_delay(v, y, kernel) + start
+        stationary = torch.where(y > 0, _stationary_delay(v, y, kernel), 0) + start
         below = torch.maximum(torch.where(stationary < last, stationary.floor(), last), time)
         above = torch.minimum(below + 1, last)
         v_below, v_above = (_potential(v, y, at - start, kernel) for at in (below, above))

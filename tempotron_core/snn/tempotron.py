@@ -104,9 +104,9 @@ class Tempotron(nn.Module):
             return self._trace(times)
         if ret_type == "spikes":
             return self._spike_times(times)
-        spikes = self._arrange(times)
         if ret_type == "t_spike":
-            return exact_time.crossing(self.fc.weight, spikes, self.kernel, self.time)
+            return exact_time.crossing(self.fc.weight, _arrange(times, self.T), self.kernel, self.time)
+        spikes = engine.bin_spikes(times, self.T) if self._mode == Mode() else _arrange(times, self.T)
         if isinstance(spikes, SortedSpikes):
             v_max, t_max = exact_time.peak(self.fc.weight, spikes, self.kernel, self._mode)
         elif ret_type == "v_max":
@@ -139,12 +139,6 @@ class Tempotron(nn.Module):
     @property
     def _mode(self) -> Mode:
         return Mode(self.time, self.after_spike)
-
-    def _arrange(self, times: torch.Tensor) -> engine.BinnedSpikes | SortedSpikes:
-        """Return the spikes as the mode needs them: on the grid, but for real times beside the published form."""
-        if self._mode != Mode() and bool(((times >= 0) & (times != times.floor())).any()):
-            return sort_spikes(times, self.T)
-        return engine.bin_spikes(times, self.T)
 
     def _trace(self, times: torch.Tensor) -> torch.Tensor:
         if self.after_spike == "shunt":
@@ -207,6 +201,13 @@ class Tempotron(nn.Module):
         v_max = finite_tensor("v_max", v_max, ("batch", num_classes))
         _check_labels(label, v_max.shape[0], num_classes)
         return threshold_mse(v_max, v_threshold, label)
+
+
+def _arrange(times: torch.Tensor, T: int) -> engine.BinnedSpikes | SortedSpikes:
+    """Return the spikes on the grid where all times are whole, else in order of time."""
+    if bool(((times >= 0) & (times != times.floor())).any()):
+        return sort_spikes(times, T)
+    return engine.bin_spikes(times, T)
 
 
 def threshold_mse(v_max: torch.Tensor, v_threshold: float, label: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ def test_results_are_those_of_single_decisions(k: int) -> None:
 
 def evaluation(v_max: list[list[float]], labels: list[int]) -> Evaluation:
     peaks = np.array(v_max)
-    return Evaluation(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10)
+    return Evaluation(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10, 9)
 
 
 def test_confusion_classes_and_ranks_are_counted() -> None:
