@@ -79,4 +79,6 @@ def evidence(model: Model, decision: Prediction, output: int, neuron: int | None
     )
     weight = model.weight[output * k + neuron].double().view(decision.times.shape)
     kernel = kernel_at_peak(model, decision.times, t_max, t_spike)
-    return Evidence(weight, kernel, weight * kernel, decision.times, v_max, t_max if model.time == "exact" else int(t_max))
+    return Evidence(
+        weight, kernel, weight * kernel, decision.times, v_max, t_max if model.time == "exact" else int(t_max)
+    )

@@ -250,9 +250,7 @@ def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
     return v.view(batch, outputs, T)
 
 
-def grid_response(
-    weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
-) -> tuple[torch.Tensor, torch.Tensor]:
+def grid_response(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the sums of the weights that arrive on the grid, [B*O, T], and V at 0, 1, ... T, [B*O, T + 1].
 
     The spikes must lie at whole times.

@@ -75,9 +75,7 @@ class _Located(NamedTuple):
         return _Place(self.interval, self.delay)
 
 
-def peak(
-    weight: torch.Tensor, spikes: Spikes, kernel: Kernel, mode: Mode
-) -> tuple[torch.Tensor, torch.Tensor]:
+def peak(weight: torch.Tensor, spikes: Spikes, kernel: Kernel, mode: Mode) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the peaks and their times in ms, [B, O] each.
 
     The peak is differentiable once with respect to the weights [O, N], its time is not. Of equal peaks the earliest
@@ -282,9 +280,7 @@ def _gradient(parts: list[Any], places: list[_Place], kernel: Kernel, factor: to
     if len(parts) == 1 and not isinstance(parts[0], SortedSpikes):
         return engine.gradient_at(parts[0], kernel, factor, *places[0])
     factors = factor.split([len(part.time) for part in parts])
-    grads = [
-        part.gradient_at(kernel, share, *place) for part, place, share in zip(parts, places, factors, strict=True)
-    ]
+    grads = [part.gradient_at(kernel, share, *place) for part, place, share in zip(parts, places, factors, strict=True)]
     return torch.stack(grads).sum(0).to(factor.dtype)
 
 
