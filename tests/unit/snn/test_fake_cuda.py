@@ -1,7 +1,7 @@
 """A training step, evaluation and exact peaks traced on a CUDA device that need not exist.
 
-Fake tensors have a device, a shape and a dtype, and no values. So an operation whose output size depends on values, or a
-value that the host reads, raises an error: on a device the host would wait there. The autograd engine needs a real
+Fake tensors have a device, a shape and a dtype, and no values. So an operation whose output size depends on values, or
+a value that the host reads, raises an error: on a device the host would wait there. The autograd engine needs a real
 device, so the functions that compute gradients are called directly. A mode around the trace refuses tensors of the
 host and dtypes without a CUDA kernel, and lists the operations that wait.
 """
@@ -254,8 +254,8 @@ REMAINING: dict[str, Callable[[], object]] = {
         torch.empty(256, M, device="cuda"), torch.empty(8, PIXELS, dtype=torch.uint8, device="cuda"), T
     ),
 }
-"""Where the host still waits for a device; none of it is in a training step or in a batch of an evaluation. Beside these:
-the end of an evaluation, the totals and the weights every 16 steps (loop.STEPS_PER_SNAPSHOT), and each batch of a
+"""Where the host still waits for a device; none of it is in a training step or in a batch of an evaluation. Beside
+these: the end of an evaluation, the totals and the weights every 16 steps (loop.STEPS_PER_SNAPSHOT), and each batch of a
 store whose spikes exceed its budget, which encodes it."""
 
 

@@ -95,7 +95,7 @@ def wanted_of(case: Case) -> Wanted:
     return Wanted(spikes, w, table, v, *reference.peaks(v))
 
 
-def network(w: NDArray[Any], T: int, dtype: torch.dtype = torch.float64, **constants: float) -> Tempotron:
+def network(w: NDArray[Any], T: int, dtype: torch.dtype = torch.float64, **constants: Any) -> Tempotron:
     """A tempotron with the given weights."""
     module = Tempotron(w.shape[1], w.shape[0], T, **constants).to(dtype)
     with torch.no_grad():
