@@ -45,7 +45,7 @@ AFTER_SPIKE = ("continue", "shunt")
 
 Spikes = SpikeEvents | SortedSpikes
 _ROOT_STEPS = 16
-_MAX_ERROR = 1e-6  # relative, of a power in the precision of the weights
+_CHUNK = 2**16  # potentials at a time: what stays in a processor's cache
 
 
 class Mode(NamedTuple):
@@ -137,12 +137,16 @@ class _GridResponse:
     def highest(self) -> torch.Tensor:
         # With V at the next step, Y K(1) = V(t + 1) - exp(-1/tau_slow) V(t). The last element of a row uses the first
         # of the next, which is 0: where V(T) < 0 it seems to rise to 0 there, and so has no maximum before.
-        v = self._v.view(-1)
-        y = torch.zeros_like(v)
         decay = math.exp(-1 / self.kernel.slow)
-        torch.sub(v[1:], v[:-1], alpha=decay, out=y[:-1])
         rise = -self.kernel.scale * decay * math.expm1(-self.kernel.difference)
-        return _highest_within(v, y.mul_(1 / rise), 1.0, self.kernel).view(*self._shape, self.T + 1)
+        highest = torch.empty_like(self._v)
+        rows = max(1, _CHUNK // (self.T + 1)) if self._v.is_cpu else max(1, len(self._v))
+        for part, out in zip(self._v.split(rows), highest.split(rows), strict=True):
+            v = part.view(-1)
+            y = torch.zeros_like(v)
+            torch.sub(v[1:], v[:-1], alpha=decay, out=y[:-1])
+            _highest_within(v, y.mul_(1 / rise), 1.0, self.kernel, out=out.view(-1))
+        return highest.view(*self._shape, self.T + 1)
 
     def sample(self) -> torch.Tensor:
         return self._v.view(*self._shape, self.T + 1)[..., :-1]
@@ -360,7 +364,9 @@ def _first_true(mask: torch.Tensor) -> torch.Tensor:
     return mask.view(torch.uint8).max(dim=-1).indices
 
 
-def _highest_within(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float, kernel: Kernel) -> torch.Tensor:
+def _highest_within(
+    v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float, kernel: Kernel, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the highest potential of each interval without its end where it is above 0, else a value of at most 0.
 
     With rho = 1 + V/B, 0 < u* < gap means tau_slow/tau_fast > rho > tau_slow/tau_fast exp(-gap/c). A larger rho means
@@ -368,16 +374,17 @@ def _highest_within(v: torch.Tensor, y: torch.Tensor, gap: torch.Tensor | float,
     rises to the end.
     """
     power, bound = kernel.slow / (kernel.slow - kernel.fast), kernel.slow / kernel.fast
-    dtype = v.dtype
-    if power * torch.finfo(dtype).eps > _MAX_ERROR:
-        v, y = v.double(), y.double()
-    rho = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale).add_(1)  # tiny: not 0/0 before the first arrival
+    ratio = (v / (y + torch.finfo(y.dtype).tiny)).mul_(1 / kernel.scale)  # tiny: not 0/0 before the first arrival
+    margin = 1 + 64 * torch.finfo(v.dtype).eps  # for the rounding of the power
     if isinstance(gap, torch.Tensor):
-        rho = torch.where(rho > bound * torch.exp(gap * -kernel.difference), rho, 0)
+        lowest = torch.exp(gap * -kernel.difference).mul_(bound)
+        grown = torch.maximum(ratio.clamp_(max=bound - 1), lowest - 1).log1p_().mul_(power).exp_()
+        grown = torch.where(grown > lowest.pow_(power).mul_(margin), grown, 0)
     else:
-        rho = threshold(rho, bound * math.exp(-gap * kernel.difference), 0, inplace=True)
-    top = rho.clamp_(max=bound).pow_(power).mul_(y).mul_(kernel.v_threshold)
-    return torch.maximum(top, v).to(dtype)  # without minima, where Y < 0
+        least = bound * math.exp(-gap * kernel.difference)
+        grown = ratio.clamp_(min=least - 1, max=bound - 1).log1p_().mul_(power).exp_()
+        grown = threshold(grown, least**power * margin, 0, inplace=True)
+    return torch.maximum(grown.mul_(y).mul_(kernel.v_threshold), v, out=out)  # without minima, where Y < 0
 
 
 def _potential(v: torch.Tensor, y: torch.Tensor, delay: torch.Tensor, kernel: Kernel) -> torch.Tensor:
