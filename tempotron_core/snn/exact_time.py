@@ -299,11 +299,10 @@ def _locate_exact_peak(response: _Response, shunt: bool) -> _Located:
     The rest of a shunted response is one interval, from that of the crossing to the end of the window.
     """
     kernel = response.kernel
-    highest = response.highest()
-    value, interval = highest.max(dim=-1)
     if shunt:
-        has_fired = value >= kernel.v_threshold
-        interval = torch.where(has_fired, _crossing_interval(response, highest), interval)
+        has_fired, interval, value = _cross_or_peak(response, response.highest())
+    else:
+        value, interval = response.highest().max(dim=-1)
     interval = interval.clamp(min=0, max=response.last)
     v, y, start, gap = response.state(interval)
     stationary = _stationary_delay(v, y, kernel)
@@ -319,10 +318,10 @@ def _locate_exact_peak(response: _Response, shunt: bool) -> _Located:
 def _locate_grid_peak(response: _Response, shunt: bool) -> _Located:
     """Return the peak at 0, 1, ... T - 1 ms."""
     kernel, sampled = response.kernel, response.sample()
-    value, step = sampled.max(dim=-1)
     if shunt:
-        has_fired = value >= kernel.v_threshold
-        step = torch.where(has_fired, _first_true(sampled >= kernel.v_threshold), step)
+        has_fired, step, value = _first_or_highest(sampled, kernel.v_threshold)
+    else:
+        value, step = sampled.max(dim=-1)
     interval = response.before(step)
     v, y, start, _ = response.state(interval)
     time = step.to(start.dtype)
@@ -343,25 +342,27 @@ def _first_crossing(response: _Response, time: str) -> tuple[torch.Tensor, torch
     An interval includes its end and not its start, so that an arrival at the crossing belongs to a later one. The step
     has a meaning for the grid only.
     """
-    threshold = response.kernel.v_threshold
     if time == "grid":
-        sampled = response.sample()
-        step = _first_true(sampled >= threshold)
-        return sampled.amax(dim=-1) >= threshold, response.before(step), step
-    highest = response.highest()
-    interval = _crossing_interval(response, highest).clamp(min=0, max=response.last)
-    return highest.amax(dim=-1) >= threshold, interval, interval
+        has_fired, step, _ = _first_or_highest(response.sample(), response.kernel.v_threshold)
+        return has_fired, response.before(step), step
+    has_fired, interval, _ = _cross_or_peak(response, response.highest())
+    return has_fired, interval.clamp(min=0, max=response.last), interval
 
 
-def _crossing_interval(response: _Response, highest: torch.Tensor) -> torch.Tensor:
-    """Return the interval, without its start, in which V first reaches the threshold, below 1 without a crossing."""
-    interval = _first_true(highest >= response.kernel.v_threshold)
-    return interval - (response.potential_at_start(interval) >= response.kernel.v_threshold).long()
+def _cross_or_peak(response: _Response, highest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return whether V reaches the threshold, the interval, without its start, in which it does or peaks, and V there.
+
+    V is limited to the threshold.
+    """
+    v_threshold = response.kernel.v_threshold
+    has_fired, interval, value = _first_or_highest(highest, v_threshold)
+    return has_fired, interval - (response.potential_at_start(interval) >= v_threshold).long(), value
 
 
-def _first_true(mask: torch.Tensor) -> torch.Tensor:
-    """Return the index of the first true element of each row [..., J], 0 without any."""
-    return mask.view(torch.uint8).max(dim=-1).indices
+def _first_or_highest(v: torch.Tensor, v_threshold: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return whether a row [..., J] reaches the threshold, where it first does or is highest, and the limited value."""
+    value, index = v.clamp(max=v_threshold).max(dim=-1)
+    return value >= v_threshold, index, value
 
 
 def _highest_within(

@@ -254,9 +254,11 @@ REMAINING: dict[str, Callable[[], object]] = {
         torch.empty(256, M, device="cuda"), torch.empty(8, PIXELS, dtype=torch.uint8, device="cuda"), T
     ),
 }
-"""Where the host still waits for a device; none of it is in a training step or in a batch of an evaluation. Beside
-these: the end of an evaluation, the totals and the weights every 16 steps (loop.STEPS_PER_SNAPSHOT), and each batch of a
-store whose spikes exceed its budget, which encodes it."""
+"""Where the host still waits for a device; none of it is in a training step or in a batch of an evaluation.
+
+Beside these: the end of an evaluation, totals and weights every loop.STEPS_PER_SNAPSHOT steps, and each batch of a store
+whose spikes exceed its budget, which is encoded when it is taken.
+"""
 
 
 @pytest.mark.parametrize("place", REMAINING)
