@@ -5,11 +5,11 @@ in order, and the state is the pair (V, Y), Y(t) = sum w_i exp(-(t - t_i)/tau_fa
 
     V <- exp(-g/tau_slow) V + K(g) Y,    Y <- exp(-g/tau_fast) Y,
 
-and an arrival adds its weight to Y. No exponential has a positive argument, so no window is too long. The first entry
-of each sample is the start of the window, without weight; entries after the last arrival lie at T, without weight, and
-there is at least one of them.
+and an arrival adds its weight to Y. No exponential has a positive argument, so no window is too long. An entry is one
+distinct time, with all arrivals at it. The first entry of each sample is the start of the window; entries after the
+last arrival lie at T, without weight, and there is at least one of them.
 
-Shapes: B samples, N afferents, O outputs, J entries, T ms. All values are float64.
+Shapes: B samples, N afferents, O outputs, E arrivals of a sample, J entries, T ms. All values are float64.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ class SortedSpikes:
     """Arrivals of B samples in order of time.
 
     Attributes:
-        time: ms, float64 [B, J], ascending
-        afferent: int64 [B, J], N for an entry without weight
+        time: ms of each entry, float64 [B, J], ascending
+        afferent: int64 [B, E], N for none
+        entry: int64 [B, E], the entry of each arrival
         T: end of the window in ms
         features: number of afferents, N
     """
 
     time: torch.Tensor
     afferent: torch.Tensor
+    entry: torch.Tensor
     T: int
     features: int
 
@@ -51,19 +53,24 @@ class SortedSpikes:
     def split(self, outputs: int) -> Iterator[SortedSpikes]:
         """Yield consecutive samples with so few entries that the states of all outputs need little memory."""
         samples = max(1, _CHUNK // max(1, self.time.shape[1] * outputs))
-        for time, afferent in zip(self.time.split(samples), self.afferent.split(samples), strict=True):
-            yield SortedSpikes(time, afferent, self.T, self.features)
+        parts = (values.split(samples) for values in (self.time, self.afferent, self.entry))
+        for time, afferent, entry in zip(*parts, strict=True):
+            yield SortedSpikes(time, afferent, entry, self.T, self.features)
 
     def states(self, weight: torch.Tensor, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
         """Return V and Y after each entry for weights [O, N]: [B, O, J] each."""
         rows = torch.cat((weight.detach().t().double(), weight.new_zeros(1, len(weight), dtype=torch.float64)))
-        y = rows[self.afferent.t()]
+        batch, entries = self.time.shape
+        place = self.entry * batch + torch.arange(batch, device=self.entry.device).unsqueeze(1)
+        y = rows.new_zeros(entries * batch, len(weight))
+        y.index_add_(0, place.view(-1), rows.index_select(0, self.afferent.reshape(-1)))
+        y = y.view(entries, batch, len(weight))
         v = torch.zeros_like(y)
         gap = self.gap.t().unsqueeze(-1)
         slow, rise, fast = ((-gap / kernel.slow).exp(), kernel(gap), (-gap / kernel.fast).exp())
-        entries = zip(v.unbind(), y.unbind(), slow.unbind(), rise.unbind(), fast.unbind(), strict=True)
-        v_before, y_before, slow_before, rise_before, fast_before = next(entries)
-        for v_entry, y_entry, slow_gap, rise_gap, fast_gap in entries:
+        steps = zip(v.unbind(), y.unbind(), slow.unbind(), rise.unbind(), fast.unbind(), strict=True)
+        v_before, y_before, slow_before, rise_before, fast_before = next(steps)
+        for v_entry, y_entry, slow_gap, rise_gap, fast_gap in steps:
             torch.mul(v_before, slow_before, out=v_entry).addcmul_(y_before, rise_before)
             y_entry.addcmul_(y_before, fast_before)
             v_before, y_before = v_entry, y_entry
@@ -92,21 +99,28 @@ class SortedSpikes:
 
     def sum_by_afferent(self, effect: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
         """Return the sums [O, N] over each afferent's arrivals of effect [B, O, J], up to the entry last [B, O]."""
-        entries = torch.arange(self.time.shape[1], device=self.time.device)
-        effect = torch.where(entries <= last.unsqueeze(-1), effect, 0).transpose(1, 2)
-        sums = effect.new_zeros(self.features + 1, effect.shape[2])
-        return sums.index_add_(0, self.afferent.reshape(-1), effect.reshape(-1, effect.shape[2]))[:-1].t()
+        batch, entries = self.time.shape
+        number = torch.arange(entries, device=self.time.device)
+        effect = torch.where(number <= last.unsqueeze(-1), effect, 0).transpose(1, 2).reshape(batch * entries, -1)
+        place = self.entry + torch.arange(batch, device=self.entry.device).unsqueeze(1) * entries
+        sums = effect.new_zeros(self.features + 1, effect.shape[1])
+        sums.index_add_(0, self.afferent.reshape(-1), effect.index_select(0, place.view(-1)))
+        return sums[:-1].t()
 
 
 def sort_spikes(times: torch.Tensor, T: int) -> SortedSpikes:
     """Sort the spikes of real times [B, N] (ms, negative: no spike) in [0, T); an arrival at T has no effect before it.
 
-    The number of entries depends on the number of spikes: on an accelerator the host waits for it here.
+    The sizes depend on the number of spikes and of distinct times: on an accelerator the host waits for it here.
     """
     has_spike = (times >= 0) & (times < T)
     ordered, order = torch.where(has_spike, times.double(), T).sort(dim=1, stable=True)
     count = has_spike.sum(dim=1, keepdim=True)
     most, features = int(count.max()) if len(times) else 0, times.shape[1]
-    silent = torch.arange(most, device=times.device) >= count
-    time = pad(pad(ordered[:, :most], (1, 0)), (0, 1), value=T)
-    return SortedSpikes(time, pad(order[:, :most].masked_fill(silent, features), (1, 1), value=features), T, features)
+    ordered = ordered[:, :most]
+    afferent = order[:, :most].masked_fill(torch.arange(most, device=times.device) >= count, features)
+    entry = (pad(ordered, (1, 0)).diff(dim=1) > 0).cumsum(dim=1)
+    entries = int(entry.max()) + 2 if entry.numel() else 2
+    time = ordered.new_full((len(times), entries), T).scatter_(1, entry, ordered)
+    time[:, 0] = 0
+    return SortedSpikes(time, afferent, entry, T, features)

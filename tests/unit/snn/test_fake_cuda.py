@@ -256,7 +256,7 @@ REMAINING: dict[str, Callable[[], object]] = {
 }
 """Where the host still waits for a device; none of it is in a training step or in a batch of an evaluation.
 
-Beside these: the end of an evaluation, totals and weights every loop.STEPS_PER_SNAPSHOT steps, and each batch of a store
+Beside these: the end of an evaluation, totals and weights every loop.STEPS_PER_SNAPSHOT steps, each batch of a store
 whose spikes exceed its budget, which is encoded when it is taken.
 """
 
