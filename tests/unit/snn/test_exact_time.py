@@ -88,7 +88,7 @@ def test_peaks_and_crossings_are_the_oracles(case: Case, after_spike: str, dtype
     flat = 1e-2 if max(case.tau, case.tau_s) / min(case.tau, case.tau_s) > 100 else 2e-3
     np.testing.assert_allclose(got["t_max"][clear], t_max[clear], rtol=0, atol=flat)
     assert ((got["t_spike"] >= 0) == (t_spike >= 0)).all()
-    np.testing.assert_allclose(got["t_spike"], t_spike, rtol=0, atol=atol if dtype == torch.float64 else 2e-3)
+    np.testing.assert_allclose(got["t_spike"], t_spike, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("after_spike", AFTER_SPIKE)
