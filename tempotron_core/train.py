@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -22,6 +22,7 @@ from tempotron_core.data import datasets
 from tempotron_core.runs.reader import RunError, load_snapshot
 from tempotron_core.runs.resume import CHANGEABLE, copy_run, resume_settings
 from tempotron_core.runs.writer import open_run_log
+from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.distributed import DistributedError, exit_process, init_process_group
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
@@ -190,6 +191,8 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
     add("--tau", dest="tau", type=float, help="membrane time constant, ms")
     add("--tau-s", dest="tau_s", type=float, help="synaptic time constant, ms")
     add("--v-threshold", dest="v_threshold", type=float, help="firing threshold")
+    add("--time", dest="time", choices=TIMES, help="peaks at whole milliseconds (grid) or at any time from 0 to T")
+    add("--after-spike", dest="after_spike", choices=AFTER_SPIKE, help="shunt: a fired output ignores later arrivals")
     recipe_group = parser.add_argument_group(
         "changes of the recipe", "Without one of these the recipe's own value holds."
     )
@@ -335,7 +338,7 @@ class _ProgressBar:
 def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: bool) -> dict[str, object]:
     epochs = last.epochs[:] if last else ()
     return {
-        "settings": asdict(settings),
+        "settings": settings.to_record(),
         "interrupted": interrupted,
         "steps": last.step if last else 0,
         "evaluated_on": "held-out training samples" if settings.validation else "test set",

@@ -7,7 +7,7 @@ import numbers
 
 import torch
 
-__all__ = ["check_time_constants", "finite_tensor", "one_line_error", "positive_integer", "positive_real"]
+__all__ = ["check_time_constants", "finite_tensor", "one_line_error", "one_of", "positive_integer", "positive_real"]
 
 _INT32_MAX = 2**31 - 1  # spikes, bins and afferents are counted in int32
 _MIN_TIME_CONSTANT, _MAX_TIME_CONSTANT = (
@@ -55,6 +55,19 @@ def positive_real(name: str, value: object, *, minimum: float = 0.0, maximum: fl
     if not minimum <= number <= maximum:
         raise ValueError(f"{name}: expected a number from {minimum:g} to {maximum:g}, got {number:g}; choose another.")
     return number
+
+
+def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return value if it is one of the choices.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(
+            f"{name}: expected one of {', '.join(choices)}, got {_describe_value(value)}; choose one of these."
+        )
+    return value
 
 
 def check_time_constants(tau: object, tau_s: object) -> tuple[float, float]:

@@ -35,7 +35,7 @@ class Evidence:
     contributions: torch.Tensor
     times: torch.Tensor
     v_max: float
-    t_max: int
+    t_max: float
 
     @property
     def residual(self) -> float:
@@ -43,10 +43,16 @@ class Evidence:
         return abs(float(self.contributions.sum()) - self.v_max)
 
 
-def kernel_at_peak(model: Model, times: torch.Tensor, t_max: int) -> torch.Tensor:
-    """Return K(t_max - t_i) in float64 for spike times in ms of any shape, negative for none."""
+def kernel_at_peak(model: Model, times: torch.Tensor, t_max: float, t_spike: float = -1.0) -> torch.Tensor:
+    """Return K(t_max - t_i) in float64 for spike times in ms of any shape, negative for none.
+
+    Where the output shunts, spikes at or after its first crossing t_spike (-1 for none) have no effect.
+    """
     kernel = model.to_layer().kernel(t_max - times.double())
-    return kernel * ((times >= 0) & (times <= t_max))
+    has_effect = (times >= 0) & (times <= t_max)
+    if model.after_spike == "shunt" and t_spike >= 0:
+        has_effect &= times < t_spike
+    return kernel * has_effect
 
 
 def evidence(model: Model, decision: Prediction, output: int, neuron: int | None = None) -> Evidence:
@@ -65,10 +71,14 @@ def evidence(model: Model, decision: Prediction, output: int, neuron: int | None
     if not 0 <= output < classes:
         raise ValueError(f"output: expected 0 to {classes - 1}, got {output}; choose one of the classes.")
     if neuron is None:
-        neuron = int(decision.neurons[output].amax(dim=1).argmax())
+        neuron = int(decision.peaks[output].argmax())
     if not 0 <= neuron < k:
         raise ValueError(f"neuron: expected 0 to {k - 1}, got {neuron}; choose one of the class's tempotrons.")
-    v_max, t_max = decision.neurons[output, neuron].max(dim=0)
+    v_max, t_max, t_spike = (
+        float(values[output, neuron]) for values in (decision.peaks, decision.peak_times, decision.t_spike)
+    )
     weight = model.weight[output * k + neuron].double().view(decision.times.shape)
-    kernel = kernel_at_peak(model, decision.times, int(t_max))
-    return Evidence(weight, kernel, weight * kernel, decision.times, float(v_max), int(t_max))
+    kernel = kernel_at_peak(model, decision.times, t_max, t_spike)
+    return Evidence(
+        weight, kernel, weight * kernel, decision.times, v_max, t_max if model.time == "exact" else int(t_max)
+    )

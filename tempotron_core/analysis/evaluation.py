@@ -31,6 +31,7 @@ class Evaluation:
         t_max: [n, classes] in ms
         labels: [n]
         T: time window in ms
+        last_time: last time in ms at which a peak can lie
     """
 
     v_max: np.ndarray
@@ -38,6 +39,7 @@ class Evaluation:
     labels: np.ndarray
     v_threshold: float
     T: int
+    last_time: int
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -99,12 +101,12 @@ def evaluate(model: Model, split: Split) -> Evaluation:
     net, peaks, times = model.to_layer(), [], []
     with torch.no_grad():
         for samples in torch.arange(len(split)).split(_CHUNK):
-            v, t = net.potential(store.batch(samples)).max(dim=-1)
+            v, t = net.peak_and_time(store.batch(samples))
             strongest_tempotron = v.view(len(v), -1, model.tempotrons_per_class).argmax(dim=2, keepdim=True)
             times.append(t.view(len(v), -1, model.tempotrons_per_class).gather(2, strongest_tempotron).squeeze(2))
             peaks.append(log_mean_exp_pool(v, model.tempotrons_per_class))
     v_max, t_max = torch.cat(peaks).numpy(), torch.cat(times).numpy()
-    return Evaluation(v_max, t_max, split.labels.numpy(), model.threshold, model.T)
+    return Evaluation(v_max, t_max, split.labels.numpy(), model.threshold, model.T, net.last_time)
 
 
 def wilson_interval(successes: int, samples: int, z: float = 1.959964) -> tuple[float, float]:

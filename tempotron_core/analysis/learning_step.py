@@ -122,12 +122,19 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
     after = replace(model, weight=model.weight + dw)
     old, new = predict(model, image), predict(after, image)
     classes, k, T = old.neurons.shape
-    t_max = old.neurons.argmax(dim=2)
+    t_max = old.peak_times
     targets = torch.arange(classes) == settings.target
     grid = torch.arange(T)
     spikes = torch.bincount(times[times >= 0].long(), minlength=T).double()
-    squares = model.to_layer().kernel(t_max.unsqueeze(-1) - grid).square() @ spikes
-    change = new.neurons.double() - old.neurons.double()
+    effect = model.to_layer().kernel(t_max.unsqueeze(-1) - grid)
+    if model.after_spike == "shunt":
+        effect *= (old.t_spike.unsqueeze(-1) < 0) | (grid < old.t_spike.unsqueeze(-1))
+    if (model.time, model.after_spike) == ("grid", "continue"):
+        change = (new.neurons.double() - old.neurons.double()).gather(2, t_max.unsqueeze(-1)).squeeze(-1)
+    else:  # of V at the old peak, without spikes that had no effect there
+        bins = times[0].clamp(min=0).long()
+        moved = (after.weight.double() - model.weight.double()).view(classes, k, -1) * (times[0] >= 0)
+        change = (moved * effect.gather(2, bins.expand(classes, k, -1))).sum(dim=2)
     return LearningStep(
         settings,
         old,
@@ -137,9 +144,9 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
         error.view(classes, k),
         t_max,
         dw.view(classes, k, *old.times.shape),
-        settings.rate * error.view(classes, k).double() * squares,
-        change.gather(2, t_max.unsqueeze(-1)).squeeze(-1),
-        old.neurons.amax(dim=2) <= 0,
+        settings.rate * error.view(classes, k).double() * (effect.square() @ spikes),
+        change,
+        old.peaks <= 0,
     )
 
 

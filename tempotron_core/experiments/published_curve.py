@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs = []
     for settings in series:
         *_, last = train_model(settings, dataset)
-        line = {name: value for name, value in asdict(settings).items() if name not in ("dataset_dir", "log_dir")}
+        line = {name: value for name, value in settings.to_record().items() if name not in ("dataset_dir", "log_dir")}
         test, train = zip(*((e.test_accuracy, e.train_accuracy) for e in last.epochs), strict=True)
         runs.append({"settings": line, "test_accuracy": test, "train_accuracy": train})
         print(f"{settings.recipe}: {', '.join(f'{100 * value:.2f}' for value in test)} %", file=sys.stderr)

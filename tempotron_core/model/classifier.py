@@ -33,6 +33,7 @@ class Model:
         v_threshold: peak of the kernel K, and the threshold of training
         tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive
         firing_threshold: potential at which an output fires, None for v_threshold; it leaves the potentials as they are
+        time, after_spike: those of the layer, see Tempotron; crossings and shunting refer to v_threshold
     """
 
     weight: torch.Tensor
@@ -44,6 +45,8 @@ class Model:
     v_threshold: float = 1.0
     tempotrons_per_class: int = 1
     firing_threshold: float | None = None
+    time: str = "grid"
+    after_spike: str = "continue"
 
     @property
     def threshold(self) -> float:
@@ -53,7 +56,8 @@ class Model:
     def to_layer(self) -> Tempotron:
         """Return a tempotron layer with these weights."""
         outputs, afferents = self.weight.shape
-        net = Tempotron(afferents, outputs, self.T, self.tau, self.tau_s, self.v_threshold)
+        constants = self.tau, self.tau_s, self.v_threshold
+        net = Tempotron(afferents, outputs, self.T, *constants, time=self.time, after_spike=self.after_spike)
         net.fc.weight.data = self.weight
         return net.requires_grad_(False)
 
@@ -107,6 +111,9 @@ class Prediction:
         v_max: peaks [classes]
         t_max: times of the peaks [classes] in ms
         neurons: potentials [classes, k, T] of each class's tempotrons
+        t_spike: first times [classes, k] in ms at which the potentials reach the threshold, -1 for none
+        peaks: peaks [classes, k]
+        peak_times: their times [classes, k] in ms
     """
 
     times: torch.Tensor
@@ -115,6 +122,9 @@ class Prediction:
     t_max: torch.Tensor
     v_threshold: float
     neurons: torch.Tensor
+    t_spike: torch.Tensor
+    peaks: torch.Tensor
+    peak_times: torch.Tensor
 
 
 def predict(model: Model, image: torch.Tensor) -> Prediction:
@@ -124,16 +134,22 @@ def predict(model: Model, image: torch.Tensor) -> Prediction:
 
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
     """Return the prediction for the spikes of one image, [1, 784*m], any real times in ms, negative for none."""
-    v = model.to_layer()(times, "v")
-    peaks, peak_times = v.max(dim=-1)
-    strongest_tempotron = peaks.view(-1, model.tempotrons_per_class).argmax(dim=1, keepdim=True)
-    t_max = peak_times.view(-1, model.tempotrons_per_class).gather(1, strongest_tempotron).view(-1)
-    neurons = v.view(-1, model.tempotrons_per_class, model.T)
+    net, k = model.to_layer(), model.tempotrons_per_class
+    v, t_spike = net(times, "v"), net(times, "t_spike")
+    if model.time == "grid":  # of the trace, shunted or not
+        peaks, peak_times = v.max(dim=-1)
+    else:
+        peaks, peak_times = net(times, "v_max"), net(times, "t_max")
+    strongest_tempotron = peaks.view(-1, k).argmax(dim=1, keepdim=True)
+    t_max = peak_times.view(-1, k).gather(1, strongest_tempotron).view(-1)
     return Prediction(
         times.view(PIXELS, model.m),
-        log_mean_exp_pool(v, model.tempotrons_per_class)[0],
-        log_mean_exp_pool(peaks, model.tempotrons_per_class)[0],
+        log_mean_exp_pool(v, k)[0],
+        log_mean_exp_pool(peaks, k)[0],
         t_max,
         model.threshold,
-        neurons,
+        v.view(-1, k, model.T),
+        t_spike.view(-1, k),
+        peaks.view(-1, k),
+        peak_times.view(-1, k),
     )

@@ -11,7 +11,6 @@ import json
 import platform
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from urllib.parse import urlencode
 
 import torch
@@ -52,7 +51,7 @@ def view_zip(
         "link": f"{page}?{urlencode(query_without_model | {'model': 'saved run', 'run': run})}",
         "how": f"Unpack runs/{run} into the dashboard's log directory and open the link below its address.",
         "seed": settings.seed,
-        "settings": asdict(settings),
+        "settings": settings.to_record(),
         "checkpoint": {"file": f"runs/{run}/last.safetensors", "sha256": digest},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
@@ -60,7 +59,7 @@ def view_zip(
         {
             **files,
             "view.json": json.dumps(view, indent=2) + "\n",
-            f"runs/{run}/settings.json": json.dumps(asdict(settings), indent=2) + "\n",
+            f"runs/{run}/settings.json": json.dumps(settings.to_record(), indent=2) + "\n",
             f"runs/{run}/last.safetensors": weights,
         }
     )

@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +205,7 @@ def _settings_to_record(settings: Settings) -> dict[str, Any]:
     """Return the settings by name, with a data set directory that holds in every working directory."""
     directory = settings.dataset_dir
     absolute = os.path.abspath(os.path.expanduser(directory)) if directory else directory
-    return asdict(settings) | {"dataset_dir": absolute}
+    return settings.to_record() | {"dataset_dir": absolute}
 
 
 def _record_changes(folder: Path, settings: Settings) -> None:

@@ -74,21 +74,27 @@ class GaussianTuning:
         distance = x.double().unsqueeze(-1) - centre.unsqueeze(1)
         return distance.square_().mul_(-0.5 / variance.unsqueeze(1)).exp_()
 
-    def encode(self, x: torch.Tensor, max_spike_time: int = 50) -> torch.Tensor:
+    def encode(self, x: torch.Tensor, max_spike_time: int = 50, rounded: bool = True) -> torch.Tensor:
         """Return the spike times of x.
 
         Args:
             x: floating-point values [batch, n, k]
             max_spike_time: time window T in ms
+            rounded: whether times are rounded to whole ms; else they are real, (1 - g) T
 
         Returns:
-            Spike times [batch, n, k, m] in whole ms in [0, T), -1 for no spike, on the device and in the dtype of x
-                (float32 for 16-bit floats, which cannot represent every millisecond). They carry no gradient: rounded
-                times are constant almost everywhere.
+            Spike times [batch, n, k, m] in ms in [0, T), -1 for no spike, on the device and in the dtype of x
+                (float32 for 16-bit floats, which cannot represent every millisecond). They carry no gradient.
+
+        Raises:
+            TypeError: for arguments of another type.
+            ValueError: for arguments out of range.
 
         Warns:
             UserWarning: for values more than a whole range outside [x_min, x_max], where no neuron spikes.
         """
+        if not isinstance(rounded, bool):
+            raise TypeError(f"rounded: expected True or False, got {rounded!r}; choose one of these.")
         window = positive_integer("max_spike_time (ms)", max_spike_time)
         x = finite_tensor("x", x, ("batch", self.n, "k")).detach()
         self._warn_if_far_outside(x)
@@ -96,7 +102,8 @@ class GaussianTuning:
         earliness = torch.empty(*x.shape, self.m, dtype=dtype, device=x.device)  # minus the spike time
         samples = max(1, _CHUNK // max(1, earliness[0].numel())) if len(x) else 1
         for part, out in zip(x.split(samples), earliness.split(samples), strict=True):
-            out.copy_(self._response(part).mul_(window).sub_(window).round_())
+            response = self._response(part).mul_(window).sub_(window)
+            out.copy_(response.round_() if rounded else response)
         return threshold(earliness, -window, 1, inplace=True).neg_().add_(0)  # adding 0 turns -0 into 0
 
     def _warn_if_far_outside(self, x: torch.Tensor) -> None:

@@ -26,7 +26,18 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, pad
 
-__all__ = ["BinnedSpikes", "Kernel", "SpikeEvents", "bin_spikes", "peak", "potential", "segment_sum"]
+__all__ = [
+    "BinnedSpikes",
+    "Kernel",
+    "SpikeEvents",
+    "bin_spikes",
+    "gradient_at",
+    "grid_response",
+    "onset_at",
+    "peak",
+    "potential",
+    "segment_sum",
+]
 
 _BLOCK = 100
 
@@ -168,8 +179,17 @@ class Kernel:
     def __call__(self, s: torch.Tensor) -> torch.Tensor:
         """Return K(s) in float64, 0 for negative s; expm1 keeps it exact where s or tau - tau_s is small."""
         s = s.double().clamp(min=0)
-        difference = (self.slow - self.fast) / self.slow / self.fast
-        return torch.exp(-s / self.slow) * torch.expm1(-s * difference) * -self.scale
+        return torch.exp(-s / self.slow) * torch.expm1(-s * self.difference) * -self.scale
+
+    @property
+    def difference(self) -> float:
+        """Return 1/tau_fast - 1/tau_slow."""
+        return (self.slow - self.fast) / self.slow / self.fast
+
+    def decay_and_rise(self, delay: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return exp(-delay/tau_slow) and K(delay) in the precision of the delays, which are at least 0."""
+        decay = torch.exp(delay / -self.slow)
+        return decay, torch.expm1(delay * -self.difference).mul_(decay).mul_(-self.scale)
 
 
 def potential(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> torch.Tensor:
@@ -228,6 +248,48 @@ def _potential_forward(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel
     if rise is not None:
         v += _convolve(by_output(spikes.sum_by_bin(rows, rise)), kernel, decay=True)
     return v.view(batch, outputs, T)
+
+
+def grid_response(weight: torch.Tensor, spikes: SpikeEvents, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sums of the weights that arrive on the grid, [B*O, T], and V at 0, 1, ... T, [B*O, T + 1].
+
+    The spikes must lie at whole times.
+    """
+    batch, outputs, T = spikes.batch, weight.shape[0], spikes.T
+    sums = spikes.sum_by_bin(weight.detach().t().contiguous(), None).transpose(1, 2).reshape(batch * outputs, T)
+    if T < 2 * _BLOCK:
+        return sums, sums @ _kernel_tables(kernel, T + 1, sums.dtype, sums.device)[0][:T]
+    return sums, _convolve(pad(sums, (0, 1)), kernel)
+
+
+def onset_at(sums: torch.Tensor, kernel: Kernel, step: torch.Tensor) -> torch.Tensor:
+    """Return Y = sum w_i exp(-(t - t_i)/tau_fast) at grid times t = step [R] from the sums [R, T] that arrive.
+
+    Until the next arrival V(t + u) = exp(-u/tau_slow) V(t) + K(u) Y(t).
+    """
+    to_decay = _kernel_tables_backward(kernel, sums.shape[1], sums.dtype, sums.device)[1]
+    return (to_decay.index_select(0, step)[:, :-1] * sums).sum(dim=1)
+
+
+def gradient_at(
+    spikes: SpikeEvents, kernel: Kernel, factor: torch.Tensor, step: torch.Tensor, delay: torch.Tensor
+) -> torch.Tensor:
+    """Return the gradient [O, N] of the potentials at the times step + delay, without arrivals after the step.
+
+    Args:
+        spikes: spikes at whole times
+        kernel: postsynaptic potential
+        factor: gradient of a loss with respect to each potential, [B, O]
+        step: int64 [B, O] in [0, T)
+        delay: ms from 0 on, [B, O]
+    """
+    decay, rise = (part.mul_(factor).view(-1, 1) for part in kernel.decay_and_rise(delay.to(factor.dtype)))
+    to_peak, to_decay = _kernel_tables_backward(kernel, spikes.T, factor.dtype, factor.device)
+    batch, outputs, bins = spikes.batch, factor.shape[1], spikes.T + 1
+    index = step.reshape(-1)
+    grad = to_peak.index_select(0, index).mul_(decay).addcmul_(to_decay.index_select(0, index), rise)
+    by_bin = grad.view(batch, outputs, bins).transpose(1, 2).reshape(batch * bins, outputs)
+    return spikes.sum_by_afferent(by_bin, None).t()
 
 
 def _convolve(sums: torch.Tensor, kernel: Kernel, decay: bool = False) -> torch.Tensor:

@@ -90,7 +90,7 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
     memory = (
         _BASE_BYTES
         + 4 * weights * copies
-        + 10 * eval_batch * outputs * T
+        + (10 if settings.time == "grid" else 22) * eval_batch * outputs * T
         + 8 * batch * active * m
         + 80 * spikes * max(batch, min(1000, train))
         + store_bytes

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model, initial_weight
+from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES, Recipe
-from tempotron_core.validation import check_time_constants, positive_integer, positive_real
+from tempotron_core.validation import check_time_constants, one_of, positive_integer, positive_real
 
 __all__ = [
     "FORMER_NAMES",
@@ -40,6 +41,8 @@ FORMER_NAMES = {
     "k": "tempotrons_per_class",
 }
 """Names that settings had in run folders of version 0.1 before they were renamed -> present name."""
+
+_LATER_FIELDS = ("time", "after_spike")  # not in settings.json of version 0.1
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +79,7 @@ def devices() -> tuple[str, ...]:
 class Settings:
     """Everything that determines a run; times in ms.
 
+    time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
     validation: training samples held out and used instead of the test set throughout the run. From loss on: changes of
     the recipe, None for the recipe's own value.
 
@@ -111,6 +115,19 @@ class Settings:
     reinit_dead_outputs: bool | None = None
     tempotrons_per_class: int | None = None
     init_scale: float | None = None
+    time: str = "grid"
+    after_spike: str = "continue"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return all values as they are written to a file.
+
+        A default that earlier versions did not have is left out, so that they can read the file.
+        """
+        values = asdict(self)
+        for field in fields(self):
+            if field.name in _LATER_FIELDS and values[field.name] == field.default:
+                del values[field.name]
+        return values
 
     @property
     def resolved_recipe(self) -> Recipe:
@@ -140,6 +157,8 @@ class Settings:
         check_time_constants(self.tau, self.tau_s)
         positive_real("beta", self.beta, minimum=1e-3, maximum=1e3)
         positive_real("v_threshold", self.v_threshold, minimum=1e-6, maximum=1e6)
+        one_of("time", self.time, TIMES)
+        one_of("after_spike", self.after_spike, AFTER_SPIKE)
         for name, path in (("dataset directory", self.dataset_dir or "."), ("log directory", self.log_dir)):
             if not isinstance(path, str) or not path.strip():
                 raise TypeError(f"{name}: expected the path of a folder, got {path!r}; pass a string.")
@@ -227,4 +246,5 @@ def initial_model(settings: Settings, classes: int = 10) -> Model:
 def model_from_weights(settings: Settings, weight: torch.Tensor) -> Model:
     """Return weights with the constants of their run."""
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
-    return Model(weight, *constants, settings.resolved_recipe.tempotrons_per_class)
+    k = settings.resolved_recipe.tempotrons_per_class
+    return Model(weight, *constants, k, time=settings.time, after_spike=settings.after_spike)

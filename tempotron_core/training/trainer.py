@@ -52,12 +52,12 @@ def evaluate_health(
     with torch.no_grad():
         for start in range(0, len(store), _EVALUATE_CHUNK):
             end = min(start + _EVALUATE_CHUNK, len(store))
-            peaks, peak_times = net.potential(store.batch(torch.arange(start, end))).max(dim=-1)
+            peaks, peak_times = net.peak_and_time(store.batch(torch.arange(start, end)))
             v_max = log_mean_exp_pool(peaks, tempotrons_per_class)
             correct = (v_max.argmax(dim=1) == labels[start:end]).sum()
             targets = torch.nn.functional.one_hot(labels[start:end], v_max.shape[1]).bool()
             wrong = ((v_max >= net.v_threshold) != targets).sum()
-            counts[1:] += torch.stack((correct, wrong, (peak_times == 0).sum(), (peak_times == net.T - 1).sum()))
+            counts[1:] += torch.stack((correct, wrong, (peak_times == 0).sum(), (peak_times == net.last_time).sum()))
             highest = torch.maximum(highest, peaks.amax(dim=0))
     dead = (processes.max(highest) <= 0).nonzero().view(-1).tolist()
     total, correct_total, wrong_total, first, last = processes.sum(counts).tolist()

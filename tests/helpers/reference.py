@@ -226,3 +226,57 @@ def learning_rule_step(
         for i in range(w.shape[1]):
             dw[o, i] = rate * errors[o] * table[0, i, t_max[0, o]]
     return dw, errors, t_max[0]
+
+
+def exact_potential(w: Array, arrivals: Array, t: Array, last: float, tau: float, tau_s: float, scale: float) -> Array:
+    """V at the times t of one neuron without arrivals after last."""
+    v = np.zeros(len(t))
+    for weight, t_i in zip(w, arrivals, strict=True):
+        if 0 <= t_i <= last:
+            s = np.maximum(t - t_i, 0)
+            v += weight * scale * (np.exp(-s / tau) - np.exp(-s / tau_s))
+    return v
+
+
+def exact_response(
+    w: Array, arrivals: Array, T: int, tau: float, tau_s: float, v_threshold: float, shunt: bool
+) -> tuple[float, float, float, bool]:
+    """v_max, t_max and t_spike (-1 for none) of one neuron, and whether no other peak comes within 1e-7.
+
+    Each piece between two arrivals is sampled at 101 times, and its highest point found by ternary search around the
+    highest sample; crossings are found by bisection.
+    """
+    scale = v_threshold / psp(peak_delay(tau, tau_s), tau, tau_s)
+    starts = sorted({0.0, *(float(t) for t in arrivals if 0 <= t < T)})
+    peaks, t_spike = [(0.0, 0.0)], -1.0
+    for start, end in zip(starts, [*starts[1:], float(T)], strict=True):
+
+        def v(t: float, last: float = start) -> float:
+            return float(exact_potential(w, arrivals, np.array([t]), last, tau, tau_s, scale)[0])
+
+        def highest(low: float, high: float, last: float = start) -> tuple[float, float]:
+            grid = np.linspace(low, high, 101)
+            samples = exact_potential(w, arrivals, grid, last, tau, tau_s, scale)
+            best = int(samples.argmax())
+            low, high = grid[max(best - 1, 0)], grid[min(best + 1, 100)]
+            ends = max((samples[best], float(grid[best])), (v(low, last), low), (v(high, last), high))
+            for _ in range(100):
+                a, b = low + (high - low) / 3, high - (high - low) / 3
+                low, high = (a, high) if v(a, last) < v(b, last) else (low, b)
+            inner = (v((low + high) / 2, last), float((low + high) / 2))
+            return inner if inner[0] > ends[0] + 1e-15 else ends
+
+        peak = highest(start, end)
+        if t_spike < 0 and peak[0] >= v_threshold:
+            low, high = start, peak[1]
+            for _ in range(100):
+                middle = (low + high) / 2
+                low, high = (low, middle) if v(middle) >= v_threshold else (middle, high)
+            t_spike = float(high)
+            if shunt:
+                peaks.append(highest(t_spike, T))
+                break
+        peaks.append(peak)
+    v_max, t_max = max(peaks, key=lambda peak: peak[0])
+    is_clear = all(abs(t - t_max) < 1e-6 or value < v_max - 1e-7 for value, t in peaks)
+    return v_max, t_max, t_spike, is_clear

@@ -47,7 +47,7 @@ def last_line(text: str) -> dict[str, Any]:
     found = json.loads(text.splitlines()[-1])
     assert isinstance(found, dict)
     assert set(found) == KEYS
-    assert set(found["settings"]) == {field.name for field in fields(Settings)}
+    assert {field.name for field in fields(Settings)} - {"time", "after_spike"} <= set(found["settings"])
     return found
 
 
@@ -72,6 +72,15 @@ def test_command_trains_and_reports(tmp_path: Path) -> None:
     assert log.parent == tmp_path / "runs"
     assert list(log.glob("events.*"))
     assert json.loads((log / "settings.json").read_text()) == report["settings"]
+
+
+def test_command_trains_in_exact_time_with_shunting(tmp_path: Path) -> None:
+    arguments = [*SMALL, "--time", "exact", "--after-spike", "shunt", "--log-dir", str(tmp_path / "runs")]
+    with start_command(arguments, tmp_path / "errors") as command:
+        output, _ = command.communicate(timeout=PATIENCE)
+    report = last_line(output)
+    assert (report["settings"]["time"], report["settings"]["after_spike"]) == ("exact", "shunt")
+    assert json.loads((Path(report["log"]) / "settings.json").read_text()) == report["settings"]
 
 
 def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:

@@ -40,13 +40,13 @@ class EvidenceInfo:
     kernel: np.ndarray
     times: np.ndarray
     peak: float
-    t_max: int
+    t_max: float
     image: np.ndarray
     rival: str | None = None
     rival_weight: np.ndarray | None = None
     rival_kernel: np.ndarray | None = None
     rival_peak: float = 0.0
-    rival_t_max: int = 0
+    rival_t_max: float = 0
 
     @property
     def contributions(self) -> np.ndarray:

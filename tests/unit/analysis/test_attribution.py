@@ -117,3 +117,15 @@ def test_figures_hold_the_maps_and_what_a_pixel_tells() -> None:
     assert "8: w" in text
     assert np.allclose(figures.neurons_figure(info).data[0].y, info.by_neuron, atol=1e-5)
     assert len(figure.to_json()) < 300_000
+
+
+@pytest.mark.parametrize("after_spike", ["continue", "shunt"])
+@pytest.mark.parametrize("time", ["grid", "exact"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_contributions_sum_to_the_peak_of_each_mode(time: str, after_spike: str, k: int) -> None:
+    image = DIGITS.images[3]
+    model = model_of(k=k, width=20.0, time=time, after_spike=after_spike)
+    decision = predict(model, image)
+    assert (decision.t_spike >= 0).any()
+    for output in range(10):
+        assert evidence(model, decision, output).residual < 1e-4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import Evaluation, evaluate, wilson_interval
 from tempotron_core.data.datasets import Split, load
-from tempotron_core.model.classifier import Model, initial_weight, predict
+from tempotron_core.model.classifier import Model, initial_weight, pixel_spike_times, predict
 
 TEST = load().test
 SOME = Split(TEST.images[:40], TEST.labels[:40])
@@ -34,7 +34,7 @@ def test_results_are_those_of_single_decisions(k: int) -> None:
 
 def evaluation(v_max: list[list[float]], labels: list[int]) -> Evaluation:
     peaks = np.array(v_max)
-    return Evaluation(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10)
+    return Evaluation(peaks, np.zeros(peaks.shape, int), np.array(labels), 1.0, 10, 9)
 
 
 def test_confusion_classes_and_ranks_are_counted() -> None:
@@ -108,3 +108,14 @@ def test_a_network_that_never_fires_is_assessed() -> None:
     found = evaluate(Model(torch.full((10, 784 * 4), -0.1), m=4, T=30), SOME)
     assert found.num_fired.max() == 0
     assert (found.margin == 0).all()
+
+
+@pytest.mark.parametrize("after_spike", ["continue", "shunt"])
+@pytest.mark.parametrize("time", ["grid", "exact"])
+def test_evaluation_uses_the_mode_of_the_model(time: str, after_spike: str) -> None:
+    model = Model(initial_weight(4, 10, 5, scale=8), m=4, T=40, time=time, after_spike=after_spike)
+    net, times = model.to_layer(), pixel_spike_times(SOME.images, 4, 40)
+    found = evaluate(model, SOME)
+    np.testing.assert_allclose(found.v_max, net(times, "v_max").numpy(), atol=1e-5)
+    np.testing.assert_allclose(found.t_max, net(times, "t_max").numpy(), atol=1e-2)
+    assert found.last_time == (40 if time == "exact" else 39)

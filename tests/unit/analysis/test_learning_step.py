@@ -216,3 +216,12 @@ def test_anything_else_in_a_link_is_no_lesson(text: str) -> None:
 def test_lessons_that_cannot_be_taught_are_refused(given: tuple[Any, ...], kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"expected .* got"):
         learning_step(model_of(), DIGITS.images[0], StepSettings(*given))
+
+
+@pytest.mark.parametrize(("time", "after_spike"), [("grid", "shunt"), ("exact", "continue"), ("exact", "shunt")])
+def test_the_change_of_each_mode_is_the_predicted_one(time: str, after_spike: str) -> None:
+    model = replace(Model(initial_weight(6, 10, 3, 20.0), m=6), time=time, after_spike=after_spike)
+    step = learning_step(model, DIGITS.images[0], StepSettings(3, 1e-3, "threshold-mse"))
+    assert step.error.any() and (step.before.t_spike >= 0).any()
+    torch.testing.assert_close(step.actual, step.predicted, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(step.t_max, step.before.peak_times)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ def test_the_zip_holds_a_run_that_opens_as_the_same_network(tmp_path: Path) -> N
     file = tmp_path / view["checkpoint"]["file"]
     assert hashlib.sha256(file.read_bytes()).hexdigest() == view["checkpoint"]["sha256"]
     assert view["seed"] == 7
-    assert view["settings"] == asdict(SETTINGS)
+    assert view["settings"] == SETTINGS.to_record()
     assert view["query"] == {"sample": "7", "model": "untrained", "tau": "30.0"}
     assert view["link"] == f"voltages?sample=7&tau=30.0&model=saved+run&run={file.parent.name}"
     assert (tmp_path / "figure.csv").read_text() == "a,b\n"

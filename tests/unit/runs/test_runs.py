@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,18 @@ def test_settings_are_kept(settings: Settings) -> None:
     with open_run_log(settings) as log:
         pass
     kept = json.loads((log.path / "settings.json").read_text())
-    assert kept == asdict(settings)
+    assert kept == settings.to_record()
     assert Settings(**kept) == settings
+    assert not {"time", "after_spike"} & set(kept)  # version 0.1 reads the file
+
+
+def test_settings_that_are_no_defaults_are_kept(settings: Settings) -> None:
+    exact = replace(settings, time="exact", after_spike="shunt")
+    with open_run_log(exact) as log:
+        pass
+    kept = json.loads((log.path / "settings.json").read_text())
+    assert (kept["time"], kept["after_spike"]) == ("exact", "shunt")
+    assert read_run(log.path).settings == exact
 
 
 def test_a_run_that_breaks_keeps_its_scalars(settings: Settings) -> None:

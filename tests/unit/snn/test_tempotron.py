@@ -95,7 +95,7 @@ def wanted_of(case: Case) -> Wanted:
     return Wanted(spikes, w, table, v, *reference.peaks(v))
 
 
-def network(w: NDArray[Any], T: int, dtype: torch.dtype = torch.float64, **constants: float) -> Tempotron:
+def network(w: NDArray[Any], T: int, dtype: torch.dtype = torch.float64, **constants: Any) -> Tempotron:
     """A tempotron with the given weights."""
     module = Tempotron(w.shape[1], w.shape[0], T, **constants).to(dtype)
     with torch.no_grad():
@@ -551,7 +551,7 @@ def test_bad_networks_are_refused(bad: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("ret_type", ["", "V", "vmax", "v_max ", "spike", None, 0], ids=repr)
 def test_an_unknown_ret_type_names_the_three(ret_type: Any) -> None:
-    """Anything but the three is a ValueError that lists them."""
+    """Anything but the five is a ValueError that lists them."""
     with pytest.raises(ValueError) as error:
         Tempotron(**GOOD)(torch.zeros(1, 4), ret_type)
     assert_refused(error)

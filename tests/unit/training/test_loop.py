@@ -460,3 +460,45 @@ def test_smoothing_moves_weights_to_those_of_their_neighbours(few_digits: Datase
     for _ in range(50):
         trainer._smooth()
     assert float(trainer.net.fc.weight.detach().abs().max()) < float(kept.abs().max())
+
+
+@pytest.mark.parametrize(("time", "after_spike"), [("grid", "shunt"), ("exact", "continue"), ("exact", "shunt")])
+def test_a_run_uses_its_time_and_its_shunting(few_digits: Dataset, time: str, after_spike: str) -> None:
+    """One step of plain SGD from the layer's public gradient, then the accuracy of the published model."""
+    settings = replace(TINY, epochs=1, batch_size=200, recipe="reference", lr=0.01, time=time, after_spike=after_spike)
+    last = list(train_model(settings, few_digits))[-1]
+    assert last.weight is not None and last.model is not None
+    assert (last.model.time, last.model.after_spike) == (time, after_spike)
+    net = initial_model(settings).to_layer().requires_grad_(True)
+    peaks = net(pixel_spike_times(few_digits.train.images, 3, 20), "v_max")
+    loss = LOSSES["threshold-mse"](peaks, 1.0, few_digits.train.labels)
+    (grad,) = torch.autograd.grad(loss, net.fc.weight)
+    torch.testing.assert_close(last.weight, net.fc.weight.detach() - 0.01 * grad, rtol=1e-4, atol=1e-6)
+    trained, times = last.model.to_layer(), pixel_spike_times(few_digits.test.images, 3, 20)
+    v_max, t_max = trained(times, "v_max"), trained(times, "t_max")
+    health = last.epochs[-1]
+    assert health.test_accuracy == pytest.approx(
+        float((v_max.argmax(1) == few_digits.test.labels).float().mean()), abs=1e-6
+    )
+    assert health.peaks_at_end == pytest.approx(
+        float((t_max == (20 if time == "exact" else 19)).float().mean()), abs=0.003
+    )
+    assert not torch.equal(
+        last.weight, trained_weight(replace(settings, time="grid", after_spike="continue"), few_digits)
+    )
+
+
+def test_a_resumed_run_keeps_its_time_and_its_shunting(few_digits: Dataset) -> None:
+    settings = replace(TINY, time="exact", after_spike="shunt")
+    snapshots = list(train_model(settings, few_digits))
+    halfway = next(snapshot for snapshot in snapshots if snapshot.state is not None)
+    *_, last = train_model(settings, few_digits, halfway)
+    assert last.weight is not None and snapshots[-1].weight is not None
+    assert torch.equal(last.weight, snapshots[-1].weight)
+
+
+@pytest.mark.parametrize("bad", [{"time": "fine"}, {"after_spike": None}, {"time": ["exact"]}, {"after_spike": 1}])
+def test_settings_refuse_another_mode(bad: dict[str, Any]) -> None:
+    (name,) = bad
+    with pytest.raises(ValueError, match=f"^{name}: expected one of .*; choose one of these.$"):
+        Settings(**bad)
