@@ -204,13 +204,25 @@ def _interpolate(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     weight = known.astype(np.float32)
     result = np.full(values.shape, float(np.median(values[known])) if known.any() else float(np.median(values)))
     side = max(values.shape)
-    for sigma in (side / 4, side / 8, side / 16, side / 40):
-        mean, total = (cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) for part in (filled, weight))
+    for share_of_side in (1 / 4, 1 / 8, 1 / 16, 1 / 40):
+        mean, total = (_blur(part, share_of_side * side) for part in (filled, weight))
         share = np.clip(total / 0.25, 0, 1)
         result = result * (1 - share) + share * (mean / np.maximum(total, 1e-6))
     result = np.where(known, values, result)
     window = _odd(side / 14)
     return cv2.medianBlur(np.clip(np.round(result), 0, 255).astype(np.uint8), window).astype(np.float32)
+
+
+def _blur(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Return the values smoothed by a Gaussian, zero outside; a wide one is applied at a reduced size."""
+    factor = max(1, int(sigma // 4))
+    height, width = values.shape
+    small = values
+    if factor > 1:
+        size = max(1, width // factor), max(1, height // factor)
+        small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(small if factor == 1 else cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def remove_ruling(ink: np.ndarray, low: float) -> tuple[np.ndarray, int]:

@@ -140,11 +140,12 @@ def _scale_high_depth(picture: Image.Image) -> Image.Image:
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        pixels = pixels * (pixels[..., 3:] > 0)
-    return int(pixels.max(axis=(0, 1)).astype(int).max()) - int(pixels.min(axis=(0, 1)).min()) <= _BLANK_RANGE or bool(
-        (np.ptp(pixels, axis=(0, 1)) <= _BLANK_RANGE).all()
-    )
+    """Return whether all visible pixels are nearly equal; a constant colour with a varying opacity is a drawing."""
+    channels = [pixels] if pixels.ndim == 2 else [pixels[..., k] for k in range(pixels.shape[2])]
+    if len(channels) == 4:
+        visible = channels[3] > 0
+        channels = [channel * visible for channel in channels]
+    return all(int(channel.max()) - int(channel.min()) <= _BLANK_RANGE for channel in channels)
 
 
 def _first_frame_with_content(picture: Image.Image) -> int | None:
