@@ -41,6 +41,8 @@ _SIDE, _BOX = 28, 20
 _INK_THRESHOLD = 0.05  # of the strongest ink; what is fainter does not widen the box
 _MASK_THRESHOLD = 0.4  # of the strength of ink in a photograph, so that ruling and shadows stay under it
 _MIN_CONTRAST = 24  # grey values between ink and background, below which a picture is called even
+_STRONG_NOISE = 0.06  # of the range of grey values
+_DARKEST_BOARD = 30.0  # grey value
 _TINY_SIDE = 64  # pixels a side up to which a picture is taken to be drawn, not photographed
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -266,18 +268,24 @@ def _measure_photographed_ink(
 ) -> tuple[np.ndarray, bool, float]:
     """Return strength of the ink (1 is 255 grey values), polarity and noise, the light evened out.
 
-    Ink in coloured light absorbs a share of it: dark ink is measured relative to the paper around it.
+    Ink reflects a share of the light on it: it is measured relative to the paper around it.
     """
     background, inverted = ink_filters.estimate_background(grey, inside, inverted)
     if inverted:
         paper_level = float(np.median(background[inside]))
         strength = (background - grey) / np.maximum(background, 8) * paper_level / 255
     else:
-        strength = (grey - background) / 255
+        # A black board reflects too little to be divided by.
+        board = np.maximum(background, _DARKEST_BOARD)
+        strength = (grey - background) / board * float(np.median(board[inside])) / 255
     if _has_colour(colours, inside):
         strength = np.maximum(strength, _colour_strength(colours, inside, inverted))
     strength = np.where(inside, strength, 0).astype(np.float32)
-    return strength, bool(inverted), _estimate_noise(strength, inside)
+    noise = _estimate_noise(strength, inside)
+    if noise > _STRONG_NOISE:
+        strength = cv2.medianBlur(strength, 5)
+        noise = _estimate_noise(strength, inside)
+    return strength, bool(inverted), noise
 
 
 def _estimate_noise(strength: np.ndarray, inside: np.ndarray) -> float:

@@ -72,6 +72,7 @@ from tempotron_core.figures.html.pictures import (
     peaks_html,
     pixel_html,
     pixel_raster_html,
+    picture_steps_html,
     raster_html,
     spike_changes_html,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "pixel_html",
     "pixel_information_figure",
     "pixel_of_click",
+    "picture_steps_html",
     "pixel_raster_html",
     "placeholder_figure",
     "raster_html",
