@@ -58,7 +58,7 @@ def _frame(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     """Return a small copy with a frame around a box of the large picture."""
     small = np.ascontiguousarray(_shrink(picture)).copy()
     scale = small.shape[0] / picture.shape[0], small.shape[1] / picture.shape[1]
-    top, left, bottom, right = (int(round(at * scale[axis % 2])) for axis, at in enumerate(box))
+    top, left, bottom, right = (round(at * scale[axis % 2]) for axis, at in enumerate(box))
     corner = min(right, small.shape[1]) - 1, min(bottom, small.shape[0]) - 1
     cv2.rectangle(small, (left, top), corner, _FRAME_COLOUR, 1 if max(small.shape) < 100 else 2)
     return small
