@@ -18,6 +18,7 @@ MODELS = ("last finished run", "live run", "untrained", SAVED_RUN)
 ONE_PIXEL, CODE_ANALYSIS = "One pixel", "Information in the code"
 PROBLEM = Problem()
 TEST_DIGIT, DRAWING, UPLOAD = "Test digit", "Draw", "Upload"
+AUTOMATIC, DARK_ON_LIGHT, LIGHT_ON_DARK = "Automatic", "Dark on light", "Light on dark"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ SETTINGS = {
         Setting("why_neuron"),
         # Draw and perturb
         Setting("source", TEST_DIGIT),
+        Setting("read_polarity", AUTOMATIC, in_url=False, persistent=True),
+        Setting("read_threshold", 0, 0, 98, 2, in_url=False, persistent=True),
+        Setting("read_columns", (0, 100), 0, 100, 1, in_url=False, persistent=True),
+        Setting("read_rows", (0, 100), 0, 100, 1, in_url=False, persistent=True),
         Setting("jitter", 0.0, 0.0, 20.0, 0.5),
         Setting("drop", 0, 0, 90, 5),
         Setting("delay", 0, 0, 40, 1),

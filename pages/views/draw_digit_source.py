@@ -1,15 +1,60 @@
 """Selection of a digit from the test set, a drawing or an uploaded picture."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
+from pages.components import charts
 from pages.components.canvas import SIDE_PX, canvas
 from pages.state.experiment import View
 from pages.state.markdown import escape_markdown
-from pages.state.settings import DRAWING, TEST_DIGIT, UPLOAD, url_widget
-from tempotron_core.data.digit_normalisation import FORMATS, DrawingError, normalise, read_picture
+from pages.state.settings import (
+    AUTOMATIC,
+    DARK_ON_LIGHT,
+    DEFAULTS,
+    DRAWING,
+    LIGHT_ON_DARK,
+    TEST_DIGIT,
+    UPLOAD,
+    get_setting,
+    number_widget,
+    url_widget,
+)
+from tempotron_core import figures
+from tempotron_core.data.digit_normalisation import (
+    FORMATS,
+    DrawingError,
+    NormalisedDigit,
+    ReadingOptions,
+    normalise,
+    read_picture,
+)
+from tempotron_core.data.reading_illustration import illustrate, summarise
 
+READING_KEYS = ("read_polarity", "read_threshold", "read_columns", "read_rows")
 UNKNOWN = "unknown"
+
+
+@dataclass
+class Upload:
+    """An uploaded picture of a session.
+
+    Attributes:
+        file_id: identifier of the upload
+        name: name of the file
+        pixels: what read_picture returned
+        reading: options and result of the last reading
+        opens_panel: whether the steps are shown at first
+    """
+
+    file_id: str
+    name: str
+    pixels: np.ndarray
+    reading: tuple[ReadingOptions, NormalisedDigit] | None = None
+    opens_panel: bool | None = None
 
 
 def clear_canvas() -> None:
@@ -38,15 +83,100 @@ def drawn_digit() -> np.ndarray | None:
     return image
 
 
+def forget_upload() -> None:
+    """Forget the picture and the corrections that were made to its reading."""
+    st.session_state["uploaded"] = None
+    for key in READING_KEYS:
+        st.session_state[key] = DEFAULTS[key]
+
+
 def uploaded_digit() -> np.ndarray | None:
-    """Return the normalised digit of the uploaded picture, None without one."""
-    file = st.file_uploader(f"Picture of one digit ({', '.join(FORMATS)})", key="picture")
-    if file is None:
+    """Return the normalised digit of the uploaded picture, None without one.
+
+    The pixels survive a visit to another page, which empties the widget; its callback runs only if the viewer selects
+    another file or removes it.
+    """
+    file = st.file_uploader(f"Picture of one digit ({', '.join(FORMATS)})", key="picture", on_change=forget_upload)
+    upload = st.session_state.get("uploaded")
+    if file is not None and (upload is None or upload.file_id != file.file_id):
+        upload = Upload(file.file_id, file.name, read_picture(file.getvalue()))
+        st.session_state["uploaded"] = upload
+    if upload is None:
         return None
-    digit = normalise(read_picture(file.getvalue()))
-    if digit.inverted:
-        st.caption("Dark on light: the picture was inverted, because the digits of MNIST are white on black.")
-    return digit.image
+    if file is None:
+        st.caption(escape_markdown(f"{upload.name}, uploaded before."))
+        st.button("Remove the picture", on_click=forget_upload, icon=":material/delete:")
+    return read_upload(upload).image
+
+
+def read_upload(upload: Upload) -> NormalisedDigit:
+    """Read the digit with the viewer's corrections; show a doubt, the steps and the controls.
+
+    Raises:
+        DrawingError: if no digit is found; the controls are shown before.
+    """
+    digit, error = None, None
+    try:
+        options = reading_options()
+        if upload.reading is None or upload.reading[0] != options:
+            upload.reading = options, normalise(upload.pixels, options=options)
+        digit = upload.reading[1]
+    except ValueError as problem:
+        error = problem
+    if digit is not None:
+        if digit.inverted:
+            st.caption("Dark on light: the picture was inverted, because the digits of MNIST are white on black.")
+        if digit.doubt:
+            st.warning(escape_markdown(digit.doubt), icon=":material/help:")
+    # Open at first where a correction may be needed, and then as the viewer leaves it.
+    if upload.opens_panel is None:
+        upload.opens_panel = digit is None or bool(digit.doubt)
+    panel = st.expander(
+        "How the picture is read", key=f"reading_{upload.file_id}", on_change="rerun", expanded=upload.opens_panel
+    )
+    if panel.open:
+        with panel:
+            reading_panel(digit)
+    if error is not None:
+        raise DrawingError(str(error)) from error
+    assert digit is not None
+    return digit
+
+
+def reading_options() -> ReadingOptions:
+    """Return the corrections that the controls hold.
+
+    Raises:
+        ValueError: for a crop without any pixel.
+    """
+    left, right = get_setting("read_columns")
+    top, bottom = get_setting("read_rows")
+    polarity, threshold = get_setting("read_polarity"), get_setting("read_threshold")
+    return ReadingOptions(
+        inverted=None if polarity not in (DARK_ON_LIGHT, LIGHT_ON_DARK) else polarity == DARK_ON_LIGHT,
+        threshold=threshold / 100 if threshold else None,
+        crop=None
+        if (left, right, top, bottom) == (0, 100, 0, 100)
+        else (left / 100, top / 100, right / 100, bottom / 100),
+    )
+
+
+def reading_panel(digit: NormalisedDigit | None) -> None:
+    """Show the steps from the picture to the digit, and the controls that correct them."""
+    if digit is not None:
+        st.caption(summarise(digit.steps, digit.inverted))
+        charts.html_figure(figures.picture_steps_html(illustrate(digit), 120))
+    st.segmented_control(
+        "Polarity", (AUTOMATIC, DARK_ON_LIGHT, LIGHT_ON_DARK), default=AUTOMATIC, required=True,
+        **url_widget("read_polarity"),
+    )  # fmt: skip
+    st.slider(
+        "Threshold, %", help="Share of the ink's strength above which a pixel is ink; 0 is automatic.",
+        **number_widget("read_threshold"),
+    )  # fmt: skip
+    crop_help = "Part of the picture that is read; the whole picture lets the sheet of paper be found automatically."
+    st.slider("Crop from left to right, %", help=crop_help, **number_widget("read_columns"))
+    st.slider("Crop from top to bottom, %", help=crop_help, **number_widget("read_rows"))
 
 
 def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:

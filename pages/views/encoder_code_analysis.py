@@ -93,7 +93,7 @@ def render(view: View, m: int, beta: float, T: int) -> None:
     model: Model = view.model
     key = f"{view.dataset.name} {len(view.dataset.train)} {get_setting('dir')}"
     counts = value_counts(key, view.dataset)
-    code = PopulationCode(m, T, beta, model.to_layer().kernel.time_to_peak, counts.histogram)
+    code = PopulationCode(m, T, beta, model.kernel.time_to_peak, counts.histogram)
     info = inspection_info(key, counts, code)
     row = st.container(horizontal=True, horizontal_alignment="distribute")
     row.metric("Different codes for 256 values", code.num_codes, width="content")

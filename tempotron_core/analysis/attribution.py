@@ -48,7 +48,7 @@ def kernel_at_peak(model: Model, times: torch.Tensor, t_max: float, t_spike: flo
 
     Where the output shunts, spikes at or after its first crossing t_spike (-1 for none) have no effect.
     """
-    kernel = model.to_layer().kernel(t_max - times.double())
+    kernel = model.kernel(t_max - times.double())
     has_effect = (times >= 0) & (times <= t_max)
     if model.after_spike == "shunt" and t_spike >= 0:
         has_effect &= times < t_spike

@@ -108,7 +108,7 @@ def _gradient_step(
     v_max = log_mean_exp_pool(peaks, model.tempotrons_per_class)
     loss = LOSSES[settings.rule](v_max, model.threshold, torch.tensor([settings.target]))
     by_peak, by_weight = torch.autograd.grad(loss, (peaks, net.fc.weight))
-    return v_max[0].detach(), -by_peak[0], by_weight * -settings.rate
+    return v_max[0].detach(), -by_peak[0], by_weight * (-settings.rate * model.layer_scale)
 
 
 def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> LearningStep:
@@ -126,7 +126,7 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
     targets = torch.arange(classes) == settings.target
     grid = torch.arange(T)
     spikes = torch.bincount(times[times >= 0].long(), minlength=T).double()
-    effect = model.to_layer().kernel(t_max.unsqueeze(-1) - grid)
+    effect = model.kernel(t_max.unsqueeze(-1) - grid)
     if model.after_spike == "shunt":
         effect *= (old.t_spike.unsqueeze(-1) < 0) | (grid < old.t_spike.unsqueeze(-1))
     if (model.time, model.after_spike) == ("grid", "continue"):

@@ -257,7 +257,9 @@ class TrainingRegistry:
                 # A worker publishes the end of its run shortly before its thread ends; two at once would share the
                 # machine. A worker that was given up is not waited for.
                 self._job.join()
-            new = job(settings, dataset, **({} if resume_folder is None else {"resume_folder": resume_folder}))
+            new = (
+                job(settings, dataset) if resume_folder is None else job(settings, dataset, resume_folder=resume_folder)
+            )
             try:
                 new.start()
             except RuntimeError as error:

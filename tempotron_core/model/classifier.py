@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from tempotron_core.snn.encoding import GaussianTuning
+from tempotron_core.snn.engine import Kernel
 from tempotron_core.snn.tempotron import Tempotron
 
 __all__ = [
@@ -33,7 +34,7 @@ class Model:
         v_threshold: peak of the kernel K, and the threshold of training
         tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive
         firing_threshold: potential at which an output fires, None for v_threshold; it leaves the potentials as they are
-        time, after_spike: those of the layer, see Tempotron; crossings and shunting refer to v_threshold
+        time, after_spike: those of the layer, see Tempotron; crossings and shunting refer to the firing threshold
     """
 
     weight: torch.Tensor
@@ -53,12 +54,33 @@ class Model:
         """Return the potential at which an output fires."""
         return self.v_threshold if self.firing_threshold is None else self.firing_threshold
 
+    @property
+    def kernel(self) -> Kernel:
+        """Return the postsynaptic potential K, whose peak is v_threshold."""
+        return Kernel(self.tau, self.tau_s, self.v_threshold)
+
+    @property
+    def layer_scale(self) -> float:
+        """Return the factor of the weights in the layer, other than 1 where shunting depends on the firing threshold.
+
+        V is the same with a kernel of peak theta and weights w as with one of peak theta' and weights w theta / theta',
+        so a layer whose threshold is the firing threshold needs only other weights.
+        """
+        return self.v_threshold / self.threshold if self.after_spike == "shunt" else 1.0
+
     def to_layer(self) -> Tempotron:
-        """Return a tempotron layer with these weights."""
+        """Return a tempotron layer with these weights times layer_scale."""
+        return self._layer(self.layer_scale)
+
+    def to_crossing_layer(self) -> Tempotron:
+        """Return a layer with the same potentials whose threshold is the firing threshold."""
+        return self._layer(self.v_threshold / self.threshold)
+
+    def _layer(self, scale: float) -> Tempotron:
         outputs, afferents = self.weight.shape
-        constants = self.tau, self.tau_s, self.v_threshold
+        constants = self.tau, self.tau_s, self.v_threshold / scale
         net = Tempotron(afferents, outputs, self.T, *constants, time=self.time, after_spike=self.after_spike)
-        net.fc.weight.data = self.weight
+        net.fc.weight.data = self.weight if scale == 1 else self.weight * scale
         return net.requires_grad_(False)
 
 
@@ -135,7 +157,7 @@ def predict(model: Model, image: torch.Tensor) -> Prediction:
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
     """Return the prediction for the spikes of one image, [1, 784*m], any real times in ms, negative for none."""
     net, k = model.to_layer(), model.tempotrons_per_class
-    v, t_spike = net(times, "v"), net(times, "t_spike")
+    v, t_spike = net(times, "v"), model.to_crossing_layer()(times, "t_spike")
     if model.time == "grid":  # of the trace, shunted or not
         peaks, peak_times = v.max(dim=-1)
     else:

@@ -18,6 +18,7 @@ from pages.state import datasets as dataset_state
 from pages.state import experiment
 from pages.views import draw_robustness
 from tempotron_core.analysis.robustness import Perturbation, num_correct, perturb_image, perturb_spikes, subsample
+from tempotron_core.data.digit_normalisation import ReadingOptions, normalise
 from tempotron_core.jobs.job import TrainingRegistry
 from tempotron_core.model.classifier import Model, pixel_spike_times, predict_from_spikes
 from tempotron_core.training.settings import Settings, initial_model
@@ -128,6 +129,63 @@ def test_an_uploaded_digit_is_read_and_a_true_class_can_be_named() -> None:
     assert headline(test).startswith("Correct: ")
     test = upload(png(np.pad(digit, 40)))
     assert not any("was inverted" in caption.value for caption in test.caption)
+
+
+def uploaded(test: AppTest) -> np.ndarray:
+    """The digit that the page holds."""
+    return test.session_state["uploaded"].reading[1].image  # type: ignore[no-any-return]
+
+
+def opened(test: AppTest) -> AppTest:
+    """The page with the steps of the reading shown."""
+    test.session_state[f"reading_{test.session_state['uploaded'].file_id}"] = True
+    return run_app(test)
+
+
+def test_an_upload_survives_a_visit_to_another_page_until_it_is_removed() -> None:
+    test = upload(png(np.pad(255 - EMBEDDED.test.images[3].numpy(), 40, constant_values=255)))
+    opened(test).segmented_control(key="read_polarity").set_value("Dark on light")
+    run_app(test)
+    before, said = uploaded(test), headline(test)
+    run_app(test.switch_page("views/encoder.py"))
+    run_app(test.switch_page("views/draw.py"))
+    assert any(caption.value == "digit.png, uploaded before." for caption in test.caption)
+    assert (uploaded(test) == before).all()
+    assert headline(test) == said
+    assert test.session_state["read_polarity"] == "Dark on light"
+    next(button for button in test.button if button.label == "Remove the picture").click()
+    run_app(test)
+    assert headline(test) == "Upload a picture to classify"
+    assert test.session_state["read_polarity"] == "Automatic"
+
+
+def test_controls_correct_the_reading() -> None:
+    digit = EMBEDDED.test.images[3].numpy()
+    pair = np.concatenate([np.pad(255 - EMBEDDED.test.images[0].numpy(), 40, constant_values=255)] * 2, axis=1)
+    pair[:, 108:] = np.pad(255 - digit, 40, constant_values=255)
+    test = upload(png(pair))
+    assert test.warning[0].value.startswith("There are several separate shapes")
+    assert any(caption.value.startswith("Read as dark on light") for caption in test.caption)
+    test.slider(key="read_columns").set_value((50, 100))
+    run_app(test)
+    assert not test.warning
+    alone = normalise(np.pad(255 - digit, 40, constant_values=255), options=ReadingOptions(crop=(0, 0, 1, 1))).image
+    assert (uploaded(test) == alone).all()
+    test.slider(key="read_threshold").set_value(90)
+    run_app(test)
+    assert uploaded(test).astype(int).sum() < alone.astype(int).sum()
+
+
+def test_a_crop_without_pixels_gets_one_sentence_and_can_be_changed() -> None:
+    test = opened(upload(png(np.pad(255 - EMBEDDED.test.images[3].numpy(), 40, constant_values=255))))
+    test.slider(key="read_rows").set_value((40, 40))
+    run_app(test)
+    (warning,) = test.warning
+    assert re.fullmatch(r"Crop: expected [^\n]*\.", warning.value)
+    test.slider(key="read_rows").set_value((0, 100))
+    run_app(test)
+    assert not test.warning
+    assert headline(test).startswith("Prediction: ")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_other_sites_are_kept_out() -> None:
 
 def test_sizes_are_limited() -> None:
     server = configured()["server"]
-    assert server["maxUploadSize"] <= 10
+    assert server["maxUploadSize"] <= 20  # a photograph of 24 million pixels
     assert server["maxMessageSize"] <= 50
     assert server["enableStaticServing"] is False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "digit_html",
     "histogram_html",
     "peaks_html",
+    "picture_steps_html",
     "pixel_html",
     "pixel_raster_html",
     "png_data_url",
@@ -43,6 +45,25 @@ def digit_html(image: np.ndarray, alt: str, height: int = 230) -> str:
         f'<div data-cursor="digit" style="{frame}">'
         f'<img src="{png_data_url(picture)}" alt="{escape(alt)}" style="{image_style}"></div>'
     )
+
+
+def picture_steps_html(steps: Sequence[tuple[str, np.ndarray]], height: int = 150) -> str:
+    """Draw pictures in a row, each with its name below.
+
+    Args:
+        steps: Name and picture, uint8 [h, w] or [h, w, 3].
+        height: Height of the pictures in pixels.
+    """
+    parts = []
+    for name, picture in steps:
+        pixels = "image-rendering:pixelated;" if max(picture.shape) < 40 else ""
+        source = png_data_url(Image.fromarray(np.ascontiguousarray(picture)))
+        parts.append(
+            f'<figure style="margin:0;max-width:100%"><img src="{source}" alt="{escape(name)}" '
+            f'style="{pixels}height:{height}px;max-width:100%;object-fit:contain;display:block;'
+            f'outline:1px solid {_GRID}"><figcaption style="font-size:0.8rem">{escape(name)}</figcaption></figure>'
+        )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(parts)}</div>'
 
 
 def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:

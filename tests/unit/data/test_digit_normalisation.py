@@ -199,7 +199,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"seven" * 100, "something else"),
     "zip": (lambda: b"PK\x03\x04" + bytes(500), "something else"),
     "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "something else"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "something else"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "format PostScript"),
     "only a signature": (lambda: b"\x89PNG\r\n\x1a\n", "something else"),
     "cut png": (lambda: to_file_bytes(GREY)[:900], "damaged"),
     "cut jpeg": (lambda: to_file_bytes(GREY, "JPEG")[:900], "damaged"),

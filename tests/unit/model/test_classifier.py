@@ -1,6 +1,7 @@
 """Images as spike times, and the decision of a network on one of them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,3 +140,24 @@ def test_a_population_pools_its_tempotrons() -> None:
 
 def test_a_silent_population_is_at_rest() -> None:
     assert torch.allclose(log_mean_exp_pool(torch.zeros(2, 12), 4), torch.zeros(2, 3), atol=1e-6)
+
+
+@pytest.mark.parametrize("time", ["grid", "exact"])
+@pytest.mark.parametrize("after_spike", ["continue", "shunt"])
+def test_firing_threshold_moves_crossings_and_leaves_potentials(time: str, after_spike: str) -> None:
+    weight = initial_weight(4, 10, seed=3) * 40
+    image = torch.randint(0, 256, (28, 28), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    plain = Model(weight, 4, 50, time=time, after_spike="continue")
+    moved = replace(plain, firing_threshold=0.4, after_spike=after_spike)
+    scaled = replace(plain, weight=weight / 0.4, v_threshold=0.4, after_spike=after_spike)  # the same potentials
+    free, found, wanted = predict(plain, image), predict(moved, image), predict(scaled, image)
+    assert found.v_threshold == 0.4
+    assert torch.allclose(found.v, wanted.v, atol=1e-5)
+    assert torch.allclose(found.t_spike, wanted.t_spike, atol=1e-3)
+    if after_spike == "continue":
+        assert torch.allclose(found.v, free.v, atol=1e-5)
+        first = [next((t for t, v in enumerate(row) if v >= 0.4), -1) for row in free.v.tolist()]
+        crossings = found.t_spike[:, 0].tolist()
+        assert any(t >= 0 for t in first)
+        for grid_time, crossing in zip(first, crossings, strict=True):
+            assert crossing == grid_time or (time == "exact" and grid_time - 1 <= crossing <= max(grid_time, 50))

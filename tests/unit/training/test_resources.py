@@ -147,7 +147,7 @@ def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, m
 
 def test_limits_of_the_process_count(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
-    monkeypatch.setattr(resources.resource, "getrlimit", lambda kind: (limits[kind], resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits[kind], resource.RLIM_INFINITY))
     free = available_memory()
     for kind in limits:
         with monkeypatch.context() as patch:

@@ -1,0 +1,404 @@
+"""Separate ink from paper: background, ruling, specks and stroke width of a photographed digit.
+
+OpenCV (headless) does the filters: its wheel needs NumPy alone, while scikit-image brings SciPy, NetworkX and four
+more; medians with large windows, distance transforms and connected components take milliseconds at these sizes.
+
+Background: pixels that are reached from the border without crossing a sharp edge are paper, whatever the light. The
+rest is interpolated from them. Ruling: Duda RO, Hart PE. Use of the Hough transformation to detect lines and curves in
+pictures. Communications of the ACM 15(1), 11-15, 1972. Threshold: Otsu N. A threshold selection method from gray-level
+histograms. IEEE Transactions on Systems, Man, and Cybernetics 9(1), 62-66, 1979.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+__all__ = [
+    "estimate_background",
+    "find_paper",
+    "normalise_stroke_width",
+    "otsu_threshold",
+    "remove_ruling",
+    "select_components",
+    "stroke_width",
+]
+
+_SMALL_SIDE = 256  # the background is smooth: it is estimated at this size
+_EDGE = 14.0  # grey values between pixels two apart at that size: ink has sharper edges, light has not
+_SHADOW_RATIO, _WIDE_SHADOW_RATIO = 0.5, 0.3  # brightness under which a dark area at the border is ink, not shadow
+_WIDE_SHARE = 0.2  # of the border: a stroke that is cut off is narrower
+
+_MIN_PAPER_SHARE, _MAX_PAPER_SHARE = 0.06, 0.95
+_MIN_STRIP_SHARE = 0.12  # of the border
+_MIN_POLYGON_OVERLAP = 0.93
+_MIN_PAPER_CONTRAST = 25.0
+_MIN_RULE_SPAN = 0.6  # of the side
+_RULE_ANGLE = 6.0  # degrees that ruling may be turned
+
+_BOX = 20
+_MIN_STROKE, _MAX_STROKE = 1.9, 4.2
+"""Widths in pixels of a box of 20 x 20: 5 % of MNIST's digits have thinner strokes, 5 % wider ones."""
+
+
+def _shrink(image: np.ndarray, side: int = _SMALL_SIDE) -> np.ndarray:
+    factor = max(image.shape[:2]) / side
+    if factor <= 1:
+        return image
+    height, width = (max(1, round(n / factor)) for n in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _odd(value: float) -> int:
+    return max(3, 2 * round((value - 1) / 2) + 1)
+
+
+def _border(image: np.ndarray) -> np.ndarray:
+    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+
+
+def otsu_threshold(values: np.ndarray) -> float:
+    """Return the threshold that separates two classes of values in 0..1 best."""
+    levels = np.clip(values * 255, 0, 255).astype(np.uint8).reshape(-1, 1)
+    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]) / 255
+
+
+def find_paper(grey: np.ndarray) -> np.ndarray | None:
+    """Return the mask of a sheet on a desk: a large convex polygon with sharp edges and something drawn on it.
+
+    Args:
+        grey: brightness, float32 [h, w]
+
+    Returns:
+        bool [h, w], or None where the whole picture is paper.
+    """
+    small = _shrink(grey)
+    side = max(small.shape)
+    if min(small.shape) < 40:
+        return None
+    smooth = cv2.medianBlur(np.clip(small, 0, 255).astype(np.uint8), 5)
+    threshold, bright = cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    del threshold
+    best: np.ndarray | None = None
+    best_area = 0.0
+    for candidate in (bright, 255 - bright):
+        desk_share = float((_border(candidate) == 0).mean())
+        paper_level, desk_level = (float(np.median(smooth[part])) if part.any() else 0.0
+                                   for part in (candidate > 0, candidate == 0))  # fmt: skip
+        # A desk that is seen on one side only is told from a shadow by being much darker.
+        if desk_share < (_MIN_STRIP_SHARE if desk_level < 0.4 * paper_level else 0.5):
+            continue
+        contours, _ = cv2.findContours(candidate, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        if not contours:
+            continue
+        contour = max(contours, key=cv2.contourArea)
+        mask = np.zeros(small.shape, np.uint8)
+        cv2.drawContours(mask, [contour], -1, 255, cv2.FILLED)
+        area = float((mask > 0).mean())
+        if not _MIN_PAPER_SHARE < area < _MAX_PAPER_SHARE or area < best_area:
+            continue
+        if not _is_polygon(contour, mask) or not _is_sheet(smooth, mask, candidate):
+            continue
+        best, best_area = mask, area
+    if best is None:
+        return None
+    # The edge of the sheet, its shadow and its blur belong to the desk.
+    inner = cv2.erode(cv2.copyMakeBorder(best, 1, 1, 1, 1, cv2.BORDER_REPLICATE), np.ones((3, 3), np.uint8),
+                      iterations=max(2, side // 100), borderType=cv2.BORDER_REPLICATE)[1:-1, 1:-1]  # fmt: skip
+    whole = cv2.resize(inner, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(whole > 0)
+
+
+def _is_polygon(contour: np.ndarray, mask: np.ndarray) -> bool:
+    """Return whether the area is convex with at most six corners; a digit, a vignette and a spot of light are not."""
+    hull = cv2.convexHull(contour)
+    corners = cv2.approxPolyDP(hull, 0.025 * cv2.arcLength(hull, True), True)
+    if not 4 <= len(corners) <= 6:
+        return False
+    polygon = np.zeros_like(mask)
+    cv2.fillConvexPoly(polygon, corners, 255)
+    overlap = np.count_nonzero(polygon & mask) / np.count_nonzero(polygon | mask)
+    return bool(overlap >= _MIN_POLYGON_OVERLAP)
+
+
+def _is_sheet(smooth: np.ndarray, mask: np.ndarray, candidate: np.ndarray) -> bool:
+    """Return whether an area has a sharp edge, is mostly paper, and holds ink."""
+    kernel = np.ones((3, 3), np.uint8)
+    inside = cv2.erode(mask, kernel, iterations=4)
+    ring_in = (cv2.erode(mask, kernel, iterations=2) > 0) & (inside == 0)
+    ring_out = (cv2.dilate(mask, kernel, iterations=5) > 0) & (cv2.dilate(mask, kernel, iterations=2) == 0)
+    if not ring_in.any() or not ring_out.any() or not inside.any():
+        return False
+    paper = float(np.median(smooth[inside > 0]))
+    desk = float(np.median(smooth[mask == 0]))
+    step = abs(float(np.median(smooth[ring_in])) - float(np.median(smooth[ring_out])))
+    if step < _MIN_PAPER_CONTRAST or step < 0.6 * abs(paper - desk):
+        return False
+    if float((candidate[mask > 0] > 0).mean()) < 0.55:
+        return False
+    deviation = np.abs(smooth[inside > 0].astype(np.float32) - paper)
+    return float((deviation > max(24.0, 0.25 * abs(paper - desk))).mean()) > 0.001
+
+
+def estimate_background(grey: np.ndarray, inside: np.ndarray, dark_ink: bool | None) -> tuple[np.ndarray, bool]:
+    """Return the brightness that the paper would have without ink, and whether the ink is darker than it.
+
+    Args:
+        grey: brightness, float32 [h, w]
+        inside: what is paper and not desk, bool [h, w]
+        dark_ink: polarity; None takes it from the strongest deviations
+
+    Returns:
+        float32 [h, w] and the polarity.
+    """
+    mask = _shrink(inside.astype(np.float32)) > 0.99
+    small = _shrink(np.where(inside, grey, 0).astype(np.float32))
+    if not mask.any():
+        mask = np.ones_like(mask)
+    smooth = cv2.medianBlur(np.clip(small, 0, 255).astype(np.uint8), 3).astype(np.float32)
+    paper = _reach_from_border(smooth, mask, dark_ink)
+    background = _interpolate(smooth, paper)
+    deviation = np.where(mask & ~paper, smooth - background, 0)
+    if dark_ink is None:
+        strong = np.abs(deviation) > 0.5 * float(np.abs(deviation).max(initial=0))
+        dark_ink = float(deviation[strong].sum()) <= 0
+    # Leaves out what still differs from the first estimate: faint ink that was reached from the border.
+    noise = 1.4826 * float(np.median(np.abs((smooth - background)[paper]))) if paper.any() else 0.0
+    sign = -1.0 if dark_ink else 1.0
+    deviation = smooth - background
+    paper &= sign * deviation < max(6.0, 4 * noise)
+    # Adds the cells of squared paper and the holes of digits, which nothing but ink separates from the rest.
+    paper |= mask & _is_flat(smooth) & (np.abs(deviation) < np.maximum(6.0, 0.12 * background))
+    if paper.any():
+        background = _interpolate(smooth, paper)
+    size = (grey.shape[1], grey.shape[0])
+    return np.asarray(cv2.resize(background, size, interpolation=cv2.INTER_LINEAR)), bool(dark_ink)
+
+
+def _is_flat(smooth: np.ndarray) -> np.ndarray:
+    """Return where no sharp edge is, bool [h, w]."""
+    kernel = np.ones((3, 3), np.uint8)
+    edges = cv2.dilate(smooth, kernel) - cv2.erode(smooth, kernel)
+    # Not the median: the lines of squared paper touch more than half of the pixels.
+    rough = float(np.percentile(edges, 20))
+    return np.asarray(edges < max(_EDGE, 3.5 * rough))
+
+
+def _reach_from_border(smooth: np.ndarray, mask: np.ndarray, dark_ink: bool | None) -> np.ndarray:
+    """Return the pixels that belong to paper: connected with the border without a sharp edge between."""
+    kernel = np.ones((3, 3), np.uint8)
+    flat = _is_flat(smooth) & mask
+    count, labels = cv2.connectedComponents(flat.astype(np.uint8), connectivity=4)
+    rim = mask & (cv2.erode(np.pad(mask, 1).astype(np.uint8), kernel, iterations=2)[1:-1, 1:-1] == 0)
+    lengths = np.bincount(labels[rim], minlength=count)
+    lengths[0] = 0
+    if not lengths.any():
+        return mask
+    levels = [float(np.median(smooth[labels == k])) if lengths[k] else 0.0 for k in range(count)]
+    touching = [k for k in range(1, count) if lengths[k]]
+    if dark_ink is None:
+        # Cells of squared paper are many short parts of the border; a line that runs along it is one long part.
+        main = max(touching, key=lambda k: sum(lengths[j] for j in touching if abs(levels[j] - levels[k]) < 25))
+    else:
+        long = [k for k in touching if lengths[k] > 0.15 * lengths.max()]
+        main = (max if dark_ink else min)(long, key=levels.__getitem__)
+    whole = float(lengths.sum())
+    chosen = [k for k in touching if _is_same_paper(levels[k], levels[main], lengths[k] / whole)]
+    return np.isin(labels, chosen)
+
+
+def _is_same_paper(level: float, main: float, share: float) -> bool:
+    """Return whether an area at the border is the main one in another light, and not a stroke that is cut off."""
+    low, high = min(level, main), max(level, main)
+    if main < 100:  # a board: chalk is much lighter, glare is not
+        return high - low < 50
+    return low > (_WIDE_SHADOW_RATIO if share > _WIDE_SHARE else _SHADOW_RATIO) * high
+
+
+def _interpolate(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the values with unknown pixels filled from the known ones around them, the nearest scale first."""
+    filled = np.where(known, values, 0).astype(np.float32)
+    weight = known.astype(np.float32)
+    result = np.full(values.shape, float(np.median(values[known])) if known.any() else float(np.median(values)))
+    side = max(values.shape)
+    for share_of_side in (1 / 4, 1 / 8, 1 / 16, 1 / 40):
+        mean, total = (_blur(part, share_of_side * side) for part in (filled, weight))
+        share = np.clip(total / 0.25, 0, 1)
+        result = result * (1 - share) + share * (mean / np.maximum(total, 1e-6))
+    result = np.where(known, values, result)
+    window = _odd(side / 14)
+    return cv2.medianBlur(np.clip(np.round(result), 0, 255).astype(np.uint8), window).astype(np.float32)
+
+
+def _blur(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Return the values smoothed by a Gaussian, zero outside; a wide one is applied at a reduced size."""
+    factor = max(1, int(sigma // 4))
+    height, width = values.shape
+    small = values
+    if factor > 1:
+        size = max(1, width // factor), max(1, height // factor)
+        small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(small if factor == 1 else cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def remove_ruling(ink: np.ndarray, low: float) -> tuple[np.ndarray, int]:
+    """Return the ink without the lines of ruled or squared paper, and the number of lines.
+
+    Strokes that cross a line stay: only where the ink is as thin as the line is it removed.
+
+    Args:
+        ink: strength, float32 [h, w]
+        low: strength above which a pixel can belong to a line
+    """
+    mask = (ink > low).astype(np.uint8)
+    removed = np.zeros(mask.shape, bool)
+    count = 0
+    across = _find_rules(mask)
+    along = _find_rules(np.ascontiguousarray(mask.T))
+    if len(across) < 2 and len(along) < 2:
+        return ink, 0
+    for lines, transposed in ((across, False), (along, True)):
+        view = np.ascontiguousarray(mask.T) if transposed else mask
+        target = removed.T if transposed else removed
+        for intercept, slope in lines:
+            _mark_rule(view, target, intercept, slope)
+            count += 1
+    rest = np.where(removed, 0, ink).astype(np.float32)
+    if float(rest.max()) <= low:
+        return ink, 0
+    return rest, count
+
+
+def _find_rules(mask: np.ndarray) -> list[tuple[float, float]]:
+    """Return intercept and slope of each long line that is nearly horizontal."""
+    height, width = mask.shape
+    # A line is thin: the interior of thick strokes would vote for lines that do not exist.
+    thick = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((_odd(height / 60 + 3), 1), np.uint8))
+    thin = mask & ~thick & 1
+    length = _MIN_RULE_SPAN * width
+    found = cv2.HoughLinesP(
+        thin, 1, np.pi / 720, max(10, int(0.35 * width)), minLineLength=length, maxLineGap=max(4, int(0.3 * width))
+    )
+    if found is None:
+        return []
+    lines: list[tuple[float, float]] = []
+    for x0, y0, x1, y1 in found.reshape(-1, 4).astype(float):
+        if x0 == x1 or abs(np.degrees(np.arctan((y1 - y0) / (x1 - x0)))) > _RULE_ANGLE:
+            continue
+        slope = (y1 - y0) / (x1 - x0)
+        intercept = y0 - slope * x0
+        middle = intercept + slope * width / 2
+        if all(abs(middle - (a + b * width / 2)) > 4 for a, b in lines):
+            lines.append((float(intercept), float(slope)))
+    return lines
+
+
+def _mark_rule(mask: np.ndarray, removed: np.ndarray, intercept: float, slope: float) -> None:
+    """Mark the pixels of one line where the column's run of ink is not longer than the line is thick."""
+    height, width = mask.shape
+    reach = max(4, height // 40)
+    columns = np.arange(width)
+    rows = np.round(intercept + slope * columns).astype(int)
+    offsets = np.arange(-reach, reach + 1)
+    at = rows[:, None] + offsets
+    valid = (at >= 0) & (at < height)
+    values = (mask[np.clip(at, 0, height - 1), columns[:, None]] > 0) & valid
+    # The run of ink around the line in each column; the line itself may lie one pixel off.
+    nearest = np.argmin(np.where(values, np.abs(offsets), 99), axis=1)
+    hit = values[columns, nearest] & (np.abs(offsets[nearest]) <= 3)
+    gap = ~values
+    before = np.where(gap & (np.arange(2 * reach + 1) < nearest[:, None]), np.arange(2 * reach + 1), -1).max(axis=1)
+    after = np.where(gap & (np.arange(2 * reach + 1) > nearest[:, None]), np.arange(2 * reach + 1), 2 * reach + 1)
+    start, end = before + 1, after.min(axis=1)
+    lengths = end - start
+    if not hit.any():
+        return
+    thickness = float(np.median(lengths[hit]))
+    thin = hit & (lengths <= 1.5 * thickness + 1)
+    spread = np.arange(2 * reach + 1)
+    erase = thin[:, None] & (spread >= start[:, None] - 1) & (spread <= end[:, None]) & valid
+    c, o = np.nonzero(erase)
+    removed[at[c, o], c] = True
+
+
+def select_components(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Return the mask of the digit, the number of specks left out, and that of large shapes left out.
+
+    The digit is the heaviest shape with what lies close to it and is not tiny beside it.
+
+    Args:
+        mask: bool [h, w]
+        strength: ink, float32 [h, w]
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask, 0, 0
+    mass = np.bincount(labels.ravel(), weights=strength.ravel(), minlength=count)
+    mass[0] = 0
+    height, width = mask.shape
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    touches = (left == 0) | (top == 0) | (right == width) | (bottom == height)
+    inner = mass * ~touches
+    # A shadow or a finger at the edge can be heavier than the digit; a digit is not a fortieth of it.
+    main = int(inner.argmax()) if inner.max() > 0.15 * mass.max() else int(mass.argmax())
+    kept = {main}
+    box = [left[main], top[main], right[main], bottom[main]]
+    grown = True
+    while grown:
+        grown = False
+        reach = 0.25 * max(box[2] - box[0], box[3] - box[1])
+        for k in range(1, count):
+            if k in kept or mass[k] < 0.02 * mass[main]:
+                continue
+            gap_x = max(left[k] - box[2], box[0] - right[k], 0)
+            gap_y = max(top[k] - box[3], box[1] - bottom[k], 0)
+            if max(gap_x, gap_y) <= reach and not (touches[k] and not touches[main]):
+                kept.add(k)
+                box = [min(box[0], left[k]), min(box[1], top[k]), max(box[2], right[k]), max(box[3], bottom[k])]
+                grown = True
+    others = [k for k in range(1, count) if k not in kept]
+    large = sum(bool(mass[k] > 0.3 * mass[main]) for k in others)
+    return np.isin(labels, list(kept)), len(others) - large, large
+
+
+def stroke_width(mask: np.ndarray) -> float:
+    """Return the mean width of strokes in pixels: four times the mean distance from the edge."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    inside = distance[padded > 0]
+    return 4 * float(inside.mean()) - 1 if inside.size else 0.0
+
+
+def normalise_stroke_width(ink: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a tightly cropped digit with strokes of about MNIST's width, and their width before in a box of 20.
+
+    The width is 0 for a picture that is too small to measure it.
+
+    Args:
+        ink: strength 0..1, float32 [h, w]
+    """
+    side = max(ink.shape)
+    if side < 2 * _BOX:  # too few pixels to measure a width
+        return ink, 0.0
+    width = stroke_width(ink > 0.5) * _BOX / side
+    target = min(width, _MAX_STROKE)
+    if width < _MIN_STROKE:
+        # A pen thinner than any of MNIST's is given the usual width; without a jump at the limit.
+        target = _MIN_STROKE + 0.8 * (_MIN_STROKE - width)
+    if target == width or width <= 0:
+        return ink, max(width, 0.0)
+    # Half of the change on either side; a wider stroke also widens the box.
+    share = (target - width) / (2 * _BOX - (2 * target if width < target else 0))
+    radius = abs(share) * side
+    reach = int(np.floor(radius + 0.3))
+    if reach == 0:
+        return ink, width
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    kernel = (np.hypot(rows, columns) <= radius + 0.3).astype(np.uint8)
+    padded = np.pad(ink, reach + 1)
+    if width < target:
+        return cv2.dilate(padded, kernel), width
+    thinner = cv2.erode(padded, kernel)
+    return (thinner if float(thinner.max()) > 0.5 else ink), width
