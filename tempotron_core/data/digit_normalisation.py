@@ -189,7 +189,7 @@ def _find_doubt(mask: np.ndarray, level: float, noise: float, num_large: int, wi
         return "There are several separate shapes: crop the picture to one digit."
     if level * 255 < 1.6 * _MIN_CONTRAST or level < 6 * noise:
         return "The ink hardly differs from the paper: check the mask of the ink and change the threshold."
-    if max(mask.shape) > _TINY_SIDE and float(border.mean()) > 0.1:
+    if max(mask.shape) > _TINY_SIDE and float(border.mean()) > 0.02:
         return "Ink touches the edge of the paper: the digit may be cut off, or the polarity wrong."
     if float(mask.mean()) > 0.65:
         return "Most of the picture is ink: the polarity may be wrong."

@@ -85,8 +85,10 @@ def find_paper(grey: np.ndarray) -> np.ndarray | None:
         desk_share = float((_border(candidate) == 0).mean())
         paper_level, desk_level = (float(np.median(smooth[part])) if part.any() else 0.0
                                    for part in (candidate > 0, candidate == 0))  # fmt: skip
-        # A desk that is seen on one side only is told from a shadow by being much darker.
-        if desk_share < (_MIN_STRIP_SHARE if desk_level < 0.4 * paper_level else 0.5):
+        # A shadow covers one side and leaves half of the light; a desk on that side must be much darker or lighter.
+        ratio = min(paper_level, desk_level) / max(paper_level, desk_level, 1.0)
+        least = _MIN_STRIP_SHARE if ratio < 0.4 else 0.5 if ratio < 0.45 else 0.7
+        if desk_share < least:
             continue
         contours, _ = cv2.findContours(candidate, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         if not contours:
