@@ -277,7 +277,7 @@ def _find_rules(mask: np.ndarray) -> list[tuple[float, float]]:
     height, width = mask.shape
     # A line is thin: the interior of thick strokes would vote for lines that do not exist.
     thick = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((_odd(height / 60 + 3), 1), np.uint8))
-    thin = mask & ~thick & 1
+    thin = ((mask > 0) & (thick == 0)).astype(np.uint8)
     length = _MIN_RULE_SPAN * width
     found = cv2.HoughLinesP(
         thin, 1, np.pi / 720, max(10, int(0.35 * width)), minLineLength=length, maxLineGap=max(4, int(0.3 * width))

@@ -129,11 +129,11 @@ def _to_array(picture: Image.Image) -> np.ndarray:
 
 def _scale_high_depth(picture: Image.Image) -> Image.Image:
     """Return 8 bits a pixel of more: Pillow would cut them off instead of scaling them."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+    values: np.ndarray = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
     factor = max(values.shape) / _THUMBNAIL_SIDE
     if factor > 1:
         height, width = (max(1, round(side / factor)) for side in values.shape)
-        values = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+        values = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
     low = float(values.min())
     span = float(values.max()) - low or 1.0
     return Image.fromarray(((values - low) / span * 255).astype(np.uint8))

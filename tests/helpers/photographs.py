@@ -59,7 +59,7 @@ def on_paper(ink: np.ndarray, paper: float = PAPER, colour: float = INK) -> Scen
 
 def shade(picture: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Return a picture in another light; factor is [h, w]."""
-    return picture * factor[..., None]
+    return np.asarray(picture * factor[..., None])
 
 
 def falling_light(shape: tuple[int, int], loss: float, direction: str, start: float = 0.0) -> np.ndarray:
@@ -119,8 +119,10 @@ def on_desk(
     sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     cover = np.zeros((height, width))
     cover[top : top + picture.shape[0], left : left + picture.shape[1]] = 1
-    sheet, cover = (cv2.warpAffine(part, turn, (width, height), flags=cv2.INTER_LINEAR) for part in (sheet, cover))
-    return np.asarray(sheet + (1 - cover[..., None]) * grain[..., None])
+    turned, covered = (
+        np.asarray(cv2.warpAffine(part, turn, (width, height), flags=cv2.INTER_LINEAR)) for part in (sheet, cover)
+    )
+    return np.asarray(turned + (1 - covered[..., None]) * grain[..., None])
 
 
 def thin(mask: np.ndarray) -> np.ndarray:
@@ -150,13 +152,13 @@ def thin(mask: np.ndarray) -> np.ndarray:
 def pen(ink: np.ndarray, width: float) -> np.ndarray:
     """Return the ink of the same strokes written with a pen of a width in pixels."""
     distance = cv2.distanceTransform((~thin(ink > 0.5)).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.clip(width / 2 + 0.5 - distance, 0, 1)
+    return np.asarray(np.clip(width / 2 + 0.5 - distance, 0, 1))
 
 
 def bold(ink: np.ndarray, pixels: float) -> np.ndarray:
     """Return the ink with strokes wider by some pixels on either side."""
     distance = cv2.distanceTransform((ink < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.clip(pixels + 0.5 - distance, 0, 1)
+    return np.asarray(np.clip(pixels + 0.5 - distance, 0, 1))
 
 
 def add_noise(picture: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
