@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors import torch as safetensors_torch
+from safetensors.torch import save
 
 from tempotron_core.validation import one_line_error
 
@@ -100,7 +101,7 @@ def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict
         if escape_surrogates(str(file)) != str(file):  # safe_open takes only paths in UTF-8
             content = file.read_bytes()
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            return load(content), header.get("__metadata__", {})
+            return safetensors_torch.load(content), header.get("__metadata__", {})
         with safe_open(str(file), "pt") as source:
             return {key: source.get_tensor(key).clone() for key in source.keys()}, source.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:

@@ -168,16 +168,16 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     except (KeyError, ValueError, IndexError) as error:
         raise RunError(
             f"state.safetensors of {folder.name!r}: expected the end of an epoch in epochs.csv, got none; "
-            "start the run anew."
+            "start a new run."
         ) from error
     if epochs[-1].epoch != done:
         raise RunError(
             f"epochs.csv of {folder.name!r}: expected the row of epoch {done:,}, from which the run goes on, got none "
-            "or a damaged one; restore the table or start the run anew."
+            "or a damaged one; restore the table or start a new run."
         )
     is_complete = {"rows", "noise", "shuffle"} <= set(state) and state["rows"].dim() == 2
     if not is_complete or not all(0 <= number < state["rows"].shape[1] for number in epochs[-1].dead_outputs):
-        raise RunError(f"state.safetensors of {folder.name!r}: expected a whole state, got a part; start the run anew.")
+        raise RunError(f"state.safetensors of {folder.name!r}: expected a whole state, got a part; start a new run.")
     points = StepMetricsHistory(point for point in record.points if point.step <= step)
     return Snapshot(record.settings, "training", total, step, points=points, epochs=History(epochs), state=state)
 

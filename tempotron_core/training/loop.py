@@ -93,7 +93,7 @@ def _snapshots(
         if done and resume_from.step != done * steps_per_epoch:
             raise TrainingError(
                 f"training data: expected what the run began with, {resume_from.step // done:,} steps an epoch, got "
-                f"{steps_per_epoch:,}; restore {settings.dataset} or start the run anew."
+                f"{steps_per_epoch:,}; restore {settings.dataset} or start a new run."
             )
         snapshot = replace(snapshot, step=resume_from.step, points=resume_from.points, epochs=resume_from.epochs)
     yield snapshot

@@ -179,7 +179,7 @@ class Trainer:
             raise TrainingError(
                 f"state: expected that of {len(self._weight_by_afferent):,} afferents and "
                 f"{self._weight_by_afferent.shape[1]} outputs, got another "
-                "or a damaged one; start the run anew."
+                "or a damaged one; start a new run."
             ) from error
 
     def _restore_generator(self, state: torch.Tensor) -> None:

@@ -331,7 +331,14 @@ def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, copied_run: Path)
 
 
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "system", "popen", "loads", "load", "Unpickler", "check_output"}
-ALLOWED = {("json", "loads"), ("re", "compile"), ("picture", "load"), ("datasets", "load"), ("np", "load")}
+ALLOWED = {
+    ("json", "loads"),
+    ("re", "compile"),
+    ("picture", "load"),
+    ("safetensors_torch", "load"),
+    ("datasets", "load"),
+    ("np", "load"),
+}
 
 
 def test_no_source_evaluates_or_unpickles() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,7 +226,7 @@ def test_a_relative_data_directory_is_found_beside_the_run(tmp_path: Path, monke
             log.write(snapshot)
     folder = log.path.absolute()
     recorded = json.loads((folder / "settings.json").read_text())
-    assert recorded == asdict(settings) | {"dataset_dir": str(tmp_path / "started" / "sets")}
+    assert recorded == settings.to_record() | {"dataset_dir": str(tmp_path / "started" / "sets")}
     monkeypatch.chdir(tmp_path / "elsewhere")
     change_settings(folder, dataset_dir="sets")  # as an earlier version has recorded it
     resumed = resume_settings(folder, load_snapshot(folder), {"epochs": 2})
