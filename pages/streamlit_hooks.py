@@ -132,6 +132,18 @@ def rerun_idle_sessions() -> None:
         return
 
 
+def is_history_navigation() -> bool:
+    """Return whether Back or Forward caused this run.
+
+    After a link to another page a missing URL parameter means nothing, after Back it means the default. Streamlit tells
+    its widgets, but not the script: streamlit #13963. Remove once there is a public name.
+    """
+    context = get_script_run_ctx()
+    if context is not None and not hasattr(context, "is_history_navigation"):
+        _log_missing("is_history_navigation", "ScriptRunContext.is_history_navigation")
+    return bool(getattr(context, "is_history_navigation", False))
+
+
 def bind_on_all_pages(values: Mapping[str, float | None]) -> None:
     """Keep the URL parameters of sliders that every page draws, in its body or in the sidebar.
 

@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from pages.state import own_sample
 from pages.state.datasets import current_dataset
 from pages.state.settings import get_setting, is_presentation_mode, url_widget
 
@@ -57,6 +58,7 @@ def mark_rendered() -> None:
 
 def _step(by: int) -> None:
     reconcile_sample()
+    own_sample.select_test_sample()
     dataset, _ = current_dataset()
     before = int(get_setting("sample"))
     st.session_state["sample"] = (before + by) % len(dataset.test)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.components import experiment_controls
 from pages.refresh import count_active_sessions, refresh_interval
+from pages.state import own_sample
 from pages.state.auth import is_writable, show_view_only_notice
 from pages.state.datasets import current_dataset, dataset_directory
 from pages.state.markdown import escape_markdown
@@ -29,6 +30,7 @@ from tempotron_core.runs.catalogue import disambiguate
 def render(url_path: str) -> None:
     """Draw the sidebar; call once per run, before the page at this URL path."""
     correct_query_params()
+    own_sample.follow_url()
     with st.sidebar:
         # One container each: elements that appear in one must not move the others, see optional_caption().
         with st.container():
@@ -101,7 +103,15 @@ def _sample_select(dataset: datasets.Dataset) -> None:
     last = len(dataset.test) - 1
     if int(st.session_state.get("sample") or 0) > last:
         st.session_state["sample"] = last
-    st.number_input(f"Test sample, 0 to {last:,}", **number_widget("sample", max_value=last))
+    st.number_input(
+        f"Test sample, 0 to {last:,}",
+        on_change=own_sample.select_test_sample,
+        **number_widget("sample", max_value=last),
+    )
+    if own_sample.own_image() is not None:
+        st.button(
+            "Back to the test sample", on_click=own_sample.select_test_sample, icon=":material/undo:", width="stretch"
+        )
     st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
     st.pills("Random within class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
     if problem := st.session_state.pop("no_draw", None):
@@ -113,6 +123,7 @@ def _draw_sample(split: datasets.Split, label: int | None) -> None:
     seed = st.session_state["draws"] * 10007 + int(get_setting("sample"))
     try:
         st.session_state["sample"] = datasets.random_index(split, seed, label)
+        own_sample.select_test_sample()
     except datasets.DataError as error:
         st.session_state["no_draw"] = str(error)
 

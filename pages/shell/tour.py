@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.components.page import switch_page
 from pages.refresh import refresh_interval
-from pages.state.experiment import View, resolve_view
+from pages.state.experiment import View, image_name, resolve_view
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.analysis.attribution import evidence
@@ -36,9 +36,8 @@ class TourStep:
 
 
 def _digit(view: View, decision: Prediction, info: VoltageInfo) -> str:
-    name = view.dataset.classes[view.label]
     return (
-        f"This is test sample {view.index:,}, a {name}: 28 x 28 grey values. They are encoded as spikes; the spikes "
+        f"This is digit {image_name(view)}: 28 x 28 grey values. They are encoded as spikes; the spikes "
         f"drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
     )
 

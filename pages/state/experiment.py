@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.state import overrides
+from pages.state import overrides, own_sample
 from pages.state.datasets import current_dataset
 from pages.state.overrides import Override
 from pages.state.runs import load_run_model, run_names, runs_directory
@@ -40,6 +40,8 @@ class View:
         trained: the model without overrides, None if there are none
         overrides: constants that differ from those of the model
         warnings: sentences about parts of the experiment that do not belong together
+        own_image: drawing or upload that takes the place of the test sample, uint8 [28, 28]
+        own_label: its true class, None if unknown
     """
 
     dataset: datasets.Dataset
@@ -50,10 +52,14 @@ class View:
     trained: Model | None = None
     overrides: tuple[Override, ...] = ()
     warnings: tuple[str, ...] = ()
+    own_image: np.ndarray | None = None
+    own_label: int | None = None
 
     @property
     def image(self) -> torch.Tensor:
-        """The image, uint8 [28, 28]."""
+        """The image, uint8 [28, 28]: a drawing or upload, or the test sample."""
+        if self.own_image is not None:
+            return torch.from_numpy(self.own_image.copy())
         return self.dataset.test.images[self.index]
 
     @property
@@ -62,8 +68,10 @@ class View:
         return self.image.numpy()
 
     @property
-    def label(self) -> int:
-        """The true class."""
+    def label(self) -> int | None:
+        """The true class, None for a drawing or upload without one."""
+        if self.own_image is not None:
+            return self.own_label
         return int(self.dataset.test.labels[self.index])
 
     def voltages(self, model: Model | None = None, output: int | None = None) -> tuple[Prediction, VoltageInfo]:
@@ -115,7 +123,15 @@ def resolve_view(needs_model: bool = True) -> View:
             f"The model was trained on {settings.dataset}, the samples are from {dataset.name}: expect low accuracy."
         )
     index = min(int(get_setting("sample")), len(dataset.test) - 1)
-    return set_current_view(View(dataset, index, model, note, settings, trained, changed, tuple(warnings)))
+    if problem := own_sample.link_problem():
+        raise ExperimentError(problem)
+    label = own_sample.own_label()
+    return set_current_view(
+        View(
+            dataset, index, model, note, settings, trained, changed, tuple(warnings), own_sample.own_image(),
+            label if label is not None and label < len(dataset.classes) else None,
+        )
+    )  # fmt: skip
 
 
 def selected_model() -> tuple[Model, Settings] | None:
@@ -153,7 +169,8 @@ def cache_key(model: Model, dataset: datasets.Dataset) -> str:
 
 def image_name(view: View) -> str:
     """Return the class and the number of the sample as text."""
-    return f"{view.dataset.classes[view.label]} (test sample {view.index:,})"
+    name = "of unknown class" if view.label is None else view.dataset.classes[view.label]
+    return f"{name} ({'drawn or uploaded' if view.own_image is not None else f'test sample {view.index:,}'})"
 
 
 def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:

@@ -74,7 +74,7 @@ SETTINGS = {
         Setting("why_not"),
         Setting("why_neuron"),
         # Draw and perturb
-        Setting("source", TEST_DIGIT),
+        Setting("source", TEST_DIGIT, persistent=True),
         Setting("read_polarity", AUTOMATIC, in_url=False, persistent=True),
         Setting("read_threshold", 0, 0, 98, 2, in_url=False, persistent=True),
         Setting("read_columns", (0, 100), 0, 100, 1, in_url=False, persistent=True),

@@ -1,5 +1,7 @@
 """Page "Draw and perturb": classify a drawn, uploaded or perturbed digit; robustness on the test set."""
 
+from dataclasses import replace
+
 import streamlit as st
 import torch
 
@@ -81,7 +83,7 @@ def render() -> None:
         headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
         with image_area:
             pixels_shown, title = perturbed[0].numpy(), "Input of the network"
-            name = "drawn or uploaded" if prompt else image_name(view)
+            name = "drawn or uploaded" if prompt else image_name(replace(view, own_image=None))
             alt = f"{title}: {name}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
             digit = figures.digit_html(pixels_shown, alt, 200 if prompt else 260)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -11,6 +11,7 @@ from pages.components import charts
 from pages.components.canvas import SIDE_PX, canvas
 from pages.state.experiment import View
 from pages.state.markdown import escape_markdown
+from pages.state.own_sample import own_image, select_own_image
 from pages.state.settings import (
     AUTOMATIC,
     DARK_ON_LIGHT,
@@ -61,6 +62,7 @@ def clear_canvas() -> None:
     """Replace the canvas by an empty one, which has another key."""
     st.session_state["canvas"] = st.session_state.get("canvas", 0) + 1
     st.session_state["drawn"] = None
+    select_own_image(None)
 
 
 def drawn_digit() -> np.ndarray | None:
@@ -80,7 +82,7 @@ def drawn_digit() -> np.ndarray | None:
         is_blank = not (current_strokes or {}).get("objects")
         image = None if is_blank else normalise(read_picture(content), inverted=False).image
     st.session_state["drawn"] = None if image is None else (current_strokes, image)
-    return image
+    return own_image() if image is None else image  # a link brings the pixels without strokes
 
 
 def forget_upload() -> None:
@@ -190,7 +192,9 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
         "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True, **url_widget("source")
     )
     if source not in (DRAWING, UPLOAD):
-        return view.pixels, view.label, ""
+        test_sample = replace(view, own_image=None)
+        select_own_image(None)
+        return test_sample.pixels, test_sample.label, ""
     with st.container():
         try:
             image = drawn_digit() if source == DRAWING else uploaded_digit()
@@ -199,5 +203,6 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
             st.warning(escape_markdown(error), icon=":material/broken_image:")
     classes = view.dataset.classes
     true_class = st.selectbox("True class", (UNKNOWN, *classes), key="meant")
-    prompt = "Draw a digit to classify" if source == DRAWING else "Upload a picture to classify"
-    return image, classes.index(true_class) if true_class in classes else None, prompt
+    label = classes.index(true_class) if true_class in classes else None
+    select_own_image(image, label)
+    return image, label, "Draw a digit to classify" if source == DRAWING else "Upload a picture to classify"

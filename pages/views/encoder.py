@@ -23,13 +23,13 @@ def tuning_curves(m: int, beta: float) -> np.ndarray:
     return np.asarray(pixel_tuning(m, beta).response(GRID)[0, 0].numpy(), dtype=np.float32)
 
 
-def sync_value_to_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int]) -> None:
+def sync_value_to_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int, bool]) -> None:
     """Set x to the grey value of the pixel when another pixel or image is selected; keep an x from the URL.
 
     Args:
         pixels: image
         pixel: index of the selected pixel
-        source: data set, sample and pixel, to detect a change
+        source: data set, sample, pixel and whether it is a test sample, to detect a change
     """
     if st.session_state.get("value_of") not in (None, source) or "x" not in st.session_state:
         st.session_state["x"] = round(float(pixels.reshape(-1)[pixel]) / 255, 3)
@@ -50,7 +50,7 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
         pixel = int(st.number_input("Pixel, row by row from the top left", **number_widget("pixel")))
         with picker_area:
             pixel_picker.pixel_picker(view, pixel, select_pixel)
-        sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel))
+        sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel, view.own_image is None))
         value = st.slider(
             "Value x, grey value (0 to 1)",
             format="%.3f",

@@ -128,7 +128,7 @@ def render_epoch(
         evidence_of_class.times.numpy(), evidence_of_class.v_max, evidence_of_class.t_max, view.pixels,
     )  # fmt: skip
     history = figures.ReplayInfo(
-        np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, view.label, epoch
+        np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, replayed.label, epoch
     )
     st.markdown(f"#### {history.takeaway}")
     charts.lightweight_chart(figures.replay_figure(history, 190), "replay", history.takeaway)
@@ -175,12 +175,14 @@ def render() -> bool:
         )
         return False
     output = view.label if evidence_of == TRUE_CLASS else classes.index(evidence_of) if evidence_of in classes else None
+    # The margin of a sample of unknown class is that of the class which the selected model predicts.
+    label = int(view.voltages()[0].v_max.argmax()) if view.label is None else view.label
     try:
         record, saved = read_run(folder), saved_epochs(folder)
         settings = record.settings or Settings()
         constants = overrides.changes(view.overrides)
         replayed = cached_replay(
-            os.fsencode(folder), saved, view.pixels.tobytes(), view.label, len(classes), output, constants
+            os.fsencode(folder), saved, view.pixels.tobytes(), label, len(classes), output, constants
         )
         epochs = [str(epoch) for epoch in replayed.epochs]
         index = replay_epoch_player.render(folder, epochs, replayed.first_correct, controls[0])

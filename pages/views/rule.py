@@ -44,6 +44,11 @@ def option_labels(count: int) -> tuple[str, ...]:
     return tuple(str(j) for j in range(1, count + 1))
 
 
+def target_class(view: View) -> int:
+    """Return the true class, for a sample of unknown class the predicted one."""
+    return int(view.voltages()[0].v_max.argmax()) if view.label is None else view.label
+
+
 def step_buttons(view: View, sequence: StepSequence, settings: StepSettings, changes_weights: bool) -> None:
     """Show the buttons.
 
@@ -85,7 +90,8 @@ def render() -> None:
         output = index_select("Weights of", LARGEST_ERROR, classes, "rule_output")
         neuron = index_select("Tuning neuron", SUM, option_labels(view.model.m), "rule_neuron")
         tempotron = index_select("Tempotron", LARGEST_ERROR, option_labels(k), "rule_tempotron") if k > 1 else None
-    settings = StepSettings(view.label if target is None else target, float(rate), RULES.get(str(rule), "linear"))
+    target = target_class(view) if target is None else target
+    settings = StepSettings(target, float(rate), RULES.get(str(rule), "linear"))
     result = learning_step(sequence.model, view.image, settings)
     info = rule_steps.step_info(view, sequence, result, output)
     if tempotron is None:

@@ -40,7 +40,8 @@ def render() -> None:
         spikes = figures.raster_html(raster, height=260, cursor=True)
         charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
     st.markdown(
-        f"{info.firing_text} :blue[**True class {classes[view.label]}**]"
+        f"{info.firing_text} "
+        + ("True class unknown" if view.label is None else f":blue[**True class {classes[view.label]}**]")
         + ("" if info.predicted == view.label else f", :orange[**predicted {classes[info.predicted]}**]")
         + ". A filled diamond marks a peak that reaches the threshold, a ring one that does not."
     )

@@ -42,7 +42,7 @@ def assigned(cls: type) -> set[str]:
         (RerunData, ["fragment_id_queue", "page_script_hash"]),
         (ScriptRunContext, ["script_requests", "shared", "page_script_hash"]),
         (SharedRunState, ["new_fragment_ids"]),
-        (ScriptRunContext, ["session_state", "pages_manager"]),
+        (ScriptRunContext, ["session_state", "pages_manager", "is_history_navigation"]),
         (PagesManager, ["main_script_hash"]),
         (SafeSessionState, ["query_params"]),
         (QueryParams, ["get_binding_for_param", "has_param", "set_corrected_value", "remove_param"]),

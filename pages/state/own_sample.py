@@ -1,0 +1,104 @@
+"""Drawing or upload that takes the place of the test sample on all pages, as part of the URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+
+import numpy as np
+import streamlit as st
+
+from pages.state.settings import DRAWING, TEST_DIGIT
+from pages.streamlit_hooks import is_history_navigation
+
+_IMAGE, _LABEL = "image", "label"
+_MAX_QUERY_LENGTH = 2000
+_SIDE = 28
+
+
+def encode_image(image: np.ndarray) -> str:
+    """Return an image uint8 [28, 28] as text for the URL."""
+    return base64.urlsafe_b64encode(zlib.compress(image.tobytes(), 9)).decode().rstrip("=")
+
+
+def decode_image(text: str) -> np.ndarray:
+    """Return the image uint8 [28, 28] of a URL.
+
+    Raises:
+        ValueError: if the text is not an encoded image.
+    """
+    problem = ValueError(
+        f"image: expected an image of {_SIDE} x {_SIDE} pixels in the link, got {len(text):,} other characters; copy "
+        "the whole link, or select a test sample."
+    )
+    if len(text) > _MAX_QUERY_LENGTH:
+        raise problem
+    try:
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        decoder = zlib.decompressobj()
+        content = decoder.decompress(packed, _SIDE * _SIDE + 1)
+    except (binascii.Error, ValueError, zlib.error):
+        raise problem from None
+    if len(content) != _SIDE * _SIDE:
+        raise problem
+    return np.frombuffer(content, np.uint8).reshape(_SIDE, _SIDE)
+
+
+def own_image() -> np.ndarray | None:
+    """Return the drawing or upload, uint8 [28, 28], None if the test sample is selected."""
+    image: np.ndarray | None = st.session_state.get("_own_image")
+    return image
+
+
+def own_label() -> int | None:
+    """Return the true class that the viewer stated for the drawing or upload."""
+    label: int | None = st.session_state.get("_own_label")
+    return label
+
+
+def link_problem() -> str | None:
+    """Return a sentence if the link contains an image that cannot be read."""
+    problem: str | None = st.session_state.get("_own_problem")
+    return problem
+
+
+def select_own_image(image: np.ndarray | None, label: int | None = None) -> None:
+    """Select a drawing or upload as the sample of all pages; None selects the test sample."""
+    st.session_state.update(_own_image=image, _own_label=label, _own_problem=None)
+    _write_url()
+
+
+def select_test_sample() -> None:
+    """Select the test sample again."""
+    st.session_state["source"] = TEST_DIGIT
+    select_own_image(None)
+
+
+def follow_url() -> None:
+    """Take the image from the URL in a new session and after Back or Forward, else write it there; once per run."""
+    state = st.session_state
+    if state.setdefault("_own_followed", False) and not is_history_navigation():
+        _write_url()
+        return
+    state["_own_followed"] = True
+    text, label = st.query_params.get(_IMAGE), st.query_params.get(_LABEL, "")
+    state.update(_own_image=None, _own_problem=None, _own_label=int(label) if label.isdecimal() else None)
+    if text is None:
+        return
+    try:
+        state["_own_image"] = decode_image(text)
+    except ValueError as error:
+        state["_own_problem"] = str(error)
+    else:
+        if "source" not in st.query_params:
+            state["source"] = DRAWING
+
+
+def _write_url() -> None:
+    image, label = own_image(), own_label()
+    for name, value in ((_IMAGE, None if image is None else encode_image(image)), (_LABEL, label)):
+        if image is None or value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != str(value):
+            st.query_params[name] = str(value)
