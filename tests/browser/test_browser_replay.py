@@ -71,7 +71,7 @@ def test_a_play_ends_at_the_last_epoch_and_is_silent_then(page: Page, server: Se
     for words in ("before training", "epoch 1", "epoch 2"):
         expect(page.locator(".stMain h1")).to_have_text(f"Replay · {words}")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
-    expect(page.locator("[data-testid=stSlider]").first).to_be_visible()
+    expect(page.locator(".stMain [data-testid=stSlider]").first).to_be_visible()
     wait_until_idle(page)
     assert received.has_stopped()
     assert title(page) == "Replay · epoch 2"

@@ -174,7 +174,7 @@ def test_a_control_of_the_page_that_is_being_left_empties_no_page(server: Server
         await viewer.wait_for_first_run(LONG)
         await silent(viewer, seconds=1)  # an empty page would come only now
         assert viewer.find("slider", "m, neurons")
-        assert viewer.find("slider", "tau, membrane") is None
+        assert viewer.find("selectbox", "Show") is None
         await viewer.move("slider", "m, neurons", 20.0, "of 20 neurons")
         assert viewer.complaints == []
         await viewer.close()
