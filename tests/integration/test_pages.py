@@ -226,7 +226,7 @@ def test_a_recipe_is_edited_on_the_page(registry: TrainingRegistry, tmp_path: Pa
 
 def test_a_second_start_is_refused_with_a_sentence(registry: TrainingRegistry, tmp_path: Path) -> None:
     test = run_app(app("training"))
-    registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
+    registry.start(Settings(epochs=100000, m=4, T=20, log_dir=str(tmp_path)), TINY)
     button(test, "Start").click()
     run_app(test)
     assert any("Expected no training in progress" in warning.value for warning in test.warning)
