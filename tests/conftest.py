@@ -36,7 +36,7 @@ SLOWEST_FIRST = (
     "test_resources",
     "test_runs",
 )
-SPLIT = ("test_accessibility", "test_browser_pages", "test_sessions")
+SPLIT = ("test_accessibility", "test_browser_pages", "test_browser_presentation", "test_sessions")
 """Files whose tests may run in several processes at once: each of these tests can use a server of its own."""
 
 

@@ -23,7 +23,7 @@ def render(page: StreamlitPage) -> None:
         sidebar.render(page.url_path)
         presentation.render_toggle()
         tour.render_start_button()
-        presentation.render_controls()
+        presentation.render_controls(script)
         theme_fixes.apply()
         tour.render_banner(script)
         page.run()

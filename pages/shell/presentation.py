@@ -4,6 +4,9 @@ import time
 
 import streamlit as st
 
+from pages.components import stage
+from pages.components.page import switch_page
+from pages.navigation import PAGES
 from pages.state import own_sample
 from pages.state.datasets import current_dataset
 from pages.state.settings import get_setting, is_presentation_mode, url_widget
@@ -18,11 +21,23 @@ def render_toggle() -> None:
         st.toggle("Presentation", **url_widget("present"))
 
 
-def render_controls() -> None:
-    """Show the buttons of the presentation mode if it is on."""
+def render_controls(script: str) -> None:
+    """Show the buttons of the presentation mode if it is on.
+
+    Args:
+        script: script of the page, to find its neighbours
+    """
     if not is_presentation_mode():
         return
+    stage.watch_window()
     with st.container(key="presenter", horizontal=True, width="content"):
+        # The tour changes the page by the same keys.
+        keys = (None, None) if st.session_state.get("tour_number") is not None else ("PageUp", "PageDown")
+        scripts = [entry.script for entry in PAGES]
+        index = scripts.index(script)
+        for label, key, shortcut, by in (("Previous page", "back", keys[0], -1), ("Next page", "next", keys[1], 1)):
+            if st.button(label, key=f"present_page_{key}", shortcut=shortcut):
+                switch_page(scripts[(index + by) % len(scripts)])
         st.button("Previous digit", on_click=_step, args=(-1,), key="present_back", shortcut="B")
         st.button("Next digit", on_click=_step, args=(1,), key="present_next", shortcut="N")
         st.button(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.components.page import switch_page
+from pages.components.page import report_experiment_errors, switch_page
 from pages.refresh import refresh_interval
 from pages.state.experiment import View, image_name, resolve_view
+from pages.state.settings import is_presentation_mode
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, is_live, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.analysis.attribution import evidence
@@ -192,35 +193,42 @@ def render_banner(page_path: str) -> None:
         return
     if st.query_params.get("tour") != str(number + 1):
         st.query_params["tour"] = str(number + 1)
-    step = STEPS[number]
+    step, is_on_page = STEPS[number], page_path == STEPS[number].page
+    draw_body = flushing_fragment(
+        report_experiment_errors(_step_body), run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live())
+    )
+    other_page = f"The tour continues at step {number + 1}: {step.title}."
+    if is_presentation_mode():  # one line; the text opens on demand
+        with st.container(horizontal=True, vertical_alignment="center", key="tour_step"):
+            title = f"**{number + 1} of {len(STEPS)} · {step.title}**" if is_on_page else other_page
+            st.markdown(title, width="content")
+            if is_on_page:
+                with st.popover("Text"):
+                    draw_body(number, step)
+            _step_buttons(number, is_on_page)
+        return
     with st.container(border=True, key="tour_step"):
-        if page_path == step.page:
-            flushing_fragment(_step_body, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live()))(
-                number, step
-            )
+        if is_on_page:
+            draw_body(number, step)
         else:
-            st.markdown(f"The tour continues at step {number + 1}: {step.title}.")
+            st.markdown(other_page)
         with st.container(horizontal=True):
-            disabled = number == 0
-            st.button(
-                "Back", on_click=_set_step, args=(number - 1,), disabled=disabled, key="tour_back", shortcut="PageUp"
-            )
-            if page_path != step.page:
-                st.button(
-                    "Continue", on_click=_set_step, args=(number,), key="tour_on", shortcut="PageDown", type="primary"
-                )
-            elif number + 1 < len(STEPS):
-                st.button(
-                    "Next", on_click=_set_step, args=(number + 1,), key="tour_on", shortcut="PageDown", type="primary"
-                )
-            st.button("End the tour", on_click=_end, key="tour_end")
+            _step_buttons(number, is_on_page)
+
+
+def _step_buttons(number: int, is_on_page: bool) -> None:
+    """Show the buttons of the tour in the current container."""
+    st.button("Back", on_click=_set_step, args=(number - 1,), disabled=number == 0, key="tour_back", shortcut="PageUp")
+    if not is_on_page or number + 1 < len(STEPS):
+        st.button(
+            "Next" if is_on_page else "Continue", on_click=_set_step, args=(number + is_on_page,), key="tour_on",
+            shortcut="PageDown", type="primary",
+        )  # fmt: skip
+    st.button("End the tour", on_click=_end, key="tour_end")
 
 
 def _step_body(number: int, step: TourStep) -> None:
     view = resolve_view()
-    if view.model.weight.shape[0] != len(view.dataset.classes) * view.model.tempotrons_per_class:
-        st.markdown("To continue, choose a model with the classes of this data set.")
-        return
     decision, info = view.voltages()
     st.markdown(f"### {number + 1} of {len(STEPS)} · {step.title}\n\n{step.text(view, decision, info)}")
     if step.cursor_fraction is not None:

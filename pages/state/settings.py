@@ -12,7 +12,8 @@ from pages.state import paths
 from tempotron_core.data.datasets import EMBEDDED
 from tempotron_core.experiments.random_patterns import MAX_MOMENTUM, Problem
 
-PRESENTATION_SCALE = 1.25
+PRESENTATION_SCALE = 4 / 3
+"""Text of 15 px is 20 px large in presentation mode."""
 SAVED_RUN = "saved run"
 MODELS = ("last finished run", "live run", "untrained", SAVED_RUN)
 ONE_PIXEL, CODE_ANALYSIS = "One pixel", "Information in the code"

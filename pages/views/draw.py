@@ -5,10 +5,10 @@ from dataclasses import replace
 import streamlit as st
 import torch
 
-from pages.components import charts, experiment_bar
+from pages.components import charts, experiment_bar, stage
 from pages.components.page import draw_body, page_header
 from pages.state.experiment import View, image_name, resolve_view
-from pages.state.settings import DEFAULTS, number_widget
+from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
@@ -56,20 +56,23 @@ def render() -> None:
     """Draw the page."""
     view = resolve_view()
     model = view.model
-    headline = st.empty()
+    headline, place = st.empty(), stage.key_figure_stage()
     experiment_bar.render(view)
-    left, right = st.columns([1, 2])
+    with stage.on_stage(place):
+        left, right = st.columns([1, 2])
     with left:
         pixels, true_class, prompt = draw_digit_source.select_digit(view)
         image_area = st.container()
-    with right:
+    with st.container() if is_presentation_mode() else right:
         perturbation = perturbation_controls()
+    with right:
         traces = st.container()
     lower_left, lower_right = st.columns([1, 2])
     if pixels is None:
         headline.markdown(f"## {prompt}")
         with traces:
-            charts.plotly_chart(figures.placeholder_figure(prompt, 360), "perturbed", prompt)
+            height = stage.figure_height(360, prompt)
+            charts.plotly_chart(figures.placeholder_figure(prompt, height), "perturbed", prompt)
     else:
         image = torch.from_numpy(pixels.copy())
         clean = predict(model, image)
@@ -86,10 +89,13 @@ def render() -> None:
             name = "drawn or uploaded" if prompt else image_name(replace(view, own_image=None))
             alt = f"{title}: {name}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
-            digit = figures.digit_html(pixels_shown, alt, 200 if prompt else 260)
+            digit = figures.digit_html(
+                pixels_shown, alt, 200 if prompt else min(260, stage.figure_height(260, taken=110))
+            )
             charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(pixels_shown))
         with traces:
-            charts.plotly_chart(figures.perturbed_figure(info, 360), "perturbed", info.headline)
+            height = stage.figure_height(360, info.headline)
+            charts.plotly_chart(figures.perturbed_figure(info, height), "perturbed", info.headline)
             st.markdown(info.legend)
         with lower_left:
             peaks = figures.peaks_html(info.perturbed, 370)

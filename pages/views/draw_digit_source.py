@@ -21,6 +21,7 @@ from pages.state.settings import (
     TEST_DIGIT,
     UPLOAD,
     get_setting,
+    is_presentation_mode,
     number_widget,
     url_widget,
 )
@@ -67,7 +68,8 @@ def clear_canvas() -> None:
 
 def drawn_digit() -> np.ndarray | None:
     """Return the normalised drawing, None for an empty canvas; strokes survive a visit to another page."""
-    st.caption("Draw one digit in the black square with a mouse, a pen or a finger.")
+    if not is_presentation_mode():
+        st.caption("Draw one digit in the black square with a mouse, a pen or a finger.")
     key = f"canvas_{st.session_state.get('canvas', 0)}"
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
@@ -189,8 +191,9 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
         empty for a test digit.
     """
     source = st.segmented_control(
-        "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True, **url_widget("source")
-    )
+        "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True,
+        label_visibility="collapsed" if is_presentation_mode() else "visible", **url_widget("source"),
+    )  # fmt: skip
     if source not in (DRAWING, UPLOAD):
         test_sample = replace(view, own_image=None)
         select_own_image(None)

@@ -1,14 +1,16 @@
 """Page "Encoder": tuning curves, spike times of a pixel and of the image, information in the code."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 import torch
 
-from pages.components import charts, experiment_bar, experiment_controls, pixel_picker
+from pages.components import charts, experiment_bar, experiment_controls, pixel_picker, stage
 from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors
 from pages.state.experiment import View, resolve_view
 from pages.state.overrides import CODE, constants_in_use
-from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, number_widget, url_widget
+from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, is_presentation_mode, number_widget, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis
 from tempotron_core import figures
@@ -41,8 +43,16 @@ def select_pixel(pixel: int) -> None:
     st.session_state["pixel"] = pixel
 
 
-def one_pixel(view: View, m: int, beta: float, T: int) -> None:
-    """Show the code of one pixel and the spikes of the image."""
+def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
+    """Show the code of one pixel and the spikes of the image.
+
+    Args:
+        view: experiment
+        m: neurons per pixel
+        beta: inverse width of the curves
+        T: window in ms
+        place: stage of the key figure
+    """
     left, right = st.columns([1, 2])
     with left:
         st.markdown("**Click a pixel**")
@@ -62,9 +72,11 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
     info = figures.TuningInfo(
         GRID.view(-1).numpy(), tuning_curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
     )
-    with right:
+    with place if is_presentation_mode() else right:
         chart_heading(info.takeaway)
-        charts.plotly_chart(figures.tuning_figure(info), "tuning", info.takeaway)
+        height = stage.figure_height(430, info.takeaway, taken=60)
+        charts.plotly_chart(figures.tuning_figure(info, height), "tuning", info.takeaway)
+    with right:
         st.caption(info.silence_text)
     raster = figures.raster_info(
         pixel_spike_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T
@@ -88,6 +100,7 @@ def one_pixel(view: View, m: int, beta: float, T: int) -> None:
 def render(view_name: str) -> None:
     """Draw the selected view."""
     view = resolve_view(needs_model=False)
+    place = stage.key_figure_stage()
     bar, controls = st.container(), st.columns(3)
     with bar:
         experiment_bar.render(view)
@@ -101,7 +114,7 @@ def render(view_name: str) -> None:
             encoder_code_analysis.render(view, m, beta, T)
     else:
         with first:
-            one_pixel(view, m, beta, T)
+            one_pixel(view, m, beta, T, place)
 
 
 def equations() -> None:

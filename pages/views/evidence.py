@@ -3,10 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, experiment_bar
+from pages.components import charts, experiment_bar, stage
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import resolve_view
-from pages.state.settings import url_widget
+from pages.state.settings import is_presentation_mode, url_widget
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import Evidence, evidence
 
@@ -50,9 +50,10 @@ def evidence_info(
     )
 
 
-def evidence_map(info: figures.EvidenceInfo, key: str) -> None:
+def evidence_map(info: figures.EvidenceInfo, key: str, height: int) -> None:
     """Draw the map of the contributions by pixel."""
-    charts.html_figure_of(figures.evidence_html(info), key, info.takeaway, lambda: figures.evidence_figure(info))
+    html = figures.evidence_html(info, height)
+    charts.html_figure_of(html, key, info.takeaway, lambda: figures.evidence_figure(info))
 
 
 def render() -> None:
@@ -60,7 +61,7 @@ def render() -> None:
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
     decision, voltages = view.voltages()
-    header, controls = st.empty(), st.columns(3 if k > 1 else 2)
+    header, place, controls = st.empty(), stage.key_figure_stage(), st.columns(3 if k > 1 else 2)
     class_name = controls[0].selectbox("Class", (PREDICTED, *classes), **url_widget("why"))
     rival_name = controls[1].selectbox("Compared with", (RIVAL, *classes), **url_widget("why_not"))
     output = classes.index(class_name) if class_name in classes else voltages.predicted
@@ -79,11 +80,14 @@ def render() -> None:
     lead = evidence_info(classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival))
     header.markdown(prediction_headline(voltages))
     experiment_bar.render(view)
-    left, right = st.columns(2)
+    with stage.on_stage(place):
+        left, right = st.columns(2)
+    height = stage.figure_height(350, voltages.prediction_text, taken=60)
     with left:
         st.markdown(f"#### Evidence for {alone.name}")
-        st.markdown(alone.takeaway)
-        evidence_map(alone, "evidence")
+        if not is_presentation_mode():
+            st.markdown(alone.takeaway)
+        evidence_map(alone, "evidence", height)
         charts.lightweight_chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
     with right:
         st.markdown(
@@ -91,8 +95,9 @@ def render() -> None:
             if other != output
             else "#### Choose another class"
         )
-        st.markdown(lead.takeaway)
-        evidence_map(lead, "lead")
+        if not is_presentation_mode():
+            st.markdown(lead.takeaway)
+        evidence_map(lead, "lead", height)
         charts.lightweight_chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.residual_text} {lead.residual_text}")
     st.markdown(

@@ -1,5 +1,6 @@
 """Page "Laboratory": one tempotron learns random patterns; its capacity (solved problems against the load)."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -7,12 +8,12 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.components import charts
+from pages.components import charts, stage
 from pages.components.page import chart_heading, lazy_expander, optional_caption, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
 from pages.state.markdown import escape_markdown
-from pages.state.settings import DEFAULTS, number_widget, url_widget
+from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.experiments.capacity import CapacityPoint, ExtraTrials, Series, load_record, success_rate
@@ -93,13 +94,21 @@ def learning_panel(session: LearningSession, shunting: bool, was_active: bool) -
         session.run_for(LEARN_SECONDS_PER_TICK, max(8, len(session.errors) // 3))
     errors = figures.ErrorsInfo(np.array(session.errors, int), session.problem.num_patterns, session.problem.max_cycles)
     chart_heading(errors.takeaway)
-    for column, target in zip(st.columns(2), (True, False), strict=True):
+    columns = st.columns(3 if is_presentation_mode() else 2)
+    height = stage.figure_height(340, errors.takeaway, taken=70 if stage.window_size()[0] > 1000 else 110)
+    for column, target in zip(columns[:2], (True, False), strict=True):
         info, name = pattern_info(session, target, shunting), "target" if target else "null"
         with column:
             heading = info.takeaway if info else f"This problem has no {name} pattern."
             st.markdown(f"**{heading}**")
-            charts.lightweight_chart(figures.pattern_figure(info, session.problem.T), f"{name}_pattern", heading)
-    charts.lightweight_chart(figures.errors_figure(errors), "errors", errors.takeaway)
+            charts.lightweight_chart(
+                figures.pattern_figure(info, session.problem.T, height), f"{name}_pattern", heading
+            )
+    with columns[2] if is_presentation_mode() else nullcontext():
+        if is_presentation_mode():
+            st.markdown("**Errors per cycle**")
+        errors_height = height if is_presentation_mode() else 300
+        charts.lightweight_chart(figures.errors_figure(errors, errors_height), "errors", errors.takeaway)
     if session.active != was_active:
         st.rerun()
 
@@ -170,6 +179,7 @@ def capacity_panel(problem: Problem, trials: ExtraTrials, was_active: bool) -> N
 
 
 page_header("Laboratory")
+place = stage.key_figure_stage()
 st.markdown(
     "One tempotron learns P random patterns with random labels: it should fire for target patterns and not for null "
     "patterns. In each pattern, each of the N afferents spikes once at a random time. The load is alpha = P/N."
@@ -189,7 +199,9 @@ buttons[1].button(
 buttons[2].button("Reset", icon=":material/restart_alt:", width="stretch", on_click=reset, disabled=session is None)
 shunting = buttons[3].toggle("Shunting after a spike", DEFAULTS["lab_shunts"], **url_widget("lab_shunts"))
 if problem and session:
-    flushing_fragment(learning_panel, run_every=refresh_interval(REFRESH_SECONDS, active))(session, shunting, active)
+    with stage.on_stage(place):
+        learning = flushing_fragment(learning_panel, run_every=refresh_interval(REFRESH_SECONDS, active))
+        learning(session, shunting, active)
     st.subheader("Capacity: how many patterns can one tempotron learn?")
     trials = st.session_state.setdefault("lab_trials", ExtraTrials(load_record()))
     flushing_fragment(capacity_panel, run_every=refresh_interval(REFRESH_SECONDS, trials.active))(

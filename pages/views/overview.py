@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar, time_cursor
+from pages.components import charts, experiment_bar, stage, time_cursor
 from pages.components.page import draw_body, page_link, prediction_headline
 from pages.state.experiment import image_name, resolve_view
+from pages.state.settings import is_presentation_mode
 from tempotron_core import figures
 
 
@@ -18,8 +19,10 @@ def render() -> None:
         figures.digit_html(view.pixels, alt, height=190),
         figures.raster_html(raster, height=212, cursor=True),
     )
-    traces, peaks = figures.traces_figure(voltages, height=280), figures.peaks_html(voltages, height=280)
+    height = stage.figure_height(280, voltages.prediction_text)
+    traces, peaks = figures.traces_figure(voltages, height=height), figures.peaks_html(voltages, height=height)
     st.markdown(prediction_headline(voltages))
+    place = stage.key_figure_stage()
     experiment_bar.render(view)
     time_cursor.time_cursor(view, voltages)
     first, second = st.columns([1, 2.2])
@@ -29,12 +32,15 @@ def render() -> None:
     with second:
         page_link("views/encoder.py", f"**2 · {raster.spikes:,} spikes** → Encoder", ":material/scatter_plot:")
         charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
-    third, fourth = st.columns([2.2, 1])
+    with stage.on_stage(place):
+        third, fourth = st.columns([2.2, 1])
     with third:
-        page_link("views/voltages.py", "**3 · Membrane potentials** → Voltages", ":material/monitoring:")
+        if not is_presentation_mode():
+            page_link("views/voltages.py", "**3 · Membrane potentials** → Voltages", ":material/monitoring:")
         charts.plotly_chart(traces, "traces", voltages.prediction_text)
     with fourth:
-        page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
+        if not is_presentation_mode():
+            page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
         charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.components import charts
+from pages.components import charts, stage
 from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
@@ -67,7 +67,8 @@ def curves_chart(info: figures.PublishedInfo, key: str) -> None:
         tuple(info.train[name] for name in names),
     )
     chart_heading(info.takeaway)
-    charts.plotly_chart(figures.comparison_figure(comparison), key, info.takeaway)
+    height = stage.figure_height(420, info.takeaway) if key == "published_recorded" else 420
+    charts.plotly_chart(figures.comparison_figure(comparison, height), key, info.takeaway)
     for sentence in info.findings:
         st.markdown(f"- {sentence}")
 
@@ -93,6 +94,7 @@ def live_panel(was_active: bool) -> None:
 
 
 page_header("The published curve")
+place = stage.key_figure_stage()
 st.markdown(
     "A test accuracy that falls during training was published for this network and described as over-fitting. The "
     "cause was gradients that were never cleared; it was found and fixed upstream in 2021 (SpikingJelly PR #105). This "
@@ -117,7 +119,9 @@ st.subheader("Recorded results on MNIST")
 record = load_record()
 test_accuracies = {entry["settings"]["recipe"]: np.array(entry["test_accuracy"]) for entry in record["runs"]}
 training_accuracies = {entry["settings"]["recipe"]: np.array(entry["train_accuracy"]) for entry in record["runs"]}
-curves_chart(figures.PublishedInfo(test_accuracies, training_accuracies, record["test_samples"]), "published_recorded")
+recorded = figures.PublishedInfo(test_accuracies, training_accuracies, record["test_samples"])
+with stage.on_stage(place):
+    curves_chart(recorded, "published_recorded")
 linear_accuracy_curves = record["linear_test_accuracy"]
 st.markdown(
     "- Test accuracy of linear classifiers on the same digits: "

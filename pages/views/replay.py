@@ -9,14 +9,14 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.components import charts, experiment_bar
+from pages.components import charts, experiment_bar, stage
 from pages.components.page import prediction_headline
 from pages.refresh import refresh_interval
 from pages.state import overrides
 from pages.state.experiment import ExperimentError, View, resolve_view, set_current_view
 from pages.state.markdown import escape_markdown
 from pages.state.runs import runs_directory
-from pages.state.settings import SAVED_RUN, get_setting, url_widget
+from pages.state.settings import SAVED_RUN, get_setting, is_presentation_mode, url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import replay_epoch_player
@@ -104,7 +104,13 @@ def resolve_run_folder(name: str, names: list[str]) -> Path | None:
 
 
 def render_epoch(
-    view: View, replayed: Replay, epoch: int, output: int | None, weight_limit: float, headline: DeltaGenerator
+    view: View,
+    replayed: Replay,
+    epoch: int,
+    output: int | None,
+    weight_limit: float,
+    headline: DeltaGenerator,
+    place: DeltaGenerator,
 ) -> None:
     """Draw the prediction, membrane potentials, evidence and weights at one epoch.
 
@@ -115,6 +121,7 @@ def render_epoch(
         output: class whose evidence is shown, None for the predicted class
         weight_limit: largest absolute value of the colour scale of the weight maps
         headline: placeholder of the headline
+        place: stage of the key figure
     """
     classes = view.dataset.classes
     decision, voltages = view.voltages()
@@ -130,20 +137,25 @@ def render_epoch(
     history = figures.ReplayInfo(
         np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, replayed.label, epoch
     )
-    st.markdown(f"#### {history.takeaway}")
-    charts.lightweight_chart(figures.replay_figure(history, 190), "replay", history.takeaway)
+    total = stage.figure_height(550, voltages.prediction_text, taken=170)
+    with stage.on_stage(place):
+        st.markdown(f"#### {history.takeaway}")
+        history_height = 190 if not is_presentation_mode() else max(70, int(0.38 * total))
+        charts.lightweight_chart(figures.replay_figure(history, history_height), "replay", history.takeaway)
     voltage_range = figures.trace_range(replace(voltages, v=replayed.v.flatten(0, 1).numpy()))
-    left, right = st.columns([1.4, 1])
+    with stage.on_stage(place):
+        left, right = st.columns([1.4, 1])
+    height = 360 if not is_presentation_mode() else max(100, total - history_height)
     with left:
         st.markdown(f"**Membrane potentials**: {voltages.has_fired.sum()} of {len(classes)} reach the threshold")
         charts.lightweight_chart(
-            figures.traces_figure(voltages, 360, voltage_range), "traces", voltages.prediction_text
+            figures.traces_figure(voltages, height, voltage_range), "traces", voltages.prediction_text
         )
     with right:
         st.markdown(f"**Evidence** for {info.name}: peak {info.peak:.2f}")
         evidence_limit = float(replayed.max_contribution.max())
         charts.html_figure_of(
-            figures.evidence_html(info, 360, evidence_limit), "evidence", info.takeaway,
+            figures.evidence_html(info, height, evidence_limit), "evidence", info.takeaway,
             lambda: figures.evidence_figure(info, 360, evidence_limit),
         )  # fmt: skip
     st.markdown(
@@ -160,7 +172,7 @@ def render() -> bool:
     """Draw the page and return whether the run is still being written."""
     view = resolve_view()
     classes = view.dataset.classes
-    title, headline = st.empty(), st.empty()
+    title, headline, place = st.empty(), st.empty(), stage.key_figure_stage()
     controls = st.columns([3.3, 1.3, 1], vertical_alignment="bottom")
     names = run_names()
     run_name = controls[1].selectbox("Run", (SIDEBAR_RUN, *names), **url_widget("replay_run"))
@@ -196,7 +208,7 @@ def render() -> bool:
     model = replace(model, **constants)  # type: ignore[arg-type]
     view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None, trained=None))
     title.title(f"Replay · {f'epoch {epochs[index]}' if replayed.epochs[index] else 'before training'}", anchor=False)
-    render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline)
+    render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline, place)
     caption = f"Run {run_title(record)}: {settings.recipe} on {settings.dataset}."
     if settings.dataset != view.dataset.name:
         caption += f" The digit is from another data set, {view.dataset.name}."

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar
+from pages.components import charts, experiment_bar, stage
 from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors, switch_page
 from pages.state.experiment import View, cache_key, resolve_view
 from pages.state.settings import url_widget
@@ -86,15 +86,18 @@ def render() -> None:
     interval = wilson_interval(int(results.correct.sum()), len(results.labels))
     info = figures.EvaluationInfo(results.confusion, classes, results.accuracy, interval)
     chart_heading(info.takeaway)
+    place = stage.key_figure_stage()
     experiment_bar.render(view)
     first, second = st.columns(2)
     true = first.selectbox("True class", (ANY, *classes), **url_widget("true"))
     predicted = second.selectbox("Predicted class", (ANY, *classes), **url_widget("taken"))
     cell = tuple(None if name == ANY else classes.index(name) for name in (true, predicted))
-    left, right = st.columns([1.6, 1])
+    with stage.on_stage(place):
+        left, right = st.columns([1.6, 1])
+    height = stage.figure_height(520, info.takeaway, taken=45)
     with left:
         st.markdown("**Confusion matrix**: click a cell to see its samples")
-        confusion = figures.confusion_figure(info, (cell[0], cell[1]))
+        confusion = figures.confusion_figure(info, (cell[0], cell[1]), height)
         charts.plotly_chart(
             confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
         )
@@ -102,7 +105,7 @@ def render() -> None:
         worst = int(results.per_class.argmin())
         st.markdown(f"**Accuracy per class**: lowest for {classes[worst]}, {results.per_class[worst]:.1%}")
         takeaway = figures.class_takeaway(results.per_class, classes)
-        charts.plotly_chart(figures.class_figure(results.per_class, classes), "classes", takeaway)
+        charts.plotly_chart(figures.class_figure(results.per_class, classes, height), "classes", takeaway)
     sample_gallery(view, results, (cell[0], cell[1]))
     lazy_expander("Distributions of margin, peak potential and peak time", lambda: distributions(results))
     t_max = results.t_max[range(len(results.labels)), results.predicted]

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar
+from pages.components import charts, experiment_bar, stage
 from pages.components.page import draw_body, lazy_expander, page_header
 from pages.state.experiment import View, resolve_view
 from pages.state.settings import DEFAULTS, PRESENTATION_SCALE, is_presentation_mode, url_widget
@@ -80,7 +80,7 @@ def render() -> None:
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
     sequence, notice = rule_steps.current_steps(view)
-    header = st.empty()
+    header, place = st.empty(), stage.key_figure_stage()
     with st.container(horizontal=True):
         rule = st.selectbox("Rule", tuple(RULES), width=control_width(), **url_widget("rule"))
         target = index_select("Target class", TRUE_CLASS, classes, "rule_target")
@@ -97,13 +97,16 @@ def render() -> None:
     if tempotron is None:
         tempotron = int(result.error[info.focused_output].abs().argmax())
     weight_change = rule_steps.weight_change_info(view, result, info.focused_output, tempotron, neuron)
-    header.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in info.sentences)]))
+    sentences = () if is_presentation_mode() else info.sentences
+    header.markdown("\n".join([f"## {info.headline}", *(f"- {sentence}" for sentence in sentences)]))
     step_buttons(view, sequence, settings, result.changes_weights)
     experiment_bar.render(view, notice)
     left, right = st.columns([1.5, 1])
-    with left:
+    with place if is_presentation_mode() else left:
         st.markdown("#### Membrane potentials before (dotted) and after the step (solid)")
-        charts.lightweight_chart(figures.step_figure(info), "step", info.takeaway)
+        height = stage.figure_height(430, info.headline, taken=45)
+        charts.lightweight_chart(figures.step_figure(info, height), "step", info.takeaway)
+    with left:
         st.markdown(f"#### {weight_change.effect}")
         charts.lightweight_chart(figures.kernel_figure(weight_change), "kernel", weight_change.effect)
     with right:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.components import charts
+from pages.components import charts, stage
 from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
@@ -264,10 +264,11 @@ def progress_panel(state: str) -> None:
     info = curves_info(snapshot)
     chart_heading(info.takeaway)
     accuracy, loss = st.columns(2)
+    height = stage.figure_height(330, info.takeaway, taken=70)
     with accuracy:
-        charts.lightweight_chart(figures.accuracy_figure(info), "accuracy", info.takeaway)
+        charts.lightweight_chart(figures.accuracy_figure(info, height), "accuracy", info.takeaway)
     with loss:
-        charts.lightweight_chart(figures.loss_figure(info), "loss", info.loss_takeaway)
+        charts.lightweight_chart(figures.loss_figure(info, height), "loss", info.loss_takeaway)
     health_panel(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
@@ -290,14 +291,15 @@ def progress_panel(state: str) -> None:
 
 
 page_header("Training")
+place = stage.key_figure_stage()
 status = training_registry().status
 st.session_state.setdefault("settings_open", not (status and status.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):
     settings = settings_form()
 render_controls(settings, status)
-flushing_fragment(progress_panel, run_every=refresh_interval(TRAINING_REFRESH_SECONDS, bool(status and status.active)))(
-    status.state if status else "idle"
-)
+interval = refresh_interval(TRAINING_REFRESH_SECONDS, bool(status and status.active))
+with stage.on_stage(place):
+    flushing_fragment(progress_panel, run_every=interval)(status.state if status else "idle")
 with st.expander("What the buttons do"):
     charts.html_figure(figures.states_html(TRANSITIONS, status.state if status else None))
     st.caption(

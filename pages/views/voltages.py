@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar, experiment_controls, time_cursor
+from pages.components import charts, experiment_bar, experiment_controls, stage, time_cursor
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import image_name, resolve_view
 from pages.state.overrides import NEURON
@@ -16,16 +16,18 @@ def render() -> None:
     """Draw the page."""
     view = resolve_view()
     classes = view.dataset.classes
-    headline, bar, controls = st.empty(), st.container(), st.columns(4)
+    headline, place, bar, controls = st.empty(), stage.key_figure_stage(), st.container(), st.columns(4)
     shown_class = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
     decision, info = view.voltages(output=classes.index(shown_class) if shown_class in classes else None)
-    traces, peaks = figures.traces_figure(info, height=480), figures.peaks_html(info, height=480)
+    height = stage.figure_height(480, info.prediction_text)
+    traces, peaks = figures.traces_figure(info, height=height), figures.peaks_html(info, height=height)
     headline.markdown(prediction_headline(info))
     with bar:
         experiment_bar.render(view)
     experiment_controls.draw_sliders(NEURON, controls[:3])
     time_cursor.time_cursor(view, info)
-    left, right = st.columns([2.3, 1])
+    with stage.on_stage(place):
+        left, right = st.columns([2.3, 1])
     with left:
         charts.plotly_chart(traces, "traces", info.prediction_text)
     with right:

@@ -187,7 +187,7 @@ def small_in_a_presentation(page: Page) -> list[str]:
     expect(page.get_by_role("button", name="Leave")).to_be_visible()
     for _ in range(LONG_TIMEOUT_MS // 100):
         words = text_in_images(page)
-        small = [word for word in words if word["size"] < 1.25 * 15 - 0.01]
+        small = [word for word in words if word["size"] < 20 - 0.01]
         if words and not small:
             return []
         page.wait_for_timeout(100)

@@ -1,0 +1,78 @@
+"""Presentation mode: the headline and the key figure of every page fit the window; keys change page and sample."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.browser import LONG_TIMEOUT_MS, Server, open_page, wait_for_first_model, wait_until_idle
+from playwright.sync_api import Browser, Page, expect
+
+CHART, LINES = "[data-testid=stPlotlyChart]", ".stEChartsChart"
+KEY_FIGURES = {
+    "Overview": (1, [CHART, "[data-figure=peaks]"]),
+    "Encoder": (2, [CHART]),
+    "Voltages": (4, [CHART, "[data-figure=peaks]"]),
+    "Evidence": (6, ["[data-figure=evidence]", "[data-figure=lead]"]),
+    "Draw and perturb": (7, [".st-key-canvas_place", CHART]),
+    "Training": (8, [LINES]),
+    "Learning rule": (9, [LINES]),
+    "Replay": (10, [f"{LINES} >> nth=0", f"{LINES} >> nth=1"]),
+    "Laboratory": (11, [f"{LINES} >> nth={i}" for i in range(3)]),
+    "Results": (12, [CHART]),
+    "Published curve": (13, [CHART]),
+}
+"""Step of the tour and selectors of the key figure, by page."""
+SIZES = [
+    (1280, 720, False),
+    (1280, 720, True),
+    (1920, 1080, True),
+    (1024, 768, True),
+    (853, 480, True),  # 1280 x 720 at 150 %
+]
+
+
+def visible_share(page: Page, selector: str, height: int) -> float:
+    box = page.locator(f".stMain {selector}").first.bounding_box()
+    assert box is not None, selector
+    bar = page.locator(".st-key-presenter").bounding_box()
+    assert bar is not None
+    top = max(bar["y"] + bar["height"], box["y"])
+    return max(0.0, min(height, box["y"] + box["height"]) - top) / box["height"]
+
+
+@pytest.mark.parametrize(("width", "height", "tour"), SIZES)
+def test_key_figure_and_headline_are_visible(
+    chrome: Browser, server: Server, width: int, height: int, tour: bool
+) -> None:
+    page = chrome.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(LONG_TIMEOUT_MS)
+    wait_for_first_model(page, server)
+    shares = {}
+    for name, (step, selectors) in KEY_FIGURES.items():
+        query = "sample=17&present=true" + (f"&tour={step}" if tour else "")
+        open_page(page, server, name, query + ("&source=Draw" if name == "Draw and perturb" else ""))
+        for selector in selectors:
+            expect(page.locator(f".stMain {selector}").first).to_be_visible()
+        wait_until_idle(page)
+        shares[name] = min(visible_share(page, selector, height) for selector in selectors)
+        headline = page.locator(".stMain :is(h2, h3, h4)").first.bounding_box()
+        assert headline is not None
+        assert 0 <= headline["y"] <= height - headline["height"], name
+    page.close()
+    assert {name: share for name, share in shares.items() if share < 0.9} == {}
+
+
+def test_keys_change_page_and_sample(page: Page, server: Server) -> None:
+    wait_for_first_model(page, server)
+    open_page(page, server, "Overview", "present=true&sample=3")
+    page.keyboard.press("n")
+    expect(page.locator("[data-figure=digit]")).to_be_attached()
+    page.wait_for_url("**/*sample=4*")
+    page.keyboard.press("PageDown")
+    page.wait_for_url("**/encoder?*")
+    wait_until_idle(page)
+    assert "sample=4" in page.url and "present=true" in page.url
+    page.keyboard.press("PageUp")
+    page.wait_for_url(lambda url: "/encoder" not in url)
+    wait_until_idle(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Leave")).to_have_count(0)
