@@ -92,8 +92,8 @@ def saved_epochs(path: str | os.PathLike[str]) -> dict[int, int]:
     mtimes: dict[int, int] = {}
     with suppress(OSError, ValueError):
         for file in sorted(Path(path).glob("epochs/*.safetensors")):
-            number = int(file.stem) if file.stem.isdecimal() else 0
-            if number and file.stem == f"{number:04}":
+            number = int(file.stem) if file.stem.isdecimal() else -1
+            if number >= 0 and file.stem == f"{number:04}":
                 mtimes[number] = _checkpoint_mtime(path, number)
     return dict(sorted(mtimes.items()))
 
@@ -114,20 +114,21 @@ class CheckpointCache:
         self._lock = threading.Lock()
 
     def model(self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int) -> Model:
-        """Return the network of a run after an epoch, 0 before the first.
+        """Return the network of a run after an epoch, 0 before the first: as initialised, or as imported.
 
         Raises:
             RunError: for damaged weights.
         """
+        is_initial = epoch == 0 and settings.imported_from is None  # the seed gives it, whatever the folder
         key = (
-            (settings, classes) if epoch == 0 else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
+            (settings, classes) if is_initial else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
         )
         with self._lock:
             if key in self._models:
                 model, _ = self._models.pop(key)
                 self._models[key] = model, time.monotonic()
                 return model
-        model = initial_model(settings, classes) if epoch == 0 else load_model(path, f"epochs/{epoch:04}", settings)
+        model = initial_model(settings, classes) if is_initial else load_model(path, f"epochs/{epoch:04}", settings)
         if len(model.weight) != classes * model.tempotrons_per_class:
             raise RunError(
                 f"epoch {epoch} of {Path(path).name!r}: expected weights of {classes} classes, got "
@@ -158,7 +159,8 @@ def replay_run(
 ) -> Replay:
     """Return the predictions for an image, uint8 [28, 28], of the untrained network and of each saved epoch.
 
-    Damaged or missing epochs are left out.
+    Damaged or missing epochs are left out, and so is the untrained network of a run that was imported: its weights
+    are those of epoch 0, or unknown.
 
     Args:
         path: folder of the run
@@ -182,8 +184,9 @@ def replay_run(
     damaged: dict[int, str] = {}
     rows: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]] = {}
     # The untrained network last: only where weights have been read is its size known to be a sensible one.
-    for epoch in (*saved, 0):
-        if epoch == 0 and not rows:
+    untrained = (0,) if record.settings.imported_from is None else ()
+    for epoch in dict.fromkeys((*saved, *untrained)):
+        if epoch == 0 and untrained and not rows:
             raise RunError(next(iter(damaged.values())))
         try:
             model = checkpoints.model(path, record.settings, classes, epoch)
@@ -196,6 +199,8 @@ def replay_run(
             model, decision, int(decision.v_max.argmax()) if output is None else output
         ).contributions
         rows[epoch] = decision.v, decision.v_max, decision.t_max, float(contributions.sum(dim=1).abs().max())
+    if not rows:
+        raise RunError(next(iter(damaged.values())))
     epochs = tuple(sorted(rows))
     v, v_max, t_max = (torch.stack([rows[epoch][i] for epoch in epochs]) for i in range(3))  # type: ignore[misc]
     max_contribution = torch.tensor([rows[epoch][3] for epoch in epochs])

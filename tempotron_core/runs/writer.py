@@ -32,7 +32,7 @@ from tempotron_core.runs.files import (
 from tempotron_core.runs.lock import RunLock
 from tempotron_core.runs.tensorboard_log import TensorBoardWriter, purge_events
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
-from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError
+from tempotron_core.training.settings import FORMER_NAMES, RECORDED, Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "open_run_log"]
@@ -56,7 +56,10 @@ class RunLog:
     """
 
     def __init__(self, settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> None:
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{settings.recipe}-seed{settings.seed}"
+        origin = f"{settings.recipe}-seed{settings.seed}"
+        if settings.imported_from is not None:
+            origin = "recorded" if settings.imported_from == RECORDED else "imported"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{origin}"
         self._settings = settings
         self.note: str | None = None
         try:

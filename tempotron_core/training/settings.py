@@ -16,6 +16,7 @@ from tempotron_core.validation import check_time_constants, one_of, positive_int
 
 __all__ = [
     "FORMER_NAMES",
+    "RECORDED",
     "RECIPE_OVERRIDES",
     "Settings",
     "TrainingError",
@@ -33,6 +34,9 @@ RECIPE_OVERRIDES = tuple(field.name for field in fields(Recipe) if field.name no
 """What a run may change of its recipe."""
 
 
+RECORDED = "tempotron_core.record"
+"""Value of imported_from of a run whose weights a training loop of the user gives."""
+
 FORMER_NAMES = {
     "clears_gradients": "zero_grad",
     "revives": "reinit_dead_outputs",
@@ -42,7 +46,7 @@ FORMER_NAMES = {
 }
 """Names that settings had in run folders of version 0.1 before they were renamed -> present name."""
 
-_LATER_FIELDS = ("time", "after_spike")  # not in settings.json of version 0.1
+_LATER_FIELDS = ("time", "after_spike", "imported_from")  # not in settings.json of version 0.1
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,8 +84,9 @@ class Settings:
     """Everything that determines a run; times in ms.
 
     time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
-    validation: training samples held out and used instead of the test set throughout the run. From loss on: changes of
-    the recipe, None for the recipe's own value.
+    validation: training samples held out and used instead of the test set throughout the run. From loss to init_scale:
+    changes of the recipe, None for the recipe's own value. imported_from: name of the file that the weights before the
+    first epoch come from, or RECORDED; None where the seed gives them.
 
     Raises:
         TypeError: for values of another type.
@@ -117,6 +122,7 @@ class Settings:
     init_scale: float | None = None
     time: str = "grid"
     after_spike: str = "continue"
+    imported_from: str | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return all values as they are written to a file.
@@ -165,6 +171,8 @@ class Settings:
         if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
         replace(RECIPES[self.recipe], **self._overrides())
+        if self.imported_from is not None and not (isinstance(self.imported_from, str) and self.imported_from):
+            raise TypeError(f"imported_from: expected the name of a file, got {self.imported_from!r}; pass a string.")
         names = (datasets.EMBEDDED, *datasets.DATASETS)
         if self.dataset not in names:
             raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
