@@ -113,9 +113,12 @@ def import_run(
         log.write(snapshot)
     notes = [*network.notes]
     if network.classes and network.classes != classes:
-        notes.append(f"The file names the classes {', '.join(network.classes[:10])}; those of {dataset.name} are used.")
+        named = ", ".join(network.classes[:10])
+        notes.append(f"The file names the classes {named}; those of {dataset.name} are used.")
     if test.dead_outputs:
-        notes.append(f"No potential above 0 in outputs {', '.join(map(str, test.dead_outputs[:10]))}: check the constants.")
+        notes.append(
+            f"No potential above 0 in outputs {', '.join(map(str, test.dead_outputs[:10]))}: check the constants."
+        )
     return ImportedRun(network, settings, test.accuracy, log.path, tuple(notes))
 
 
@@ -132,8 +135,8 @@ def _check_shape(network: Network, settings: Settings, dataset: Dataset) -> None
     outputs = classes * settings.resolved_recipe.tempotrons_per_class
     if settings.T > _MAX_T or settings.m > _MAX_M:
         raise FormatError(
-            f"T, m: expected at most {_MAX_T:,} ms and {_MAX_M:,} neurons, got {settings.T:,} and {settings.m:,}; choose "
-            "smaller ones."
+            f"T, m: expected at most {_MAX_T:,} ms and {_MAX_M:,} neurons, got {settings.T:,} and {settings.m:,}; "
+            "choose smaller ones."
         )
     shape = f"{network.key[:80]} [{network.outputs:,}, {network.afferents:,}]"
     if network.afferents != features * settings.m:
@@ -148,5 +151,6 @@ def _check_shape(network: Network, settings: Settings, dataset: Dataset) -> None
     if network.outputs != outputs:
         raise FormatError(
             f"{network.file}: expected {outputs:,} outputs, one for each tempotron of the {classes} classes of "
-            f"{dataset.name}, got {shape}; choose the data set it was trained on, or the number of tempotrons per class."
+            f"{dataset.name}, got {shape}; choose the data set it was trained on, or the number of tempotrons per "
+            "class."
         )

@@ -16,8 +16,8 @@ from tempotron_core.validation import check_time_constants, one_of, positive_int
 
 __all__ = [
     "FORMER_NAMES",
-    "RECORDED",
     "RECIPE_OVERRIDES",
+    "RECORDED",
     "Settings",
     "TrainingError",
     "current_names",

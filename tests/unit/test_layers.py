@@ -53,7 +53,7 @@ def test_the_core_does_not_know_the_pages() -> None:
     assert relative_paths([file for file in core if imports_from(file, "pages", "app")]) == []
 
 
-PACKAGES = ("validation", "snn", "data", "model", "training", "runs", "jobs", "analysis", "experiments")
+PACKAGES = ("validation", "snn", "data", "model", "training", "runs", "interchange", "jobs", "analysis", "experiments")
 """A package imports only packages before it."""
 
 
