@@ -1,7 +1,8 @@
-"""The command tempotron-explorer: open the dashboard, or train without it."""
+"""The command tempotron-explorer: open the dashboard, train without it, or open a network from a file."""
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -9,10 +10,11 @@ from pathlib import Path
 
 __all__ = ["app_script", "main"]
 
-_USAGE = """usage: tempotron-explorer [--help] [train ... | STREAMLIT OPTIONS]
+_USAGE = """usage: tempotron-explorer [--help] [train ... | open FILE ... | STREAMLIT OPTIONS]
 
   tempotron-explorer                     open the dashboard; options as of streamlit run, such as --server.port 8600
   tempotron-explorer train [OPTIONS]     train without the dashboard; see tempotron-explorer train --help
+  tempotron-explorer open FILE [OPTIONS] import a network and open the dashboard; see tempotron-explorer open --help
 """
 
 
@@ -30,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tempotron_core.train import main as train
 
         return train(arguments[1:])
+    if arguments[:1] == ["open"]:
+        return _open_network(arguments[1:])
     if arguments and not arguments[0].startswith("-"):
-        print(f"expected train or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
+        print(f"expected train, open or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
         return 2
     return _open_dashboard(arguments)
 
@@ -41,6 +45,18 @@ def app_script() -> Path:
     root = Path(__file__).resolve().parents[1]
     installed = root / "tempotron_explorer" / "app.py"
     return installed if installed.is_file() else root / "app.py"
+
+
+def _open_network(arguments: Sequence[str]) -> int:
+    """Import a network, print its JSON object and open the dashboard with it as the model of all pages."""
+    from tempotron_core import import_network
+
+    run = import_network.import_from_arguments(arguments, "tempotron-explorer open")
+    if isinstance(run, int):
+        return run
+    os.environ.setdefault("TEMPOTRON_RUNS", str(run.path.resolve().parent))
+    os.environ["TEMPOTRON_OPEN_RUN"] = run.path.name
+    return _open_dashboard([])
 
 
 def _open_dashboard(options: Sequence[str]) -> int:

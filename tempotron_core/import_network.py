@@ -15,7 +15,7 @@ from tempotron_core.interchange.networks import PEERS, SUFFIXES, read_network
 from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings, TrainingError
 
-__all__ = ["add_options", "import_file", "main"]
+__all__ = ["add_options", "import_file", "import_from_arguments", "main"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,8 +26,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Import the network that these command-line arguments name; the last line printed is one JSON object."""
+    run = import_from_arguments(arguments, "python -m tempotron_core.import_network")
+    return run if isinstance(run, int) else 0
+
+
+def import_from_arguments(arguments: Sequence[str] | None, command: str) -> ImportedRun | int:
+    """Import the network that the arguments name and print one JSON object; return the run, or an exit code.
+
+    Args:
+        arguments: command-line arguments, None for those of the process
+        command: name of the command in the help
+    """
     parser = _Parser(
-        prog="python -m tempotron_core.import_network",
+        prog=command,
         description="Import a network as a run. Constants that are left out are those of the file, else the defaults.",
     )
     add_options(parser)
@@ -37,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(json.dumps(summarise(run)))
-    return 0
+    return run
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """Sidebar: data set, sample, model, and the state of the training."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -49,11 +50,14 @@ def render(url_path: str) -> None:
 
 
 def _follow_run_of_link() -> None:
-    """Select the run that a link names, once per session; the model "last finished run" may be another one by now."""
+    """Select the run that a link or the command `open` names, once per session.
+
+    The model "last finished run" of a link may be another one by now.
+    """
     if st.session_state.setdefault("_link_followed", False):
         return
     st.session_state["_link_followed"] = True
-    requested = st.query_params.get("run")
+    requested = st.query_params.get("run") or os.environ.get("TEMPOTRON_OPEN_RUN")
     is_default = get_setting("model") == MODELS[0] and "model" not in st.query_params
     if requested and is_default and requested != _finished_run_name():
         st.session_state.update(model=SAVED_RUN, run=requested)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import charts
-from pages.components.page import chart_heading, page_header
+from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state import paths
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
@@ -17,6 +17,7 @@ from pages.state.runs import run_names, runs_directory
 from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
+from pages.views.runs_import import import_panel
 from tempotron_core import figures
 from tempotron_core.data.datasets import EMBEDDED
 from tempotron_core.runs.catalogue import (
@@ -196,6 +197,8 @@ def render(was_live: bool) -> None:
     message_area = st.empty()
     if problem := st.session_state.pop("run_problem", None):
         message_area.warning(escape_markdown(problem), icon=":material/error:")
+    if imported := st.session_state.pop("imported", None):
+        st.success(escape_markdown(imported), icon=":material/check:")
     if not records:
         st.info(f"No run in {escape_markdown(repr(runs_directory()))} yet. Train one on the Training page.")
         return
@@ -225,3 +228,4 @@ def render(was_live: bool) -> None:
 page_header("Runs")
 live = bool(st.session_state.get("runs_live", False))
 flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, live))(live)
+lazy_expander("Import a network", import_panel)

@@ -138,7 +138,7 @@ def _intact_rows(names: list[str], rows: str, kind: type[Row], position: Callabl
             values = {name: cell for name, cell in zip(names, cells, strict=True) if name in convert}
             row = kind(**{name: convert[name](cell) for name, cell in values.items()})
             _check_fractions(np.array([getattr(row, name) for name in values if name.endswith("accuracy")]))
-            if position(row) <= (position(intact[-1]) if intact else 0):
+            if position(row) <= (position(intact[-1]) if intact else -1):  # 0: an imported network
                 raise ValueError("a row that is not after the one before")
         except (ValueError, OverflowError, csv.Error):
             skipped += 1
