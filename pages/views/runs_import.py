@@ -83,13 +83,14 @@ def _read(content: bytes, name: str) -> Network | None:
 
 def _constants_form(network: Network, file_id: str) -> tuple[dict[str, Any], str | None]:
     """Return the constants by name of the setting, and the program that trained the network, None if not stated."""
-    defaults = {field.name: field.default for field in fields(Settings)}
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
     features = 784
     with contextlib.suppress(ValueError):
         features = current_dataset()[0].test.images[0].numel()
     if network.afferents % features == 0 and network.afferents // features > 2:
         defaults["m"] = network.afferents // features
-    columns, values = st.columns(len(CONSTANTS) + 1, vertical_alignment="bottom"), {}
+    columns = st.columns(len(CONSTANTS) + 1, vertical_alignment="bottom")
+    values: dict[str, Any] = {}
     for column, (name, label) in zip(columns, CONSTANTS.items(), strict=False):
         default = network.constants.get(name, defaults[name])
         key = f"import_{name}_{file_id}"

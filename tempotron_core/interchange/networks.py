@@ -211,7 +211,7 @@ class _Content:
 
     def add(self, key: str, shape: tuple[int, ...], is_float: bool) -> None:
         self.shapes[key] = shape
-        if is_float and len(shape) == 2 and math.prod(shape):
+        if is_float and len(shape) == 2 and min(shape) > 0:
             self.matrices[key] = shape
 
     def read(self, key: str) -> torch.Tensor:
@@ -361,9 +361,9 @@ def _scan_pickle(content: bytes, name: str, root: str, members: Mapping[str, zip
                 f"{_CONVERSION} where the network was trained."
             )
         if opcode.name in ("BINPUT", "LONG_BINPUT") and strings:
-            memo[int(argument)] = strings[-1]
+            memo[int(argument or 0)] = strings[-1]
         elif opcode.name in ("BINGET", "LONG_BINGET"):
-            strings.append(memo.get(int(argument)))
+            strings.append(memo.get(int(argument or 0)))
         elif opcode.name == "MARK":
             strings.append(None)
         elif argument is not None:
@@ -409,7 +409,8 @@ def _walk(loaded: object, name: str) -> _Content:
         loaded = {"weight": loaded}
     if not isinstance(loaded, Mapping):
         raise FormatError(f"{name}: expected a state dict, got {type(loaded).__name__}; save it with {_CONVERSION}.")
-    stack, seen, entries = [("", loaded)], {id(loaded)}, 0
+    stack: list[tuple[str, Any]] = [("", loaded)]
+    seen, entries = {id(loaded)}, 0
     while stack:
         prefix, container = stack.pop(0)
         items = container.items() if isinstance(container, Mapping) else enumerate(container)

@@ -338,6 +338,7 @@ ALLOWED = {
     ("safetensors_torch", "load"),
     ("datasets", "load"),
     ("np", "load"),
+    ("torch", "load"),
 }
 
 
@@ -356,6 +357,8 @@ def test_no_source_evaluates_or_unpickles() -> None:
             owner = called.value.id if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) else ""
             assert name not in FORBIDDEN or (owner, name) in ALLOWED, f"{file.name}:{node.lineno} {owner}.{name}"
             given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if (owner, name) == ("torch", "load"):
+                assert given["weights_only"] == "True"
             if (owner, name) == ("np", "load"):
                 assert given.get("allow_pickle") == "False", file
             assert given.get("shell", "False") == "False", file
