@@ -44,8 +44,8 @@ __all__ = [
     "Code",
     "CodeError",
     "FittedCode",
-    "require_known_code",
     "register_code",
+    "require_known_code",
     "restore_code",
     "unfitted_code",
 ]

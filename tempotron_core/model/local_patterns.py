@@ -133,9 +133,12 @@ def _cluster(
         members = _nearest(points, centres)
         # bincount adds one after the other, so the sums do not depend on the number of threads
         mass = torch.bincount(members, weights.double(), minlength=len(centres))
-        sums = torch.stack([
-            torch.bincount(members, weights.double() * column, minlength=len(centres)) for column in points.double().t()
-        ])
+        sums = torch.stack(
+            [
+                torch.bincount(members, weights.double() * column, minlength=len(centres))
+                for column in points.double().t()
+            ]
+        )
         new = torch.where(mass > 0, sums / mass.clamp(min=1e-300), centres.double().t()).t().float().contiguous()
         if torch.equal(new, centres):
             break
@@ -143,9 +146,7 @@ def _cluster(
     return centres.index_select(0, centres.double().sum(dim=1).argsort(stable=True))
 
 
-def _initial_centres(
-    points: torch.Tensor, weights: torch.Tensor, count: int, random: torch.Generator
-) -> torch.Tensor:
+def _initial_centres(points: torch.Tensor, weights: torch.Tensor, count: int, random: torch.Generator) -> torch.Tensor:
     """Return different points, each drawn with a probability proportional to its squared distance to those before."""
     chosen: list[torch.Tensor] = []
     distance = torch.ones(len(points), dtype=torch.float64)

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from tempotron_core.validation import one_line_error
 
 __all__ = [
+    "CODE_FILE",
     "END_MARKER",
     "RunError",
     "escape_surrogates",
@@ -27,6 +28,9 @@ __all__ = [
     "serialise_weights",
     "write_atomic",
 ]
+
+CODE_FILE = "code.safetensors"
+"""What the code of a run has computed from its training images."""
 
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
