@@ -24,8 +24,8 @@ from tempotron_core.training.snapshot import Snapshot
 ROOT = Path(__file__).parents[2]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
 KEYS = {
-    "settings", "preset", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy", "loss",
-    "seconds_per_epoch", "samples_per_second", "preparation_seconds", "log",
+    "settings", "preset", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy",
+    "loss", "seconds_per_epoch", "samples_per_second", "preparation_seconds", "log",
 }  # fmt: skip
 
 
