@@ -304,4 +304,4 @@ def restore_code(name: str, fitted: Fitted, m: int) -> FittedCode:
     code = require_known_code(name)
     if code.check is not None:
         code.check(fitted, m)
-    return FittedCode(code, fitted)
+    return FittedCode(code, fitted) if code.fit is not None else unfitted_code(name)

@@ -293,6 +293,7 @@ _PER_PIXEL = _PUBLISHED | {"m": 6, "tau": 60.0, "tau_s": 15.0}
 _SLOW = {"T": 100, "tau": 60.0, "tau_s": 15.0}
 
 CODE_PRESETS: dict[str, Mapping[str, Any]] = {
+    "gaussian": {"m": 6, **_SLOW},
     "latency": {"m": 1, **_SLOW},
     "latency-logarithmic": {"m": 1, **_SLOW},
     "local-pattern": {"m": 32, **_SLOW},

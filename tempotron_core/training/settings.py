@@ -199,7 +199,7 @@ def settings_with_preset(given: Mapping[str, Any]) -> Settings:
     """Return settings of which some are given by name.
 
     The others come from the preset of the recipe, or, where another code than the recipe's is given, from that of the
-    code; then from the defaults.
+    code; then from the defaults. A preset brings tau and tau_s together or not at all.
 
     Raises:
         TypeError: for values of another type.
@@ -211,6 +211,8 @@ def settings_with_preset(given: Mapping[str, Any]) -> Settings:
     if name != preset.get("code", DEFAULT_CODE):
         code = require_known_code(name)
         preset |= CODE_PRESETS.get(name, {}) | ({"m": code.min_m} if code.min_m == code.max_m else {})
+    if "tau" in given or "tau_s" in given:  # one of them suits the other
+        preset = {name: value for name, value in preset.items() if name not in ("tau", "tau_s")}
     added = {name: value for name, value in preset.items() if name not in given}
     return Settings(**added, **given, from_preset=tuple(added))
 
