@@ -56,7 +56,7 @@ def _nearest(patterns: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     half_squares = centres.square().sum(dim=1).mul_(-0.5)
     transposed = centres.t().contiguous()
     nearest = np.empty(len(patterns), np.int64)
-    scores = torch.empty(_ROWS, len(centres))
+    scores = torch.empty(_ROWS, len(centres), dtype=torch.float32)
     for start in range(0, len(patterns), _ROWS):
         part = patterns[start : start + _ROWS]
         # |r - c|^2 / 2 less |r|^2 / 2, with the sign changed; numpy finds the largest several times as fast as torch
@@ -112,7 +112,7 @@ def fit(images: torch.Tensor, m: int, seed: int) -> dict[str, torch.Tensor]:
     lit = patterns[patterns.amax(dim=1) > 0]
     lit = lit[torch.randperm(len(lit), generator=random)[:_FIT_PATTERNS]].float().div_(255)
     codewords = _cluster(lit, torch.ones(len(lit)), MAX_CODEWORDS - 1, _CODEBOOK_ITERATIONS, random)
-    codebook = torch.cat((torch.zeros(1, _SIZE), codewords))
+    codebook = torch.cat((torch.zeros(1, _SIZE, dtype=torch.float32), codewords))
     if len(codebook) < m:
         raise ValueError(
             f"m (preferred patterns): expected at most the {len(codebook)} different patterns of the training images, "
@@ -159,7 +159,7 @@ def _initial_centres(points: torch.Tensor, weights: torch.Tensor, count: int, ra
         squared = (points - points[index]).square().sum(dim=1).double()
         distance = squared if not chosen else torch.minimum(distance, squared)
         chosen.append(points[index])
-    return torch.stack(chosen) if chosen else torch.zeros(0, _SIZE)
+    return torch.stack(chosen) if chosen else torch.zeros(0, _SIZE, dtype=torch.float32)
 
 
 def check(fitted: Mapping[str, torch.Tensor], m: int) -> None:

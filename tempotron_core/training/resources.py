@@ -68,7 +68,7 @@ _NONZERO_FRACTION = {
 }  # share of pixels that are not black
 
 _PATTERNS_PER_PIXEL = 2.2  # local patterns that are not black, measured on the digits
-_CODEBOOK_BYTES = 200e6  # while it is computed, at most
+_CODEBOOK_BYTES = 100e6  # while it is computed, at most
 
 
 @dataclass(frozen=True)
