@@ -35,6 +35,7 @@ from tempotron_core.validation import one_line_error
 __all__ = ["RunError", "RunRecord", "find_run", "list_runs", "load_code", "load_model", "load_snapshot", "read_run"]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # T and m of a network that is drawn
+_MAX_CODE_BYTES = 2**24
 _MAX_WEIGHT = 1e15  # sums of more would not stay finite
 
 
@@ -165,7 +166,7 @@ def load_code(path: str | os.PathLike[str], settings: Settings) -> FittedCode:
     folder = Path(path)
     try:
         code = require_known_code(settings.code)
-        fitted = {} if code.fit is None else read_tensors(folder, CODE_FILE)[0]
+        fitted = {} if code.fit is None else read_tensors(folder, CODE_FILE, _MAX_CODE_BYTES)[0]
         return restore_code(code.name, fitted, settings.m)
     except ValueError as error:
         raise RunError(f"code of {folder.name!r}: {error}") from error

@@ -210,7 +210,9 @@ def settings_with_preset(given: Mapping[str, Any]) -> Settings:
     name = given.get("code", preset.get("code", DEFAULT_CODE))
     if name != preset.get("code", DEFAULT_CODE):
         code = require_known_code(name)
-        preset |= CODE_PRESETS.get(name, {}) | ({"m": code.min_m} if code.min_m == code.max_m else {})
+        preset |= CODE_PRESETS.get(name, {})
+        if code.min_m == code.max_m:
+            preset["m"] = code.min_m
     if "tau" in given or "tau_s" in given:  # one of them suits the other
         preset = {name: value for name, value in preset.items() if name not in ("tau", "tau_s")}
     added = {name: value for name, value in preset.items() if name not in given}

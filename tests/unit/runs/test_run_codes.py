@@ -136,7 +136,7 @@ def test_a_replay_uses_the_code_of_the_run(local_pattern_run: Path, few_digits: 
     assert torch.equal(replay.v_max[0], predict(initial_model(settings, 10, model.code), image).v_max)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a file of tensors", "other tensors", "another m"])
+@pytest.mark.parametrize("content", [None, b"", b"not a file of tensors", "other tensors", "another m", "huge"])
 def test_a_missing_or_damaged_codebook_is_explained(local_pattern_run: Path, content: bytes | str | None) -> None:
     file = local_pattern_run / "code.safetensors"
     tensors = load_file(file)
@@ -145,6 +145,9 @@ def test_a_missing_or_damaged_codebook_is_explained(local_pattern_run: Path, con
         file.write_bytes(content)
     elif content == "other tensors":
         save_file({"fc.weight": torch.zeros(2, 2)}, file)
+    elif content == "huge":
+        with file.open("wb") as huge:
+            huge.truncate(2**24 + 1)
     elif content == "another m":
         save_file({**tensors, "preferred": tensors["preferred"][:4].contiguous()}, file)
     for load in (load_model, load_snapshot):

@@ -19,7 +19,7 @@ from tempotron_core.runs.resume import resume_settings
 from tempotron_core.training.recipes import CODE_PRESETS, PRESETS, RECIPES
 from tempotron_core.training.settings import Settings, settings_with_preset
 
-PER_PIXEL = {"m": 6, "T": 100, "tau": 60.0, "tau_s": 15.0, "code": "gaussian", "epochs": 10}
+PER_PIXEL: dict[str, Any] = {"m": 6, "T": 100, "tau": 60.0, "tau_s": 15.0, "code": "gaussian", "epochs": 10}
 PUBLISHED = {"m": 16, "T": 100, "tau": 15.0, "tau_s": 3.75, "code": "gaussian", "epochs": 10}
 LOCAL_PATTERN = {"m": 32, "T": 100, "tau": 60.0, "tau_s": 15.0, "code": "local-pattern", "epochs": 6}
 
