@@ -19,15 +19,16 @@ import torch
 from tqdm import tqdm
 
 from tempotron_core.data import datasets
+from tempotron_core.model.codes import CODES
 from tempotron_core.runs.reader import RunError, load_snapshot
 from tempotron_core.runs.resume import CHANGEABLE, copy_run, resume_settings
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.distributed import DistributedError, exit_process, init_process_group
 from tempotron_core.training.loop import train_model
-from tempotron_core.training.recipes import LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.training.recipes import LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import require_fits, set_threads
-from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices
+from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices, settings_with_preset
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["main"]
@@ -46,18 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
     options = _parser().parse_args(arguments)
-    arguments_by_name = vars(options)
-    download, resume_folder = arguments_by_name.pop("download"), arguments_by_name.pop("resume")
-    if arguments_by_name["dataset"] is None:
-        arguments_by_name["dataset"] = "MNIST" if arguments_by_name["dataset_dir"] else datasets.EMBEDDED
+    download, resume_folder = options.download, options.resume
+    given = vars(_parser(with_defaults=False).parse_args(arguments))
     folder = Path(resume_folder).expanduser() if resume_folder is not None else None
     try:
         resume_from = None
         if folder is None:
-            settings = Settings(**arguments_by_name)
+            values = {name: value for name, value in given.items() if name not in ("download", "resume")}
+            values.setdefault("dataset", "MNIST" if values.get("dataset_dir") else datasets.EMBEDDED)
+            settings = settings_with_preset(values)
         else:
             resume_from = load_snapshot(folder)
-            given = vars(_parser(with_defaults=False).parse_args(arguments))
             settings = resume_settings(folder, resume_from, _require_changeable(given, resume_from.settings))
         set_threads(settings)
         with init_process_group(settings.device) as (processes, device):
@@ -146,10 +146,12 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
     default = {field.name: field.default for field in fields(Settings)}
     parser = _Parser(
         prog="python -m tempotron_core.train",
-        description="Train ten tempotrons on Gaussian-coded images.",
+        description="Train ten tempotrons on images encoded as spike times.",
         epilog="Recipes: " + " ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values()),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+
+    from_preset = {name for preset in PRESETS.values() for name in preset}
 
     def add(*names: str, dest: str, help: str, type: type = str, choices: Sequence[str] | None = None) -> None:
         metavar = None if choices else dest.rsplit("_", 1)[-1].upper()
@@ -158,8 +160,8 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
             dest=dest,
             type=type,
             choices=choices,
-            default=default[dest] if with_defaults else argparse.SUPPRESS,
-            help=help,
+            default=default[dest] if with_defaults and dest not in from_preset else argparse.SUPPRESS,
+            help=f"{help} (default: that of the recipe)" if dest in from_preset else help,
             metavar=metavar,
         )
 
@@ -186,6 +188,7 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
     add("--log-dir", dest="log_dir", help="where runs and their TensorBoard logs go")
     add("-s", "--seed", dest="seed", type=int, help="seed of initial weights and order")
     add("-r", "--recipe", dest="recipe", choices=tuple(RECIPES), help="learning recipe")
+    add("-c", "--code", dest="code", choices=tuple(CODES), help="code of the images")
     add("--validation", dest="validation", type=int, help="training samples to evaluate on instead of the test set")
     add("--beta", dest="beta", type=float, help="width of the tuning curves")
     add("--tau", dest="tau", type=float, help="membrane time constant, ms")
@@ -339,6 +342,7 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
     epochs = last.epochs[:] if last else ()
     return {
         "settings": settings.to_record(),
+        "preset": settings.preset,
         "interrupted": interrupted,
         "steps": last.step if last else 0,
         "evaluated_on": "held-out training samples" if settings.validation else "test set",

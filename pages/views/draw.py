@@ -12,7 +12,7 @@ from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
-from tempotron_core.model.classifier import Prediction, pixel_spike_times, predict, predict_from_spikes
+from tempotron_core.model.classifier import Prediction, predict, predict_from_spikes
 
 SLIDERS = {
     "jitter": ("Jitter, ms", "Each spike time changes by a random value with this standard deviation."),
@@ -77,9 +77,7 @@ def render() -> None:
         image = torch.from_numpy(pixels.copy())
         clean = predict(model, image)
         perturbed = perturb_image(image.unsqueeze(0), perturbation)
-        prediction = predict_from_spikes(
-            model, perturb_spikes(pixel_spike_times(perturbed, model.m, model.T, model.beta), perturbation)
-        )
+        prediction = predict_from_spikes(model, perturb_spikes(model.spike_times(perturbed), perturbation))
         info = figures.PerturbedInfo(
             voltage_info(clean, view, true_class), voltage_info(prediction, view, true_class), perturbation.description
         )

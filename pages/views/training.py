@@ -17,7 +17,8 @@ from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, traini
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.jobs.job import STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
-from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES
+from tempotron_core.model.codes import DEFAULT_CODE
+from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import explain_if_too_large
 from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices
 from tempotron_core.training.snapshot import Snapshot
@@ -105,7 +106,7 @@ def settings_form() -> Settings | None:
             device=device, dataset_dir=dataset_directory(), batch_size=int(batch),
             lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=folder, seed=int(seed), dataset=name,
             recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
-            validation=int(validation), **changes,
+            validation=int(validation), code=PRESETS.get(recipe, {}).get("code", DEFAULT_CODE), **changes,
         )  # fmt: skip
         dataset, fallback_reason = current_dataset()
         misfit_text = explain_if_too_large(settings, None if fallback_reason else dataset)

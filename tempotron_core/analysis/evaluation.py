@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tempotron_core.data.datasets import Split
-from tempotron_core.model.classifier import PIXELS, Model, log_mean_exp_pool, pixel_spike_table
+from tempotron_core.model.classifier import Model, log_mean_exp_pool
 from tempotron_core.snn.spike_store import SpikeStore
 
 __all__ = ["Evaluation", "evaluate", "wilson_interval"]
@@ -95,7 +95,7 @@ class Evaluation:
 
 def evaluate(model: Model, split: Split) -> Evaluation:
     """Return the peaks of a network on a split."""
-    store = SpikeStore(pixel_spike_table(model.m, model.T, model.beta), split.images.view(-1, PIXELS), model.T)
+    store = SpikeStore(model.spike_table(), torch.cat(list(model.code.symbols_in_chunks(split.images))), model.T)
     for _ in store.fill():
         pass
     net, peaks, times = model.to_layer(), [], []

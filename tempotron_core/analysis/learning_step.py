@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from tempotron_core.model.classifier import Model, Prediction, log_mean_exp_pool, pixel_spike_times, predict
+from tempotron_core.model.classifier import Model, Prediction, log_mean_exp_pool, predict
 from tempotron_core.training.recipes import LOSSES
 from tempotron_core.validation import positive_real
 
@@ -117,7 +117,7 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
     Raises:
         ValueError: where the network has no such class.
     """
-    times = pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta)
+    times = model.spike_times(image.unsqueeze(0))
     _, error, dw = _gradient_step(model, times, settings)
     after = replace(model, weight=model.weight + dw)
     old, new = predict(model, image), predict(after, image)
@@ -167,7 +167,7 @@ class StepSequence:
 
     def extended(self, settings: StepSettings, times: int = 1) -> StepSequence:
         """Return the sequence with more steps, fewer where no weight changes or the maximum length is reached."""
-        spikes = pixel_spike_times(self.image.unsqueeze(0), self.model.m, self.model.T, self.model.beta)
+        spikes = self.model.spike_times(self.image.unsqueeze(0))
         model, steps, peaks = self.model, list(self.steps), list(self.peaks)
         for _ in range(min(times, MAX_STEPS - len(steps))):
             v_max, _, dw = _gradient_step(model, spikes, settings)

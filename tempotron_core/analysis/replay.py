@@ -20,7 +20,8 @@ import torch
 
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.model.classifier import Model, predict
-from tempotron_core.runs.reader import RunError, load_model, read_run
+from tempotron_core.model.codes import DEFAULT_CODE
+from tempotron_core.runs.reader import RunError, load_code, load_model, read_run
 from tempotron_core.training.settings import Settings, initial_model
 
 __all__ = ["MAX_BYTES", "CheckpointCache", "Replay", "replay_run", "saved_epochs"]
@@ -119,16 +120,22 @@ class CheckpointCache:
         Raises:
             RunError: for damaged weights.
         """
-        is_initial = epoch == 0 and settings.imported_from is None  # the seed gives it, whatever the folder
+        is_initial = epoch == 0 and settings.imported_from is None  # the seed gives it
+        of_run = "" if settings.code == DEFAULT_CODE else str(path)  # whose code was computed from its images
         key = (
-            (settings, classes) if is_initial else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
+            (of_run, settings, classes)
+            if is_initial
+            else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
         )
         with self._lock:
             if key in self._models:
                 model, _ = self._models.pop(key)
                 self._models[key] = model, time.monotonic()
                 return model
-        model = initial_model(settings, classes) if is_initial else load_model(path, f"epochs/{epoch:04}", settings)
+        if is_initial:
+            model = initial_model(settings, classes, load_code(path, settings))
+        else:
+            model = load_model(path, f"epochs/{epoch:04}", settings)
         if len(model.weight) != classes * model.tempotrons_per_class:
             raise RunError(
                 f"epoch {epoch} of {Path(path).name!r}: expected weights of {classes} classes, got "

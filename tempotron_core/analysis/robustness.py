@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tempotron_core.data.datasets import Split
-from tempotron_core.model.classifier import Model, log_mean_exp_pool, pixel_spike_times
+from tempotron_core.model.classifier import Model, log_mean_exp_pool
 
 __all__ = [
     "COMBINED",
@@ -221,7 +221,7 @@ def num_correct(model: Model, split: Split, perturbation: Perturbation) -> int:
     net, correct = model.to_layer(), 0
     for chunk, samples in enumerate(torch.arange(len(split)).split(_CHUNK)):
         images = perturb_image(split.images[samples], perturbation, chunk)
-        times = perturb_spikes(pixel_spike_times(images, model.m, model.T, model.beta), perturbation, chunk)
+        times = perturb_spikes(model.spike_times(images), perturbation, chunk)
         predicted = log_mean_exp_pool(net(times, "v_max"), model.tempotrons_per_class).argmax(dim=1)
         correct += int((predicted == split.labels[samples]).sum())
     return correct

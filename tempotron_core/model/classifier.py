@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tempotron_core.model.codes import GAUSSIAN, FittedCode
 from tempotron_core.snn.encoding import GaussianTuning
 from tempotron_core.snn.engine import Kernel
 from tempotron_core.snn.tempotron import Tempotron
@@ -35,6 +36,7 @@ class Model:
         tempotrons_per_class: number k of tempotrons per class, whose rows are consecutive
         firing_threshold: potential at which an output fires, None for v_threshold; it leaves the potentials as they are
         time, after_spike: those of the layer, see Tempotron; crossings and shunting refer to the firing threshold
+        code: code of its samples, with what was computed from its training images
     """
 
     weight: torch.Tensor
@@ -48,6 +50,15 @@ class Model:
     firing_threshold: float | None = None
     time: str = "grid"
     after_spike: str = "continue"
+    code: FittedCode = GAUSSIAN
+
+    def spike_table(self) -> torch.Tensor:
+        """Return the spike times of each symbol of its code: float32 [symbols, m] in ms, -1 for no spike."""
+        return self.code.spike_table(self.m, self.T, self.beta)
+
+    def spike_times(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m] in ms, -1 for no spike."""
+        return self.code.spike_times(images, self.m, self.T, self.beta)
 
     @property
     def threshold(self) -> float:
@@ -109,15 +120,16 @@ def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
 
 
 def pixel_spike_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Return the spike times of the 256 pixel values: float32 [256, m], -1 for no spike."""
-    values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
-    return pixel_tuning(m, beta).encode(values, T)[0, 0]
+    """Return the spike times of the 256 pixel values in the Gaussian code: float32 [256, m], -1 for no spike."""
+    return GAUSSIAN.spike_table(m, T, beta)
 
 
 def pixel_spike_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Return the spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m], pixel-major, -1 for no spike."""
-    table = pixel_spike_table(m, T, beta).to(images.device)
-    return table.index_select(0, images.reshape(-1).int()).view(images.shape[0], -1)
+    """Return the spike times of images in the Gaussian code, pixel-major, -1 for no spike.
+
+    images: uint8 [batch, 28, 28]. The times are float32 [batch, 784*m] in ms; see Model.spike_times for other codes.
+    """
+    return GAUSSIAN.spike_times(images, m, T, beta)
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,7 @@ class Prediction:
 
 def predict(model: Model, image: torch.Tensor) -> Prediction:
     """Return the prediction for one image, uint8 [28, 28]."""
-    return predict_from_spikes(model, pixel_spike_times(image.unsqueeze(0), model.m, model.T, model.beta))
+    return predict_from_spikes(model, model.spike_times(image.unsqueeze(0)))
 
 
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:

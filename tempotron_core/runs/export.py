@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import torch
+from safetensors.torch import save
 
-from tempotron_core.runs.files import serialise_weights
+from tempotron_core.model.codes import FittedCode
+from tempotron_core.runs.files import CODE_FILE, serialise_weights
 from tempotron_core.training.settings import Settings
 
 __all__ = ["view_zip", "zip_files"]
@@ -30,6 +32,7 @@ def view_zip(
     settings: Settings,
     weight: torch.Tensor,
     classes: tuple[str, ...],
+    code: FittedCode | None = None,
 ) -> bytes:
     """Return a zip of these files and of the network, with view.json, which tells how to reopen the view.
 
@@ -40,9 +43,11 @@ def view_zip(
         settings: settings the network was trained with, seed included
         weight: weights [outputs, afferents]
         classes: names of the classes
+        code: code of the network, None for one that depends on no training images
     """
     weights = serialise_weights(weight, classes)
-    digest = hashlib.sha256(weights).hexdigest()
+    code_files = {CODE_FILE: save(dict(code.fitted))} if code is not None and code.fitted else {}
+    digest = hashlib.sha256(b"".join((weights, *code_files.values()))).hexdigest()
     run = f"shared-{digest[:12]}"
     query_without_model = {key: value for key, value in query.items() if key not in ("model", "run")}
     view = {
@@ -61,6 +66,7 @@ def view_zip(
             "view.json": json.dumps(view, indent=2) + "\n",
             f"runs/{run}/settings.json": json.dumps(settings.to_record(), indent=2) + "\n",
             f"runs/{run}/last.safetensors": weights,
+            **{f"runs/{run}/{name}": content for name, content in code_files.items()},
         }
     )
 

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from tempotron_core.validation import one_line_error
 
 __all__ = [
+    "CODE_FILE",
     "END_MARKER",
     "RunError",
     "escape_surrogates",
@@ -27,6 +28,9 @@ __all__ = [
     "serialise_weights",
     "write_atomic",
 ]
+
+CODE_FILE = "code.safetensors"
+"""What the code of a run has computed from its training images."""
 
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
@@ -88,7 +92,9 @@ def read_text(folder: Path, name: str) -> str:
         raise RunError(f"{name} of {folder.name!r}: expected a readable file, got {one_line_error(error)}.") from error
 
 
-def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_tensors(
+    folder: Path, name: str, max_bytes: int = _MAX_BYTES
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Return the tensors of a file of the folder and its metadata.
 
     Raises:
@@ -96,8 +102,9 @@ def read_tensors(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict
     """
     file = _resolve_inside(folder, name)
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise RunError(f"{name} of {folder.name!r}: expected at most 1 GiB, got {file.stat().st_size:,} bytes.")
+        if file.stat().st_size > max_bytes:
+            limit = f"{max_bytes >> 30} GiB" if max_bytes >= 2**30 else f"{max_bytes >> 20} MiB"
+            raise RunError(f"{name} of {folder.name!r}: expected at most {limit}, got {file.stat().st_size:,} bytes.")
         if escape_surrogates(str(file)) != str(file):  # safe_open takes only paths in UTF-8
             content = file.read_bytes()
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

@@ -6,32 +6,36 @@ epochs.csv, points.csv          metrics, a row an epoch and a row a record
 last.safetensors, best.safetensors          the latest and the best weights, as fc.weight; classes' names
 epochs/0001.safetensors ...     the weights after every epoch, up to a budget of bytes in all
 state.safetensors   all that the run needs to go on
+code.safetensors    what the code has computed from the training images, where it computes anything
 events.*            TensorBoard
 ended               there once nobody writes any more
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
 
 from tempotron_core.model.classifier import Model
+from tempotron_core.model.codes import FittedCode, require_known_code, restore_code
 from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
-from tempotron_core.runs.files import RunError, escape_surrogates, read_tensors, read_text
+from tempotron_core.runs.files import CODE_FILE, RunError, escape_surrogates, read_tensors, read_text
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
 from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings, model_from_weights, settings_from_record
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.validation import one_line_error
 
-__all__ = ["RunError", "RunRecord", "find_run", "list_runs", "load_model", "load_snapshot", "read_run"]
+__all__ = ["RunError", "RunRecord", "find_run", "list_runs", "load_code", "load_model", "load_snapshot", "read_run"]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # T and m of a network that is drawn
+_MAX_CODE_BYTES = 2**24
 _MAX_WEIGHT = 1e15  # sums of more would not stay finite
 
 
@@ -115,9 +119,10 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
     settings = settings or read_run(folder).settings
     assert settings is not None
     name = f"{checkpoint}.safetensors"
+    code = load_code(folder, settings)
     tensors, metadata = read_tensors(folder, name)
     weight = tensors.get("fc.weight")
-    model = None if weight is None else model_from_weights(settings, weight)
+    model = None if weight is None else model_from_weights(settings, weight, code)
     if model is not None and settings.recipe not in RECIPES and settings.tempotrons_per_class is None:
         # An unknown recipe does not tell the tempotrons per class; weights and names of classes do.
         classes = _count_classes(metadata)
@@ -152,6 +157,21 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
     return model
 
 
+def load_code(path: str | os.PathLike[str], settings: Settings) -> FittedCode:
+    """Load the code of a run with these settings.
+
+    Raises:
+        RunError: for a code that is not known, and where what it has computed is missing or damaged.
+    """
+    folder = Path(path)
+    try:
+        code = require_known_code(settings.code)
+        fitted = {} if code.fit is None else read_tensors(folder, CODE_FILE, _MAX_CODE_BYTES)[0]
+        return restore_code(code.name, fitted, settings.m)
+    except ValueError as error:
+        raise RunError(f"code of {folder.name!r}: {error}") from error
+
+
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     """Load the snapshot from which a run is resumed.
 
@@ -179,7 +199,30 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     if not is_complete or not all(0 <= number < state["rows"].shape[1] for number in epochs[-1].dead_outputs):
         raise RunError(f"state.safetensors of {folder.name!r}: expected a whole state, got a part; start a new run.")
     points = StepMetricsHistory(point for point in record.points if point.step <= step)
-    return Snapshot(record.settings, "training", total, step, points=points, epochs=History(epochs), state=state)
+    names = {setting.name for setting in fields(Settings)}
+    preset = {name: value for name, value in _read_preset(folder).items() if name in names}
+    same = tuple(name for name, value in preset.items() if getattr(record.settings, name) == value)
+    settings = copy.copy(record.settings)  # not by replace, which refuses what is not known here
+    object.__setattr__(settings, "from_preset", same)
+    return Snapshot(
+        settings,
+        "training",
+        total,
+        step,
+        points=points,
+        epochs=History(epochs),
+        code=load_code(folder, settings),
+        state=state,
+    )
+
+
+def _read_preset(folder: Path) -> dict[str, object]:
+    """Return the settings that a preset gave when the run began, by name; none where the folder does not tell."""
+    with suppress(RunError, ValueError, RecursionError):
+        environment = json.loads(read_text(folder, "environment.json"))
+        preset = environment.get("preset") if isinstance(environment, dict) else None
+        return preset if isinstance(preset, dict) else {}
+    return {}
 
 
 def _count_classes(metadata: dict[str, str]) -> int:

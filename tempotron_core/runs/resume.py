@@ -51,6 +51,9 @@ def resume_settings(folder: Path, resume_from: Snapshot, changes: Mapping[str, A
     if directory and recorded.dataset != datasets.EMBEDDED:
         directory = _find_data(folder, recorded.dataset, directory)
     values = {"log_dir": _present_log_dir(folder, recorded.log_dir), "dataset_dir": directory} | dict(changes)
+    values["from_preset"] = tuple(
+        name for name in recorded.from_preset if name not in changes or changes[name] == getattr(recorded, name)
+    )
     return replace(recorded, **values)  # checks all values again
 
 

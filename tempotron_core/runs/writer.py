@@ -22,6 +22,7 @@ from safetensors.torch import save
 
 from tempotron_core.runs.csv_tables import Table
 from tempotron_core.runs.files import (
+    CODE_FILE,
     END_MARKER,
     RunError,
     read_tensors,
@@ -74,6 +75,7 @@ class RunLog:
             self._lock.close()
             raise
         self._last_snapshot: Snapshot | None = None
+        self._has_code = resume_from is not None  # the code was read from the folder
         self._best = (
             max((result.test_accuracy for result in resume_from.epochs), default=-math.inf)
             if resume_from
@@ -117,10 +119,12 @@ class RunLog:
             for result in new:
                 self._events.add_scalar("test_accuracy", result.test_accuracy, result.epoch)
                 self._best = max(self._best, result.test_accuracy)
+            self._write_code(snapshot)
             self._last_snapshot = snapshot
             self._points, self._epochs = len(snapshot.points), len(snapshot.epochs)
             if new:
-                self._recreate_if_deleted()
+                if self._recreate_if_deleted():
+                    self._write_code(snapshot)
                 self._write_checkpoint(snapshot)
         except OSError as error:
             raise TrainingError(
@@ -134,6 +138,8 @@ class RunLog:
         with suppress(OSError):
             if latest is not None and latest.weight is not None:
                 recreated = self._recreate_if_deleted()
+                if recreated:
+                    self._write_code(latest)
                 if latest.state is None:  # within an epoch
                     write_atomic(self.path / "last.safetensors", serialise_weights(latest.weight, latest.classes))
                     self._write_tables(latest)
@@ -149,6 +155,15 @@ class RunLog:
         write_atomic(self.path / "settings.json", _json(_settings_to_record(self._settings)))
         write_atomic(self.path / "environment.json", _json(_environment(self._settings)))
 
+    def _write_code(self, snapshot: Snapshot) -> None:
+        """Write once what the code has computed from the training images."""
+        if self._has_code or snapshot.code is None:
+            return
+        if snapshot.code.fitted:
+            tensors = {name: value.contiguous() for name, value in snapshot.code.fitted.items()}
+            write_atomic(self.path / CODE_FILE, save(tensors, {"code": snapshot.code.name}))
+        self._has_code = True
+
     def _recreate_if_deleted(self) -> bool:
         """Return whether the folder was deleted; it is then created again."""
         if (self.path / "settings.json").is_file():
@@ -160,6 +175,7 @@ class RunLog:
         self._events.close()
         self._events = TensorBoardWriter(self.path)
         self._checkpoint_bytes = 0
+        self._has_code = False
         self.note = (
             f"The run's folder {self.path.name!r} was deleted while it trained and has been written anew; the weights "
             "of earlier epochs and TensorBoard's values up to then are gone."
@@ -249,6 +265,7 @@ def _environment(settings: Settings) -> dict[str, object]:
         "device": device,
         "threads": torch.get_num_threads(),
         "seed": settings.seed,
+        "preset": settings.preset,
         "git_revision": revision or None,
     }
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import PIXELS, pixel_spike_table
+from tempotron_core.data.datasets import Split
+from tempotron_core.model.codes import CodeError, FittedCode, require_known_code, restore_code
 from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
@@ -80,7 +81,7 @@ def _snapshots(
     dataset = dataset or datasets.load(settings.dataset, settings.dataset_dir)
     if settings.validation:
         dataset = datasets.hold_out_validation(dataset, settings.validation)
-    samples_per_epoch = len(dataset.train)
+    samples_per_epoch, code_images = len(dataset.train), dataset.train.images
     dataset = processes.shard(dataset)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
     snapshot = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
@@ -99,15 +100,19 @@ def _snapshots(
     yield snapshot
 
     clock = _Clock()
-    table = pixel_spike_table(settings.m, settings.T, settings.beta).to(settings.device)
-    train, test = (
-        SpikeStore(table, split.images.to(settings.device).view(-1, PIXELS), settings.T)
-        for split in (dataset.train, dataset.test)
-    )
-    for prepared in _encode_with_progress(train, test):
-        snapshot = replace(snapshot, encoded_fraction=prepared, encoding_seconds=clock.seconds)
-        with clock.paused():
-            yield snapshot
+    try:
+        code = resume_from.code if resume_from is not None else None
+        code = code or _fit_code(settings, code_images, processes)
+        del code_images
+        snapshot = replace(snapshot, code=code)
+        stores: list[SpikeStore] = []
+        for prepared in _encode_with_progress(code, settings, (dataset.train, dataset.test), stores):
+            snapshot = replace(snapshot, encoded_fraction=prepared, encoding_seconds=clock.seconds)
+            with clock.paused():
+                yield snapshot
+    except CodeError as error:
+        raise TrainingError(str(error)) from error
+    train, test = stores
 
     labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
     trainer = Trainer(settings, len(dataset.classes), processes)
@@ -235,10 +240,38 @@ class _Clock:
             self._began += time.perf_counter() - since
 
 
-def _encode_with_progress(*stores: SpikeStore) -> Iterator[float]:
-    """Fill the stores, yielding the fraction done."""
-    before, total = 0, sum(map(len, stores))
-    for store in stores:
-        for done in store.fill():
+def _fit_code(settings: Settings, images: torch.Tensor, processes: ProcessGroup) -> FittedCode:
+    """Return the code of the run, computed from all training images uint8 [n, H, W]; that of the first process."""
+    try:
+        code = require_known_code(settings.code).fit_to(images, settings.m, settings.seed)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    if processes.size == 1 or not code.fitted:
+        return code
+    fitted = {
+        name: processes.sum((value if processes.is_main else torch.zeros_like(value)).to(settings.device)).cpu()
+        for name, value in code.fitted.items()
+    }
+    return restore_code(settings.code, fitted, settings.m)
+
+
+def _encode_with_progress(
+    code: FittedCode, settings: Settings, splits: Sequence[Split], stores: list[SpikeStore]
+) -> Iterator[float]:
+    """Append a filled store for each split, yielding the fraction done."""
+    table = code.spike_table(settings.m, settings.T, settings.beta).to(settings.device)
+    total = 2 * sum(map(len, splits))  # a sample is done once for its symbols and once for its spikes
+    before = 0
+    for split in splits:
+        parts, done = [], 0
+        for symbols in code.symbols_in_chunks(split.images.to(settings.device)):
+            code.require_in_table(symbols, table)
+            parts.append(symbols)
+            done += len(symbols)
+            if done < len(split):
+                yield (before + done) / total
+        before += done
+        stores.append(SpikeStore(table, parts[0] if len(parts) == 1 else torch.cat(parts), settings.T))
+        for done in stores[-1].fill():
             yield (before + done) / total
-        before += len(store)
+        before += len(split)

@@ -1,6 +1,7 @@
 """Estimate of memory and time of a training, and the nearest settings that fit the machine.
 
-With B samples a step, O outputs, a active pixels a sample, m neurons a pixel, s spikes an active pixel and T ms:
+With B samples a step, O outputs, a active pixels (or local patterns) a sample, m neurons a pixel, s spikes an active
+pixel and T ms:
 
     weights     784 m O floats: themselves, gradient, optimiser, what is kept of them and what is written
     batch       B O T floats for sums, potentials and gradients; B a m numbers for the spikes in order of afferents
@@ -30,6 +31,7 @@ except ImportError:  # Windows has no such limits
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS
+from tempotron_core.model.codes import DEFAULT_CODE
 from tempotron_core.training.settings import Settings, TrainingError
 
 __all__ = [
@@ -65,6 +67,9 @@ _NONZERO_FRACTION = {
     "FashionMNIST": 0.5,
 }  # share of pixels that are not black
 
+_PATTERNS_PER_PIXEL = 2.2  # local patterns that are not black, measured on the digits
+_CODEBOOK_BYTES = 100e6  # while it is computed, at most
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -78,11 +83,10 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
     """Return the estimate for these settings with train training and test test samples."""
     recipe = settings.resolved_recipe
     m, T, outputs = settings.m, settings.T, 10 * recipe.tempotrons_per_class
-    active = _NONZERO_FRACTION[settings.dataset] * PIXELS
+    active, spikes, code_bytes = _spike_statistics(settings)
     weights = PIXELS * m * outputs
     batch = min(settings.batch_size, train)
     copies = {"sgd": 9, "sgd-momentum": 11, "adamw": 13}[recipe.optimiser] + 2 * (recipe.afferent_dropout > 0)
-    spikes = active * min(m, 2 * math.sqrt(2 * math.log(2 * T + 1)) / settings.beta)
     spike_bytes = 4 * spikes * (train + test)
     store_bytes = spike_bytes + 4 * T * (train + test) if spike_bytes <= _STORE_BUDGET else 0.0
     steps = settings.epochs * math.ceil(train / settings.batch_size)
@@ -94,12 +98,31 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
         + 8 * batch * active * m
         + 80 * spikes * max(batch, min(1000, train))
         + store_bytes
+        + code_bytes
+        + (PIXELS * (train + test) if settings.code != DEFAULT_CODE else 0)
         + 44 * T**2
         + 256 * 40 * m
     )
     work = active * m + outputs * T
     seconds = steps * (1e-3 + 5e-9 * batch * work + 4e-9 * weights) + settings.epochs * test * 2e-9 * work
     return Estimate(memory, seconds)
+
+
+def _spike_statistics(settings: Settings) -> tuple[float, float, float]:
+    """Return active positions and spikes of a sample in the code of the settings, and bytes that the code itself needs.
+
+    A code that is not known here may have a spike of each afferent.
+    """
+    active = _NONZERO_FRACTION[settings.dataset] * PIXELS
+    if settings.code == DEFAULT_CODE:
+        spikes = min(settings.m, 2 * math.sqrt(2 * math.log(2 * settings.T + 1)) / settings.beta)
+        return active, active * spikes, 0.0
+    if settings.code in ("latency", "latency-logarithmic"):
+        return active, active, 0.0
+    if settings.code == "local-pattern":
+        active = min(1.0, _PATTERNS_PER_PIXEL * _NONZERO_FRACTION[settings.dataset]) * PIXELS
+        return active, active * min(settings.m, 2 * (1.5 / settings.beta) ** 3), _CODEBOOK_BYTES
+    return PIXELS, PIXELS * settings.m, 0.0
 
 
 def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = None) -> str | None:

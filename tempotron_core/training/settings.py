@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model, initial_weight
+from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode, require_known_code, unfitted_code
 from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
-from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, RECIPES, SCHEDULES, Recipe
+from tempotron_core.training.recipes import (
+    CODE_PRESETS,
+    DEFAULT_RECIPE,
+    LOSSES,
+    OPTIMISERS,
+    PRESETS,
+    RECIPES,
+    SCHEDULES,
+    Recipe,
+)
 from tempotron_core.validation import check_time_constants, one_of, positive_integer, positive_real
 
 __all__ = [
@@ -26,6 +36,7 @@ __all__ = [
     "model_from_weights",
     "require_startable",
     "settings_from_record",
+    "settings_with_preset",
 ]
 
 _REGISTRIES: dict[str, Mapping[str, object]] = {"loss": LOSSES, "optimiser": OPTIMISERS, "schedule": SCHEDULES}
@@ -46,7 +57,7 @@ FORMER_NAMES = {
 }
 """Names that settings had in run folders of version 0.1 before they were renamed -> present name."""
 
-_LATER_FIELDS = ("time", "after_spike", "imported_from")  # not in settings.json of version 0.1
+_LATER_FIELDS = ("time", "after_spike", "imported_from", "code")  # not in settings.json of version 0.1
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +97,8 @@ class Settings:
     time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
     validation: training samples held out and used instead of the test set throughout the run. From loss to init_scale:
     changes of the recipe, None for the recipe's own value. imported_from: name of the file that the weights before the
-    first epoch come from, or RECORDED; None where the seed gives them.
+    first epoch come from, or RECORDED; None where the seed gives them. code: one of CODES. from_preset: names of the
+    settings whose values the recipe's preset gave, see settings_with_preset.
 
     Raises:
         TypeError: for values of another type.
@@ -123,6 +135,8 @@ class Settings:
     time: str = "grid"
     after_spike: str = "continue"
     imported_from: str | None = None
+    code: str = DEFAULT_CODE
+    from_preset: tuple[str, ...] = field(default=(), compare=False)
 
     def to_record(self) -> dict[str, Any]:
         """Return all values as they are written to a file.
@@ -130,10 +144,16 @@ class Settings:
         A default that earlier versions did not have is left out, so that they can read the file.
         """
         values = asdict(self)
-        for field in fields(self):
-            if field.name in _LATER_FIELDS and values[field.name] == field.default:
-                del values[field.name]
+        for setting in fields(self):
+            if setting.name in _LATER_FIELDS and values[setting.name] == setting.default:
+                del values[setting.name]
+        del values["from_preset"]
         return values
+
+    @property
+    def preset(self) -> dict[str, Any]:
+        """Return the settings that the preset gave, by name."""
+        return {name: getattr(self, name) for name in self.from_preset}
 
     @property
     def resolved_recipe(self) -> Recipe:
@@ -157,7 +177,8 @@ class Settings:
         positive_real("learning rate", self.lr, maximum=1e38)  # it must be one in float32
         positive_integer("T (ms)", self.T)
         positive_integer("epochs", self.epochs)
-        positive_integer("m (neurons a pixel)", self.m, minimum=3)
+        require_known_code(self.code).check_m(self.m)
+        object.__setattr__(self, "from_preset", _names(self.from_preset))
         positive_integer("seed", self.seed, minimum=0)
         positive_integer("validation samples", self.validation, minimum=0)
         check_time_constants(self.tau, self.tau_s)
@@ -182,6 +203,30 @@ class Settings:
             )
 
 
+def settings_with_preset(given: Mapping[str, Any]) -> Settings:
+    """Return settings of which some are given by name.
+
+    The others come from the preset of the recipe, or, where another code than the recipe's is given, from that of the
+    code; then from the defaults. A preset brings tau and tau_s together or not at all.
+
+    Raises:
+        TypeError: for values of another type.
+        ValueError: for values out of range.
+    """
+    recipe = given.get("recipe", DEFAULT_RECIPE)
+    preset = dict(PRESETS.get(recipe, {})) if isinstance(recipe, str) else {}
+    name = given.get("code", preset.get("code", DEFAULT_CODE))
+    if name != preset.get("code", DEFAULT_CODE):
+        code = require_known_code(name)
+        preset |= CODE_PRESETS.get(name, {})
+        if code.min_m == code.max_m:
+            preset["m"] = code.min_m
+    if "tau" in given or "tau_s" in given:  # one of them suits the other
+        preset = {name: value for name, value in preset.items() if name not in ("tau", "tau_s")}
+    added = {name: value for name, value in preset.items() if name not in given}
+    return Settings(**added, **given, from_preset=tuple(added))
+
+
 def require_startable(settings: Settings) -> None:
     """Check that this machine and this version can train with these settings, which may come from a run folder.
 
@@ -202,7 +247,7 @@ def settings_from_record(values: Mapping[str, Any]) -> tuple[Settings, tuple[str
         ValueError: for values out of range.
     """
     given = current_names(values)
-    known = {field.name: field.default for field in fields(Settings)}
+    known = {setting.name: setting.default for setting in fields(Settings) if setting.name != "from_preset"}
     notes = [
         f"setting {_shorten(name)}: not known here, left out; it may come from a newer version."
         for name in given
@@ -214,6 +259,7 @@ def settings_from_record(values: Mapping[str, Any]) -> tuple[Settings, tuple[str
         ("device", devices()),
         ("recipe", tuple(RECIPES)),
         ("dataset", (datasets.EMBEDDED, *datasets.DATASETS)),
+        ("code", tuple(CODES)),
     ):
         value = given.get(name, known[name])
         if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME_LENGTH or not value.isprintable():
@@ -227,15 +273,30 @@ def settings_from_record(values: Mapping[str, Any]) -> tuple[Settings, tuple[str
             notes.append(f"{name} {_shorten(value)}: not known here; it is needed only to resume the run.")
             elsewhere[name] = value
             del given[name]
+    m = given.get("m", known["m"])
+    if "code" in elsewhere:  # its bounds of m are not known here
+        given["m"] = max(m, CODES[DEFAULT_CODE].min_m) if positive_integer("m (neurons a pixel)", m) else m
     settings = Settings(**given)
+    if "code" in elsewhere:
+        object.__setattr__(settings, "m", m)
     for name, value in elsewhere.items():
         if name == "recipe":
             notes.append(f"recipe {_shorten(value)}: not known here; it is needed only to resume the run.")
         elif name == "dataset":
             notes.append(f"data set {_shorten(value)}: not known here; it is needed only to resume the run.")
+        elif name == "code":
+            notes.append(f"code {_shorten(value)}: not known here; it is needed to encode samples for the network.")
         # The checks of the constructor are those of a run that starts; this one has been trained elsewhere.
         object.__setattr__(settings, name, value)
     return settings, tuple(notes)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Return the names of settings in value; TypeError for anything else."""
+    known = {setting.name for setting in fields(Settings)}
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name in known for name in value):
+        raise TypeError(f"from_preset: expected names of settings, got {_shorten(value)}; leave it out.")
+    return tuple(value)
 
 
 def _shorten(value: object) -> str:
@@ -243,16 +304,26 @@ def _shorten(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def initial_model(settings: Settings, classes: int = 10) -> Model:
-    """Return the network with the initial weights of a run."""
+def initial_model(settings: Settings, classes: int = 10, code: FittedCode | None = None) -> Model:
+    """Return the network with the initial weights of a run; code: see model_from_weights."""
     recipe = settings.resolved_recipe
     return model_from_weights(
-        settings, initial_weight(settings.m, classes * recipe.tempotrons_per_class, settings.seed, recipe.init_scale)
+        settings,
+        initial_weight(settings.m, classes * recipe.tempotrons_per_class, settings.seed, recipe.init_scale),
+        code,
     )
 
 
-def model_from_weights(settings: Settings, weight: torch.Tensor) -> Model:
-    """Return weights with the constants of their run."""
+def model_from_weights(settings: Settings, weight: torch.Tensor, code: FittedCode | None = None) -> Model:
+    """Return weights with the constants of their run.
+
+    code: code with what was computed from the run's training images. Without it the network has its weights and
+    constants, and encodes samples only if its code needs no training images.
+
+    Raises:
+        ValueError: for a code that is not known.
+    """
+    code = unfitted_code(settings.code) if code is None else code
     constants = settings.m, settings.T, settings.beta, settings.tau, settings.tau_s, settings.v_threshold
     k = settings.resolved_recipe.tempotrons_per_class
-    return Model(weight, *constants, k, time=settings.time, after_spike=settings.after_spike)
+    return Model(weight, *constants, k, time=settings.time, after_spike=settings.after_spike, code=code)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from tempotron_core.model.classifier import Model
+from tempotron_core.model.codes import FittedCode
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
 from tempotron_core.training.settings import Settings, model_from_weights
 
@@ -19,6 +20,7 @@ class Snapshot:
 
     Attributes:
         classes: names of the outputs
+        code: code of the samples, None before it has been computed
         weight: copy of the weights, None while data are prepared
         state: copies of all that is needed to continue at the end of an epoch, else None
     """
@@ -34,13 +36,14 @@ class Snapshot:
     points: StepMetricsHistory = field(default_factory=StepMetricsHistory)
     epochs: History[EpochMetrics] = field(default_factory=History)
     classes: tuple[str, ...] = ()
+    code: FittedCode | None = field(default=None, repr=False, compare=False)
     weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
     state: dict[str, torch.Tensor] | None = field(default=None, repr=False, compare=False)
 
     @property
     def model(self) -> Model | None:
         """Return the network at this time."""
-        return None if self.weight is None else model_from_weights(self.settings, self.weight)
+        return None if self.weight is None else model_from_weights(self.settings, self.weight, self.code)
 
     @property
     def epochs_done(self) -> int:

@@ -57,6 +57,17 @@ def test_pages_run_on_a_trained_network(name: str, registry: TrainingRegistry, t
         assert headline(test) == verdict(model, 3)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_run_on_a_network_of_the_local_pattern_code(
+    name: str, registry: TrainingRegistry, tmp_path: Path
+) -> None:
+    model = train_small_model(registry, tmp_path, code="local-pattern")
+    assert model.code.name == "local-pattern"
+    test = run_app(app(name, sample=3))
+    if name in ("overview", "voltages"):
+        assert headline(test) == verdict(model, 3)
+
+
 def test_untrained_and_live_and_finished_are_different_models(registry: TrainingRegistry, tmp_path: Path) -> None:
     assert headline(run_app(app("overview", model="live run"))) == verdict(initial_model(Settings()), 0)
     model = train_small_model(registry, tmp_path)
@@ -173,13 +184,16 @@ def test_equal_time_constants_give_one_sentence() -> None:
     assert "two different time constants" in test.warning[0].value
 
 
-def test_training_starts_with_the_settings_on_the_page(registry: TrainingRegistry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("recipe", "code"), [("local-pattern", "local-pattern"), ("margin-hinge", "gaussian")])
+def test_training_starts_with_the_settings_on_the_page(
+    recipe: str, code: str, registry: TrainingRegistry, tmp_path: Path
+) -> None:
     test = run_app(app("training"))
     test.number_input(key="train_epochs").set_value(1)
     test.number_input(key="train_m").set_value(3)
     test.number_input(key="train_T").set_value(10)
     test.number_input(key="train_batch").set_value(500)
-    test.selectbox(key="train_recipe").set_value("reference")
+    test.selectbox(key="train_recipe").set_value(recipe)
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
     run_app(test)
     button(test, "Start").click()
@@ -187,7 +201,7 @@ def test_training_starts_with_the_settings_on_the_page(registry: TrainingRegistr
     status = registry.status
     assert status is not None
     assert (status.settings.m, status.settings.T, status.settings.batch_size) == (3, 10, 500)
-    assert status.settings.recipe == "reference"
+    assert (status.settings.recipe, status.settings.code) == (recipe, code)
     assert registry.job is not None
     assert registry.job.join(PATIENCE)
     run_app(test)

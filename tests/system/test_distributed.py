@@ -17,7 +17,7 @@ from tempotron_core.runs.reader import read_run
 from tempotron_core.training.distributed import SINGLE_PROCESS, DistributedError, ProcessGroup, init_process_group
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ["cross-entropy", "as-published", "population"]
+RECIPES = ["cross-entropy", "as-published", "population", "local-pattern"]
 BATCH, STEPS, RATE = 100, 50, 1e-3
 SMALL = ["--epochs", "2", "-m", "3", "-T", "20", "--validation", "7500", "-b", str(BATCH), "--lr", str(RATE)]
 

@@ -24,8 +24,8 @@ from tempotron_core.training.snapshot import Snapshot
 ROOT = Path(__file__).parents[2]
 SMALL = ["--epochs", "1", "-m", "4", "-T", "30", "--batch-size", "256"]
 KEYS = {
-    "settings", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy", "loss",
-    "seconds_per_epoch", "samples_per_second", "preparation_seconds", "log",
+    "settings", "preset", "interrupted", "steps", "evaluated_on", "dead_outputs", "test_accuracy", "train_accuracy",
+    "loss", "seconds_per_epoch", "samples_per_second", "preparation_seconds", "log",
 }  # fmt: skip
 
 
@@ -47,7 +47,9 @@ def last_line(text: str) -> dict[str, Any]:
     found = json.loads(text.splitlines()[-1])
     assert isinstance(found, dict)
     assert set(found) == KEYS
-    assert {field.name for field in fields(Settings)} - {"time", "after_spike"} <= set(found["settings"])
+    assert {field.name for field in fields(Settings)} - {"time", "after_spike", "code", "from_preset"} <= set(
+        found["settings"]
+    )
     return found
 
 

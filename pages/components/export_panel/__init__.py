@@ -87,4 +87,6 @@ def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
         files["figure.json"] = figures.figure_to_json(figure)
     if view is None:
         return zip_files(files)
-    return view_zip(files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes)
+    return view_zip(
+        files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes, view.model.code
+    )

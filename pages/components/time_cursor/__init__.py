@@ -9,7 +9,6 @@ import streamlit as st
 from pages.state.experiment import View
 from pages.state.settings import PRESENTATION_SCALE, is_presentation_mode
 from tempotron_core import figures
-from tempotron_core.model.classifier import pixel_spike_table
 
 _HTML = """
 <div class="cursor" role="group" aria-label="time cursor">
@@ -60,8 +59,8 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
         traces: key of the chart of the membrane potentials
     """
     model, T = view.model, info.v.shape[1]
-    table = pixel_spike_table(model.m, T, model.beta).numpy()
-    values = np.unique(view.pixels)
+    table = model.spike_table().numpy()
+    symbols = model.code.symbols(view.image.unsqueeze(0))[0].numpy()
     scale = PRESENTATION_SCALE if is_presentation_mode() else 1.0
     colours = [figures.class_colour(i, info.true_class, info.predicted) for i in range(len(info.classes))]
     _mount(
@@ -77,7 +76,8 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
             "text_colours": [figures.css_text_colour(colour) for colour in colours],
             "visible_classes": list(range(len(info.classes))) if info.selected_class is None else [info.selected_class],
             "image": _base64(view.pixels),
-            "times": {str(value): [int(t) for t in table[value] if t >= 0] for value in values},
+            "symbols": _base64(symbols),
+            "times": {str(symbol): [int(t) for t in table[symbol] if t >= 0] for symbol in np.unique(symbols)},
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,
             "range": figures.trace_range(info),

@@ -135,10 +135,11 @@ function bytes(text) {
 
 function decode(data) {
   const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T;
+  const symbols = bytes(data.symbols);
   const counts = new Array(T).fill(0);
-  for (const value of image) for (const t of data.times[value]) counts[t] += 1;
+  for (const symbol of symbols) for (const t of data.times[symbol]) counts[t] += 1;
   for (let t = 1; t < T; t += 1) counts[t] += counts[t - 1];
-  return { v, image, T, counts, pace: Math.max(15, T / 6), left: data.margin[0], right: data.margin[1] };
+  return { v, image, symbols, T, counts, pace: Math.max(15, T / 6), left: data.margin[0], right: data.margin[1] };
 }
 
 function leader(scene, classes, t) {
@@ -231,7 +232,7 @@ function drawDigit(canvas, scene, data, now) {
   if (canvas.width !== 28) canvas.width = canvas.height = 28;
   const context = canvas.getContext("2d"), picture = context.createImageData(28, 28);
   scene.image.forEach((value, pixel) => {
-    const times = data.times[value];
+    const times = data.times[scene.symbols[pixel]];
     let arrived = 0, isRecent = false;
     for (const t of times) {
       if (t <= now) arrived += 1;

@@ -138,3 +138,38 @@ def test_the_order_of_the_sums_costs_float32_little(T: int) -> None:
     background = potential(weight.double().abs(), bin_spikes(table[0].double().repeat(784)[None], T), KERNEL)
     assert bool((differences <= 2 * (terms + T) * 2.0**-24 * (sizes + 2 * background) + 1e-7).all())
     assert float(differences.max()) < 1e-4
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    samples=st.integers(1, 12),
+    fields=st.integers(1, 9),
+    m=st.integers(1, 40),
+    T=st.integers(1, 15),
+    common=st.floats(0, 1),
+    silent=st.floats(0, 1),
+)
+def test_sorted_spikes_and_lines_give_the_same_bits(
+    seed: int, samples: int, fields: int, m: int, T: int, common: float, silent: float
+) -> None:
+    table, rows = spike_table(seed, 6, m, T, silent), symbol_rows(seed, samples, fields, 6, common)
+    batch = filled_store(table, rows, T).batch(torch.arange(samples))
+    by_bin = torch.randn(samples, T + 1, 10, generator=torch.Generator().manual_seed(seed))
+    by_bin[:, T] = 0  # of spikes that come too late
+    by_bin = by_bin.view(-1, 10)
+    assert torch.equal(batch._sum_sorted(by_bin), batch._sum_line_by_line(by_bin))
+
+
+@pytest.mark.parametrize(("m", "chosen"), [(2**16, "_sum_sorted"), (2**16 + 1, "_sum_line_by_line")])
+def test_more_afferents_than_are_sorted(m: int, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2^16 afferents have numbers of 16 bits; one more has not."""
+    table = torch.full((2, m), -1.0)
+    table[0, -1], table[1, 0], table[1, -1] = 2, 1, 3
+    batch = filled_store(table, torch.tensor([[1], [0]], dtype=torch.uint8), 5).batch(torch.arange(2))
+    by_bin = torch.arange(12.0).view(12, 1)
+    by_bin[[5, 11]] = 0
+    sums = batch.sum_by_afferent(by_bin, None)
+    assert (float(sums[0]), float(sums[-1]), float(sums.sum())) == (1, 3 + 8, 12)
+    monkeypatch.setattr(batch, chosen, lambda rows: None)
+    assert batch.sum_by_afferent(by_bin, None) is None

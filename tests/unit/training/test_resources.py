@@ -52,8 +52,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
         {"T": 4000, "batch_size": 500},
         {"m": 64, "recipe": "population", "batch_size": 500},
         {"T": 1000, "batch_size": 2000},
+        {"m": 32, "code": "local-pattern", "batch_size": 64},
     ],
-    ids=["a long window", "many weights", "a large batch"],
+    ids=["a long window", "many weights", "a large batch", "local patterns"],
 )
 def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, Any], tmp_path: Path) -> None:
     settings: dict[str, Any] = {"epochs": 1, "log_dir": str(tmp_path), **changes}
