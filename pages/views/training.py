@@ -145,7 +145,7 @@ def render_controls(settings: Settings | None, status: Status | None) -> None:
         column.button(name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=disabled)
     show_view_only_notice()
     place = st.empty()
-    if refusal := st.session_state.pop("refused", None):
+    if refusal := st.session_state.get("refused"):
         place.warning(escape_markdown(refusal), icon=":material/block:")
 
 
@@ -308,3 +308,4 @@ with st.expander("What the buttons do"):
         "ignored. The training continues when a page is reloaded or closed. If it does not stop within "
         f"{STOP_TIMEOUT_SECONDS:.0f} s after Stop, it is abandoned, so that another one can start."
     )
+st.session_state.pop("refused", None)  # here, as a rerun of the panel above would lose the sentence
