@@ -64,7 +64,7 @@ def headline(test: AppTest) -> str:
 def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
     decision = predict(model, dataset.test.images[index])
     arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
-    return VoltageInfo(*arrays, model.v_threshold, dataset.classes, int(dataset.test.labels[index])).prediction_text
+    return VoltageInfo(*arrays, decision.v_threshold, dataset.classes, int(dataset.test.labels[index])).prediction_text
 
 
 def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
