@@ -27,6 +27,7 @@ class BackgroundAccuracies:
         self._done: OrderedDict[str, float] = OrderedDict()
         self._waiting: OrderedDict[str, tuple[Model, Dataset]] = OrderedDict()
         self._is_running = False
+        self._current: str | None = None
 
     def get(self, key: str, model: Model, dataset: Dataset) -> float | None:
         """Return the test accuracy, or None while it is being computed.
@@ -40,6 +41,8 @@ class BackgroundAccuracies:
             if key in self._done:
                 self._done.move_to_end(key)
                 return self._done[key]
+            if key == self._current:
+                return None
             self._waiting[key] = model, dataset
             self._waiting.move_to_end(key)
             while len(self._waiting) > _MAX_WAITING:
@@ -55,10 +58,12 @@ class BackgroundAccuracies:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while True:
             with self._lock:
+                self._current = None
                 if not self._waiting:
                     self._is_running = False
                     return
                 key, (model, dataset) = self._waiting.popitem()
+                self._current = key
             try:
                 accuracy = evaluate(model, dataset.test).accuracy
             except Exception:  # a model that cannot be evaluated has no accuracy; its page says why
