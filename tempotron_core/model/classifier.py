@@ -136,7 +136,7 @@ def pixel_spike_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
 
 
 def pixel_spike_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Return the spike times of samples in the Gaussian code, -1 for no spike; the neurons of a feature are consecutive.
+    """Return the spike times of samples in the Gaussian code, -1 for no spike; neurons of a feature are consecutive.
 
     images: uint8 [batch, ...]. The times are float32 [batch, features*m] in ms; see Model.spike_times for other codes.
     """
