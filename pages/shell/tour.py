@@ -43,8 +43,8 @@ def _values_text(view: View) -> str:
 
 def _digit(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"This is {view.dataset.sample} {image_name(view)}: {_values_text(view)}. They are encoded as spikes; the spikes "
-        f"drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
+        f"This is {view.dataset.sample} {image_name(view)}: {_values_text(view)}. They are encoded as spikes; the "
+        f"spikes drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 
 import streamlit as st
 
@@ -52,10 +54,21 @@ def dataset_key(dataset: datasets.Dataset) -> str:
 def file_names() -> tuple[str, ...]:
     """Return the names of the data set files in the folder of the sidebar and in those of TEMPOTRON_DATA."""
     return tuple(
-        dict.fromkeys(
-            name for folder in _folders() for name in datasets.find_dataset_files(folder) if datasets.is_file_name(name)
-        )
+        dict.fromkeys(name for folder in _folders() for name in _files_in(folder) if datasets.is_file_name(name))
     )
+
+
+def _files_in(folder: str) -> tuple[str, ...]:
+    try:
+        return _files_in_cached(os.fsencode(folder), Path(folder).expanduser().stat().st_mtime_ns)
+    except (OSError, ValueError, RuntimeError):
+        return ()
+
+
+@st.cache_data(max_entries=16, ttl=60, show_spinner=False)
+def _files_in_cached(folder: bytes, changed: int) -> tuple[str, ...]:
+    # A path that is no UTF-8 cannot be part of a cache key as text.
+    return datasets.find_dataset_files(Path(os.fsdecode(folder)).expanduser())
 
 
 def _folders() -> list[str]:

@@ -47,7 +47,7 @@ VALUES = 256
 LEVELS = 32
 """Steps of brightness by which pixels are compared: each of the 256 values is seen too seldom to be counted."""
 _CHUNK = 1000
-_MAX_CELLS = 2**19  # 512 MiB of counts
+_MAX_CELLS = 2**17  # 128 MiB of counts, and three times as many while they are made
 
 
 @dataclass(frozen=True, eq=False)
