@@ -77,8 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "reproduced",
     )
     add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
-    names = (datasets.EMBEDDED, *datasets.DATASETS)
-    parser.add_argument("--dataset", choices=names, help="MNIST where a folder is given, else embedded")
+    parser.add_argument("--dataset", help="name, or path of a file; MNIST where a folder is given, else embedded")
     add("--log-dir", dest="log_dir", help="where the run goes")
     add("-r", "--recipe", dest="recipe", help=f"recipe of a training that continues it, of {', '.join(RECIPES)}")
 
@@ -94,7 +93,7 @@ def import_file(options: argparse.Namespace) -> ImportedRun:
     """
     network = read_network(options.file, key=options.key)
     given = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
-    given["dataset"] = options.dataset or ("MNIST" if options.dataset_dir else datasets.EMBEDDED)
+    given["dataset"], given["dataset_dir"] = datasets.locate(options.dataset, options.dataset_dir)
     given["tempotrons_per_class"] = None if options.tempotrons_per_class == 1 else options.tempotrons_per_class
     settings = complete_settings(network, given)
     # Said before the data are read, which may take long.

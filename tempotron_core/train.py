@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
         resume_from = None
         if folder is None:
             values = {name: value for name, value in given.items() if name not in ("download", "resume")}
-            values.setdefault("dataset", "MNIST" if values.get("dataset_dir") else datasets.EMBEDDED)
+            values["dataset"], values["dataset_dir"] = datasets.locate(values.get("dataset"), values.get("dataset_dir"))
             settings = settings_with_preset(values)
         else:
             resume_from = load_snapshot(folder)
@@ -66,6 +66,9 @@ def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
             processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
             settings = replace(settings, device=device)
             dataset = _load_dataset(settings, folder)
+            if processes.is_main:
+                for note in dataset.notes:
+                    _print_error(f"{dataset.name}: {note}")
             require_fits(settings, dataset)
             snapshots = train_model(settings, dataset, resume_from, processes)
             if not processes.is_main:
@@ -146,7 +149,7 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
     default = {field.name: field.default for field in fields(Settings)}
     parser = _Parser(
         prog="python -m tempotron_core.train",
-        description="Train ten tempotrons on images encoded as spike times.",
+        description="Train tempotrons on images or tables encoded as spike times.",
         epilog="Recipes: " + " ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values()),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -166,12 +169,17 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
         )
 
     add("-d", "--device", dest="device", help=f"one of {', '.join(devices())}")
-    add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
+    add(
+        "--dataset-dir",
+        dest="dataset_dir",
+        help="folder in torchvision's layout, or of a file; without it the embedded subset",
+    )
     parser.add_argument(
         "--dataset",
-        choices=(datasets.EMBEDDED, *datasets.DATASETS),
         default=None if with_defaults else argparse.SUPPRESS,
-        help="MNIST where a folder is given, else embedded",
+        metavar="NAME",
+        help=f"one of {', '.join(datasets.BUILT_IN)}, an .npz, .csv or IDX file, or a folder of pictures by class; "
+        "MNIST where a folder is given, else embedded",
     )
     parser.add_argument("--download", action="store_true", help="fetch a missing data set into the folder first")
     parser.add_argument(
@@ -184,7 +192,7 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
     add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
     add("-T", "--T", "--time-steps", dest="T", type=int, help="time window, ms")
     add("-e", "--epochs", dest="epochs", type=int, help="passes over the training set")
-    add("-m", "--m", "--neurons", dest="m", type=int, help="tuning neurons a pixel")
+    add("-m", "--m", "--neurons", dest="m", type=int, help="tuning neurons a feature")
     add("--log-dir", dest="log_dir", help="where runs and their TensorBoard logs go")
     add("-s", "--seed", dest="seed", type=int, help="seed of initial weights and order")
     add("-r", "--recipe", dest="recipe", choices=tuple(RECIPES), help="learning recipe")
@@ -227,7 +235,12 @@ def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
 
 
 def _download(settings: Settings) -> None:
-    if settings.dataset == datasets.EMBEDDED or settings.dataset_dir is None:
+    if settings.dataset in datasets.OTHER_SETS:
+        raise datasets.DataError(
+            f"--download: expected one of {', '.join(datasets.DATASETS)}, got {settings.dataset}; download it with "
+            f"{datasets.OTHER_SETS[settings.dataset]}."
+        )
+    if settings.dataset not in datasets.DATASETS or settings.dataset_dir is None:
         raise datasets.DataError(
             "--download: expected a data set to fetch and a folder for it, got neither; "
             "add --dataset-dir DIR and, if it is not MNIST, --dataset NAME."
@@ -306,7 +319,7 @@ class _ProgressBar:
         self._settings = settings
         self._stream = _Stream(sys.stderr)
         self._bar: tqdm[NoReturn] = tqdm(
-            unit="digit", unit_scale=True, desc="preparing", dynamic_ncols=True, file=self._stream
+            unit="sample", unit_scale=True, desc="preparing", dynamic_ncols=True, file=self._stream
         )
         self._epochs = 0
 

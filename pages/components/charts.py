@@ -141,17 +141,17 @@ def predictions_csv(info: VoltageInfo) -> str:
     )
 
 
-def spikes_csv(times: np.ndarray) -> str:
-    """Return spike times [784, m] as CSV, one row per spike."""
+def spikes_csv(times: np.ndarray, feature: str = "pixel") -> str:
+    """Return spike times [features, m] as CSV, one row per spike."""
     pixel, neuron = np.nonzero(times >= 0)
     spike_times = times[pixel, neuron]
     is_integer = bool((spike_times == spike_times.round()).all())
     time_ms = spike_times.astype(int) if is_integer else spike_times.round(3)
-    columns = {"pixel": pixel, "neuron": neuron + 1, "time_ms": time_ms}
+    columns = {feature: pixel, "neuron": neuron + 1, "time_ms": time_ms}
     return figures.columns_to_csv(columns)
 
 
 def pixels_csv(image: np.ndarray) -> str:
-    """Return the grey values of an image as CSV, one row per pixel."""
+    """Return the values of a sample as CSV, one row per pixel or feature."""
     values = image.reshape(-1)
-    return figures.columns_to_csv({"pixel": range(len(values)), "value": values})
+    return figures.columns_to_csv({"pixel" if image.ndim == 2 else "feature": range(len(values)), "value": values})

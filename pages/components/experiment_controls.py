@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages import streamlit_hooks
 from pages.state import overrides
+from pages.state.datasets import current_dataset
 from pages.state.experiment import selected_model
 from pages.state.settings import SETTINGS, number_widget
 
@@ -32,8 +33,10 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     model = selected_model()
     trained = overrides.model_constants(model[0]) if model else {}
     values: dict[str, float | None] = {}
+    feature = current_dataset()[0].feature
     for name, container in zip(names, containers, strict=True):
         setting, (label, explanation) = SETTINGS[name], LABELS[name]
+        label = label.replace("pixel", feature)
         low, high = setting.low or 0, setting.high or 0
         value = trained.get(name, low)
         low, high = min(low, value), max(high, value)

@@ -1,4 +1,4 @@
-"""Presentation mode: large text, no sidebar, buttons for the previous and the next digit."""
+"""Presentation mode: large text, no sidebar, buttons for the previous and the next sample."""
 
 import time
 
@@ -38,8 +38,8 @@ def render_controls(script: str) -> None:
         for label, key, shortcut, by in (("Previous page", "back", keys[0], -1), ("Next page", "next", keys[1], 1)):
             if st.button(label, key=f"present_page_{key}", shortcut=shortcut):
                 switch_page(scripts[(index + by) % len(scripts)])
-        st.button("Previous digit", on_click=_step, args=(-1,), key="present_back", shortcut="B")
-        st.button("Next digit", on_click=_step, args=(1,), key="present_next", shortcut="N")
+        st.button("Previous sample", on_click=_step, args=(-1,), key="present_back", shortcut="B")
+        st.button("Next sample", on_click=_step, args=(1,), key="present_next", shortcut="N")
         st.button(
             "Leave",
             on_click=_leave_presentation,
@@ -52,7 +52,7 @@ def render_controls(script: str) -> None:
 def reconcile_sample() -> None:
     """Restore the latest sample if a click arrives from a page that was rendered before it.
 
-    The browser sends the states of all widgets with each click. After quick clicks on "Next digit" it sends a former
+    The browser sends the states of all widgets with each click. After quick clicks on "Next sample" it sends a former
     sample number, which would undo the latest step.
     """
     if not (steps := st.session_state.get("_steps")):

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -9,7 +10,7 @@ from pages.components import experiment_controls
 from pages.refresh import count_active_sessions, refresh_interval
 from pages.state import own_sample
 from pages.state.auth import is_writable, show_view_only_notice
-from pages.state.datasets import current_dataset, dataset_directory
+from pages.state.datasets import EMBEDDED_SETS, current_dataset, dataset_directory, file_names
 from pages.state.markdown import escape_markdown
 from pages.state.paths import PathNotAllowedError
 from pages.state.runs import run_display_name, run_names
@@ -26,6 +27,9 @@ from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, traini
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import disambiguate
+
+_MAX_PILLS = 40
+"""Classes that have a button each; more are in a list."""
 
 
 def render(url_path: str) -> None:
@@ -92,14 +96,18 @@ def _run_select() -> None:
 
 
 def _dataset_select() -> datasets.Dataset:
-    st.selectbox("Data set", (datasets.EMBEDDED, *datasets.DATASETS), **url_widget("data"))
-    if get_setting("data") != datasets.EMBEDDED:
+    options = (*datasets.BUILT_IN, *file_names())
+    st.selectbox("Data set", options, **url_widget("data"))
+    if get_setting("data") not in EMBEDDED_SETS:
         st.session_state.setdefault("dir", DEFAULTS["dir"])
-        st.text_input("Dataset directory", placeholder="folder that contains MNIST/raw", **url_widget("dir"))
+        st.text_input("Dataset directory", placeholder="folder that contains MNIST/raw or a file", **url_widget("dir"))
     dataset, problem = current_dataset()
     if problem:
         st.warning(escape_markdown(problem), icon=":material/folder_off:")
-        _download_button(get_setting("data"))
+        if get_setting("data") in datasets.DATASETS:
+            _download_button(get_setting("data"))
+    elif dataset.notes:
+        st.caption(escape_markdown(" ".join(dataset.notes)))
     return dataset
 
 
@@ -112,12 +120,17 @@ def _sample_select(dataset: datasets.Dataset) -> None:
         on_change=own_sample.select_test_sample,
         **number_widget("sample", max_value=last),
     )
-    if own_sample.own_image() is not None:
+    if own_sample.own_image() is not None and dataset.shape is not None:
         st.button(
             "Back to the test sample", on_click=own_sample.select_test_sample, icon=":material/undo:", width="stretch"
         )
     st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
-    st.pills("Random within class", dataset.classes, key="of_class", on_change=_draw_sample_of_class, args=(dataset,))
+    label = "Random within class"
+    arguments: dict[str, Any] = {"on_change": _draw_sample_of_class, "args": (dataset,)}
+    if len(dataset.classes) <= _MAX_PILLS:
+        st.pills(label, dataset.classes, key="of_class", **arguments)
+    else:
+        st.selectbox(label, dataset.classes, None, key="of_class", **arguments)
     if problem := st.session_state.pop("no_draw", None):
         st.warning(escape_markdown(problem), icon=":material/casino:")
 

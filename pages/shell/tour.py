@@ -14,7 +14,7 @@ from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.experiments.capacity import load_record
 from tempotron_core.figures import VoltageInfo, raster_info
-from tempotron_core.model.classifier import PIXELS, Prediction
+from tempotron_core.model.classifier import Prediction
 
 StepText = Callable[[View, Prediction, VoltageInfo], str]
 
@@ -36,18 +36,23 @@ class TourStep:
     cursor_fraction: float | None = None
 
 
+def _values_text(view: View) -> str:
+    shape = view.dataset.shape
+    return f"{shape[0]} x {shape[1]} grey values" if shape else f"{view.dataset.num_features:,} features"
+
+
 def _digit(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"This is digit {image_name(view)}: 28 x 28 grey values. They are encoded as spikes; the spikes "
-        f"drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
+        f"This is {view.dataset.sample} {image_name(view)}: {_values_text(view)}. They are encoded as spikes; the "
+        f"spikes drive {len(info.classes)} membrane potentials; the highest peak gives the predicted class."
     )
 
 
 def _tuning(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"Each pixel has {view.model.m} neurons with Gaussian tuning curves. The closer the grey value is to the "
-        "centre of a curve, the earlier that neuron spikes; neurons tuned to distant values stay silent. Move x to see "
-        "it."
+        f"Each {view.dataset.feature} has {view.model.m} neurons with Gaussian tuning curves. The closer its value is "
+        "to the centre of a curve, the earlier that neuron spikes; neurons tuned to distant values stay silent. Move x "
+        "to see it."
     )
 
 
@@ -81,15 +86,19 @@ def _evidence(view: View, decision: Prediction, info: VoltageInfo) -> str:
     pixels = evidence_of_winner.contributions.sum(dim=1)
     return (
         f"The peak of {name}, {evidence_of_winner.v_max:.2f}, is a sum of contributions, one per spike: "
-        f"{int((pixels > 0).sum())} of {PIXELS} pixels contribute positively (green), {int((pixels < 0).sum())} "
-        "negatively (purple)."
+        f"{int((pixels > 0).sum())} of {view.dataset.num_features:,} {view.dataset.feature}s contribute positively "
+        f"(green), {int((pixels < 0).sum())} negatively (purple)."
     )
 
 
 def _robustness(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
-        f"The margin between the two highest peaks is {info.margin:.2f}. Jitter, delete or delay spikes, add noise or "
-        "shift the image until the prediction changes; or draw your own digit."
+        f"The margin between the two highest peaks is {info.margin:.2f}. Jitter, delete or delay spikes, add noise"
+        + (
+            f" or shift the image until the prediction changes; or draw your own {view.dataset.sample}."
+            if view.dataset.shape
+            else " until the prediction changes."
+        )
     )
 
 
@@ -97,9 +106,9 @@ def _rule(view: View, decision: Prediction, info: VoltageInfo) -> str:
     targets = [i == view.label for i in range(len(info.classes))]
     wrong = [name for name, fires, should in zip(info.classes, info.has_fired, targets, strict=True) if fires != should]
     state = (
-        f"On this digit {len(wrong)} of {len(targets)} outputs are wrong"
+        f"On this {view.dataset.sample} {len(wrong)} of {len(targets)} outputs are wrong"
         if wrong
-        else "On this digit no output is wrong"
+        else f"On this {view.dataset.sample} no output is wrong"
     )
     return (
         f"{state}: in the tempotron rule only the true class should fire. Each wrong output changes its weights in "
@@ -110,7 +119,7 @@ def _rule(view: View, decision: Prediction, info: VoltageInfo) -> str:
 def _replay(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
         "The weights before training and after every epoch are saved. Press Play to see how each of them classifies "
-        "this digit, and from which epoch on the prediction is correct."
+        f"this {view.dataset.sample}, and from which epoch on the prediction is correct."
     )
 
 
@@ -148,9 +157,9 @@ def _published(view: View, decision: Prediction, info: VoltageInfo) -> str:
 
 
 STEPS = (
-    TourStep("views/overview.py", "An image", _digit),
-    TourStep("views/encoder.py", "A grey value as spikes", _tuning),
-    TourStep("views/overview.py", "The image as spikes", _spikes, 0.0),
+    TourStep("views/overview.py", "A sample", _digit),
+    TourStep("views/encoder.py", "A value as spikes", _tuning),
+    TourStep("views/overview.py", "The sample as spikes", _spikes, 0.0),
     TourStep("views/voltages.py", "Membrane potentials", _spikes_so_far, 1.0),
     TourStep("views/voltages.py", "The highest peak decides", _prediction),
     TourStep("views/evidence.py", "Evidence for this class", _evidence),

@@ -11,14 +11,15 @@ import streamlit as st
 import torch
 
 from pages.state import overrides, own_sample
-from pages.state.datasets import current_dataset
+from pages.state.datasets import current_dataset, dataset_directory, dataset_key
 from pages.state.overrides import Override
+from pages.state.paths import PathNotAllowedError
 from pages.state.runs import load_run_model, run_names, runs_directory
 from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import training_registry
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.model.classifier import Model, Prediction, predict
+from tempotron_core.model.classifier import PIXELS, Model, Prediction, predict
 from tempotron_core.runs.reader import RunError, find_run
 from tempotron_core.training.settings import Settings, initial_model
 
@@ -40,7 +41,7 @@ class View:
         trained: the model without overrides, None if there are none
         overrides: constants that differ from those of the model
         warnings: sentences about parts of the experiment that do not belong together
-        own_image: drawing or upload that takes the place of the test sample, uint8 [28, 28]
+        own_image: drawing or upload that takes the place of the test sample, uint8 [h, w]
         own_label: its true class, None if unknown
     """
 
@@ -57,14 +58,14 @@ class View:
 
     @property
     def image(self) -> torch.Tensor:
-        """The image, uint8 [28, 28]: a drawing or upload, or the test sample."""
+        """The sample, uint8 [h, w], or [features] of a table: a drawing or upload, or the test sample."""
         if self.own_image is not None:
             return torch.from_numpy(self.own_image.copy())
         return self.dataset.test.images[self.index]
 
     @property
     def pixels(self) -> np.ndarray:
-        """The image as an array, uint8 [28, 28]."""
+        """The sample as an array, uint8 [h, w], or [features] of a table."""
         return self.image.numpy()
 
     @property
@@ -107,12 +108,18 @@ def resolve_view(needs_model: bool = True) -> View:
     except ExperimentError as error:
         if needs_model:
             raise
-        trained, settings, note = initial_model(Settings()), Settings(), str(error)
-    outputs = len(trained.weight) // trained.tempotrons_per_class
+        trained, settings, note = *_untrained(dataset), str(error)
+    outputs = trained.num_classes
     if outputs != len(dataset.classes) and needs_model:
         raise ExperimentError(
             f"model: expected {len(dataset.classes)} outputs, one for each class of {dataset.name}, got {outputs}; "
-            "choose another model or data set."
+            f"choose another model or data set{_training_hint(dataset)}."
+        )
+    if trained.weight.shape[1] != dataset.num_features * trained.m and needs_model:
+        raise ExperimentError(
+            f"model: expected {dataset.num_features * trained.m:,} afferents, {trained.m} for each {dataset.feature} "
+            f"of {dataset.name}, got {trained.weight.shape[1]:,}; choose another model or data "
+            f"set{_training_hint(dataset)}."
         )
     if not overrides.is_followed(trained):
         st.rerun()  # the sliders still show the constants of the former model
@@ -125,10 +132,12 @@ def resolve_view(needs_model: bool = True) -> View:
     index = min(int(get_setting("sample")), len(dataset.test) - 1)
     if problem := own_sample.link_problem():
         raise ExperimentError(problem)
-    label = own_sample.own_label()
+    image, label = None, own_sample.own_label()
+    if dataset.shape is not None:  # a sample of a table is not drawn
+        image = own_sample.scale_image(own_sample.own_image(), dataset.shape)
     return set_current_view(
         View(
-            dataset, index, model, note, settings, trained, changed, tuple(warnings), own_sample.own_image(),
+            dataset, index, model, note, settings, trained, changed, tuple(warnings), image,
             label if label is not None and label < len(dataset.classes) else None,
         )
     )  # fmt: skip
@@ -164,13 +173,28 @@ def cache_key(model: Model, dataset: datasets.Dataset) -> str:
         f"{model.threshold}"
     )
     content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
-    return f"{content} {constants} {dataset.name} {len(dataset.test)} {get_setting('dir')}"
+    return f"{content} {constants} {dataset_key(dataset)}"
 
 
 def image_name(view: View) -> str:
     """Return the class and the number of the sample as text."""
     name = "of unknown class" if view.label is None else view.dataset.classes[view.label]
     return f"{name} ({'drawn or uploaded' if view.own_image is not None else f'test sample {view.index:,}'})"
+
+
+def _training_hint(dataset: datasets.Dataset) -> str:
+    return "" if dataset.name in (datasets.EMBEDDED, *datasets.DATASETS) else ", or train one on the page Training"
+
+
+def _untrained(dataset: datasets.Dataset) -> tuple[Model, Settings]:
+    """Return a network with initial weights for the samples and classes of a data set, and its settings."""
+    settings = Settings()
+    if (len(dataset.classes), dataset.num_features) == (10, PIXELS):
+        return initial_model(settings), settings
+    model = initial_model(settings, len(dataset.classes), dataset.num_features)
+    with contextlib.suppress(ValueError, PathNotAllowedError):  # of a data set that is not selected
+        settings = Settings(dataset=dataset.name, dataset_dir=dataset_directory())
+    return model, settings
 
 
 def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
@@ -180,13 +204,13 @@ def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
     if name == SAVED_RUN:
         return _saved_model()
     if name not in ("live run", "last finished run"):
-        return initial_model(Settings()), Settings(), None
+        return *_untrained(current_dataset()[0]), None
     finished_only = name == "last finished run"
     status = (finished or latest) if finished_only else latest
     model = status.snapshot.model if status is not None and status.snapshot is not None else None
     if status is None or model is None:
         note = f"No run has {'finished' if finished_only else 'any weights'} yet: this is the untrained network."
-        return initial_model(Settings()), Settings(), note
+        return *_untrained(current_dataset()[0]), note
     is_substitute = finished_only and finished is None
     note = "No run has finished yet: these are the current weights of the run in progress."
     return model, status.settings, note if is_substitute else None

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from pages.state.settings import DRAWING, TEST_DIGIT
 from pages.streamlit_hooks import is_history_navigation
@@ -49,6 +50,13 @@ def own_image() -> np.ndarray | None:
     """Return the drawing or upload, uint8 [28, 28], None if the test sample is selected."""
     image: np.ndarray | None = st.session_state.get("_own_image")
     return image
+
+
+def scale_image(image: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return a drawing or upload, uint8 [28, 28], in the size of the images of a data set."""
+    if image is None or image.shape == shape:
+        return image
+    return np.asarray(Image.fromarray(image).resize(shape[::-1], Image.Resampling.BOX))
 
 
 def own_label() -> int | None:

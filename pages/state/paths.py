@@ -25,6 +25,11 @@ def default_root(variable: str, default: str) -> str:
     return _displayable(next(iter(_configured_roots(variable)), default))
 
 
+def roots(variable: str) -> tuple[str, ...]:
+    """Return the folders of the environment variable; empty if it is unset."""
+    return _configured_roots(variable)
+
+
 def check_inside_roots(field_name: str, folder: str, variable: str) -> str:
     """Return the folder as typed if it is inside an allowed one after resolving symbolic links.
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.state import paths
 from tempotron_core.data.datasets import EMBEDDED
+from tempotron_core.data.samples import MAX_FEATURES
 from tempotron_core.experiments.random_patterns import MAX_MOMENTUM, Problem
 
 PRESENTATION_SCALE = 4 / 3
@@ -66,7 +67,7 @@ SETTINGS = {
         Setting("threshold", None, 0.1, 3.0, 0.05, persistent=True),
         # Encoder
         Setting("view", ONE_PIXEL),
-        Setting("pixel", 431, 0, 783, 1),  # grey in the first test digit: its spike times are distinct
+        Setting("pixel", 431, 0, MAX_FEATURES - 1, 1),  # grey in the first test digit: its spike times are distinct
         Setting("x", None, 0.0, 1.0, 0.001),
         # Voltages
         Setting("neuron"),

@@ -1,4 +1,4 @@
-"""Page "Draw and perturb": classify a drawn, uploaded or perturbed digit; robustness on the test set."""
+"""Page "Draw and perturb": classify a drawn, uploaded or perturbed sample; robustness on the test set."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
+from tempotron_core.data.datasets import Dataset
 from tempotron_core.model.classifier import Prediction, predict, predict_from_spikes
 
 SLIDERS = {
@@ -30,11 +31,17 @@ def reset_perturbation() -> None:
         st.session_state[key] = DEFAULTS[key]
 
 
-def perturbation_controls() -> Perturbation:
-    """Show the sliders and return the perturbation they describe."""
-    values = {}
+def perturbation_controls(dataset: Dataset) -> Perturbation:
+    """Show the sliders and return the perturbation they describe; a table cannot be shifted."""
+    values = dict.fromkeys(SLIDERS, 0)
+    names = [key for key in SLIDERS if dataset.shape or key not in ("right", "down")]
     columns = st.columns(4, vertical_alignment="bottom")
-    for index, (key, (label, help_text)) in enumerate(SLIDERS.items()):
+    for index, key in enumerate(names):
+        label, help_text = SLIDERS[key]
+        label, help_text = (
+            label.replace("Pixel", dataset.feature.capitalize()),
+            help_text.replace("pixel", dataset.feature),
+        )
         values[key] = columns[index % 3].slider(label, format="%g", help=help_text, **number_widget(key))
     seed = columns[3].number_input("Seed", help="Seed of the random perturbations.", **number_widget("perturb_seed"))
     columns[3].button("All to zero", on_click=reset_perturbation, width="stretch")
@@ -64,7 +71,7 @@ def render() -> None:
         pixels, true_class, prompt = draw_digit_source.select_digit(view)
         image_area = st.container()
     with st.container() if is_presentation_mode() else right:
-        perturbation = perturbation_controls()
+        perturbation = perturbation_controls(view.dataset)
     with right:
         traces = st.container()
     lower_left, lower_right = st.columns([1, 2])
@@ -87,9 +94,8 @@ def render() -> None:
             name = "drawn or uploaded" if prompt else image_name(replace(view, own_image=None))
             alt = f"{title}: {name}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
-            digit = figures.digit_html(
-                pixels_shown, alt, 200 if prompt else min(260, stage.figure_height(260, taken=110))
-            )
+            height = 200 if prompt else min(260, stage.figure_height(260, taken=110))
+            digit = figures.digit_html(pixels_shown, alt, height, view.dataset.features)
             charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(pixels_shown))
         with traces:
             height = stage.figure_height(360, info.headline)
@@ -101,11 +107,16 @@ def render() -> None:
                 peaks, "peaks", info.perturbed.prediction_text, lambda: charts.predictions_csv(info.perturbed)
             )
         with lower_right:
-            spike_changes = figures.spike_changes_info(clean.times.numpy(), prediction.times.numpy(), model.T)
+            spike_changes = figures.spike_changes_info(
+                clean.times.numpy(), prediction.times.numpy(), model.T, shape=tuple(image.shape)
+            )
             st.markdown(f"**{spike_changes.takeaway}**")
             spikes = figures.spike_changes_html(spike_changes, 320)
             charts.html_figure(
-                spikes, "spikes", spike_changes.takeaway, lambda: charts.spikes_csv(prediction.times.numpy())
+                spikes,
+                "spikes",
+                spike_changes.takeaway,
+                lambda: charts.spikes_csv(prediction.times.numpy(), view.dataset.feature),
             )
     draw_robustness.robustness_panel(view, perturbation)
 

@@ -1,4 +1,4 @@
-"""Selection of a digit from the test set, a drawing or an uploaded picture."""
+"""Selection of a sample from the test set, a drawing or an uploaded picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages.components import charts
 from pages.components.canvas import SIDE_PX, canvas
 from pages.state.experiment import View
 from pages.state.markdown import escape_markdown
-from pages.state.own_sample import own_image, select_own_image
+from pages.state.own_sample import own_image, scale_image, select_own_image
 from pages.state.settings import (
     AUTOMATIC,
     DARK_ON_LIGHT,
@@ -66,10 +66,10 @@ def clear_canvas() -> None:
     select_own_image(None)
 
 
-def drawn_digit() -> np.ndarray | None:
+def drawn_digit(word: str = "digit") -> np.ndarray | None:
     """Return the normalised drawing, None for an empty canvas; strokes survive a visit to another page."""
     if not is_presentation_mode():
-        st.caption("Draw one digit in the black square with a mouse, a pen or a finger.")
+        st.caption(f"Draw one {word} in the black square with a mouse, a pen or a finger.")
     key = f"canvas_{st.session_state.get('canvas', 0)}"
     if key not in st.session_state:
         st.session_state["drawn_before"] = st.session_state.get("drawn")
@@ -94,13 +94,13 @@ def forget_upload() -> None:
         st.session_state[key] = DEFAULTS[key]
 
 
-def uploaded_digit() -> np.ndarray | None:
+def uploaded_digit(word: str = "digit") -> np.ndarray | None:
     """Return the normalised digit of the uploaded picture, None without one.
 
     The pixels survive a visit to another page, which empties the widget; its callback runs only if the viewer selects
     another file or removes it.
     """
-    file = st.file_uploader(f"Picture of one digit ({', '.join(FORMATS)})", key="picture", on_change=forget_upload)
+    file = st.file_uploader(f"Picture of one {word} ({', '.join(FORMATS)})", key="picture", on_change=forget_upload)
     upload = st.session_state.get("uploaded")
     if file is not None and (upload is None or upload.file_id != file.file_id):
         upload = Upload(file.file_id, file.name, read_picture(file.getvalue()))
@@ -129,7 +129,9 @@ def read_upload(upload: Upload) -> NormalisedDigit:
         error = problem
     if digit is not None:
         if digit.inverted:
-            st.caption("Dark on light: the picture was inverted, because the digits of MNIST are white on black.")
+            st.caption(
+                "Dark on light: the picture was inverted, because the images of the data set are white on black."
+            )
         if digit.doubt:
             st.warning(escape_markdown(digit.doubt), icon=":material/help:")
     # Open at first where a correction may be needed, and then as the viewer leaves it.
@@ -187,12 +189,16 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
     """Show the controls of the source.
 
     Returns:
-        The digit, uint8 [28, 28], or None; its true class, or None if unknown; the prompt to show without a digit,
-        empty for a test digit.
+        The sample, uint8 [h, w], or None; its true class, or None if unknown; the prompt to show without a sample,
+        empty for a test sample. A sample of a table cannot be drawn.
     """
+    if view.dataset.shape is None:
+        return view.pixels, view.label, ""
+    word = view.dataset.sample
     source = st.segmented_control(
-        "Digit from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True,
-        label_visibility="collapsed" if is_presentation_mode() else "visible", **url_widget("source"),
+        f"{word.capitalize()} from", (TEST_DIGIT, DRAWING, UPLOAD), default=TEST_DIGIT, required=True,
+        label_visibility="collapsed" if is_presentation_mode() else "visible",
+        format_func=lambda name: name.replace("digit", word), **url_widget("source"),
     )  # fmt: skip
     if source not in (DRAWING, UPLOAD):
         test_sample = replace(view, own_image=None)
@@ -200,7 +206,7 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
         return test_sample.pixels, test_sample.label, ""
     with st.container():
         try:
-            image = drawn_digit() if source == DRAWING else uploaded_digit()
+            image = drawn_digit(word) if source == DRAWING else uploaded_digit(word)
         except DrawingError as error:
             image = None
             st.warning(escape_markdown(error), icon=":material/broken_image:")
@@ -208,4 +214,5 @@ def select_digit(view: View) -> tuple[np.ndarray | None, int | None, str]:
     true_class = st.selectbox("True class", (UNKNOWN, *classes), key="meant")
     label = classes.index(true_class) if true_class in classes else None
     select_own_image(image, label)
-    return image, label, "Draw a digit to classify" if source == DRAWING else "Upload a picture to classify"
+    prompt = f"Draw a {word} to classify" if source == DRAWING else "Upload a picture to classify"
+    return scale_image(image, view.dataset.shape), label, prompt

@@ -28,11 +28,12 @@ def robustness_panel(view: View, perturbation: Perturbation) -> None:
 
     Args:
         view: model and data set
-        perturbation: perturbation of the single digit, marked on the curve
+        perturbation: perturbation of the single sample, marked on the curve
     """
     st.divider()
     heading, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
-    name = first.selectbox("Accuracy against", tuple(SWEEPS), **url_widget("curve"))
+    names = tuple(name for name in SWEEPS if view.dataset.shape or not name.startswith("shift"))
+    name = first.selectbox("Accuracy against", names, **url_widget("curve"))
     enabled = second.toggle("Measure on the test set", **url_widget("measure"))
     chart_area = st.empty()
     sweep = SWEEPS.get(name or "", SWEEPS["jitter"])
@@ -46,7 +47,8 @@ def robustness_panel(view: View, perturbation: Perturbation) -> None:
         heading.markdown("#### No perturbation is set: move a slider.")
         return
     split, key = subsample(view.dataset.test), cache_key(view.model, view.dataset)
-    heading.markdown(f"#### Accuracy against {sweep.axis}")
+    axis = sweep.axis.replace("pixel noise", f"{view.dataset.feature} noise")
+    heading.markdown(f"#### Accuracy against {axis}")
     correct_counts, start_time = [], time.monotonic()
     for index, strength in enumerate(sweep.strengths):
         if time.monotonic() - start_time > PROGRESS_DELAY_SECONDS:
@@ -56,7 +58,7 @@ def robustness_panel(view: View, perturbation: Perturbation) -> None:
         correct_counts.append(num_correct_cached(key, sweep.perturbation(strength, perturbation), view.model, split))
     intervals = tuple(wilson_interval(correct, len(split)) for correct in correct_counts)
     info = figures.RobustnessInfo(
-        sweep.name, sweep.axis, sweep.template, sweep.strengths, tuple(correct_counts), intervals, len(split),
+        sweep.name, axis, sweep.template, sweep.strengths, tuple(correct_counts), intervals, len(split),
         1 / len(view.dataset.classes), sweep.current_strength(perturbation),
     )  # fmt: skip
     heading.markdown(f"#### {info.takeaway}")

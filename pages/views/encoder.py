@@ -1,4 +1,4 @@
-"""Page "Encoder": tuning curves, spike times of a pixel and of the image, information in the code."""
+"""Page "Encoder": tuning curves, spike times of a pixel or feature and of the sample, information in the code."""
 
 from typing import Any
 
@@ -7,10 +7,24 @@ import streamlit as st
 import torch
 
 from pages.components import charts, experiment_bar, experiment_controls, pixel_picker, stage
-from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors
-from pages.state.experiment import View, resolve_view
+from pages.components.page import (
+    chart_heading,
+    lazy_expander,
+    optional_caption,
+    page_header,
+    report_experiment_errors,
+)
+from pages.state.datasets import current_dataset
+from pages.state.experiment import View, image_name, resolve_view
 from pages.state.overrides import CODE, constants_in_use
-from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, is_presentation_mode, number_widget, url_widget
+from pages.state.settings import (
+    CODE_ANALYSIS,
+    ONE_PIXEL,
+    get_setting,
+    is_presentation_mode,
+    number_widget,
+    url_widget,
+)
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis
 from tempotron_core import figures
@@ -44,29 +58,38 @@ def select_pixel(pixel: int) -> None:
 
 
 def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
-    """Show the code of one pixel and the spikes of the image.
+    """Show the code of one pixel or feature and the spikes of the sample.
 
     Args:
         view: experiment
-        m: neurons per pixel
+        m: neurons per pixel or feature
         beta: inverse width of the curves
         T: window in ms
         place: stage of the key figure
     """
+    dataset = view.dataset
+    last = dataset.num_features - 1
+    if int(get_setting("pixel")) > last:
+        st.session_state["pixel"] = last if dataset.shape else 0
     left, right = st.columns([1, 2])
     with left:
-        st.markdown("**Click a pixel**")
+        st.markdown("**Click a pixel**" if dataset.shape else "**Features of the sample**")
         picker_area = st.container()
-        pixel = int(st.number_input("Pixel, row by row from the top left", **number_widget("pixel")))
+        label = "Pixel, row by row from the top left" if dataset.shape else f"Feature, 0 to {last:,}"
+        pixel = int(st.number_input(label, **number_widget("pixel", max_value=last, value=min(last, 431))))
         with picker_area:
-            pixel_picker.pixel_picker(view, pixel, select_pixel)
+            if dataset.shape:
+                pixel_picker.pixel_picker(view, pixel, select_pixel)
+            else:
+                feature_bars(view, pixel)
         sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel, view.own_image is None))
         value = st.slider(
-            "Value x, grey value (0 to 1)",
+            "Value x, grey value (0 to 1)" if dataset.shape else "Value x, scaled (0 to 1)",
             format="%.3f",
-            help="Follows the selected pixel; any other value can be set.",
+            help=f"Follows the selected {dataset.feature}; any other value can be set.",
             **number_widget("x"),
         )
+        optional_caption(scale_text(view, pixel, value))
     tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
     time = tuning.encode(x, T)[0, 0, 0].numpy()
     info = figures.TuningInfo(
@@ -78,9 +101,7 @@ def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
         charts.plotly_chart(figures.tuning_figure(info, height), "tuning", info.takeaway)
     with right:
         st.caption(info.silence_text)
-    raster = figures.raster_info(
-        pixel_spike_times(view.image[None], m, T, beta)[0].view(784, m).numpy(), view.pixels, T
-    )
+    raster = figures.raster_info(pixel_spike_times(view.image[None], m, T, beta)[0].view(-1, m).numpy(), view.pixels, T)
     neurons = figures.pixel_raster_html(time, T, info.takeaway)
     afferents, counts = figures.raster_html(raster), figures.histogram_html(raster)
     chart_heading(raster.takeaway)
@@ -93,6 +114,27 @@ def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
         charts.html_figure(afferents)
     st.markdown("**Spikes per millisecond**")
     charts.html_figure(counts)
+
+
+def feature_bars(view: View, selected: int) -> None:
+    """Draw the features of a sample of a table as bars."""
+    dataset = view.dataset
+    alt = f"The sample {image_name(view)}, {dataset.feature_name(selected)} selected"
+    html = figures.features_html(view.pixels / 255, dataset.features, alt, 290, "value, 0 to 1", 1.0, selected)
+    charts.html_figure(html, "sample", alt, lambda: charts.pixels_csv(view.pixels))
+
+
+def scale_text(view: View, index: int, value: float) -> str | None:
+    """Return what a scaled value of a feature means in its own units, None for images."""
+    dataset = view.dataset
+    if dataset.shape or index >= len(dataset.low):
+        return None
+    low, high = dataset.low[index], dataset.high[index]
+    own = low + value * (high - low)
+    return (
+        f"{dataset.feature_name(index)}: x {value:.3f} stands for {own:.4g}; 0 to 1 is the range of the training part, "
+        f"{low:g} to {high:g}."
+    )
 
 
 @flushing_fragment
@@ -140,6 +182,7 @@ page_header("Encoder")
 view_name = st.segmented_control(
     "View",
     (ONE_PIXEL, CODE_ANALYSIS),
+    format_func=lambda name: name.replace("pixel", current_dataset()[0].feature),
     default=ONE_PIXEL,
     required=True,
     **url_widget("view"),

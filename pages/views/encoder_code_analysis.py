@@ -5,8 +5,8 @@ import streamlit as st
 
 from pages.components import charts
 from pages.components.page import chart_heading, optional_caption
-from pages.state.experiment import View
-from pages.state.settings import get_setting
+from pages.state.datasets import dataset_key
+from pages.state.experiment import ExperimentError, View
 from tempotron_core import figures
 from tempotron_core.analysis.code_advice import Advice, Candidate, advise, describe_changes, redundant_curves
 from tempotron_core.analysis.code_statistics import (
@@ -22,16 +22,16 @@ from tempotron_core.data.datasets import Dataset
 from tempotron_core.model.classifier import Model
 
 CHARTS = (
-    ("values", "Spike code by grey value", "values_takeaway", figures.values_figure),
+    ("values", "Spike code by value", "values_takeaway", figures.values_figure),
     ("spike_times", "Spike times", "times_takeaway", figures.times_figure),
     ("curve_information", "Mutual information per curve", "curves_takeaway", figures.curves_figure),
-    ("pixel_information", "Mutual information per pixel", "pixel_takeaway", figures.pixel_information_figure),
+    ("pixel_information", "Mutual information per {feature}", "pixel_takeaway", figures.pixel_information_figure),
 )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Counting the values of the training images")
+@st.cache_resource(max_entries=4, show_spinner="Counting the values of the training samples")
 def value_counts(key: str, _dataset: Dataset) -> ValueCounts:
-    """Return the counts of the grey values of the training images per pixel and class."""
+    """Return the counts of the values of the training samples per pixel or feature and class."""
     return count_values(_dataset.train, len(_dataset.classes))
 
 
@@ -53,13 +53,19 @@ def curve_statistics(
     return bits, chance, np.array(redundant_curves(_code.table, bits), dtype=int)
 
 
-def inspection_info(key: str, counts: ValueCounts, code: PopulationCode) -> figures.CodeStatisticsInfo:
+def inspection_info(
+    key: str,
+    counts: ValueCounts,
+    code: PopulationCode,
+    shape: tuple[int, ...] = (28, 28),
+    features: tuple[str, ...] = (),
+) -> figures.CodeStatisticsInfo:
     """Return the data of the figures."""
     bits, chance, redundant = curve_statistics(key, code.m, code.beta, code.T, code, counts)
     return figures.CodeStatisticsInfo(
         code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
         code.time_to_peak, code.late_spike_fraction, code.late_fraction_by_curve, bits, chance,
-        tuple(redundant.tolist()), *pixel_information(code.groups, counts),
+        tuple(redundant.tolist()), *pixel_information(code.groups, counts), shape, features,
     )  # fmt: skip
 
 
@@ -91,28 +97,37 @@ def render(view: View, m: int, beta: float, T: int) -> None:
         T: time window in ms
     """
     model: Model = view.model
-    key = f"{view.dataset.name} {len(view.dataset.train)} {get_setting('dir')}"
-    counts = value_counts(key, view.dataset)
-    code = PopulationCode(m, T, beta, model.kernel.time_to_peak, counts.histogram)
-    info = inspection_info(key, counts, code)
+    key = dataset_key(view.dataset)
+    dataset = view.dataset
+    try:
+        counts = value_counts(key, dataset)
+    except ValueError as error:  # more values than can be counted
+        raise ExperimentError(str(error)) from error
+    code = PopulationCode(m, T, beta, model.kernel.time_to_peak, counts.histogram, dataset.num_features)
+    info = inspection_info(key, counts, code, view.pixels.shape, dataset.features)
     row = st.container(horizontal=True, horizontal_alignment="distribute")
     row.metric("Different codes for 256 values", code.num_codes, width="content")
     row.metric("Spikes too late to peak", f"{code.late_spike_fraction:.1%}", width="content")
-    row.metric("Spikes from black pixels", f"{code.background_fraction:.1%}", width="content")
+    row.metric(
+        "Spikes from black pixels" if dataset.shape else "Spikes from lowest values",
+        f"{code.background_fraction:.1%}",
+        width="content",
+    )
     row.metric("Class information preserved", f"{info.information_ratio:.1%}", width="content")
-    render_recommendation(advise(m, T, beta, code.time_to_peak, counts.histogram))
+    render_recommendation(advise(m, T, beta, code.time_to_peak, counts.histogram, dataset.num_features))
     for pair in (CHARTS[:2], CHARTS[2:]):
         for column, (name, title, attribute, make_figure) in zip(st.columns(2), pair, strict=True):
             with column:
                 takeaway = getattr(info, attribute)
-                st.markdown(f"**{title}.** {takeaway}")
+                st.markdown(f"**{title.format(feature=dataset.feature)}.** {takeaway}")
                 charts.plotly_chart(make_figure(info), name, takeaway)
                 if make_figure is figures.values_figure:
                     optional_caption(info.bands_caption)
+    images = "images" if dataset.shape else "samples"
     st.caption(
         f"From {counts.images:,} of the {len(view.dataset.train):,} training "
-        f"images{' (random sample)' if counts.images == MAX_IMAGES else ''}, with tau {model.tau:g} ms and tau_s "
+        f"{images}{' (random sample)' if counts.images == MAX_IMAGES else ''}, with tau {model.tau:g} ms and tau_s "
         f"{model.tau_s:g} ms of the selected model. The code preserves {code.entropy_ratio:.1%} of the entropy of the "
-        f"pixel values. Mutual information with the class is computed for {LEVELS} levels of brightness. It does not "
-        "predict the test accuracy of a trained network."
+        f"{dataset.feature} values. Mutual information with the class is computed for {LEVELS} levels of the value. "
+        "It does not predict the test accuracy of a trained network."
     )

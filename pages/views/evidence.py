@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.components import charts, experiment_bar, stage
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
+from pages.state.datasets import current_dataset
 from pages.state.experiment import resolve_view
 from pages.state.settings import is_presentation_mode, url_widget
 from tempotron_core import figures
@@ -24,15 +25,20 @@ def default_rival(info: figures.VoltageInfo, output: int) -> int:
 
 
 def evidence_info(
-    name: str, evidence_of_class: Evidence, image: np.ndarray, rival: tuple[str, Evidence] | None
+    name: str,
+    evidence_of_class: Evidence,
+    image: np.ndarray,
+    rival: tuple[str, Evidence] | None,
+    features: tuple[str, ...] = (),
 ) -> figures.EvidenceInfo:
     """Return the data of the figures.
 
     Args:
         name: class
         evidence_of_class: contributions to its peak
-        image: grey values, uint8 [28, 28]
+        image: the sample, uint8 [h, w], or [features] of a table
         rival: class to compare with and the contributions to its peak, None for no comparison
+        features: names of the features of a table
     """
     own = (
         evidence_of_class.weight.numpy(),
@@ -43,10 +49,10 @@ def evidence_info(
         image,
     )
     if rival is None:
-        return figures.EvidenceInfo(name, *own)
+        return figures.EvidenceInfo(name, *own, features=features)
     other = rival[1]
     return figures.EvidenceInfo(
-        name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max
+        name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max, features
     )
 
 
@@ -76,8 +82,10 @@ def render() -> None:
         evidence(view.model, decision, output, neuron),
         evidence(view.model, decision, other),
     )
-    alone = evidence_info(classes[output], evidence_of_class, view.pixels, None)
-    lead = evidence_info(classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival))
+    alone = evidence_info(classes[output], evidence_of_class, view.pixels, None, view.dataset.features)
+    lead = evidence_info(
+        classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival), view.dataset.features
+    )
     header.markdown(prediction_headline(voltages))
     experiment_bar.render(view)
     with stage.on_stage(place):
@@ -100,22 +108,26 @@ def render() -> None:
         evidence_map(lead, "lead", height)
         charts.lightweight_chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
     st.caption(f"{alone.residual_text} {lead.residual_text}")
+    pointing = " Point at a pixel to see its spikes, their weights w and the value of the kernel K at the peak."
     st.markdown(
-        f":green[**Green**] pixels contribute positively to {alone.name}, :violet[**purple**] ones negatively; in the "
-        f"comparison purple means evidence for {lead.rival}. Point at a pixel to see its spikes, their weights w and "
-        "the value of the kernel K at the peak."
+        f":green[**Green**] {view.dataset.feature}s contribute positively to {alone.name}, :violet[**purple**] ones "
+        f"negatively; in the comparison purple means evidence for {lead.rival}.{pointing if view.dataset.shape else ''}"
     )
     if k > 1:
         st.caption(
-            f"Each class pools {k} tempotrons. The maps show the contributions to the peak of one tempotron each: the "
-            f"strongest of {lead.rival} and the selected one of {lead.name}."
+            f"Each class pools {k} tempotrons. The figures show the contributions to the peak of one tempotron each: "
+            f"the strongest of {lead.rival} and the selected one of {lead.name}."
         )
 
 
 def equations() -> None:
     """Show the equation."""
     st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
-    st.caption("One term per spike. The maps sum over the tuning neurons of a pixel, the bars over the pixels.")
+    feature = current_dataset()[0].feature
+    st.caption(
+        f"One term per spike. The upper figures sum over the tuning neurons of a {feature}, the lower ones over the "
+        f"{feature}s."
+    )
 
 
 page_header("Evidence")

@@ -1,4 +1,4 @@
-"""Page "Overview": image, spikes, membrane potentials and prediction of one digit."""
+"""Page "Overview": image, spikes, membrane potentials and prediction of one sample."""
 
 import streamlit as st
 
@@ -14,9 +14,9 @@ def render() -> None:
     view = resolve_view()
     decision, voltages = view.voltages()
     raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
-    alt = f"The digit {image_name(view)}"
+    alt = f"The {view.dataset.sample} {image_name(view)}"
     digit, spikes = (
-        figures.digit_html(view.pixels, alt, height=190),
+        figures.digit_html(view.pixels, alt, height=190, features=view.dataset.features),
         figures.raster_html(raster, height=212, cursor=True),
     )
     height = stage.figure_height(280, voltages.prediction_text)
@@ -27,11 +27,14 @@ def render() -> None:
     time_cursor.time_cursor(view, voltages)
     first, second = st.columns([1, 2.2])
     with first:
-        page_link("views/encoder.py", "**1 · Image** → Encoder", ":material/image:")
+        title = "Image" if view.dataset.shape else "Sample"
+        page_link("views/encoder.py", f"**1 · {title}** → Encoder", ":material/image:")
         charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
     with second:
         page_link("views/encoder.py", f"**2 · {raster.spikes:,} spikes** → Encoder", ":material/scatter_plot:")
-        charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
+        charts.html_figure(
+            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.dataset.feature)
+        )
     with stage.on_stage(place):
         third, fourth = st.columns([2.2, 1])
     with third:

@@ -9,7 +9,7 @@ from pages.components import charts, stage
 from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
-from pages.state.datasets import current_dataset, dataset_directory
+from pages.state.datasets import EMBEDDED_SETS, current_dataset, dataset_directory, dataset_key
 from pages.state.markdown import escape_markdown
 from pages.state.runs import runs_directory
 from pages.state.settings import get_setting
@@ -22,7 +22,7 @@ from tempotron_core.experiments.published_curve import load_record, regime_setti
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import devices
 
-FEATURE_NAMES = {"pixels": "the raw pixels", "gaussian": "the Gaussian features"}
+FEATURE_NAMES = {"pixels": "the raw values", "gaussian": "the Gaussian features"}
 
 
 @require_write_access
@@ -34,7 +34,7 @@ def start(epochs: int) -> None:
         dataset, problem = current_dataset()
         if problem:
             name = datasets.EMBEDDED
-        series = regime_settings(name, None if name == datasets.EMBEDDED else dataset_directory(), epochs)
+        series = regime_settings(name, None if name in EMBEDDED_SETS else dataset_directory(), epochs)
         directory = runs_directory()
         trainings.start_series([replace(s, device=devices()[0], log_dir=directory) for s in series], dataset)
     except (trainings.StartError, ValueError, TypeError) as error:
@@ -42,8 +42,8 @@ def start(epochs: int) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Training the linear classifiers")
-def linear_accuracies(name: str, directory: str, samples: int) -> dict[str, float]:
-    """Return the test accuracy of linear classifiers by features; name, directory and samples are the cache key."""
+def linear_accuracies(key: str) -> dict[str, float]:
+    """Return the test accuracy of linear classifiers by features on the selected data set, which has this key."""
     dataset, _ = current_dataset()
     return {features: linear_accuracy(dataset, features)[-1] for features in FEATURES}
 
@@ -124,7 +124,7 @@ with stage.on_stage(place):
     curves_chart(recorded, "published_recorded")
 linear_accuracy_curves = record["linear_test_accuracy"]
 st.markdown(
-    "- Test accuracy of linear classifiers on the same digits: "
+    "- Test accuracy of linear classifiers on the same samples: "
     + ", ".join(f"{100 * linear_accuracy_curves[name][-1]:.1f} % on {FEATURE_NAMES[name]}" for name in FEATURES)
     + "."
 )
@@ -134,5 +134,5 @@ clicked = st.button(
 )
 if clicked and is_writable():
     dataset, _ = current_dataset()
-    accuracies = linear_accuracies(dataset.name, str(get_setting("dir")), len(dataset.train))
+    accuracies = linear_accuracies(dataset_key(dataset))
     st.markdown(", ".join(f"**{100 * accuracies[name]:.1f} %** on {FEATURE_NAMES[name]}" for name in FEATURES))

@@ -1,5 +1,6 @@
-"""Page "Replay": prediction of the networks of a run for the selected digit, before training and after every epoch."""
+"""Page "Replay": prediction of the networks of a run for the selected sample, before training and after every epoch."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +40,7 @@ def checkpoints() -> CheckpointCache:
     return CheckpointCache()
 
 
-@st.cache_resource(max_entries=32, show_spinner="Classifying the digit with the network of every epoch")
+@st.cache_resource(max_entries=32, show_spinner="Classifying the sample with the network of every epoch")
 def cached_replay(
     folder: bytes,
     saved: dict[int, int],
@@ -48,35 +49,42 @@ def cached_replay(
     classes: int,
     output: int | None,
     constants: dict[str, float],
+    shape: tuple[int, ...],
 ) -> Replay:
     """Return the predictions of all saved networks of a run for an image.
 
     Args:
         folder: folder of the run; a path that is no UTF-8 cannot be part of a cache key as text
         saved: saved epochs and the times of their files, part of the cache key
-        image: grey values, 784 bytes
+        image: values of the sample as bytes
         label: true class
         classes: number of classes
         output: class whose contributions are computed, None for the predicted class
         constants: fields of the networks that the overrides change
+        shape: that of the sample
     """
-    pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(28, 28)
+    pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(shape)
     return replay_run(os.fsdecode(folder), pixels, label, classes, checkpoints(), output, constants)
 
 
-def class_weight_maps(model: Model) -> np.ndarray:
-    """Return the weights of each class by pixel, averaged over its tempotrons."""
+def class_weight_maps(model: Model, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the weights of each class by pixel or feature, averaged over its tempotrons."""
     weights_by_class = model.weight.view(-1, model.tempotrons_per_class, model.weight.shape[1]).mean(dim=1)
-    return figures.weight_maps(weights_by_class.numpy(), model.m)
+    return figures.weight_maps(weights_by_class.numpy(), model.m, shape=shape)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def map_limit(
-    folder: bytes, saved: dict[int, int], epochs: tuple[int, ...], classes: int, _settings: Settings
+    folder: bytes,
+    saved: dict[int, int],
+    epochs: tuple[int, ...],
+    classes: int,
+    shape: tuple[int, ...],
+    _settings: Settings,
 ) -> float:
     """Return the largest absolute value in the weight maps of these epochs."""
-    models = (checkpoints().model(os.fsdecode(folder), _settings, classes, epoch) for epoch in epochs)
-    return max(float(np.abs(class_weight_maps(model)).max()) for model in models)
+    models = (checkpoints().model(os.fsdecode(folder), _settings, classes, epoch, math.prod(shape)) for epoch in epochs)
+    return max(float(np.abs(class_weight_maps(model, shape)).max()) for model in models)
 
 
 def run_names() -> list[str]:
@@ -133,6 +141,7 @@ def render_epoch(
     info = figures.EvidenceInfo(
         classes[output_shown], evidence_of_class.weight.numpy(), evidence_of_class.kernel.numpy(),
         evidence_of_class.times.numpy(), evidence_of_class.v_max, evidence_of_class.t_max, view.pixels,
+        features=view.dataset.features,
     )  # fmt: skip
     history = figures.ReplayInfo(
         np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, replayed.label, epoch
@@ -159,9 +168,13 @@ def render_epoch(
             lambda: figures.evidence_figure(info, 360, evidence_limit),
         )  # fmt: skip
     st.markdown(
-        "**Weights** per class, summed over the neurons of a pixel. Colours and axes are the same at every epoch."
+        f"**Weights** per class, summed over the neurons of a {view.dataset.feature}. Colours and axes are the same at "
+        "every epoch."
     )
-    alt, weights = f"Weight maps at epoch {epoch}: green excitatory, purple inhibitory", class_weight_maps(view.model)
+    alt, weights = (
+        f"Weight maps at epoch {epoch}: green excitatory, purple inhibitory",
+        class_weight_maps(view.model, view.pixels.shape),
+    )
     charts.html_figure(
         figures.weights_html(weights, classes, alt, weight_limit), "weights", alt,
         lambda: figures.columns_to_csv({name: weights[i].reshape(-1) for i, name in enumerate(classes)}),
@@ -194,12 +207,19 @@ def render() -> bool:
         settings = record.settings or Settings()
         constants = overrides.changes(view.overrides)
         replayed = cached_replay(
-            os.fsencode(folder), saved, view.pixels.tobytes(), label, len(classes), output, constants
+            os.fsencode(folder),
+            saved,
+            view.pixels.tobytes(),
+            label,
+            len(classes),
+            output,
+            constants,
+            view.pixels.shape,
         )
         epochs = [str(epoch) for epoch in replayed.epochs]
         index = replay_epoch_player.render(folder, epochs, replayed.first_correct, controls[0])
-        model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index])
-        weight_limit = map_limit(os.fsencode(folder), saved, replayed.epochs, len(classes), settings)
+        model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index], view.dataset.num_features)
+        weight_limit = map_limit(os.fsencode(folder), saved, replayed.epochs, len(classes), view.pixels.shape, settings)
     except RunError as error:
         replay_epoch_player.stop()
         title.title("Replay")
@@ -211,7 +231,7 @@ def render() -> bool:
     render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline, place)
     caption = f"Run {run_title(record)}: {settings.recipe} on {settings.dataset}."
     if settings.dataset != view.dataset.name:
-        caption += f" The digit is from another data set, {view.dataset.name}."
+        caption += f" The {view.dataset.sample} is from another data set, {view.dataset.name}."
     if model.tempotrons_per_class > 1:
         caption += (
             f" Each class pools {model.tempotrons_per_class} tempotrons. The evidence is that of the strongest one; "

@@ -1,5 +1,6 @@
 """Page "Results": test accuracy, confusion matrix, most confident errors, distributions of margin and peak."""
 
+import numpy as np
 import streamlit as st
 
 from pages.components import charts, experiment_bar, stage
@@ -53,7 +54,7 @@ def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int 
             true, predicted = classes[results.labels[index]], classes[results.predicted[index]]
             caption = true if true == predicted else f"{true} → {predicted}"
             image = view.dataset.test.images[index].numpy()
-            charts.html_figure(figures.digit_html(image, f"{caption}, test sample {index}", height=110))
+            charts.html_figure(figures.digit_html(image, f"{caption}, test sample {index}", 110, view.dataset.features))
             label = f"{caption} ({results.margin[index]:+.2f})"
             st.button(label, key=f"open_{position}", width="stretch", on_click=open_sample, args=(index,))
 
@@ -102,7 +103,7 @@ def render() -> None:
             confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
         )
     with right:
-        worst = int(results.per_class.argmin())
+        worst = int(np.nan_to_num(results.per_class, nan=1.0).argmin())  # a class may have no test sample
         st.markdown(f"**Accuracy per class**: lowest for {classes[worst]}, {results.per_class[worst]:.1%}")
         takeaway = figures.class_takeaway(results.per_class, classes)
         charts.plotly_chart(figures.class_figure(results.per_class, classes, height), "classes", takeaway)

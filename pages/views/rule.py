@@ -1,4 +1,4 @@
-"""Page "Learning rule": single training steps on one digit, on a copy of the selected model."""
+"""Page "Learning rule": single training steps on one sample, on a copy of the selected model."""
 
 import streamlit as st
 
@@ -127,7 +127,8 @@ def render() -> None:
             if info.focused_output in (settings.target, info.predicted)
             else f", :red[**red: {classes[info.focused_output]}**]"
         )
-        + ". In the map :green[**green**] weights increase and :violet[**purple**] ones decrease. Each dot stands for "
+        + f". In the {'map' if view.dataset.shape else 'bars'} :green[**green**] weights increase and "
+        ":violet[**purple**] ones decrease. Each dot stands for "
         "all spikes at one time (larger means more spikes), on the kernel K(t_max − t)."
     )
     if k > 1:

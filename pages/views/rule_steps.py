@@ -117,5 +117,5 @@ def weight_change_info(
         step.settings.rate, t_max, int(t_max_after), grid.numpy(), kernel_at_peak(view.model, grid, t_max).numpy(),
         float(step.predicted[output, tempotron]), float(step.actual[output, tempotron]),
         float(peak - step.before.neurons[output, tempotron].max()), bool(step.dead_outputs[output, tempotron]),
-        view.pixels, neuron,
+        view.pixels, neuron, view.dataset.features,
     )  # fmt: skip

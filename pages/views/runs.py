@@ -11,7 +11,7 @@ from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state import paths
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
-from pages.state.datasets import dataset_directory
+from pages.state.datasets import EMBEDDED_SETS, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.runs import run_names, runs_directory
 from pages.state.settings import SAVED_RUN, get_setting
@@ -19,7 +19,6 @@ from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views.runs_import import import_panel
 from tempotron_core import figures
-from tempotron_core.data.datasets import EMBEDDED
 from tempotron_core.runs.catalogue import (
     MAX_NAME_LENGTH,
     delete_run,
@@ -91,10 +90,14 @@ def resume_selected(record: RunRecord) -> None:
     changes = {"epochs": int(state[f"epochs_{record.name}"]), "device": state[f"device_{record.name}"]}
     try:
         # The run itself is writable; its data must lie where pages may read.
-        if get_setting("data") != EMBEDDED and record.settings and record.settings.dataset == get_setting("data"):
+        if (
+            get_setting("data") not in EMBEDDED_SETS
+            and record.settings
+            and record.settings.dataset == get_setting("data")
+        ):
             changes["dataset_dir"] = dataset_directory()
         settings = resume_settings(record.path, load_snapshot(record.path), changes)
-        if settings.dataset != EMBEDDED:
+        if settings.dataset not in EMBEDDED_SETS:
             paths.check_inside_roots("dataset directory", settings.dataset_dir or "", paths.DATA_ROOTS_ENV)
         trainings.start(settings, resume_folder=record.path)
     except (RunError, ValueError, TypeError, trainings.StartError) as error:

@@ -48,7 +48,7 @@ def recipe_editor(name: str) -> dict[str, Any]:
         for column, key, label, maximum in (
             (second[0], "temperature", "Temperature", 100.0),
             (second[1], "weight_decay", "Weight decay", 10.0),
-            (second[2], "smoothing", "Smoothing over pixels", 100.0),
+            (second[2], "smoothing", "Smoothing over neighbours", 100.0),
             (second[3], "afferent_dropout", "Dropped afferents", 0.99),
             (second[4], "init_scale", "Scale of initial weights", 100.0),
         ):
@@ -76,13 +76,13 @@ def settings_form() -> Settings | None:
     epochs = first[1].number_input("Epochs", **number_widget("train_epochs"))
     lr = first[2].number_input("Learning rate", format="%.5f", **number_widget("train_lr"))
     batch = first[3].number_input("Batch size", **number_widget("train_batch"))
-    m = second[0].number_input("m, neurons per pixel", **number_widget("train_m"))
+    m = second[0].number_input(f"m, neurons per {current_dataset()[0].feature}", **number_widget("train_m"))
     T = second[1].number_input("T, window in ms", **number_widget("train_T"))
     seed = second[2].number_input("Seed", **number_widget("train_seed"))
     device = second[3].selectbox("Device", devices(), **widget_key("device"))
     with st.expander("Encoder, neuron and validation"):
         st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=apply_slow_neuron_preset)
-        st.caption("Best of the tried settings on held-out digits; 93.8 % test accuracy on MNIST after ten epochs.")
+        st.caption("Best of the tried settings on MNIST: 93.8 % test accuracy after ten epochs.")
         third = st.columns(5)
         beta = third[0].number_input("beta", **number_widget("train_beta"))
         tau = third[1].number_input("tau, ms", **number_widget("train_tau"))
@@ -273,12 +273,12 @@ def progress_panel(state: str) -> None:
     health_panel(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
-        all_neurons = "sum over the neurons of a pixel"
+        all_neurons = f"sum over the neurons of a {'pixel' if len(snapshot.shape) == 2 else 'feature'}"
         names = (all_neurons, *(f"neuron {j + 1}" for j in range(model.m)))
         weights = st.selectbox("Weight maps", names, key="map", persist_state="session")
         neuron = None if weights in (None, all_neurons) else names.index(weights) - 1
         weights_by_class = model.weight.view(-1, model.tempotrons_per_class, model.weight.shape[1]).mean(dim=1)
-        maps = figures.weight_maps(weights_by_class.numpy(), model.m, neuron)
+        maps = figures.weight_maps(weights_by_class.numpy(), model.m, neuron, snapshot.shape)
         alt = figures.weight_maps_takeaway(maps, snapshot.classes)
         charts.html_figure(
             figures.weights_html(maps, snapshot.classes, alt), "weights", alt,

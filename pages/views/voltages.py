@@ -35,12 +35,14 @@ def render() -> None:
     raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
     third, fourth = st.columns([1, 2.3])
     with third:
-        alt = f"The digit {image_name(view)}"
-        digit = figures.digit_html(view.pixels, alt, height=260)
+        alt = f"The {view.dataset.sample} {image_name(view)}"
+        digit = figures.digit_html(view.pixels, alt, height=260, features=view.dataset.features)
         charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
     with fourth:
         spikes = figures.raster_html(raster, height=260, cursor=True)
-        charts.html_figure(spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy()))
+        charts.html_figure(
+            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.dataset.feature)
+        )
     st.markdown(
         f"{info.firing_text} "
         + ("True class unknown" if view.label is None else f":blue[**True class {classes[view.label]}**]")

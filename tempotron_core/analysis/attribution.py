@@ -2,8 +2,8 @@
 
     v_max = sum_i w_i K(t_max - t_i)
 
-Every term belongs to one spike of one tuning neuron of one pixel, so that sums over the neurons of a pixel make a map
-of the image, and sums over the pixels tell what each tuning neuron adds.
+Every term belongs to one spike of one tuning neuron of one feature, so that sums over the neurons of a pixel make a map
+of the image, and sums over the features tell what each tuning neuron adds.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Evidence:
     """Contributions to the peak of one tempotron, float64 except times.
 
     Attributes:
-        weight: w_i, [784, m], 0 where an afferent is silent or late
-        kernel: K(t_max - t_i), [784, m]
-        contributions: their products, [784, m]
-        times: spike times [784, m] in ms, -1 for no spike
+        weight: w_i, [features, m], 0 where an afferent is silent or late
+        kernel: K(t_max - t_i), [features, m]
+        contributions: their products, [features, m]
+        times: spike times [features, m] in ms, -1 for no spike
         v_max: peak
         t_max: its time in ms
     """

@@ -35,7 +35,7 @@ def linear_accuracy(
     table = (
         pixels.view(256, 1) if features == "pixels" else pixel_tuning(m).response(pixels.view(1, 1, 256))[0, 0].float()
     )
-    width = 28 * 28 * table.shape[1]
+    width = dataset.num_features * table.shape[1]
     weight = torch.zeros(len(dataset.classes), width, requires_grad=True)
     bias = torch.zeros(len(dataset.classes), requires_grad=True)
     optimiser = torch.optim.AdamW([weight, bias], lr=lr, fused=True)

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from tempotron_core.analysis.code_statistics import VALUES, PopulationCode
+from tempotron_core.model.classifier import PIXELS
 
 __all__ = [
     "Advice",
@@ -64,9 +65,11 @@ class Candidate:
         return self.is_no_worse_than(other) and has_gain
 
 
-def evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Candidate:
+def evaluate_candidate(
+    m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS
+) -> Candidate:
     """Return the statistics of a code, see PopulationCode for the arguments."""
-    return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()))
+    return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()), features)
 
 
 @lru_cache(maxsize=8)
@@ -76,8 +79,8 @@ def _interned(histogram: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: bytes) -> Candidate:
-    code = PopulationCode(m, T, beta, time_to_peak, np.frombuffer(histogram, np.int64))
+def _evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: bytes, features: int) -> Candidate:
+    code = PopulationCode(m, T, beta, time_to_peak, np.frombuffer(histogram, np.int64), features)
     return Candidate(m, T, beta, code.num_codes, code.entropy_ratio, code.late_spike_fraction, code.spikes_per_image)
 
 
@@ -174,7 +177,7 @@ class Advice:
             )
         cost = ""
         if abs(candidate.spikes - current.spikes) >= 0.01 * current.spikes:
-            cost = f", with {candidate.spikes:,.0f} instead of {current.spikes:,.0f} spikes an image"
+            cost = f", with {candidate.spikes:,.0f} instead of {current.spikes:,.0f} spikes a sample"
         return f"**Try {describe_changes(current, candidate)}**: it {' and '.join(gains)}{cost}."
 
     @property
@@ -200,14 +203,19 @@ def _percent(part: float) -> str:
     return "none" if part == 0 else "less than 0.1%" if part < 0.001 else f"{part:.1%}"
 
 
-def advise(m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray) -> Advice:
+def advise(
+    m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS
+) -> Advice:
     """Search near the present settings.
 
-    histogram: count of each pixel value, int64 [256]; rise: time to the peak of the kernel in ms.
+    histogram: count of each value, int64 [256]; time_to_peak: of the kernel in ms; features: values of a sample.
     """
-    current = evaluate_candidate(m, current_T, beta, time_to_peak, histogram)
+    current = evaluate_candidate(m, current_T, beta, time_to_peak, histogram, features)
     candidates = [
-        evaluate_candidate(*settings, time_to_peak, histogram) for settings in neighbours(m, current_T, current.beta)
+        evaluate_candidate(*settings, time_to_peak, histogram, features)
+        for settings in neighbours(m, current_T, current.beta)
     ]
-    smaller = [evaluate_candidate(size, current_T, beta, time_to_peak, histogram) for size in _SMALLER_M if size < m]
+    smaller = [
+        evaluate_candidate(size, current_T, beta, time_to_peak, histogram, features) for size in _SMALLER_M if size < m
+    ]
     return Advice(current, best_improvement(current, candidates), smallest_equivalent(current, smaller))

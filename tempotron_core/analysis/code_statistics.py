@@ -47,6 +47,7 @@ VALUES = 256
 LEVELS = 32
 """Steps of brightness by which pixels are compared: each of the 256 values is seen too seldom to be counted."""
 _CHUNK = 1000
+_MAX_CELLS = 2**17  # 128 MiB of counts, and three times as many while they are made
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class ValueCounts:
         k_log2_k: float64 [n + 1], k log2 k
         expected_under_shuffle: float64 [n + 1], mean over all orders of the labels of sum_c n_sc log2 n_sc, for a
             symbol of that many images
+        features: values of an image
     """
 
     counts_below: np.ndarray
@@ -70,6 +72,7 @@ class ValueCounts:
     labels: np.ndarray
     k_log2_k: np.ndarray
     expected_under_shuffle: np.ndarray
+    features: int = PIXELS
 
     @property
     def images(self) -> int:
@@ -83,7 +86,7 @@ class ValueCounts:
 
     @cached_property
     def value_information(self) -> np.ndarray:
-        """Return the mutual information of each pixel's brightness, in LEVELS steps, with the class: [784] in bits."""
+        """Return the mutual information of each value, in LEVELS steps, with the class: [features] in bits."""
         bits, chance = mutual_information(np.arange(VALUES) * LEVELS // VALUES, self)
         return np.asarray(np.maximum(bits - chance, 0))
 
@@ -92,25 +95,32 @@ def count_values(split: Split, classes: int, images: int = MAX_IMAGES, seed: int
     """Count the values in at most this many images of a split, drawn with this seed.
 
     Raises:
-        ValueError: for an empty split.
+        ValueError: for an empty split, and for more features and classes than there is room to count.
     """
+    if classes * split.images[:1].numel() > _MAX_CELLS:
+        raise ValueError(
+            f"code: expected at most {_MAX_CELLS:,} features x classes to count values for, got "
+            f"{split.images[:1].numel():,} x {classes:,}; choose smaller images."
+        )
     if not len(split):
         raise ValueError("split: expected at least one image, got none; choose another data set.")
     selected = np.sort(np.random.default_rng(seed).permutation(len(split))[:images])
-    pixels, labels = split.images.numpy()[selected].reshape(-1, PIXELS), split.labels.numpy()[selected]
-    offsets = np.arange(PIXELS) * classes
-    counts = np.zeros(VALUES * PIXELS * classes, np.int32)
+    pixels = split.images.numpy()[selected].reshape(len(selected), -1)
+    labels, features = split.labels.numpy()[selected], pixels.shape[1]
+    offsets = np.arange(features) * classes
+    counts = np.zeros(VALUES * features * classes, np.int32)
     for start in range(0, len(selected), _CHUNK):
         part = slice(start, start + _CHUNK)
-        at = pixels[part].astype(np.int64) * (PIXELS * classes) + offsets + labels[part, None]
+        at = pixels[part].astype(np.int64) * (features * classes) + offsets + labels[part, None]
         counts += np.bincount(at.reshape(-1), minlength=len(counts)).astype(np.int32)
-    cells = counts.reshape(VALUES, PIXELS, classes)
+    cells = counts.reshape(VALUES, features, classes)
     by_value = cells.sum(axis=2, dtype=np.int64)
     varying = np.flatnonzero((by_value > 0).sum(axis=0) > 1)
     below = np.zeros((VALUES + 1, len(varying), classes), np.int32)
     cells[:, varying].cumsum(axis=0, out=below[1:])
     of_class, log = np.bincount(labels, minlength=classes), _k_log2_k(len(selected))
-    return ValueCounts(below, varying, by_value.sum(axis=1), of_class, log, _expected_under_shuffle(of_class, log))
+    chance = _expected_under_shuffle(of_class, log)
+    return ValueCounts(below, varying, by_value.sum(axis=1), of_class, log, chance, features)
 
 
 def _k_log2_k(maximum: int) -> np.ndarray:
@@ -135,9 +145,9 @@ def _expected_under_shuffle(labels: np.ndarray, log: np.ndarray) -> np.ndarray:
 def mutual_information(symbols: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
     """Return the mutual information of a symbol with the class at each pixel, as counted and under shuffled labels.
 
-    The difference of the two arrays [784], in bits, is the estimate. symbols: [256], the symbol of each value.
+    The difference of the two arrays [features], in bits, is the estimate. symbols: [256], the symbol of each value.
     """
-    bits, chance = np.zeros(PIXELS), np.zeros(PIXELS)
+    bits, chance = np.zeros(counts.features), np.zeros(counts.features)
     number, n, log = np.unique(symbols, return_inverse=True)[1], counts.images, counts.k_log2_k
     single = _symbol_counts(number, counts.total_counts_below)
     # I = (sum n_sc log n_sc - sum n_s log n_s - sum n_c log n_c)/n + log n
@@ -173,7 +183,7 @@ def curve_information(table: np.ndarray, counts: ValueCounts) -> tuple[np.ndarra
 
 
 def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mutual information of each pixel's code and of its value with the class: two arrays [784] in bits.
+    """Return the mutual information of each feature's code and value with the class: two arrays [features] in bits.
 
     Of more than LEVELS codes those are merged whose darkest values lie in the same step of brightness. A code cannot
     carry more information than the value: where the estimate for the value is lower, it is used for the code. groups:
@@ -189,7 +199,7 @@ def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarr
 class PopulationCode:
     """Statistics of m curves with this beta in a window of T ms, for pixel values with this histogram [256].
 
-    time_to_peak: time from a spike to the peak of its kernel in ms.
+    time_to_peak: time from a spike to the peak of its kernel in ms. features: values of an image.
     """
 
     m: int
@@ -197,6 +207,7 @@ class PopulationCode:
     beta: float
     time_to_peak: float
     histogram: np.ndarray
+    features: int = PIXELS
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -261,11 +272,11 @@ class PopulationCode:
     @property
     def spikes_per_image(self) -> float:
         """Return the mean number of spikes per image."""
-        return float(self.histogram @ self.spikes) * PIXELS / float(self.histogram.sum())
+        return float(self.histogram @ self.spikes) * self.features / float(self.histogram.sum())
 
     def spike_histogram(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean number of spikes per image at each ms, [T], from pixels of value 0 and from the others."""
-        images = self.histogram.sum() / PIXELS
+        images = self.histogram.sum() / self.features
         value, curve = np.nonzero(self.table >= 0)
         times, weight = self.table[value, curve].astype(int), self.histogram[value] / images
         black, nonzero = (np.bincount(times[mask], weight[mask], minlength=self.T) for mask in (value == 0, value > 0))

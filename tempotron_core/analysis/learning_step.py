@@ -65,14 +65,14 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class LearningStep:
-    """A step, before and after, for C classes of k tempotrons and m neurons per pixel.
+    """A step, before and after, for C classes of k tempotrons and m neurons per feature.
 
     Attributes:
         model: network after the step
         wrong: [C], outputs that fire and should not, or the reverse
         error: [C, k], before the step
         t_max: [C, k] in ms, before the step
-        dw: weight change [C, k, 784, m]
+        dw: weight change [C, k, features, m]
         predicted: [C, k], change of V(t_max) by rate * error * sum K^2
         actual: [C, k], computed change
         dead_outputs: [C, k], potential never above 0, so that t_max = 0 and K = 0 for every spike
@@ -99,7 +99,7 @@ class LearningStep:
 def _gradient_step(
     model: Model, times: torch.Tensor, settings: StepSettings
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return pooled peaks [C], errors [C*k] and dw [C*k, 784*m] of a step on the spike times [1, 784*m]."""
+    """Return pooled peaks [C], errors [C*k] and dw [C*k, features*m] of a step on the spike times [1, features*m]."""
     classes = len(model.weight) // model.tempotrons_per_class
     if not 0 <= settings.target < classes:
         raise ValueError(f"target: expected 0 to {classes - 1}, got {settings.target}; choose one of the classes.")
@@ -112,7 +112,7 @@ def _gradient_step(
 
 
 def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> LearningStep:
-    """Apply one step to a copy of the network, on one image uint8 [28, 28].
+    """Apply one step to a copy of the network, on one sample, uint8 of any shape.
 
     Raises:
         ValueError: where the network has no such class.

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from tempotron_core.analysis.attribution import evidence
-from tempotron_core.model.classifier import Model, predict
+from tempotron_core.model.classifier import PIXELS, Model, predict
 from tempotron_core.model.codes import DEFAULT_CODE
 from tempotron_core.runs.reader import RunError, load_code, load_model, read_run
 from tempotron_core.training.settings import Settings, initial_model
@@ -114,8 +114,12 @@ class CheckpointCache:
         self._models: OrderedDict[object, tuple[Model, float]] = OrderedDict()  # the longest unused first
         self._lock = threading.Lock()
 
-    def model(self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int) -> Model:
+    def model(
+        self, path: str | os.PathLike[str], settings: Settings, classes: int, epoch: int, features: int = PIXELS
+    ) -> Model:
         """Return the network of a run after an epoch, 0 before the first: as initialised, or as imported.
+
+        features: values of a sample.
 
         Raises:
             RunError: for damaged weights.
@@ -123,7 +127,7 @@ class CheckpointCache:
         is_initial = epoch == 0 and settings.imported_from is None  # the seed gives it
         of_run = "" if settings.code == DEFAULT_CODE else str(path)  # whose code was computed from its images
         key = (
-            (of_run, settings, classes)
+            (of_run, settings, classes, features)
             if is_initial
             else (str(path), settings, classes, epoch, _checkpoint_mtime(path, epoch))
         )
@@ -133,13 +137,18 @@ class CheckpointCache:
                 self._models[key] = model, time.monotonic()
                 return model
         if is_initial:
-            model = initial_model(settings, classes, load_code(path, settings))
+            model = initial_model(settings, classes, load_code(path, settings), features)
         else:
             model = load_model(path, f"epochs/{epoch:04}", settings)
         if len(model.weight) != classes * model.tempotrons_per_class:
             raise RunError(
                 f"epoch {epoch} of {Path(path).name!r}: expected weights of {classes} classes, got "
                 f"{len(model.weight) // model.tempotrons_per_class}; choose another run or data set."
+            )
+        if model.weight.shape[1] != features * model.m:
+            raise RunError(
+                f"epoch {epoch} of {Path(path).name!r}: expected weights for {features:,} features, got "
+                f"{model.num_features:,}; choose another run or data set."
             )
         with self._lock:
             now = time.monotonic()
@@ -164,7 +173,7 @@ def replay_run(
     output: int | None = None,
     constants: Mapping[str, float] | None = None,
 ) -> Replay:
-    """Return the predictions for an image, uint8 [28, 28], of the untrained network and of each saved epoch.
+    """Return the predictions for a sample, uint8 of any shape, of the untrained network and of each saved epoch.
 
     Damaged or missing epochs are left out, and so is the untrained network of a run that was imported: its weights
     are those of epoch 0, or unknown.
@@ -196,7 +205,7 @@ def replay_run(
         if epoch == 0 and untrained and not rows:
             raise RunError(next(iter(damaged.values())))
         try:
-            model = checkpoints.model(path, record.settings, classes, epoch)
+            model = checkpoints.model(path, record.settings, classes, epoch, image.numel())
         except RunError as error:
             damaged[epoch] = str(error)
             continue

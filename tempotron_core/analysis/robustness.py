@@ -35,15 +35,15 @@ MAX_SAMPLES = 2000
 """Samples that a robustness curve is measured on at most."""
 COMBINED = "all as set"
 
-_SIDE = 28
+_MAX_SHIFT = 28
 _CHUNK = 100
 _BOUNDS = {
     "jitter": (0, 1e4, "ms"),
     "drop": (0, 1, "of the spikes"),
     "delay": (0, 1e4, "ms"),
     "noise": (0, 1e4, "grey values"),
-    "shift_x": (-_SIDE, _SIDE, "pixels"),
-    "shift_y": (-_SIDE, _SIDE, "pixels"),
+    "shift_x": (-_MAX_SHIFT, _MAX_SHIFT, "pixels"),
+    "shift_y": (-_MAX_SHIFT, _MAX_SHIFT, "pixels"),
     "seed": (0, 2**31 - 1, ""),
 }
 _INTEGER_FIELDS = ("shift_x", "shift_y", "seed")
@@ -103,8 +103,8 @@ class Perturbation:
             drop=min(1.0, self.drop * factor),
             delay=self.delay * factor,
             noise=self.noise * factor,
-            shift_x=max(-_SIDE, min(_SIDE, round(self.shift_x * factor))),
-            shift_y=max(-_SIDE, min(_SIDE, round(self.shift_y * factor))),
+            shift_x=max(-_MAX_SHIFT, min(_MAX_SHIFT, round(self.shift_x * factor))),
+            shift_y=max(-_MAX_SHIFT, min(_MAX_SHIFT, round(self.shift_y * factor))),
         )
 
 
@@ -165,10 +165,16 @@ SWEEPS = {
 
 
 def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
-    """Return images uint8 [batch, 28, 28] shifted and with noise; chunk: part of a data set, for the seed."""
-    if perturbation.shift_x or perturbation.shift_y:
+    """Return samples uint8 [batch, h, w] shifted and with noise; those of a table, [batch, features], are not shifted.
+
+    chunk: part of a data set, for the seed.
+    """
+    if images.dim() == 3 and (perturbation.shift_x or perturbation.shift_y):
         shifted = torch.zeros_like(images)
-        (to_y, from_y), (to_x, from_x) = _slices(perturbation.shift_y), _slices(perturbation.shift_x)
+        (to_y, from_y), (to_x, from_x) = (
+            _slices(shift, side)
+            for shift, side in zip((perturbation.shift_y, perturbation.shift_x), images.shape[1:], strict=True)
+        )
         shifted[:, to_y, to_x] = images[:, from_y, from_x]
         images = shifted
     if perturbation.noise:
@@ -195,11 +201,11 @@ def perturb_spikes(times: torch.Tensor, perturbation: Perturbation, chunk: int =
     return flat.view(times.shape)
 
 
-def _slices(shift: int) -> tuple[slice, slice]:
-    """Return target and source slices of a shift."""
+def _slices(shift: int, side: int) -> tuple[slice, slice]:
+    """Return target and source slices of a shift of an image with this side."""
     return (
-        slice(max(shift, 0), max(0, _SIDE + min(shift, 0))),
-        slice(min(max(-shift, 0), _SIDE), max(0, _SIDE - max(shift, 0))),
+        slice(min(max(shift, 0), side), max(0, side + min(shift, 0))),
+        slice(min(max(-shift, 0), side), max(0, side - max(shift, 0))),
     )
 
 

@@ -1,4 +1,4 @@
-"""Data sets of 28 x 28 grey images: the embedded digits, and torchvision's sets from a directory.
+"""Data sets: the embedded digits, iris and wine, torchvision's sets from a directory, and files of the user.
 
 Digits: LeCun Y, Bottou L, Bengio Y, Haffner P. Gradient-based learning applied to document recognition. Proceedings of
 the IEEE 86(11), 2278-2324, 1998.
@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,45 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch
 
+from tempotron_core.data.dataset_files import file_fingerprint, find_dataset_files, read_dataset_file
+from tempotron_core.data.other_sets import OTHER_SETS, other_set_files, read_other_set
+from tempotron_core.data.samples import MAX_SAMPLES, DataError, Dataset, Split
+
 __all__ = [
+    "BUILT_IN",
     "DATASETS",
     "EMBEDDED",
+    "OTHER_SETS",
+    "TABLES",
     "DataError",
     "Dataset",
     "Split",
     "download",
+    "find_dataset_files",
     "fingerprint",
     "hold_out_validation",
     "installed_datasets",
+    "is_file_name",
+    "is_installed",
+    "is_known",
+    "known_features",
     "load",
+    "locate",
     "random_index",
     "raw_folder",
+    "require_known",
 ]
 
 EMBEDDED = "embedded"
 
+TABLES = ("iris", "wine")
+"""Tables that come with the package: Fisher's irises, and wines of three cultivars."""
+
 DATASETS: dict[str, str] = {"MNIST": "MNIST", "FashionMNIST": "FashionMNIST", "KMNIST": "KMNIST"}
 """Name of a set on disk -> name of its class in torchvision.datasets."""
+
+BUILT_IN = (EMBEDDED, *TABLES, *DATASETS, *OTHER_SETS)
+"""Names of all sets but the files of the user."""
 
 _SUBSET = Path(__file__).with_name("mnist_subset.npz")
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -49,48 +69,28 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _SIDE = 28
 _DOWNLOAD_BYTES = 70_000 * (_SIDE * _SIDE + 1) * 1.3  # what arrives packed and is then unpacked beside it, about
 _STALL_SECONDS = 60.0
-_MAX_SAMPLES = 1_000_000
-
-
-class DataError(Exception):
-    """Data cannot be loaded; the message is one sentence."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Samples of one split.
-
-    Attributes:
-        images: uint8 [n, 28, 28]
-        labels: int64 [n]
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Training and test samples, names of the classes, and a short text on the source."""
-
-    name: str
-    train: Split
-    test: Split
-    classes: tuple[str, ...]
-    source: str
+_MAX_NAME_LENGTH = 80
+_MARKUP = "[]<>`*$|\\"  # the pages show names of data sets in formatted text
 
 
 def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) -> Dataset:
-    """Load a data set: the embedded one, or one of DATASETS under directory in torchvision's layout.
+    """Load a data set: embedded, one of TABLES, one of DATASETS under directory in torchvision's layout, or a file.
+
+    Args:
+        name: name of the set, or of a file or folder in directory, see dataset_files
+        directory: folder of the files
 
     Raises:
         DataError: for an unknown name, a missing directory or set, and invalid files.
     """
     if name == EMBEDDED:
         return _load_embedded()
+    if name in TABLES:
+        return _load_table(name)
+    if name not in DATASETS and is_file_name(name) and directory:
+        return read_dataset_file(_data_file(name, directory))
+    if name in OTHER_SETS:
+        return read_other_set(name, _require_directory(name, directory))
     raw = raw_folder(name, directory)
     root = raw.parent.parent
     try:
@@ -114,11 +114,75 @@ def load(name: str = EMBEDDED, directory: str | os.PathLike[str] | None = None) 
             f"{name}: expected files that stay as they are while they are read, got changing ones in {str(raw)!r}; "
             "wait until they are complete and try again."
         )
-    return Dataset(name, train, test, _class_names(name), f"{len(train):,} training images of {name}")
+    sample = "digit" if name == "MNIST" else "sample"
+    return Dataset(name, train, test, _class_names(name), f"{len(train):,} training images of {name}", sample=sample)
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name may be that of a data set file or folder: one part of a path, printable, no markup."""
+    is_plain = name == Path(name).name and name not in (".", "..") and not set(name) & set(_MARKUP)
+    return name not in BUILT_IN and is_plain and name.isprintable() and 0 < len(name) <= _MAX_NAME_LENGTH
+
+
+def is_known(name: str, directory: str | os.PathLike[str] | None = None) -> bool:
+    """Return whether a data set can be loaded here as far as its name tells: a known one, or an existing file."""
+    if name in BUILT_IN:
+        return True
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        return bool(directory) and is_file_name(name) and _data_file(name, directory).exists()
+    return False
+
+
+def is_installed(name: str, directory: str | os.PathLike[str] | None = None) -> bool:
+    """Return whether the files of a data set are there."""
+    if name in OTHER_SETS:
+        return bool(fingerprint(name, directory))
+    return name in installed_datasets(directory) if name in DATASETS else is_known(name, directory)
+
+
+def locate(name: str | None, directory: str | None) -> tuple[str, str | None]:
+    """Return name and folder of the data set that a command names: of a path, those of its file.
+
+    Without a name it is MNIST where a folder is given, else the embedded digits.
+    """
+    if name is None:
+        return ("MNIST" if directory else EMBEDDED), directory
+    if name in BUILT_IN:
+        return name, directory
+    path = Path(os.path.expanduser(name)) if directory is None else Path(directory) / name
+    path = path if path.name else path.absolute()
+    return path.name, str(path.parent)
+
+
+def require_known(name: object, directory: str | os.PathLike[str] | None = None) -> None:
+    """Check a name as is_known does.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if not isinstance(name, str) or not is_known(name, directory):
+        place = f" in {str(directory)[-120:]!r}" if directory else ""
+        raise ValueError(
+            f"dataset: expected one of {', '.join(BUILT_IN)}, or a file or folder{place}, got {name!r}; choose one of "
+            "these."
+        )
+
+
+def known_features(name: str) -> int | None:
+    """Return the values of a sample of a set that is not a file of the user, else None."""
+    if name == EMBEDDED or name in DATASETS:
+        return _SIDE * _SIDE
+    if name in OTHER_SETS:
+        return 256 if name == "USPS" else _SIDE * _SIDE
+    return _load_table(name).num_features if name in TABLES else None
+
+
+def _data_file(name: str, directory: str | os.PathLike[str] | None) -> Path:
+    return Path(os.path.expanduser(directory or ".")) / name
 
 
 def installed_datasets(directory: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """Return the names of the sets whose files are under directory; empty where there is no such folder."""
+    """Return the names of the DATASETS whose files are under directory; empty where there is no such folder."""
     if not directory:
         return ()
     with contextlib.suppress(OSError, ValueError, DataError):
@@ -135,18 +199,27 @@ def raw_folder(name: str, directory: str | os.PathLike[str] | None) -> Path:
         DataError: for a bad name or directory.
     """
     if name not in DATASETS:
-        raise DataError(f"dataset: expected one of {', '.join((EMBEDDED, *DATASETS))}, got {name!r}; choose one.")
+        raise DataError(f"dataset: expected one of {', '.join(BUILT_IN)}, or a file, got {name!r}; choose one.")
+    return _require_directory(name, directory) / name / "raw"
+
+
+def _require_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     if not isinstance(directory, str | os.PathLike) or not str(directory).strip() or "\0" in str(directory):
         raise DataError(
             f"dataset directory: expected a folder that holds {name}, got {directory!r}; name one, or use the "
             "embedded digits."
         )
-    return Path(os.path.expanduser(directory)) / name / "raw"
+    return Path(os.path.expanduser(directory))
 
 
 def fingerprint(name: str, directory: str | os.PathLike[str] | None) -> tuple[tuple[int, int], ...]:
-    """Return size and modification time of each file of a set; empty for the embedded set or a missing file."""
+    """Return size and modification time of each file of a set; empty for an embedded set or a missing file."""
+    if name not in BUILT_IN:
+        return file_fingerprint(_data_file(name, directory)) if directory and is_file_name(name) else ()
     with contextlib.suppress(OSError, ValueError, DataError):
+        if name in OTHER_SETS:
+            others = [file.stat() for file in other_set_files(name, _require_directory(name, directory))]
+            return tuple((file.st_size, file.st_mtime_ns) for file in others)
         files = [(raw_folder(name, directory) / file).stat() for file in _FILES]
         return tuple((file.st_size, file.st_mtime_ns) for file in files)
     return ()
@@ -179,7 +252,7 @@ def hold_out_validation(dataset: Dataset, count: int) -> Dataset:
     test, train = (
         Split(dataset.train.images[part], dataset.train.labels[part]) for part in (order[:count], order[count:])
     )
-    return Dataset(dataset.name, train, test, dataset.classes, f"{dataset.source}, {count:,} of them held out")
+    return replace(dataset, train=train, test=test, source=f"{dataset.source}, {count:,} of them held out")
 
 
 def download(
@@ -260,7 +333,14 @@ def _load_embedded() -> Dataset:
             Split(torch.from_numpy(arrays[f"{kind}_images"]), torch.from_numpy(arrays[f"{kind}_labels"]).long())
             for kind in ("train", "test")
         )
-    return Dataset(EMBEDDED, train, test, tuple("0123456789"), f"{len(train):,} training digits of MNIST, embedded")
+    source = f"{len(train):,} training digits of MNIST, embedded"
+    return Dataset(EMBEDDED, train, test, tuple("0123456789"), source, sample="digit")
+
+
+@lru_cache(maxsize=len(TABLES))
+def _load_table(name: str) -> Dataset:
+    dataset = read_dataset_file(Path(__file__).with_name(f"{name}.csv"))
+    return replace(dataset, name=name, source=f"{len(dataset.train):,} training samples of {name}, embedded")
 
 
 def _load_validated(name: str, raw: Path, prefix: str) -> Split:
@@ -315,8 +395,8 @@ def _validate_idx_header(file: Path, magic: int, dimensions: int, remedy: str) -
         raise DataError(
             f"{file.name} is {fault}: expected {expected:,} bytes for {count:,} samples, got {size:,}; {remedy}."
         )
-    if count > _MAX_SAMPLES:
-        raise DataError(f"{file.name}: expected at most {_MAX_SAMPLES:,} samples, got {count:,}; {remedy}.")
+    if count > MAX_SAMPLES:
+        raise DataError(f"{file.name}: expected at most {MAX_SAMPLES:,} samples, got {count:,}; {remedy}.")
     return int(count)
 
 

@@ -64,6 +64,7 @@ from tempotron_core.figures.export import (
     html_page,
     scale_figure,
 )
+from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.job_states import states_html
 from tempotron_core.figures.html.maps import change_html, evidence_html, weights_html
 from tempotron_core.figures.html.pictures import (
@@ -121,6 +122,7 @@ __all__ = [
     "errors_figure",
     "evidence_figure",
     "evidence_html",
+    "features_html",
     "figure_to_csv",
     "figure_to_json",
     "figure_to_page",

@@ -107,7 +107,8 @@ def import_run(
     }
     classes = dataset.classes
     snapshot = Snapshot(
-        settings, "finished", 0, epochs=History([row]), classes=classes, weight=weight, state=state
+        settings, "finished", 0, epochs=History([row]), classes=classes, weight=weight, state=state,
+        shape=tuple(dataset.test.images.shape[1:]),
     )  # fmt: skip
     with open_run_log(settings) as log:
         log.write(snapshot)

@@ -25,11 +25,12 @@ __all__ = [
 ]
 
 PIXELS = 28 * 28
+"""Features of a sample of MNIST, the default everywhere."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Weights [classes*k, 784*m] on the CPU with all constants needed to use them; never written to after creation.
+    """Weights [classes*k, features*m] on the CPU with all constants needed to use them; never written to.
 
     Attributes:
         v_threshold: peak of the kernel K, and the threshold of training
@@ -57,8 +58,18 @@ class Model:
         return self.code.spike_table(self.m, self.T, self.beta)
 
     def spike_times(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the spike times of images uint8 [batch, 28, 28]: float32 [batch, 784*m] in ms, -1 for no spike."""
+        """Return the spike times of samples uint8 [batch, ...]: float32 [batch, features*m] in ms, -1 for no spike."""
         return self.code.spike_times(images, self.m, self.T, self.beta)
+
+    @property
+    def num_features(self) -> int:
+        """Return the number of features whose spikes the network takes."""
+        return self.weight.shape[1] // self.m
+
+    @property
+    def num_classes(self) -> int:
+        """Return the number of classes."""
+        return len(self.weight) // self.tempotrons_per_class
 
     @property
     def threshold(self) -> float:
@@ -108,10 +119,10 @@ def log_mean_exp_pool(v: torch.Tensor, tempotrons_per_class: int) -> torch.Tenso
     )
 
 
-def initial_weight(m: int, outputs: int, seed: int, scale: float = 1.0) -> torch.Tensor:
-    """Return seeded initial weights U(-b, b), b = scale/sqrt(784*m): [outputs, 784*m]."""
-    bound = scale / math.sqrt(PIXELS * m)
-    return torch.empty(outputs, PIXELS * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
+def initial_weight(m: int, outputs: int, seed: int, scale: float = 1.0, features: int = PIXELS) -> torch.Tensor:
+    """Return seeded initial weights U(-b, b), b = scale/sqrt(features*m): [outputs, features*m]."""
+    bound = scale / math.sqrt(features * m)
+    return torch.empty(outputs, features * m).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed))
 
 
 def pixel_tuning(m: int, beta: float = 1.5) -> GaussianTuning:
@@ -125,22 +136,22 @@ def pixel_spike_table(m: int, T: int, beta: float = 1.5) -> torch.Tensor:
 
 
 def pixel_spike_times(images: torch.Tensor, m: int, T: int, beta: float = 1.5) -> torch.Tensor:
-    """Return the spike times of images in the Gaussian code, pixel-major, -1 for no spike.
+    """Return the spike times of samples in the Gaussian code, -1 for no spike; neurons of a feature are consecutive.
 
-    images: uint8 [batch, 28, 28]. The times are float32 [batch, 784*m] in ms; see Model.spike_times for other codes.
+    images: uint8 [batch, ...]. The times are float32 [batch, features*m] in ms; see Model.spike_times for other codes.
     """
     return GAUSSIAN.spike_times(images, m, T, beta)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Response of a network to one image.
+    """Response of a network to one sample.
 
     With k = 1 neurons equals v; otherwise v and v_max pool the potentials and the peaks of a class, and t_max is that
     of its strongest tempotron.
 
     Attributes:
-        times: spike times [784, m] in ms, -1 for none
+        times: spike times [features, m] in ms, -1 for none
         v: membrane potentials [classes, T]
         v_max: peaks [classes]
         t_max: times of the peaks [classes] in ms
@@ -162,12 +173,12 @@ class Prediction:
 
 
 def predict(model: Model, image: torch.Tensor) -> Prediction:
-    """Return the prediction for one image, uint8 [28, 28]."""
+    """Return the prediction for one sample, uint8 of any shape."""
     return predict_from_spikes(model, model.spike_times(image.unsqueeze(0)))
 
 
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
-    """Return the prediction for the spikes of one image, [1, 784*m], any real times in ms, negative for none."""
+    """Return the prediction for the spikes of one sample, [1, features*m], any real times in ms, negative for none."""
     net, k = model.to_layer(), model.tempotrons_per_class
     v, t_spike = net(times, "v"), model.to_crossing_layer()(times, "t_spike")
     if model.time == "grid":  # of the trace, shunted or not
@@ -177,7 +188,7 @@ def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
     strongest_tempotron = peaks.view(-1, k).argmax(dim=1, keepdim=True)
     t_max = peak_times.view(-1, k).gather(1, strongest_tempotron).view(-1)
     return Prediction(
-        times.view(PIXELS, model.m),
+        times.view(-1, model.m),
         log_mean_exp_pool(v, k)[0],
         log_mean_exp_pool(peaks, k)[0],
         t_max,

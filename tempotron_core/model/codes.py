@@ -1,4 +1,4 @@
-"""Codes: images to symbols, one at each position, and symbols to the spike times of m afferents.
+"""Codes: images or rows of a table to symbols, one at each position, and symbols to the spike times of m afferents.
 
 A code has two parts. The first maps an image to a symbol of at most 256 at each position; symbol 0 is that of a black
 image and is called the resting one. The second is a table of whole spike times [symbols, m] in ms, -1 for no spike.
@@ -78,11 +78,12 @@ class Code:
 
     Attributes:
         summary: one sentence
-        symbols: (images uint8 [B, H, W], fitted) -> symbols uint8 [B, P], 0 for a black image
+        symbols: (images uint8 [B, H, W] or table [B, features], fitted) -> symbols uint8 [B, P], 0 for a black image
         table: (m, T in ms, beta, fitted) -> whole spike times in ms, float32 [symbols, m], negative for none
         fit: (training images uint8 [n, H, W], m, seed) -> fitted tensors; None where nothing depends on the images
         check: raises a ValueError for fitted tensors that are damaged or belong to another m
         min_m, max_m: bounds of the number m of afferents of a position
+        needs_images: whether it encodes images only, no rows of a table
     """
 
     name: str
@@ -93,6 +94,7 @@ class Code:
     check: Callable[[Fitted, int], None] | None = None
     min_m: int = 1
     max_m: int = _INT32_MAX
+    needs_images: bool = False
 
     def check_m(self, m: object) -> int:
         """Return m if the code can have this many afferents of a position.
@@ -110,7 +112,16 @@ class Code:
         Raises:
             CodeError: where the images do not suffice.
         """
+        self.check_samples(images)
         return FittedCode(self, {} if self.fit is None else self.fit(images, m, seed))
+
+    def check_samples(self, images: torch.Tensor) -> None:
+        """Raise CodeError for rows of a table, uint8 [n, features], where the code needs images."""
+        if self.needs_images and images.dim() == 2:
+            raise CodeError(
+                f"code {self.name}: expected images, got a table of {images.shape[1]:,} features; choose the code "
+                f"{DEFAULT_CODE}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +143,7 @@ class FittedCode:
             CodeError: where the code has not been fitted or returns anything else.
         """
         self._require_fitted()
+        self.code.check_samples(images)
         symbols = self.code.symbols(images if self.name == DEFAULT_CODE else images.cpu(), self.fitted)
         if symbols.dtype != torch.uint8 or symbols.dim() != 2 or len(symbols) != len(images):
             raise CodeError(
@@ -250,6 +262,7 @@ CODES: dict[str, Code] = {
             local_patterns.check,
             min_m=3,
             max_m=local_patterns.MAX_CODEWORDS,
+            needs_images=True,
         ),
     )
 }

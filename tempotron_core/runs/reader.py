@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import FittedCode, require_known_code, restore_code
 from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
@@ -133,12 +134,14 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
         not fits
         or weight is None
         or model is None
-        or weight.shape[1] != 784 * settings.m
+        or not _fits_width(weight.shape[1], settings)
         or len(weight) % model.tempotrons_per_class
     ):
+        features = datasets.known_features(settings.dataset)
+        width = f"features * {settings.m}" if features is None else features * settings.m
         got = "none" if weight is None else f"{weight.dtype} {list(weight.shape)}"
         raise RunError(
-            f"{name} of {folder.name!r}: expected weights fc.weight [outputs, {784 * settings.m}] in float32, got "
+            f"{name} of {folder.name!r}: expected weights fc.weight [outputs, {width}] in float32, got "
             f"{got}; choose another run."
         )
     if settings.T > _MAX_T or settings.m > _MAX_M:
@@ -223,6 +226,12 @@ def _read_preset(folder: Path) -> dict[str, object]:
         preset = environment.get("preset") if isinstance(environment, dict) else None
         return preset if isinstance(preset, dict) else {}
     return {}
+
+
+def _fits_width(width: int, settings: Settings) -> bool:
+    """Return whether this is the number of afferents of a network of the run's data set, as far as that is known."""
+    features = datasets.known_features(settings.dataset)
+    return width > 0 and width % settings.m == 0 if features is None else width == features * settings.m
 
 
 def _count_classes(metadata: dict[str, str]) -> int:

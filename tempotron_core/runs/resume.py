@@ -48,7 +48,7 @@ def resume_settings(folder: Path, resume_from: Snapshot, changes: Mapping[str, A
             f"{changes['epochs']:,}; choose more."
         )
     directory = recorded.dataset_dir
-    if directory and recorded.dataset != datasets.EMBEDDED:
+    if directory and recorded.dataset not in (datasets.EMBEDDED, *datasets.TABLES):
         directory = _find_data(folder, recorded.dataset, directory)
     values = {"log_dir": _present_log_dir(folder, recorded.log_dir), "dataset_dir": directory} | dict(changes)
     values["from_preset"] = tuple(
@@ -95,9 +95,9 @@ def _present_log_dir(folder: Path, recorded: str) -> str:
 
 def _find_data(folder: Path, dataset: str, directory: str) -> str:
     """Return the directory in which the data set of a run is found, as recorded where it is nowhere."""
-    if os.path.isabs(directory) or dataset in datasets.installed_datasets(directory):
+    if os.path.isabs(directory) or datasets.is_installed(dataset, directory):
         return directory
     for parent in folder.absolute().parents:
-        if dataset in datasets.installed_datasets(str(parent / directory)):
+        if datasets.is_installed(dataset, str(parent / directory)):
             return str(parent / directory)
     return directory

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -57,10 +58,11 @@ class RunLog:
     """
 
     def __init__(self, settings: Settings, path: Path | None = None, resume_from: Snapshot | None = None) -> None:
+        data = re.sub(r"[^\w.-]+", "_", settings.dataset)
         origin = f"{settings.recipe}-seed{settings.seed}"
         if settings.imported_from is not None:
             origin = "recorded" if settings.imported_from == RECORDED else "imported"
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.dataset}-{origin}"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{origin}"
         self._settings = settings
         self.note: str | None = None
         try:

@@ -56,7 +56,7 @@ class ProcessGroup:
             Split(split.images[self.rank :: self.size], split.labels[self.rank :: self.size])
             for split in (dataset.train, dataset.test)
         )
-        return Dataset(dataset.name, train, test, dataset.classes, dataset.source)
+        return dataset.with_splits(train, test)
 
     def local_indices(self, samples: torch.Tensor) -> torch.Tensor:
         """Return the samples [B] of the whole set that this process holds, as indices into its share."""

@@ -84,7 +84,9 @@ def _snapshots(
     samples_per_epoch, code_images = len(dataset.train), dataset.train.images
     dataset = processes.shard(dataset)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
-    snapshot = Snapshot(settings, "preparing", steps_per_epoch * settings.epochs, classes=dataset.classes)
+    shape = tuple(dataset.train.images.shape[1:])
+    total_steps = steps_per_epoch * settings.epochs
+    snapshot = Snapshot(settings, "preparing", total_steps, classes=dataset.classes, shape=shape)
     if resume_from is not None:
         done = resume_from.epochs_done
         if done > settings.epochs:
@@ -115,7 +117,7 @@ def _snapshots(
     train, test = stores
 
     labels, test_labels = (split.labels.to(settings.device) for split in (dataset.train, dataset.test))
-    trainer = Trainer(settings, len(dataset.classes), processes)
+    trainer = Trainer(settings, len(dataset.classes), processes, shape)
     shuffle = torch.Generator().manual_seed(settings.seed)
     step, first = 0, 1
     if resume_from is not None and resume_from.state is not None:

@@ -193,7 +193,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(
             "cross-entropy",
-            "Cross-entropy on the ten peaks, AdamW, warm-up and cosine decay: learns fast and generalises.",
+            "Cross-entropy on the peaks, AdamW, warm-up and cosine decay: learns fast and generalises.",
             loss="cross-entropy",
             optimiser="adamw",
             weight_decay=0.01,

@@ -1,13 +1,13 @@
 """Estimate of memory and time of a training, and the nearest settings that fit the machine.
 
-With B samples a step, O outputs, a active pixels (or local patterns) a sample, m neurons a pixel, s spikes an active
-pixel and T ms:
+With B samples a step, O outputs, n features, of which a (or local patterns) are not 0, m neurons a feature, s spikes an
+active feature and T ms:
 
-    weights     784 m O floats: themselves, gradient, optimiser, what is kept of them and what is written
+    weights     n m O floats: themselves, gradient, optimiser, what is kept of them and what is written
     batch       B O T floats for sums, potentials and gradients; B a m numbers for the spikes in order of afferents
     spikes      4 a s bytes a sample, where all of them keep within the store's budget, and 4 T for their counts
     kernel      T^2 floats, and several times as many while they are made
-    seconds     1 ms + 5 ns B (a m + O T) + 4 ns 784 m O a step, on one core of a server of 2024
+    seconds     1 ms + 5 ns B (a m + O T) + 4 ns n m O a step, on one core of a server of 2024
 
 The factors were fitted to measured peaks and paces. Tests hold the memory to within a factor of two of them; the
 seconds may be three times as many or as few, and serve to refuse what could never end.
@@ -66,6 +66,7 @@ _NONZERO_FRACTION = {
     "KMNIST": 0.35,
     "FashionMNIST": 0.5,
 }  # share of pixels that are not black
+_OTHER_NONZERO_FRACTION = 0.9
 
 _PATTERNS_PER_PIXEL = 2.2  # local patterns that are not black, measured on the digits
 _CODEBOOK_BYTES = 100e6  # while it is computed, at most
@@ -79,12 +80,12 @@ class Estimate:
     seconds: float
 
 
-def estimate(settings: Settings, train: int, test: int) -> Estimate:
-    """Return the estimate for these settings with train training and test test samples."""
+def estimate(settings: Settings, train: int, test: int, classes: int = 10, features: int = PIXELS) -> Estimate:
+    """Return the estimate for these settings with train training and test test samples of classes and features."""
     recipe = settings.resolved_recipe
-    m, T, outputs = settings.m, settings.T, 10 * recipe.tempotrons_per_class
-    active, spikes, code_bytes = _spike_statistics(settings)
-    weights = PIXELS * m * outputs
+    m, T, outputs = settings.m, settings.T, classes * recipe.tempotrons_per_class
+    active, spikes, code_bytes = _spike_statistics(settings, features)
+    weights = features * m * outputs
     batch = min(settings.batch_size, train)
     copies = {"sgd": 9, "sgd-momentum": 11, "adamw": 13}[recipe.optimiser] + 2 * (recipe.afferent_dropout > 0)
     spike_bytes = 4 * spikes * (train + test)
@@ -99,7 +100,7 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
         + 80 * spikes * max(batch, min(1000, train))
         + store_bytes
         + code_bytes
-        + (PIXELS * (train + test) if settings.code != DEFAULT_CODE else 0)
+        + (features * (train + test) if settings.code != DEFAULT_CODE else 0)
         + 44 * T**2
         + 256 * 40 * m
     )
@@ -108,21 +109,22 @@ def estimate(settings: Settings, train: int, test: int) -> Estimate:
     return Estimate(memory, seconds)
 
 
-def _spike_statistics(settings: Settings) -> tuple[float, float, float]:
+def _spike_statistics(settings: Settings, features: int) -> tuple[float, float, float]:
     """Return active positions and spikes of a sample in the code of the settings, and bytes that the code itself needs.
 
     A code that is not known here may have a spike of each afferent.
     """
-    active = _NONZERO_FRACTION[settings.dataset] * PIXELS
+    share = _NONZERO_FRACTION.get(settings.dataset, _OTHER_NONZERO_FRACTION)
+    active = share * features
     if settings.code == DEFAULT_CODE:
         spikes = min(settings.m, 2 * math.sqrt(2 * math.log(2 * settings.T + 1)) / settings.beta)
         return active, active * spikes, 0.0
     if settings.code in ("latency", "latency-logarithmic"):
         return active, active, 0.0
     if settings.code == "local-pattern":
-        active = min(1.0, _PATTERNS_PER_PIXEL * _NONZERO_FRACTION[settings.dataset]) * PIXELS
+        active = min(1.0, _PATTERNS_PER_PIXEL * share) * features
         return active, active * min(settings.m, 2 * (1.5 / settings.beta) ** 3), _CODEBOOK_BYTES
-    return PIXELS, PIXELS * settings.m, 0.0
+    return features, features * settings.m, 0.0
 
 
 def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = None) -> str | None:
@@ -130,18 +132,22 @@ def explain_if_too_large(settings: Settings, dataset: datasets.Dataset | None = 
 
     dataset: the data set, where it is loaded already.
     """
-    train, test = (60_000, 10_000) if dataset is None else (len(dataset.train), len(dataset.test))
+    sizes = (60_000, 10_000, 10, PIXELS)
     if dataset is None and settings.dataset == datasets.EMBEDDED:
-        train, test = 10_000, 2_000
+        sizes = (10_000, 2_000, 10, PIXELS)
+    elif dataset is None and settings.dataset in datasets.TABLES:
+        dataset = datasets.load(settings.dataset)
+    if dataset is not None:
+        sizes = len(dataset.train), len(dataset.test), len(dataset.classes), dataset.num_features
     available = _USABLE_FRACTION * available_memory(settings.device)
 
     def fits(candidate: Settings) -> bool:
-        needed = estimate(candidate, train, test)
+        needed = estimate(candidate, *sizes)
         return needed.memory <= available and needed.seconds <= MAX_SECONDS
 
     if fits(settings):
         return None
-    needed = estimate(settings, train, test)
+    needed = estimate(settings, *sizes)
     excess = (
         f"at most {_bytes(available)} of memory, got an estimate of {_bytes(needed.memory)}"
         if needed.memory > available

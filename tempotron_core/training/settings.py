@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import Model, initial_weight
+from tempotron_core.model.classifier import PIXELS, Model, initial_weight
 from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode, require_known_code, unfitted_code
 from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.recipes import (
@@ -194,9 +194,7 @@ class Settings:
         replace(RECIPES[self.recipe], **self._overrides())
         if self.imported_from is not None and not (isinstance(self.imported_from, str) and self.imported_from):
             raise TypeError(f"imported_from: expected the name of a file, got {self.imported_from!r}; pass a string.")
-        names = (datasets.EMBEDDED, *datasets.DATASETS)
-        if self.dataset not in names:
-            raise ValueError(f"dataset: expected one of {', '.join(names)}, got {self.dataset!r}; choose one of these.")
+        datasets.require_known(self.dataset, self.dataset_dir)
         if self.device not in devices():
             raise ValueError(
                 f"device: expected one of {', '.join(devices())}, got {self.device!r}; choose one that is present."
@@ -258,13 +256,13 @@ def settings_from_record(values: Mapping[str, Any]) -> tuple[Settings, tuple[str
     for name, present in (
         ("device", devices()),
         ("recipe", tuple(RECIPES)),
-        ("dataset", (datasets.EMBEDDED, *datasets.DATASETS)),
+        ("dataset", datasets.BUILT_IN),
         ("code", tuple(CODES)),
     ):
         value = given.get(name, known[name])
         if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME_LENGTH or not value.isprintable():
             raise TypeError(f"{name}: expected a name of at most {_MAX_NAME_LENGTH} characters, got {_shorten(value)}")
-        if value not in present:
+        if value not in present and not (name == "dataset" and _is_file(value, given.get("dataset_dir"))):
             elsewhere[name] = value
             del given[name]
     for name, registry in _REGISTRIES.items():
@@ -299,19 +297,32 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _is_file(name: str, directory: object) -> bool:
+    return isinstance(directory, str) and datasets.is_known(name, directory)
+
+
 def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def initial_model(settings: Settings, classes: int = 10, code: FittedCode | None = None) -> Model:
-    """Return the network with the initial weights of a run; code: see model_from_weights."""
+def initial_model(
+    settings: Settings, classes: int = 10, code: FittedCode | None = None, features: int = PIXELS
+) -> Model:
+    """Return the network with the initial weights of a run.
+
+    Args:
+        settings: the run
+        classes: number of classes
+        code: see model_from_weights
+        features: values of a sample
+    """
     recipe = settings.resolved_recipe
-    return model_from_weights(
-        settings,
-        initial_weight(settings.m, classes * recipe.tempotrons_per_class, settings.seed, recipe.init_scale),
-        code,
-    )
+    # Positional: the number of features is passed on only where it is not the default.
+    sizes = () if features == PIXELS else (features,)
+    outputs = classes * recipe.tempotrons_per_class
+    weight = initial_weight(settings.m, outputs, settings.seed, recipe.init_scale, *sizes)
+    return model_from_weights(settings, weight, code)
 
 
 def model_from_weights(settings: Settings, weight: torch.Tensor, code: FittedCode | None = None) -> Model:

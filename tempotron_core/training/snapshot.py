@@ -21,6 +21,7 @@ class Snapshot:
     Attributes:
         classes: names of the outputs
         code: code of the samples, None before it has been computed
+        shape: that of a sample, (height, width) or (features,)
         weight: copy of the weights, None while data are prepared
         state: copies of all that is needed to continue at the end of an epoch, else None
     """
@@ -37,6 +38,7 @@ class Snapshot:
     epochs: History[EpochMetrics] = field(default_factory=History)
     classes: tuple[str, ...] = ()
     code: FittedCode | None = field(default=None, repr=False, compare=False)
+    shape: tuple[int, ...] = (28, 28)
     weight: torch.Tensor | None = field(default=None, repr=False, compare=False)
     state: dict[str, torch.Tensor] | None = field(default=None, repr=False, compare=False)
 

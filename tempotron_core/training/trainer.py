@@ -17,7 +17,7 @@ from tempotron_core.training.settings import Settings, TrainingError, initial_mo
 __all__ = ["Assessment", "Trainer", "accuracy_on", "evaluate_health"]
 
 _EVALUATE_CHUNK = 500
-_SIDE = math.isqrt(PIXELS)
+_SHAPE = (math.isqrt(PIXELS), math.isqrt(PIXELS))
 _ACCELERATOR_GENERATOR_BYTES = 16  # of the state of a Philox generator; that of the CPU takes 5056
 _MAX_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
@@ -72,19 +72,35 @@ def evaluate_health(
 
 
 class Trainer:
-    """Network, optimiser and one training step; a step never makes the host wait for a device."""
+    """Network, optimiser and one training step; a step never makes the host wait for a device.
 
-    def __init__(self, settings: Settings, classes: int, processes: ProcessGroup = SINGLE_PROCESS) -> None:
+    shape: that of a sample, (height, width) or (features,).
+    """
+
+    _shape: tuple[int, ...] = _SHAPE
+
+    def __init__(
+        self,
+        settings: Settings,
+        classes: int,
+        processes: ProcessGroup = SINGLE_PROCESS,
+        shape: tuple[int, ...] = _SHAPE,
+    ) -> None:
         recipe = settings.resolved_recipe
         self.settings = settings
-        self.net = initial_model(settings, classes).to_layer().requires_grad_(True).to(settings.device)
+        self.net = (
+            initial_model(settings, classes, features=math.prod(shape))
+            .to_layer()
+            .requires_grad_(True)
+            .to(settings.device)
+        )
         # The memory of the weights is [afferents, classes], as the gather-sums read and write it.
         self._weight_by_afferent = torch.nn.Parameter(self.net.fc.weight.detach().t().contiguous())
         self.net.fc.weight.data = self._weight_by_afferent.data.t()
         self.optimiser = OPTIMISERS[recipe.optimiser](
             [self._weight_by_afferent], lr=settings.lr, weight_decay=recipe.weight_decay
         )
-        self._recipe, self._processes = recipe, processes
+        self._recipe, self._processes, self._shape = recipe, processes, shape
         self._dropout_generator = torch.Generator(settings.device).manual_seed(settings.seed)
         self._loss, self._schedule = recipe.loss_function, SCHEDULES[recipe.schedule]
 
@@ -124,11 +140,14 @@ class Trainer:
         return (uniform < keep_probability).to(self._weight_by_afferent.dtype) / keep_probability
 
     def _smooth(self) -> None:
-        """Diffuse each weight to the neighbouring pixels, independent of the loss, like weight decay."""
+        """Diffuse each weight to the neighbouring pixels, independent of the loss, like weight decay.
+
+        The features of a table have no neighbours.
+        """
         step = min(self.optimiser.param_groups[0]["lr"] * self._recipe.smoothing, _MAX_SMOOTHING)
-        if step == 0:
+        if step == 0 or len(self._shape) != 2:
             return
-        grid = self._weight_by_afferent.detach().view(_SIDE, _SIDE, -1)
+        grid = self._weight_by_afferent.detach().view(*self._shape, -1)
         for lower, upper in ((grid[:-1], grid[1:]), (grid[:, :-1], grid[:, 1:])):
             difference = (upper - lower).mul_(step)
             lower += difference
@@ -194,8 +213,10 @@ class Trainer:
         """Give dead outputs new initial weights, where the recipe does so."""
         if not dead_outputs or not self._recipe.reinit_dead_outputs:
             return
+        features = math.prod(self._shape)
+        sizes = () if features == PIXELS else (features,)
         new_weight = initial_weight(
-            self.settings.m, self.net.out_features, self.settings.seed + epoch, self._recipe.init_scale
+            self.settings.m, self.net.out_features, self.settings.seed + epoch, self._recipe.init_scale, *sizes
         ).t()
         indices = torch.tensor(dead_outputs)
         with torch.no_grad():

@@ -395,4 +395,4 @@ def test_a_tie_and_classes_with_long_names_are_shown(
     assert "tie" in wrong["text"] and wrong["mode"] == "markers"
     monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: replace(clothes, classes=clothes.classes[:7]))
     run_app(test)
-    assert "expected 7 outputs, one for each class of FashionMNIST, got 10" in test.warning[0].value
+    assert "expected weights of 7 classes, got 10" in test.warning[0].value

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torchvision.datasets
 from helpers import idx_files
@@ -17,6 +18,7 @@ from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core import train
 from tempotron_core.data import datasets
+from tempotron_core.runs.reader import load_model
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
@@ -370,3 +372,46 @@ def test_a_small_address_space_gets_one_line(tmp_path: Path, gigabytes: float) -
     assert (command.returncode, command.stdout) == (2, "")
     assert len(command.stderr.splitlines()) == 1, command.stderr
     assert "ulimit -v" in command.stderr
+
+
+def test_a_table_and_a_file_are_trained_and_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["-m", "4", "-T", "20", "-b", "16", "--log-dir", str(tmp_path / "runs")]
+    assert train.main(["--dataset", "iris", "-e", "30", "--lr", "1e-2", *options]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["settings"]["dataset"] == "iris"
+    assert report["test_accuracy"][-1] >= 0.9
+    (tmp_path / "sets").mkdir()
+    x, y = np.random.default_rng(0).normal(size=(60, 6)), np.arange(60) % 2
+    np.savez(tmp_path / "sets" / "my set.npz", x=x + y[:, None], y=y)
+    assert train.main(["--dataset", "sets/my set.npz", "-e", "1", *options]) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out.splitlines()[-1])
+    assert (report["settings"]["dataset"], report["settings"]["dataset_dir"]) == ("my set.npz", "sets")
+    assert "scaled from its range in the training part" in captured.err
+    assert load_model(report["log"]).weight.shape == (2, 6 * 4)
+    (tmp_path / "sets").rename(tmp_path / "moved")
+    with pytest.raises(SystemExit):
+        train.main(["--resume", report["log"], "--epochs", "2"])
+    assert "'my set.npz'" in capsys.readouterr().err
+    assert train.main(["--resume", report["log"], "--epochs", "2", "--dataset-dir", "moved"]) == 0
+    assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("CIFAR", "'CIFAR'"), ("missing.npz", "'missing.npz'"), ("a.npz", "b'no'"), (".", "nothing")]
+)
+def test_a_data_set_that_is_none_is_refused(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    if name == "a.npz":
+        Path(name).write_bytes(b"no")
+    with pytest.raises(SystemExit):
+        train.main(["--dataset", name, "--log-dir", str(tmp_path)])
+    message = capsys.readouterr().err
+    assert "expected" in message and words in message
+    assert message.count("\n") == 1

@@ -77,6 +77,7 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
             "visible_classes": list(range(len(info.classes))) if info.selected_class is None else [info.selected_class],
             "image": _base64(view.pixels),
             "symbols": _base64(symbols),
+            "shape": view.pixels.shape,  # a table has no picture to cover
             "times": {str(symbol): [int(t) for t in table[symbol] if t >= 0] for symbol in np.unique(symbols)},
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,

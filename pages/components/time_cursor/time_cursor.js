@@ -229,8 +229,10 @@ function drawPeaks(scene, data, now) {
 }
 
 function drawDigit(canvas, scene, data, now) {
-  if (canvas.width !== 28) canvas.width = canvas.height = 28;
-  const context = canvas.getContext("2d"), picture = context.createImageData(28, 28);
+  const [height, width] = data.shape;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const context = canvas.getContext("2d"), picture = context.createImageData(width, height);
   scene.image.forEach((value, pixel) => {
     const times = data.times[scene.symbols[pixel]];
     let arrived = 0, isRecent = false;

@@ -66,17 +66,18 @@ function decode(tooltipData) {
   const counts = new Uint8Array(bytes(tooltipData.counts)), starts = [0];
   counts.forEach((count) => starts.push(starts.at(-1) + count));
   return {
-    starts, plain: tooltipData.plain, values: new Float32Array(bytes(tooltipData.values)),
+    starts, plain: tooltipData.plain, columns: tooltipData.columns, values: new Float32Array(bytes(tooltipData.values)),
     neurons: new Uint8Array(bytes(tooltipData.neurons)), times: new Uint16Array(bytes(tooltipData.times)),
     spikes: tooltipData.spikes.map((spike) => ({ ...spike, numbers: new Float32Array(bytes(spike.numbers)) })),
   };
 }
 
 function cellAtPointer(tooltipData, box) {
-  const side = Math.round(Math.sqrt(tooltipData.values.length)), size = box.width / side;
+  // Without a number of columns the map is square.
+  const columns = tooltipData.columns ?? Math.round(Math.sqrt(tooltipData.values.length)), size = box.width / columns;
   const [column, row] = [(last[0] - box.left) / size, (last[1] - box.top) / size].map(Math.floor);
-  if (Math.min(row, column) < 0 || Math.max(row, column) >= side) return null;
-  const pixel = row * side + column, [first, end] = tooltipData.starts.slice(pixel, pixel + 2);
+  if (Math.min(row, column) < 0 || column >= columns || row >= tooltipData.values.length / columns) return null;
+  const pixel = row * columns + column, [first, end] = tooltipData.starts.slice(pixel, pixel + 2);
   const lines = [`row ${row}, column ${column}: ${formatNumber(tooltipData.values[pixel], tooltipData.plain ? 3 : 4, !tooltipData.plain)}`];
   for (let i = first; i < Math.min(end, first + MAX_LINES); i++) {
     const numbers = tooltipData.spikes.map(({ words, signed, numbers }) => words + formatNumber(numbers[i], 3, signed));

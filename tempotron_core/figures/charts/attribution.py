@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
+from tempotron_core.figures.charts.features import features_figure
 
 __all__ = ["EvidenceInfo", "evidence_figure", "neurons_figure", "outline"]
 
-_SIDE = 28
 _MAX_LINES = 6
 
 
@@ -22,17 +22,18 @@ class EvidenceInfo:
 
     Attributes:
         name: Name of the class.
-        weight: Its weights w_i, [784, m].
-        kernel: Kernel values K(t_max - t_i) at its peak, [784, m].
-        times: Spike times in ms, -1 for no spike, [784, m].
+        weight: Its weights w_i, [features, m].
+        kernel: Kernel values K(t_max - t_i) at its peak, [features, m].
+        times: Spike times in ms, -1 for no spike, [features, m].
         peak: Its peak potential.
         t_max: Time of its peak in ms.
-        image: The image, uint8 [28, 28].
+        image: The image, uint8 [h, w], or the features of a sample of a table, [n].
         rival: Name of the rival class, None for none.
-        rival_weight: Weights of the rival, [784, m].
-        rival_kernel: Kernel values at the peak of the rival, [784, m].
+        rival_weight: Weights of the rival, [features, m].
+        rival_kernel: Kernel values at the peak of the rival, [features, m].
         rival_peak: Peak potential of the rival.
         rival_t_max: Time of the peak of the rival in ms.
+        features: Names of the features of a table.
     """
 
     name: str
@@ -47,10 +48,11 @@ class EvidenceInfo:
     rival_kernel: np.ndarray | None = None
     rival_peak: float = 0.0
     rival_t_max: float = 0
+    features: tuple[str, ...] = ()
 
     @property
     def contributions(self) -> np.ndarray:
-        """Return the contribution w_i·K(t_max - t_i) of each afferent, less that to the rival, [784, m]."""
+        """Return the contribution w_i·K(t_max - t_i) of each afferent, less that to the rival, [features, m]."""
         contributions = np.asarray(self.weight * self.kernel)
         if self.rival_weight is not None and self.rival_kernel is not None:
             contributions = contributions - self.rival_weight * self.rival_kernel
@@ -58,8 +60,8 @@ class EvidenceInfo:
 
     @property
     def by_pixel(self) -> np.ndarray:
-        """Return the contribution of each pixel, [28, 28]."""
-        return np.asarray(self.contributions.sum(axis=1).reshape(_SIDE, _SIDE))
+        """Return the contribution of each pixel [h, w] or feature [n]."""
+        return np.asarray(self.contributions.sum(axis=1).reshape(self.image.shape))
 
     @property
     def by_neuron(self) -> np.ndarray:
@@ -82,7 +84,8 @@ class EvidenceInfo:
         positive, negative = float(self.by_pixel.clip(min=0).sum()), float(self.by_pixel.clip(max=0).sum())
         if self.rival is None:
             if not self.contributions.any():
-                return f"No spike of this image contributes to the peak of {self.name}."
+                sample = "image" if self.image.ndim == 2 else "sample"
+                return f"No spike of this {sample} contributes to the peak of {self.name}."
             return (
                 f"Peak of {self.name}: {self.peak:.2f}, with positive contributions of {positive:.1f} "
                 f"and negative contributions of {negative:.1f}."
@@ -126,6 +129,8 @@ def evidence_figure(info: EvidenceInfo, height: int = 350, limit: float | None =
         height: Height of the figure in pixels.
         limit: Absolute value at the ends of the colour scale, the largest of the map if None.
     """
+    if info.image.ndim == 1:
+        return features_figure(info.by_pixel, info.features, height, "contribution", limit)
     return pixel_map(info.by_pixel, _hover_text(info), info.image, height, limit=limit)
 
 
@@ -140,20 +145,21 @@ def pixel_map(
     """Draw a map of pixels in diverging colours, with the outline of the image.
 
     Args:
-        values: Value of each pixel, [28, 28].
-        hover_text: Text after the value in the tooltip of each pixel, 28 rows of 28.
-        image: The image, uint8 [28, 28].
+        values: Value of each pixel, [h, w].
+        hover_text: Text after the value in the tooltip of each pixel, h rows of w.
+        image: The image, uint8 [h, w].
         height: Height of the figure in pixels.
         quantity: Title of the colour scale.
         limit: Absolute value at the ends of the colour scale, the largest of the map if None.
     """
     limit = limit or float(np.abs(values).max()) or 1.0
+    rows, columns = values.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
+        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={
             "visible": False,
-            "range": [_SIDE - 0.5, -0.5],
+            "range": [rows - 0.5, -0.5],
             "scaleanchor": "x",
             "fixedrange": True,
             "constrain": "domain",
@@ -194,7 +200,9 @@ def neurons_figure(info: EvidenceInfo, height: int = 260) -> go.Figure:
     figure = new_figure(
         height,
         xaxis={
-            "title": {"text": "tuning neuron, dark to bright"},
+            "title": {
+                "text": "tuning neuron, dark to bright" if info.image.ndim == 2 else "tuning neuron, low to high"
+            },
             "range": [0.4, m + 0.6],
             "tick0": 1,
             "dtick": _tick_step(m),
@@ -219,12 +227,12 @@ def outline(image: np.ndarray) -> tuple[list[float | None], list[float | None]]:
     """Return the border between the bright and the dark pixels of an image.
 
     Args:
-        image: The image, uint8 [28, 28]; pixels above 127 are bright.
+        image: The image, uint8 [h, w]; pixels above 127 are bright.
 
     Returns:
         The x and the y coordinates of the line segments, with None after each segment.
     """
-    bright = np.pad(image.reshape(_SIDE, _SIDE) > 127, 1)
+    bright = np.pad(image > 127, 1)
     x: list[float | None] = []
     y: list[float | None] = []
     for row, column in np.argwhere(bright[:, 1:] != bright[:, :-1]):
@@ -247,9 +255,10 @@ def _hover_text(info: EvidenceInfo) -> list[list[str]]:
         names.append((theme.escape_label(info.rival), info.rival_weight.tolist(), info.rival_kernel.tolist()))
     times = info.times.tolist()
     rows: list[list[str]] = []
-    for row in range(_SIDE):
+    height, width = info.image.shape
+    for row in range(height):
         cells = []
-        for pixel in range(row * _SIDE, (row + 1) * _SIDE):
+        for pixel in range(row * width, (row + 1) * width):
             spike_neurons = [j for j, time in enumerate(times[pixel]) if time >= 0]
             lines = [
                 f"<br>neuron {j + 1} at {times[pixel][j]:.0f} ms"

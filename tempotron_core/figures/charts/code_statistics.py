@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
+from tempotron_core.figures.charts.features import features_figure, short_name
 from tempotron_core.figures.charts.tuning import ranges
 
 __all__ = ["CodeStatisticsInfo", "curves_figure", "pixel_information_figure", "times_figure", "values_figure"]
 
-_SIDE = 28
 _BANDS = ("rgba(127,135,144,0)", "rgba(127,135,144,0.22)", "rgba(127,135,144,0.5)", "rgba(232,89,12,0.55)")
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}}
 
@@ -34,9 +34,11 @@ class CodeStatisticsInfo:
         late_fraction_by_curve: The same for each curve, [m].
         curve_information: Mutual information of each curve and the class above chance, bits per pixel, [m].
         chance_information: Mutual information expected by chance, bits per pixel, [m].
-        redundant_curves: Indices of curves that are not needed to distinguish the grey values.
-        code_information: Mutual information of the code of each pixel and the class, bits, [784].
-        value_information: Mutual information of the value of each pixel and the class, bits, [784].
+        redundant_curves: Indices of curves that are not needed to distinguish the {self.value}s.
+        code_information: Mutual information of the code of each pixel and the class, bits, [features].
+        value_information: Mutual information of the value of each pixel and the class, bits, [features].
+        shape: Height and width of the images, or the number of features of a table.
+        features: Names of the features of a table.
     """
 
     spikes: np.ndarray
@@ -53,6 +55,18 @@ class CodeStatisticsInfo:
     redundant_curves: tuple[int, ...]
     code_information: np.ndarray
     value_information: np.ndarray
+    shape: tuple[int, ...] = (28, 28)
+    features: tuple[str, ...] = ()
+
+    @property
+    def feature(self) -> str:
+        """Return what one value of a sample is called."""
+        return "pixel" if len(self.shape) == 2 else "feature"
+
+    @property
+    def value(self) -> str:
+        """Return what the value of a feature is called."""
+        return "grey value" if len(self.shape) == 2 else "value"
 
     @property
     def sizes(self) -> np.ndarray:
@@ -78,15 +92,15 @@ class CodeStatisticsInfo:
         """Return the number of spikes per value and which values share a code."""
         fewest, most, sizes = int(self.spikes.min()), int(self.spikes.max()), self.sizes
         many = f"{most}" if fewest == most else f"{fewest} to {most}"
-        text = f"Each grey value produces {many} {'spike' if most == 1 else 'spikes'}"
+        text = f"Each {self.value} produces {many} {'spike' if most == 1 else 'spikes'}"
         if sizes.max() == 1:
-            return f"{text}; all 256 grey values have different codes."
+            return f"{text}; all 256 {self.value}s have different codes."
         text += f"; up to {sizes.max()} values share one code"
         if self.non_contiguous.any():
             first = int(np.flatnonzero(self.non_contiguous)[0])
             last = int(np.flatnonzero(self.groups == self.groups[first])[-1])
             return f"{text}, even distant ones such as {first / 255:.2f} and {last / 255:.2f}."
-        return f"{text}, which affects {self.collision_rate:.1%} of the pixels."
+        return f"{text}, which affects {self.collision_rate:.1%} of the {self.feature}s."
 
     @property
     def bands_caption(self) -> str | None:
@@ -117,24 +131,29 @@ class CodeStatisticsInfo:
             return "No curve has mutual information with the class above chance."
         best = int(self.curve_information.argmax())
         bits = self.curve_information[best]
-        text = f"Curve {best + 1} has the highest mutual information with the class, {bits:.3f} bits per pixel"
+        text = f"Curve {best + 1} has the highest mutual information with the class, {bits:.3f} bits per {self.feature}"
         if not self.redundant_curves:
-            return f"{text}; every curve is needed to distinguish the grey values."
+            return f"{text}; every curve is needed to distinguish the {self.value}s."
         count, m = len(self.redundant_curves), len(self.curve_information)
         which = f"{count} of the {m} curves"
         if count <= 6:
             which = f"curve{'s' if count > 1 else ''} {ranges([j + 1 for j in self.redundant_curves])}"
-        return f"{text}; {which} can be removed without merging two grey values."
+        return f"{text}; {which} can be removed without merging two {self.value}s."
 
     @property
     def pixel_takeaway(self) -> str:
         """Return the fraction of mutual information that the codes preserve, and the most informative pixel."""
         if not self.value_information.any():
-            return "No pixel has mutual information with the class above chance."
-        row, column = divmod(int(self.code_information.argmax()), _SIDE)
+            return f"No {self.feature} has mutual information with the class above chance."
+        best = int(self.code_information.argmax())
+        if len(self.shape) == 2:
+            row, column = divmod(best, self.shape[1])
+            place = f"row {row + 1}, column {column + 1}"
+        else:
+            place = short_name(self.features, best)
         return (
-            f"The codes preserve {self.information_ratio:.1%} of the mutual information of pixels and class; "
-            f"most at row {row + 1}, column {column + 1}: {self.code_information.max():.2f} bits."
+            f"The codes preserve {self.information_ratio:.1%} of the mutual information of {self.feature}s and class; "
+            f"most at {place}: {self.code_information.max():.2f} bits."
         )
 
 
@@ -190,7 +209,11 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     figure = new_figure(
         height,
         xaxis={"title": {"text": "spike time, ms"}, "range": [-0.5, T - 0.5], "fixedrange": True},
-        yaxis={"title": {"text": "spikes per image"}, "range": [0, top], "fixedrange": True},
+        yaxis={
+            "title": {"text": "spikes per image" if len(info.shape) == 2 else "spikes per sample"},
+            "range": [0, top],
+            "fixedrange": True,
+        },
         barmode="stack",
         bargap=0,
         showlegend=True,
@@ -198,7 +221,7 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         margin={"t": 40},
     )
     for counts, name, colour in (
-        (np.where(late, 0, info.background), "black pixels", theme.MUTED),
+        (np.where(late, 0, info.background), "black pixels" if len(info.shape) == 2 else "lowest value", theme.MUTED),
         (np.where(late, 0, info.foreground), "in time", theme.SPIKE),
         (np.where(late, total, 0), "too late", theme.PREDICTED),
     ):
@@ -242,12 +265,12 @@ def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     figure = new_figure(
         height,
         xaxis={
-            "title": {"text": "tuning curve, dark to bright"},
+            "title": {"text": "tuning curve, dark to bright" if len(info.shape) == 2 else "tuning curve, low to high"},
             "range": [0.4, m + 0.6],
             "tick0": 0,
             "dtick": 1 if m <= 8 else 5 if m <= 32 else 10,
         },
-        yaxis={"title": {"text": "bits per pixel"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": f"bits per {info.feature}"}, "rangemode": "tozero"},
         barmode="stack",
         showlegend=True,
         legend=_LEGEND,
@@ -271,15 +294,20 @@ def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
 
 def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     """Draw a map of the mutual information of each pixel's code and the class."""
+    if len(info.shape) == 1:
+        return features_figure(
+            info.code_information, info.features, height, "bits", float(info.value_information.max())
+        )
+    rows, columns = info.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "constrain": "domain", "fixedrange": True},
-        yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
+        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "constrain": "domain", "fixedrange": True},
+        yaxis={"visible": False, "range": [rows - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
         margin={"l": 0, "r": 96, "t": 4, "b": 4},
     )
     figure.add_heatmap(
-        z=info.code_information.reshape(_SIDE, _SIDE).round(4),
-        customdata=info.value_information.reshape(_SIDE, _SIDE).round(4),
+        z=info.code_information.reshape(rows, columns).round(4),
+        customdata=info.value_information.reshape(rows, columns).round(4),
         zmin=0,
         zmax=float(info.value_information.max()) or 1.0,
         colorscale=[[0, "rgba(15,157,143,0.06)"], [1, theme.SPIKE]],

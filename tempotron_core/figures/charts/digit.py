@@ -10,24 +10,23 @@ from tempotron_core.figures.builder import new_figure
 
 __all__ = ["digit_figure", "pixel_of_click"]
 
-_SIDE = 28
-
 
 def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320) -> go.Figure:
     """Draw an image white on black.
 
     Args:
-        image: The image, uint8 [28, 28].
+        image: The image, uint8 [h, w].
         pixel: Row-major index of the pixel to frame, None for none.
         height: Height of the figure in pixels.
     """
+    rows, columns = image.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, _SIDE - 0.5], "fixedrange": True, "constrain": "domain"},
-        yaxis={"visible": False, "range": [_SIDE - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
+        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "fixedrange": True, "constrain": "domain"},
+        yaxis={"visible": False, "range": [rows - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
     )
-    values = image.reshape(_SIDE, _SIDE)
+    values = image
     figure.add_heatmap(
         z=values,
         zmin=0,
@@ -38,7 +37,7 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
         customdata=np.round(values / 255, 4),
     )
     if pixel is not None:
-        row, column = divmod(pixel, _SIDE)
+        row, column = divmod(pixel, columns)
         figure.add_shape(
             type="rect",
             x0=column - 0.6,
@@ -50,8 +49,8 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
     return figure.build()
 
 
-def pixel_of_click(pixel: object) -> int | None:
-    """Return the row-major index of the clicked pixel as sent by the browser, None if it is not a valid index."""
-    if not isinstance(pixel, int | float) or pixel != pixel // 1 or not 0 <= pixel < _SIDE * _SIDE:
+def pixel_of_click(pixel: object, pixels: int = 28 * 28) -> int | None:
+    """Return the row-major index of the clicked pixel as sent by the browser, None if it is not one of the pixels."""
+    if not isinstance(pixel, int | float) or pixel != pixel // 1 or not 0 <= pixel < pixels:
         return None
     return int(pixel)

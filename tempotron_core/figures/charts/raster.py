@@ -16,13 +16,14 @@ class RasterInfo:
     Column c of a raster holds the times from c*step to (c+1)*step.
 
     Attributes:
-        foreground: Counts of the spikes of pixels above 0, [784, columns].
-        background: Counts of the spikes of black pixels (value 0), [784, columns].
+        foreground: Counts of the spikes of pixels above 0, [features, columns].
+        background: Counts of the spikes of black pixels (value 0), [features, columns].
         foreground_histogram: Spikes of pixels above 0 at each millisecond, [T].
         background_histogram: Spikes of black pixels at each millisecond, [T].
         afferents: Number of afferents.
         T: Length of the window in ms.
         step: Width of a column in ms.
+        shape: Height and width of the image, or the number of features of a table.
     """
 
     foreground: np.ndarray
@@ -32,6 +33,7 @@ class RasterInfo:
     afferents: int
     T: int
     step: int
+    shape: tuple[int, ...] = (28, 28)
 
     @property
     def spikes(self) -> int:
@@ -44,18 +46,16 @@ class RasterInfo:
         if not self.spikes:
             return f"None of the {self.afferents:,} afferents spike."
         share = self.background_histogram.sum() / self.spikes
-        return (
-            f"{self.spikes:,} of {self.afferents:,} afferents spike ({self.spikes / self.afferents:.0%}); "
-            f"{share:.0%} of the spikes come from black pixels."
-        )
+        text = f"{self.spikes:,} of {self.afferents:,} afferents spike ({self.spikes / self.afferents:.0%})"
+        return f"{text}; {share:.0%} of the spikes come from black pixels." if len(self.shape) == 2 else f"{text}."
 
 
 def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200) -> RasterInfo:
     """Count the spikes of an image.
 
     Args:
-        times: Spike times in whole ms, -1 for no spike, [784, m].
-        image: The image, uint8 [28, 28].
+        times: Spike times in whole ms, -1 for no spike, [features, m].
+        image: The image, uint8 [h, w], or the features of a sample of a table, [n].
         T: Length of the window in ms.
         columns: Largest number of columns of the raster.
     """
@@ -77,4 +77,5 @@ def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200
         afferents=times.size,
         T=T,
         step=step,
+        shape=image.shape,
     )

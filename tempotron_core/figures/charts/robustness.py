@@ -116,14 +116,15 @@ class SpikeChangesInfo:
     Column c of a count holds the times from c*step to (c+1)*step.
 
     Attributes:
-        current: Counts of the spikes with the perturbation, [784, columns].
-        previous: Counts of the spikes without it that have moved or disappeared, [784, columns].
+        current: Counts of the spikes with the perturbation, [features, columns].
+        previous: Counts of the spikes without it that have moved or disappeared, [features, columns].
         num_before: Number of spikes without the perturbation.
         num_moved: Number of afferents whose spike has another time.
         num_lost: Number of afferents whose spike is missing.
         num_late: Number of afferents whose spike is after the window.
         num_new: Number of afferents that spike only with the perturbation.
         T: Length of the window in ms.
+        shape: Height and width of the image, or the number of features of a table.
     """
 
     current: np.ndarray
@@ -134,6 +135,7 @@ class SpikeChangesInfo:
     num_late: int
     num_new: int
     T: int
+    shape: tuple[int, ...] = (28, 28)
 
     @property
     def takeaway(self) -> str:
@@ -150,14 +152,17 @@ class SpikeChangesInfo:
         return f"Of {self.num_before:,} spikes: " + ", ".join(parts) + "."
 
 
-def spike_changes_info(before: np.ndarray, after: np.ndarray, T: int, columns: int = 200) -> SpikeChangesInfo:
+def spike_changes_info(
+    before: np.ndarray, after: np.ndarray, T: int, columns: int = 200, shape: tuple[int, ...] = (28, 28)
+) -> SpikeChangesInfo:
     """Compare the spike times of an image without and with a perturbation.
 
     Args:
-        before: Spike times without the perturbation in ms, negative for no spike, [784, m].
-        after: Spike times with it, [784, m].
+        before: Spike times without the perturbation in ms, negative for no spike, [features, m].
+        after: Spike times with it, [features, m].
         T: Length of the window in ms; times after T - 1 are outside it.
         columns: Largest number of columns of the counts.
+        shape: Height and width of the image, or the number of features of a table.
     """
     in_window_before, late = (before >= 0) & (before <= T - 1), after > T - 1
     in_window_after = (after >= 0) & ~late
@@ -179,6 +184,7 @@ def spike_changes_info(before: np.ndarray, after: np.ndarray, T: int, columns: i
         num_late=int((in_window_before & late).sum()),
         num_new=int((~in_window_before & in_window_after).sum()),
         T=T,
+        shape=shape,
     )
 
 

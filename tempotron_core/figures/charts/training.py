@@ -14,7 +14,6 @@ from tempotron_core.figures.builder import FigureBuilder, new_figure, placeholde
 __all__ = ["CurvesInfo", "accuracy_figure", "loss_figure", "weight_maps", "weight_maps_takeaway"]
 
 _MAX_POINTS = 400
-_SIDE = 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,25 +120,26 @@ def _curve(figure: FigureBuilder, x: np.ndarray, y: np.ndarray, hover: str, **st
     figure.add_scatter(x=x[indices], y=y[indices], hovertemplate=f"{hover}<extra></extra>", **style)
 
 
-def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None) -> np.ndarray:
-    """Arrange weights as maps over the image.
+def weight_maps(weight: np.ndarray, m: int, neuron: int | None = None, shape: tuple[int, ...] = (28, 28)) -> np.ndarray:
+    """Arrange weights as maps over the image, or over the features of a table.
 
     Args:
-        weight: Weights, pixel-major, [C, 784*m].
+        weight: Weights, pixel-major, [C, features*m].
         m: Number of tuning neurons per pixel.
         neuron: Tuning neuron to show, from 0; None sums over all m.
+        shape: Height and width of the image, or the number of features.
 
     Returns:
-        One map per class, [C, 28, 28].
+        One map per class, [C, *shape].
     """
-    by_pixel = weight.reshape(len(weight), _SIDE * _SIDE, m)
+    by_pixel = weight.reshape(len(weight), -1, m)
     maps = by_pixel.sum(axis=2) if neuron is None else by_pixel[:, :, neuron]
-    return maps.reshape(len(weight), _SIDE, _SIDE)
+    return maps.reshape(len(weight), *shape)
 
 
 def weight_maps_takeaway(maps: np.ndarray, classes: tuple[str, ...]) -> str:
-    """Return the range of weight maps [C, 28, 28] and the class with the largest absolute weight."""
-    name = classes[int(np.abs(maps).max(axis=(1, 2)).argmax())]
+    """Return the range of weight maps [C, ...] and the class with the largest absolute weight."""
+    name = classes[int(np.abs(maps).reshape(len(maps), -1).max(axis=1).argmax())]
     return (
         f"Weight maps per class, from {float(maps.min()):+.2g} (dark, inhibitory) to {float(maps.max()):+.2g} "
         f"(bright, excitatory); largest absolute weight: class {name}."

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
 from tempotron_core.figures.charts.attribution import pixel_map
+from tempotron_core.figures.charts.features import features_figure
 
 __all__ = ["WeightChangeInfo", "change_figure", "kernel_figure"]
 
-_SIDE = 28
 _MAX_LINES = 6
 
 
@@ -24,8 +24,8 @@ class WeightChangeInfo:
 
     Attributes:
         name: Name of the tempotron.
-        dw: Weight changes, [784, m].
-        times: Spike times of the afferents in ms, -1 for no spike, [784, m].
+        dw: Weight changes, [features, m].
+        times: Spike times of the afferents in ms, -1 for no spike, [features, m].
         error: Error e of the output: positive to raise its peak, negative to lower it.
         rate: Learning rate.
         t_max: Time of the peak before the step in ms.
@@ -36,8 +36,9 @@ class WeightChangeInfo:
         actual: Actual change of V(t_max).
         peak_change: Change of the peak potential.
         is_dead: True if the potential is never above 0.
-        image: The image, uint8 [28, 28].
+        image: The image, uint8 [h, w], or the features of a sample of a table, [n].
         neuron: Tuning neuron shown in the map, from 0; None sums over all.
+        features: Names of the features of a table.
     """
 
     name: str
@@ -55,12 +56,13 @@ class WeightChangeInfo:
     is_dead: bool
     image: np.ndarray
     neuron: int | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def by_pixel(self) -> np.ndarray:
-        """Return the weight changes by pixel, summed over its tuning neurons or of one of them, [28, 28]."""
+        """Return the weight changes by pixel, summed over its tuning neurons or of one of them, [h, w] or [n]."""
         selected = self.dw.sum(axis=1) if self.neuron is None else self.dw[:, self.neuron]
-        return np.asarray(selected.reshape(_SIDE, _SIDE))
+        return np.asarray(selected.reshape(self.image.shape))
 
     @property
     def kernel_curve(self) -> np.ndarray:
@@ -115,6 +117,8 @@ def change_figure(info: WeightChangeInfo, height: int = 340) -> go.Figure:
     The tooltip of a pixel lists its spikes with their weight changes.
     """
     scale, unit = info.axis_unit
+    if info.image.ndim == 1:
+        return features_figure(info.by_pixel / scale, info.features, height, unit)
     return pixel_map(info.by_pixel / scale, _hover_text(info, scale), info.image, height, unit)
 
 
@@ -168,4 +172,5 @@ def _hover_text(info: WeightChangeInfo, scale: float) -> list[list[str]]:
         lines = [f"<br>neuron {j + 1} at {times[j]:.0f} ms: {dw[j]:+.3f}" for j in spiking[:_MAX_LINES]]
         more = len(spiking) - len(lines)
         cells.append("".join(lines) + (f"<br>and {more} more" if more else ""))
-    return [cells[start : start + _SIDE] for start in range(0, len(cells), _SIDE)]
+    width = info.image.shape[1]
+    return [cells[start : start + width] for start in range(0, len(cells), width)]

@@ -1,4 +1,4 @@
-"""Maps of 28 x 28 values as HTML images: purple for negative, green for positive values."""
+"""Maps of pixels as HTML images: purple for negative, green for positive values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tempotron_core.figures import theme
 from tempotron_core.figures.charts.attribution import EvidenceInfo, outline
 from tempotron_core.figures.charts.weight_change import WeightChangeInfo
 from tempotron_core.figures.echarts import ticks
+from tempotron_core.figures.html.features import features_columns_html, features_html
 from tempotron_core.figures.html.pictures import png_data_url
 from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
 
 __all__ = ["change_html", "evidence_html", "weights_html"]
 
-_SIDE = 28
 _DIVERGING = tuple(colour for _, colour in theme.DIVERGING)
 _PALETTE_SIZE = 255
 
@@ -34,6 +34,8 @@ def evidence_html(info: EvidenceInfo, height: int = 350, limit: float | None = N
         height: Height of the map in pixels.
         limit: Absolute value at the ends of the colour scale, the largest of the map if None.
     """
+    if info.image.ndim == 1:
+        return features_html(info.by_pixel, info.features, info.takeaway, height, "contribution", limit)
     columns = [(f" · {info.name}: w ", info.weight, True), (", K ", info.kernel, False)]
     if info.rival is not None and info.rival_weight is not None and info.rival_kernel is not None:
         columns += [(f" · {info.rival}: w ", info.rival_weight, True), (", K ", info.rival_kernel, False)]
@@ -45,17 +47,15 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
     """Draw one weight map per class on a common symmetric colour scale: purple inhibitory, green excitatory.
 
     Args:
-        maps: Weight maps, [C, 28, 28].
+        maps: Weight maps, [C, h, w], or [C, n] of a table.
         classes: Names of the classes, C of them.
         alt: Text alternative.
         limit: Absolute value at the ends of the colour scale, the largest of the maps if None; larger values are
             clipped.
     """
     limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
-    image_style = "width:100%;aspect-ratio:1;image-rendering:pixelated;display:block"
     cells = "".join(
-        f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>'
-        f'<img src="{png_data_url(_colormap(values, limit))}" alt="" style="{image_style}"></div>'
+        f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>{_weight_map(values, limit)}</div>'
         for name, values in zip(classes, maps, strict=True)
     )
     scale = "".join(f"<span>{label}</span>" for label in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
@@ -69,12 +69,23 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
     )
 
 
+def _weight_map(values: np.ndarray, limit: float) -> str:
+    if values.ndim == 1:
+        return features_columns_html(values, limit)
+    ratio = "1" if values.shape[0] == values.shape[1] else f"{values.shape[1]}/{values.shape[0]}"
+    image_style = f"width:100%;aspect-ratio:{ratio};image-rendering:pixelated;display:block"
+    return f'<img src="{png_data_url(_colormap(values, limit))}" alt="" style="{image_style}">'
+
+
 def change_html(info: WeightChangeInfo, height: int = 340) -> str:
     """Draw the weight changes by pixel, green for increases, purple for decreases.
 
     The tooltip of a pixel lists its spikes with their weight changes.
     """
     scale, unit = info.axis_unit
+    if info.image.ndim == 1:
+        quantity = re.sub(r"<[^>]*>", "", unit.replace("<sup>", "^"))
+        return features_html(info.by_pixel / scale, info.features, info.takeaway, height, quantity)
     tooltips = cell_tooltips(info.by_pixel / scale, info.times, [(": ", info.dw / scale, True)])
     return _map_html(info.by_pixel / scale, tooltips, info.image, height, info.takeaway, unit)
 
@@ -88,10 +99,13 @@ def _map_html(
     quantity: str,
     limit: float | None = None,
 ) -> str:
-    """Draw values [28, 28] with the outline of the image and a colour scale of the same height."""
+    """Draw values [h, w] with the outline of the image and a colour scale of the same height."""
     limit = limit or float(np.abs(values).max()) or 1.0
     picture, outline_url = png_data_url(_colormap(values, limit)), _outline_svg(image)
-    size, colours = f"width:min({height - 16}px,calc(100% - 84px));aspect-ratio:1", ",".join(_DIVERGING)
+    rows, columns = values.shape
+    ratio = "1" if rows == columns else f"{columns}/{rows}"
+    width = f"{(height - 16) * columns / rows:.4g}px"
+    size, colours = f"width:min({width},calc(100% - 84px));aspect-ratio:{ratio}", ",".join(_DIVERGING)
     layer_style = "position:absolute;inset:0;width:100%;height:100%"
     marks = "".join(
         f'<span style="position:absolute;bottom:{50 + 50 * at / limit:.2f}%;transform:translateY(50%)">'
@@ -116,7 +130,7 @@ def _outline_svg(image: np.ndarray) -> str:
     pieces = zip(x[::2], y[::2], x[1::2], y[1::2], strict=True)
     path = "".join(f"M{x0:g} {y0:g}L{x1:g} {y1:g}" for x0, y0, x1, y1 in pieces)
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}"><path d="{path}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {image.shape[1]} {image.shape[0]}"><path d="{path}" '
         f'stroke="{theme.OUTLINE}" stroke-width="2" vector-effect="non-scaling-stroke" stroke-linecap="square"/></svg>'
     )
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -18,6 +18,7 @@ from tempotron_core.figures import theme
 from tempotron_core.figures.charts.raster import RasterInfo
 from tempotron_core.figures.charts.robustness import SpikeChangesInfo
 from tempotron_core.figures.charts.voltages import VoltageInfo
+from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
 
 __all__ = [
@@ -32,14 +33,15 @@ __all__ = [
     "spike_changes_html",
 ]
 
-_SIDE = 28
 _GRID = "rgba(127,135,144,0.35)"
 
 
-def digit_html(image: np.ndarray, alt: str, height: int = 230) -> str:
-    """Draw an image, uint8 [28, 28], white on black."""
-    picture = Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE)))
-    frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto"
+def digit_html(image: np.ndarray, alt: str, height: int = 230, features: tuple[str, ...] = ()) -> str:
+    """Draw an image, uint8 [h, w], white on black, or a sample of a table, [n], as bars named by its features."""
+    if image.ndim == 1:
+        return features_html(image / 255, features, alt, height, "value, 0 to 1", 1.0)
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    frame = f"position:relative;{_frame(image, height)};margin:auto"
     image_style = "width:100%;height:100%;image-rendering:pixelated;display:block"
     return (
         f'<div data-cursor="digit" style="{frame}">'
@@ -66,21 +68,29 @@ def picture_steps_html(steps: Sequence[tuple[str, np.ndarray]], height: int = 15
     return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(parts)}</div>'
 
 
+def _frame(image: np.ndarray, height: int) -> str:
+    """Return the style of a box with the sides of an image [h, w], at most this high."""
+    rows, columns = image.shape
+    width = f"width:min(100%,{height * columns / rows:.4g}px)"
+    return f"{width};aspect-ratio:1" if rows == columns else f"{width};aspect-ratio:{columns}/{rows}"
+
+
 def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> str:
     """Draw an image with a tooltip per pixel and a frame around the selected pixel.
 
     Args:
-        image: The image, uint8 [28, 28].
+        image: The image, uint8 [h, w].
         pixel: Row-major index of the selected pixel.
         alt: Text alternative.
         height: Largest height in pixels.
     """
-    row, column = divmod(pixel, _SIDE)
-    tooltips = cell_tooltips(image.reshape(-1) / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
-    frame = f"position:relative;width:min(100%,{height}px);aspect-ratio:1;margin:auto;cursor:pointer"
-    left, top, size = (column - 0.1) / _SIDE, (row - 0.1) / _SIDE, 1.2 / _SIDE
-    box = f"left:{left:.2%};top:{top:.2%};width:{size:.2%};height:{size:.2%}"
-    picture = png_data_url(Image.fromarray(np.ascontiguousarray(image.reshape(_SIDE, _SIDE))))
+    rows, columns = image.shape
+    row, column = divmod(pixel, columns)
+    tooltips = cell_tooltips(image / 255, np.full((image.size, 1), -1.0), []) | {"plain": True}
+    frame = f"position:relative;{_frame(image, height)};margin:auto;cursor:pointer"
+    left, top = (column - 0.1) / columns, (row - 0.1) / rows
+    box = f"left:{left:.2%};top:{top:.2%};width:{1.2 / columns:.2%};height:{1.2 / rows:.2%}"
+    picture = png_data_url(Image.fromarray(np.ascontiguousarray(image)))
     return (
         f'<div {tooltip_attribute(tooltips)}style="{frame}"><img src="{picture}" alt="{escape(alt)}" '
         'style="width:100%;height:100%;image-rendering:pixelated;display:block">'
@@ -98,19 +108,28 @@ def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> st
         height: Height in pixels.
         cursor: True to let the time cursor of the page cover the raster.
     """
-    return _raster_html(info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, cursor)
+    return _raster_html(
+        info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, info.shape, cursor
+    )
 
 
 def spike_changes_html(info: SpikeChangesInfo, height: int = 320) -> str:
     """Draw the spikes with a perturbation over those that have moved or disappeared."""
     legend = _legend(((theme.SPIKE, "with perturbation"), (_GRID, "only without")))
-    return legend + _raster_html(info.previous, info.current, _GRID, info.T, height, info.takeaway)
+    return legend + _raster_html(info.previous, info.current, _GRID, info.T, height, info.takeaway, info.shape)
 
 
 def _raster_html(
-    background: np.ndarray, foreground: np.ndarray, colour: str, T: int, height: int, alt: str, cursor: bool = False
+    background: np.ndarray,
+    foreground: np.ndarray,
+    colour: str,
+    T: int,
+    height: int,
+    alt: str,
+    shape: tuple[int, ...],
+    cursor: bool = False,
 ) -> str:
-    """Draw foreground counts [784, columns] over background counts in the given colour."""
+    """Draw foreground counts [features, columns] over background counts in the given colour."""
     pixels = len(foreground)
     rows_per_line = max(1, round(2.5 * pixels / height))
     starts = np.arange(0, pixels, rows_per_line)
@@ -118,19 +137,21 @@ def _raster_html(
     classes = np.where(foreground > 0, 2, np.where(background > 0, 1, 0))
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
-    rows = [(1 - (row + 0.5) / _SIDE, str(row + 1)) for row in range(0, _SIDE, 4)]
-    return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, "image row", height, alt, cursor)
+    rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // 7)))]
+    quantity = "image row" if len(shape) == 2 else "feature"
+    return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, quantity, height, alt, cursor)
 
 
 def histogram_html(info: RasterInfo, height: int = 200) -> str:
-    """Draw the number of spikes at each millisecond, stacked: black pixels, then the pixels of the digit."""
+    """Draw the number of spikes at each millisecond, stacked: black pixels, then the others."""
     background, foreground = info.background_histogram, info.foreground_histogram
     top = _nice_ceiling(int((background + foreground).max(initial=0)))
     level = np.arange(height - 1, -1, -1).reshape(-1, 1) / height * top
     classes = np.where(level < background, 1, np.where(level < background + foreground, 2, 0))
     counts = [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")]
     names = (None, theme.MUTED, theme.SPIKE)
-    legend = _legend(((theme.MUTED, "black pixels"), (theme.SPIKE, "digit pixels")))
+    names_of_kinds = ("black pixels", "other pixels") if len(info.shape) == 2 else ("lowest values", "other values")
+    legend = _legend(tuple(zip((theme.MUTED, theme.SPIKE), names_of_kinds, strict=True)))
     return legend + _with_axes(classes, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
 
 

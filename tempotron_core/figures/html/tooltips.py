@@ -26,13 +26,14 @@ def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str
     """Return the tooltip data of a map of pixels.
 
     Args:
-        values: Value of each pixel, [784].
-        times: Spike times in ms, -1 for no spike, [784, m].
-        columns: For each number listed after a spike: the text before it, the numbers [784, m], and True to always
+        values: Value of each pixel, [h, w].
+        times: Spike times in ms, -1 for no spike, [pixels, m].
+        columns: For each number listed after a spike: the text before it, the numbers [pixels, m], and True to always
             show a sign.
     """
     has_spike = times >= 0
-    return {
+    shape = {"columns": values.shape[1]} if values.ndim == 2 and values.shape[0] != values.shape[1] else {}
+    return shape | {
         "values": _base64(values.reshape(-1), "<f4"),
         "counts": _base64(has_spike.sum(axis=1), "u1"),
         "neurons": _base64(np.nonzero(has_spike)[1] + 1, "u1"),

@@ -282,7 +282,7 @@ def test_words_are_true_and_following_them_helps(beta: float, histogram: np.ndar
                 assert percent(late[2]) == pytest.approx(100 * now.late_spike_fraction, abs=0.051)
                 assert percent(late[1]) < percent(late[2])
             assert promised or late
-            price = re.search(rf"with {NUMBER} instead of {NUMBER} spikes an image", advice.remedy)
+            price = re.search(rf"with {NUMBER} instead of {NUMBER} spikes a sample", advice.remedy)
             assert (price is not None) == (abs(then.spikes_per_image / now.spikes_per_image - 1) >= 0.01)
             if price:
                 assert [int(n.replace(",", "")) for n in price.groups()] == [
