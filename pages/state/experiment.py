@@ -191,7 +191,7 @@ def _untrained(dataset: datasets.Dataset) -> tuple[Model, Settings]:
     settings = Settings()
     if (len(dataset.classes), dataset.num_features) == (10, PIXELS):
         return initial_model(settings), settings
-    model = initial_model(settings, len(dataset.classes), dataset.num_features)
+    model = initial_model(settings, len(dataset.classes), features=dataset.num_features)
     with contextlib.suppress(ValueError, PathNotAllowedError):  # of a data set that is not selected
         settings = Settings(dataset=dataset.name, dataset_dir=dataset_directory())
     return model, settings

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -278,8 +278,8 @@ def _parse_table(name: str, lines: Iterator[str]) -> tuple[tuple[str, ...], np.n
     names = tuple(head[i] if has_header else f"feature {i + 1}" for i in columns)
     blocks, labels = [], []
     number = 1 if has_header else 0
-    rows = rows if has_header else itertools.chain([head], rows)
-    while block := list(itertools.islice(rows, _ROWS)):
+    remaining: Iterator[list[str]] = rows if has_header else itertools.chain([head], rows)
+    while block := list(itertools.islice(remaining, _ROWS)):
         for i, row in enumerate(block):
             if len(row) != width:
                 raise DataError(
@@ -333,7 +333,8 @@ def _is_finite(text: str) -> bool:
 def _open_packed(path: Path) -> IO[bytes]:
     with path.open("rb") as stream:
         start = stream.read(2)
-    return gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")
+    packed: Any = gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")
+    return cast(IO[bytes], packed)
 
 
 def _idx_shape(path: Path) -> tuple[int, ...] | None:

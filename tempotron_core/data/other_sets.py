@@ -98,7 +98,8 @@ def _packed(file: Path) -> Path:
 def _read_usps(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read lines of a label 1 to 10 and 256 values in [-1, 1] with their numbers."""
     pixels = _USPS_SIDE * _USPS_SIDE
-    rows, labels = [], []
+    rows: list[list[float]] = []
+    labels: list[int] = []
     try:
         with bz2.open(file, "rt", encoding="ascii") as stream:
             for number in itertools.count(1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import zlib
 from dataclasses import replace
@@ -74,7 +75,7 @@ def test_every_page_names_the_overrides_and_resets_them(page: str) -> None:
 
 
 def bar_text(test: Any) -> str:
-    return next(line.value for line in test.markdown if line.value.startswith("**Changed:**"))
+    return next(str(line.value) for line in test.markdown if line.value.startswith("**Changed:**"))
 
 
 def test_the_threshold_moves_alone() -> None:
@@ -198,7 +199,7 @@ def test_other_texts_give_one_sentence(text: str) -> None:
 
 
 def test_a_compressed_flood_is_refused() -> None:
-    flood = own_sample.base64.urlsafe_b64encode(zlib.compress(bytes(10**7), 9)).decode()
+    flood = base64.urlsafe_b64encode(zlib.compress(bytes(10**7), 9)).decode()
     with pytest.raises(ValueError, match="expected an image"):
         own_sample.decode_image(flood)
     with pytest.raises(ValueError, match="expected an image"):

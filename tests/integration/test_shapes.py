@@ -62,7 +62,7 @@ def texts(test: AppTest) -> list[str]:
         for element in test.get(kind):
             found += [str(getattr(element, name, "")) for name in ("value", "label", "body")]
     for kind in ("selectbox", "slider", "number_input", "button", "toggle", "text_input"):
-        found += [str(element.label) + " " + str(getattr(element, "help", "")) for element in test.get(kind)]
+        found += [f"{getattr(element, 'label', '')} {getattr(element, 'help', '')}" for element in test.get(kind)]
     found += [element.proto.body for element in test.get("html")]
     found += [element.proto.spec for element in test.get("plotly_chart")]
     return found
@@ -124,7 +124,7 @@ def test_a_network_of_another_shape_gives_a_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, page: str, name: str, words: str
 ) -> None:
     settings = Settings(dataset="iris", m=4, T=20)
-    model = initial_model(settings, 3, 4)
+    model = initial_model(settings, 3, features=4)
     monkeypatch.setattr(experiment, "_resolve_model", lambda _: (model, settings, None))
     test = run_app(app(page, data=name, dir=str(folder)))
     if page == "encoder":

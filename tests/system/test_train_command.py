@@ -49,9 +49,13 @@ def last_line(text: str) -> dict[str, Any]:
     found = json.loads(text.splitlines()[-1])
     assert isinstance(found, dict)
     assert set(found) == KEYS
-    assert {field.name for field in fields(Settings)} - {"time", "after_spike", "code", "from_preset"} <= set(
-        found["settings"]
-    )
+    assert {field.name for field in fields(Settings)} - {
+        "time",
+        "after_spike",
+        "code",
+        "from_preset",
+        "imported_from",
+    } <= set(found["settings"])
     return found
 
 
