@@ -12,7 +12,7 @@ import streamlit as st
 from pages.state.settings import get_setting, is_presentation_mode
 
 _DEFAULT_WINDOW = (1280, 720)
-_MIN_HEIGHT = 110
+_MIN_HEIGHT = 100
 _TOP_BAR, _TOUR_BAR, _HEADLINE_LINE, _MARGIN = 56, 52, 40, 40
 """Heights in px at a font size of 20 px: buttons, tour, one line of the headline, gaps."""
 _PX_PER_CHARACTER = 14.5

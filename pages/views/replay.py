@@ -146,15 +146,15 @@ def render_epoch(
     history = figures.ReplayInfo(
         np.array(replayed.epochs), replayed.margin.numpy(), replayed.predicted.numpy(), classes, replayed.label, epoch
     )
-    total = stage.figure_height(550, voltages.prediction_text, taken=170)
+    total = stage.figure_height(550, voltages.prediction_text, taken=185)
     with stage.on_stage(place):
         st.markdown(f"#### {history.takeaway}")
-        history_height = 190 if not is_presentation_mode() else max(70, int(0.38 * total))
+        history_height = 190 if not is_presentation_mode() else max(60, int(0.38 * total))
         charts.lightweight_chart(figures.replay_figure(history, history_height), "replay", history.takeaway)
     voltage_range = figures.trace_range(replace(voltages, v=replayed.v.flatten(0, 1).numpy()))
     with stage.on_stage(place):
         left, right = st.columns([1.4, 1])
-    height = 360 if not is_presentation_mode() else max(100, total - history_height)
+    height = 360 if not is_presentation_mode() else max(90, total - history_height)
     with left:
         st.markdown(f"**Membrane potentials**: {voltages.has_fired.sum()} of {len(classes)} reach the threshold")
         charts.lightweight_chart(

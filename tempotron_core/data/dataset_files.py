@@ -333,7 +333,7 @@ def _is_finite(text: str) -> bool:
 def _open_packed(path: Path) -> IO[bytes]:
     with path.open("rb") as stream:
         start = stream.read(2)
-    packed: Any = gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")
+    packed: Any = gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")  # noqa: SIM115 (the caller closes it)
     return cast(IO[bytes], packed)
 
 
