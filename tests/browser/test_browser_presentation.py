@@ -22,10 +22,7 @@ KEY_FIGURES = {
 }
 """Step of the tour and selectors of the key figure, by page."""
 SIZES = [
-    (1280, 720, False),
     (1280, 720, True),
-    (1920, 1080, True),
-    (1024, 768, True),
     (853, 480, True),  # 1280 x 720 at 150 %
 ]
 
