@@ -25,23 +25,35 @@ def page_header(text: str) -> None:
     st.title(text)
 
 
-def report_experiment_errors(draw: Callable[P, None]) -> Callable[P, None]:
-    """Return a function that shows the sentence of an ExperimentError in place of what it cannot draw."""
+def report_experiment_errors(draw: Callable[P, None], title: str | None = None) -> Callable[P, None]:
+    """Return a function that shows the sentence of an ExperimentError in place of what it cannot draw.
+
+    Args:
+        draw: function that draws a part of a page
+        title: heading above the sentence, None for a page that has one
+    """
 
     @functools.wraps(draw)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             draw(*args, **kwargs)
         except ExperimentError as error:
+            if title is not None:
+                st.title(title)
             st.warning(escape_markdown(error), icon=":material/error:")
 
     return guarded
 
 
-def draw_body(render: Callable[[], None]) -> None:
-    """Draw the body of a page as a fragment that follows a live model."""
+def draw_body(render: Callable[[], None], title: str | None = None) -> None:
+    """Draw the body of a page as a fragment that follows a live model.
+
+    Args:
+        render: function that draws the body
+        title: see report_experiment_errors
+    """
     interval = refresh_interval(LIVE_MODEL_REFRESH_SECONDS, is_live())
-    streamlit_hooks.flushing_fragment(report_experiment_errors(render), run_every=interval)()
+    streamlit_hooks.flushing_fragment(report_experiment_errors(render, title), run_every=interval)()
 
 
 def page_link(page: str, label: str, icon: str) -> None:

@@ -47,4 +47,4 @@ def render() -> None:
         charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
 
 
-draw_body(render)
+draw_body(render, "Overview")
