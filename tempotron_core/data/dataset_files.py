@@ -6,20 +6,22 @@ Every file is judged by its size and its header before its values are read.
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import itertools
 import math
 import os
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from tempotron_core.data.samples import (
     MAX_BYTES,
@@ -29,16 +31,29 @@ from tempotron_core.data.samples import (
     Dataset,
     dataset_from_arrays,
 )
+from tempotron_core.data.zip_directory import directory_bytes
+from tempotron_core.validation import one_line_error
 
-__all__ = ["SUFFIXES", "file_fingerprint", "find_dataset_files", "read_dataset_file", "read_idx_array"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "SUFFIXES",
+    "file_fingerprint",
+    "find_dataset_files",
+    "read_dataset_file",
+    "read_idx_array",
+]
 
 SUFFIXES = (".npz", ".csv", ".tsv", ".idx", ".idx.gz")
 """Endings of data set files; IDX files are also recognised by -idx2-ubyte and -idx3-ubyte in their names."""
 
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".webp", ".tif", ".tiff")
+"""Endings of pictures in the folders of classes."""
+
 _TEXT_SUFFIXES = (".csv", ".tsv")
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".webp")
-_PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP")
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B")
+_PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 _LABEL_COLUMNS = ("label", "class", "target", "y")
+_ROW_NUMBER_COLUMNS = ("id", "index", "unnamed: 0")
 _SAMPLE_KEYS, _LABEL_KEYS = ("x", "images", "data"), ("y", "labels", "label", "target", "targets")
 _MAX_TEXT_BYTES = 2**27
 _MAX_PICTURES = 100_000
@@ -47,6 +62,10 @@ _MAX_SHOWN = 200
 _MAX_RATIO = 200  # deflate reaches a thousand with zeros
 _SMALL_BYTES = 2**26  # what may have any ratio: it is unpacked within a fraction of a second
 _MAX_GZIP_RATIO = 1040
+_MAX_ARRAYS, _MAX_DIRECTORY = 1000, 2**20
+_MAX_ARRAY_HEADER = 4096
+_GZIP, _GZIP_WINDOW = b"\x1f\x8b", 31
+_CHUNK = 2**20
 _ROWS = 10_000
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4"}  # those of images and labels
 _IDX_IN_NAME = re.compile(r"idx[23]-ubyte(\.gz)?$|\.idx(\.gz)?$", re.IGNORECASE)
@@ -126,7 +145,7 @@ def _looks_like_folder(folder: Path) -> bool:
     if len(folders) < 2:
         return False
     with os.scandir(folders[0]) as entries:
-        return any(entry.name.lower().endswith(_PICTURE_SUFFIXES) for entry in itertools.islice(entries, 50))
+        return any(entry.name.lower().endswith(PICTURE_SUFFIXES) for entry in itertools.islice(entries, 50))
 
 
 # NPZ
@@ -134,11 +153,18 @@ def _looks_like_folder(folder: Path) -> bool:
 
 def _read_npz(path: Path) -> Dataset:
     try:
+        with path.open("rb") as file:
+            listed = directory_bytes(file)
+        if listed > _MAX_DIRECTORY:
+            raise DataError(
+                f"{path.name}: expected at most {_MAX_ARRAYS:,} arrays, got a directory of {listed:,} bytes; save the "
+                "samples and labels alone."
+            )
         with zipfile.ZipFile(path) as archive:
-            if len(archive.infolist()) > 1000:
+            if len(archive.infolist()) > _MAX_ARRAYS:
                 raise DataError(
-                    f"{path.name}: expected at most 1,000 arrays, got {len(archive.infolist()):,}; save the samples "
-                    "and labels alone."
+                    f"{path.name}: expected at most {_MAX_ARRAYS:,} arrays, got {len(archive.infolist()):,}; save the "
+                    "samples and labels alone."
                 )
             members = {
                 item.filename.removesuffix(".npy"): item
@@ -154,7 +180,7 @@ def _read_npz(path: Path) -> Dataset:
             def read(key: str | None) -> np.ndarray | None:
                 return None if key is None else _read_array(path, archive, members[key], headers[key], contains)
 
-            lower = {key.lower(): key for key in members}
+            lower = {key.lower(): key for key in members} | {key: key for key in members if key == key.lower()}
             train, test = _find_pair(lower, "train"), _find_pair(lower, "test")
             train = train or _find_pair(lower, "")
             if train is None:
@@ -169,10 +195,11 @@ def _read_npz(path: Path) -> Dataset:
                 _names(read(lower.get(key)))
                 for key in ("classes", "features" if "features" in lower else "feature_names")
             )
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError) as error:
+    except (DataError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile, zlib, struct, tokenize, ast: every parser below has errors of its own
         raise DataError(
-            f"{path.name}: expected an NPZ file, got a damaged one ({' '.join(str(error).split())[:80]}); "
-            "save it again."
+            f"{path.name}: expected an NPZ file, got a damaged one ({one_line_error(error)[:80]}); save it again."
         ) from error
     return dataset_from_arrays(path.name, x, y, x_test, y_test, classes=classes, features=features)
 
@@ -190,8 +217,12 @@ def _find_pair(lower: dict[str, str], part: str) -> tuple[str, str] | None:
 def _array_header(path: Path, archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with archive.open(item) as stream:
         version = np.lib.format.read_magic(stream)
+        length_bytes = 2 if version == (1, 0) else 4
+        start = stream.read(length_bytes)
+        if (length := int.from_bytes(start, "little")) > _MAX_ARRAY_HEADER:
+            raise ValueError(f"a header of {length:,} bytes")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream, max_header_size=4096)
+        shape, _, dtype = read(io.BytesIO(start + stream.read(length)), max_header_size=_MAX_ARRAY_HEADER)
     return shape, dtype
 
 
@@ -225,7 +256,7 @@ def _read_array(
             f"{item.compress_size:,}; save it with numpy.savez."
         )
     with archive.open(item) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=4096)
+        return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_MAX_ARRAY_HEADER)
 
 
 def _names(values: np.ndarray | None) -> tuple[str, ...]:
@@ -235,19 +266,30 @@ def _names(values: np.ndarray | None) -> tuple[str, ...]:
 # CSV
 
 
+class _Table(NamedTuple):
+    """Feature names, values [n, features], labels [n] and notes of a table."""
+
+    names: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    notes: tuple[str, ...]
+
+
 def _read_csv(path: Path) -> Dataset:
-    names, x, y = _read_table(path)
-    return dataset_from_arrays(path.name, x, y, features=names)
+    table = _read_table(path)
+    dataset = dataset_from_arrays(path.name, table.x, table.y, features=table.names)
+    return replace(dataset, notes=(*table.notes, *dataset.notes))
 
 
-def _read_table(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return feature names, values [n, features] and labels [n] of a table."""
+def _read_table(path: Path) -> _Table:
     size = path.stat().st_size
     if size > _MAX_TEXT_BYTES:
         raise DataError(
             f"{path.name}: expected a table of at most {_MAX_TEXT_BYTES / 2**20:.0f} MiB, got {size / 2**20:,.0f} MiB; "
             "save it as NPZ."
         )
+    if (lines := _count_lines(path)) > MAX_SAMPLES + _ROWS:
+        raise DataError(f"{path.name}: expected at most {MAX_SAMPLES:,} rows, got {lines:,} lines; choose fewer.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             return _parse_table(path.name, (line for line in stream if line.strip() and not line.startswith("#")))
@@ -257,7 +299,16 @@ def _read_table(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         ) from error
 
 
-def _parse_table(name: str, lines: Iterator[str]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def _count_lines(path: Path) -> int:
+    count = {b"\n": 0, b"\r": 0}
+    with path.open("rb") as stream:
+        while content := stream.read(_CHUNK):
+            for end in count:
+                count[end] += content.count(end)
+    return max(count.values())
+
+
+def _parse_table(name: str, lines: Iterator[str]) -> _Table:
     first = next(lines, "")
     delimiter = max("\t;,", key=first.count)
     rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, skipinitialspace=True)
@@ -268,8 +319,11 @@ def _parse_table(name: str, lines: Iterator[str]) -> tuple[tuple[str, ...], np.n
             f"{name}: expected 2 to {MAX_FEATURES + 1:,} columns, features and a label, got {width:,}; "
             "separate columns by commas, semicolons or tabs."
         )
-    has_header = not any(_is_number(cell) for cell in head)
+    # Where semicolons separate the columns, a comma may be the decimal sign.
+    clean = (lambda cell: cell.replace(",", ".")) if delimiter == ";" else str
     lower = [cell.strip().lower() for cell in head]
+    # Names of features may be numbers, as those of pandas are.
+    has_header = not any(_is_number(clean(cell)) for cell in head) or not lower[0] or bool({*lower} & {*_LABEL_COLUMNS})
     label = next((lower.index(column) for column in _LABEL_COLUMNS if has_header and column in lower), width - 1)
     skipped = {label}
     if has_header and not head[0].strip() and label != 0 and width > 2:
@@ -287,12 +341,12 @@ def _parse_table(name: str, lines: Iterator[str]) -> tuple[tuple[str, ...], np.n
                     "correct it."
                 )
         try:
-            values = np.array([[row[i] for i in columns] for row in block], dtype=np.float64)
+            values = np.array([[clean(row[i]) for i in columns] for row in block], dtype=np.float64)
         except ValueError:
             values = np.full((1, 1), np.nan)
         if not np.isfinite(values).all():
             at, column = next(
-                (number + r + 1, i) for r, row in enumerate(block) for i in columns if not _is_finite(row[i])
+                (number + r + 1, i) for r, row in enumerate(block) for i in columns if not _is_finite(clean(row[i]))
             )
             cell = block[at - number - 1][column]
             raise DataError(
@@ -308,11 +362,32 @@ def _parse_table(name: str, lines: Iterator[str]) -> tuple[tuple[str, ...], np.n
         raise DataError(f"{name}: expected rows of numbers and a label, got none; add samples.")
     if any(not text for text in labels):
         raise DataError(f"{name}: expected a label in every row, got none in one; complete or remove such rows.")
+    x, notes = np.concatenate(blocks), []
+    if not has_header and _is_numbered(head[:-1]) and not _is_number(labels[0]) and labels.count(labels[0]) == 1:
+        names, x, labels = tuple(head[:-1]), x[1:], labels[1:]  # a header of numbers and the name of the labels
+    elif has_header and len(names) > 1 and names[0].strip().lower() in _ROW_NUMBER_COLUMNS and _is_unique(x[:, 0]):
+        notes.append(f"The column {names[0].strip()!r} numbers the rows and is left out.")
+        names, x = names[1:], x[:, 1:]
+    if has_header and label != width - 1:
+        notes.append(f"The column {head[label].strip()!r} holds the classes.")
+    if not labels:
+        raise DataError(f"{name}: expected rows of numbers and a label, got none; add samples.")
     y = np.array(labels)
     if all(_is_number(text) for text in set(labels)):
         numbers = y.astype(np.float64)
-        y = numbers if not np.isfinite(numbers).all() or (numbers != np.rint(numbers)).any() else numbers.astype(int)
-    return names, np.concatenate(blocks), y
+        is_whole = np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all() and np.abs(numbers).max() < 2**53
+        y = numbers.astype(np.int64) if is_whole else numbers
+    return _Table(names, x, y, tuple(notes))
+
+
+def _is_numbered(cells: list[str]) -> bool:
+    """Return whether these are the numbers from 0 or 1 on."""
+    return any(cells == [str(start + i) for i in range(len(cells))] for start in (0, 1))
+
+
+def _is_unique(values: np.ndarray) -> bool:
+    """Return whether these are different whole numbers."""
+    return bool((values == np.rint(values)).all()) and len(np.unique(values)) == len(values)
 
 
 def _is_number(text: str) -> bool:
@@ -330,11 +405,23 @@ def _is_finite(text: str) -> bool:
 # IDX
 
 
-def _open_packed(path: Path) -> IO[bytes]:
+def _read_start(path: Path, count: int) -> bytearray:
+    """Return the first bytes of a file, unpacked where it is packed; at most count of them.
+
+    Only one member of a gzip file is read: a file of a million empty ones would take minutes.
+    """
     with path.open("rb") as stream:
-        start = stream.read(2)
-    packed: Any = gzip.open(path, "rb") if start == b"\x1f\x8b" else path.open("rb")  # noqa: SIM115 (the caller closes it)
-    return cast(IO[bytes], packed)
+        content = bytearray(stream.read(min(count, _CHUNK)))
+        if content[:2] != _GZIP:
+            return content + stream.read(count - len(content))
+        unpack, content = zlib.decompressobj(_GZIP_WINDOW), bytearray()
+        stream.seek(0)
+        while len(content) < count and not unpack.eof:
+            packed = unpack.unconsumed_tail or stream.read(2**16)
+            if not packed:
+                break
+            content += unpack.decompress(packed, count - len(content))
+    return content
 
 
 def _idx_shape(path: Path) -> tuple[int, ...] | None:
@@ -344,10 +431,11 @@ def _idx_shape(path: Path) -> tuple[int, ...] | None:
 
 
 def _idx_header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
-    with suppress(OSError, EOFError, struct.error, ValueError), _open_packed(path) as stream:
-        zero, kind, dimensions = struct.unpack(">HBB", stream.read(4))
+    with suppress(OSError, struct.error, zlib.error):
+        start = _read_start(path, 20)
+        zero, kind, dimensions = struct.unpack_from(">HBB", start)
         if zero == 0 and kind in _IDX_TYPES and 1 <= dimensions <= 4:
-            return np.dtype(_IDX_TYPES[kind]), struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
+            return np.dtype(_IDX_TYPES[kind]), struct.unpack_from(f">{dimensions}I", start, 4)
     return None
 
 
@@ -365,7 +453,7 @@ def read_idx_array(path: Path) -> np.ndarray:
     dtype, shape = found
     size, length = math.prod(shape) * dtype.itemsize, path.stat().st_size
     with path.open("rb") as stream:
-        is_packed = stream.read(2) == b"\x1f\x8b"
+        is_packed = stream.read(2) == _GZIP
     header = 4 + 4 * len(shape)
     fits = length * _MAX_GZIP_RATIO >= size + header if is_packed else length == size + header
     if size > MAX_BYTES or not fits:
@@ -374,20 +462,17 @@ def read_idx_array(path: Path) -> np.ndarray:
             f"header, got {length:,}{' packed' if is_packed else ''}; get the file again."
         )
     try:
-        with _open_packed(path) as stream:
-            content = stream.read(header + size + 1)
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path.name}: expected a whole gzip file, got {error}; get the file again.") from error
+        content = _read_start(path, header + size + 1)
+    except zlib.error as error:
+        raise DataError(
+            f"{path.name}: expected a whole gzip file, got {one_line_error(error)}; get the file again."
+        ) from error
     if len(content) != header + size:
         raise DataError(
             f"{path.name}: expected {header + size:,} bytes for the shape {list(shape)}, got "
             f"{'more' if len(content) > header + size else f'{len(content):,}'}; get the file again."
         )
-    return (
-        np.frombuffer(bytearray(content), dtype, offset=header)
-        .astype(dtype.newbyteorder("="), copy=False)
-        .reshape(shape)
-    )
+    return np.frombuffer(content, dtype, offset=header).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
 def _read_idx(path: Path) -> Dataset:
@@ -444,36 +529,43 @@ def _read_folder(folder: Path) -> Dataset:
     parts = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()}
     tables = {kind: folder / f"{kind}.csv" for kind in ("train", "test")}
     if all(table.is_file() for table in tables.values()):
-        (names, x, y), (test_names, x_test, y_test) = (_read_table(tables[kind]) for kind in ("train", "test"))
-        if names != test_names:
+        train, test = (_read_table(tables[kind]) for kind in ("train", "test"))
+        if train.names != test.names:
             raise DataError(
-                f"{folder.name}: expected the same columns in train.csv and test.csv, got {len(names)} and "
-                f"{len(test_names)} features of other names; correct them."
+                f"{folder.name}: expected the same columns in train.csv and test.csv, got {len(train.names)} and "
+                f"{len(test.names)} features of other names; correct them."
             )
-        return dataset_from_arrays(folder.name, x, y, x_test, y_test, features=names)
+        dataset = dataset_from_arrays(folder.name, train.x, train.y, test.x, test.y, features=train.names)
+        return replace(dataset, notes=(*train.notes, *dataset.notes))
     train_name = next((name for name in ("train", "training") if name in parts), None)
     test_name = next((name for name in ("test", "testing", "val") if name in parts), None)
     if train_name is not None and test_name is not None:
-        x, y = _read_pictures(parts[train_name])
-        x_test, y_test = _read_pictures(parts[test_name])
-        return dataset_from_arrays(folder.name, x, y, x_test, y_test)
+        pictures, others = (_read_pictures(parts[part]) for part in (train_name, test_name))
+        dataset = dataset_from_arrays(folder.name, pictures.x, pictures.y, others.x, others.y)
+        return replace(dataset, notes=tuple(dict.fromkeys((*pictures.notes, *others.notes, *dataset.notes))))
     images = [name for name, shape in _idx_files(folder).items() if len(shape) > 1]
     if images:
         first = next((name for name in images if "train" in name), images[0])
         dataset = _read_idx(folder / first)
         return replace(dataset, name=folder.name)
-    x, y = _read_pictures(folder if train_name is None else parts[train_name])
-    return dataset_from_arrays(folder.name, x, y)
+    pictures = _read_pictures(folder if train_name is None else parts[train_name])
+    dataset = dataset_from_arrays(folder.name, pictures.x, pictures.y)
+    return replace(dataset, notes=(*pictures.notes, *dataset.notes))
 
 
-def _read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures [n, h, w] or [n, h, w, 3], and the names of their folders [n]."""
-    from PIL import Image
+class _Pictures(NamedTuple):
+    """Pictures [n, h, w] or [n, h, w, 3], the names of their folders [n], and notes."""
 
+    x: np.ndarray
+    y: np.ndarray
+    notes: tuple[str, ...]
+
+
+def _read_pictures(folder: Path) -> _Pictures:
     files: list[tuple[str, Path]] = []
     classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
     for entry in (entry for entry in classes if not entry.name.startswith(".")):
-        pictures = sorted(file for file in entry.iterdir() if file.suffix.lower() in _PICTURE_SUFFIXES)
+        pictures = sorted(file for file in entry.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
         files += [(entry.name, file) for file in pictures if file.is_file() and not file.is_symlink()]
         if len(files) > _MAX_PICTURES:
             raise DataError(f"{folder.name}: expected at most {_MAX_PICTURES:,} pictures, got more; choose fewer.")
@@ -481,10 +573,10 @@ def _read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         contains = ", ".join(sorted(entry.name[:40] for entry in itertools.islice(folder.iterdir(), 6))) or "nothing"
         raise DataError(
             f"{folder.name}: expected a folder of pictures for each class, found no pictures (folder holds "
-            f"{contains}); sort them into folders named by class, or choose a file."
+            f"{contains}); sort {', '.join(PICTURE_SUFFIXES)} into folders named by class, or choose a file."
         )
     values: np.ndarray | None = None
-    has_colour = False
+    has_colour = has_transparency = is_deep = False
     for i, (_, file) in enumerate(files):
         try:
             with Image.open(file, formats=_PICTURE_FORMATS) as picture:
@@ -497,8 +589,10 @@ def _read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
                         f"{file.parent.name}/{file.name}: expected pictures of one size, {values.shape[2]} x "
                         f"{values.shape[1]} as in the first, got {width} x {height}; scale them to one size."
                     )
-                has_colour = has_colour or picture.mode not in ("1", "L", "LA", "I;16")
-                values[i] = np.asarray(picture.convert("RGB"))
+                has_colour = has_colour or picture.mode not in ("1", "L", "LA", *_DEEP_MODES)
+                is_deep = is_deep or picture.mode in _DEEP_MODES
+                has_transparency = has_transparency or _is_transparent(picture)
+                values[i] = _to_rgb(picture)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(
                 f"{file.parent.name}/{file.name}: expected a picture ({', '.join(_PICTURE_FORMATS)}), got a file that "
@@ -506,7 +600,28 @@ def _read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
             ) from error
     assert values is not None
     is_grey = not has_colour or all((values[..., 0] == values[..., c]).all() for c in (1, 2))
-    return values[..., 0] if is_grey else values, np.array([name for name, _ in files])
+    notes = ["Transparent pixels were made white."] if has_transparency else []
+    notes += ["Of grey values of 16 bits the upper 8 are kept."] if is_deep else []
+    return _Pictures(values[..., 0] if is_grey else values, np.array([name for name, _ in files]), tuple(notes))
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info
+
+
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    """Return the pixels, uint8 [h, w, 3]; of 16 bits the upper 8, as Pillow would cut off all values above 255."""
+    if picture.mode in _DEEP_MODES:
+        deep = np.asarray(picture)
+        if picture.mode == "F" or deep.min() < 0 or deep.max() >= 2**16:
+            raise ValueError("values beyond 16 bits")
+        return np.repeat((deep.astype(np.int64) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    if not _is_transparent(picture):
+        return np.asarray(picture.convert("RGB"))
+    rgba = picture.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    white.alpha_composite(rgba)
+    return np.asarray(white.convert("RGB"))
 
 
 def _check_picture_size(file: Path, width: int, height: int, count: int) -> None:

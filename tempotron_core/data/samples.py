@@ -152,6 +152,9 @@ def dataset_from_arrays(
         train, test = split_samples(labels[0])
         parts, labels = [(x[train], y), (x[test], y)], [labels[0][train], labels[0][test]]
         notes.append("no test part: a fifth of the samples of each class is the test set, chosen with a fixed seed")
+    _check_training_part(name, parts[0][0], labels[0], names)
+    if unseen := [names[i] for i in np.setdiff1d(labels[1], labels[0]).tolist()]:
+        notes.append(f"the training part has no samples of {', '.join(unseen[:5])}{' ...' if len(unseen) > 5 else ''}")
     values = [values for values, _ in parts]
     scaled, low, high, scaling = _scale(name, values)
     notes += scaling
@@ -237,6 +240,18 @@ def _check_labels(name: str, x: np.ndarray, y: np.ndarray) -> None:
     if y.size != len(x) or y.ndim > 2:
         hint = "store classes instead of one-hot rows" if y.ndim == 2 else "store one label for each sample"
         raise DataError(f"{name}: expected {len(x):,} labels, one for each sample, got {_shape_text(y.shape)}; {hint}.")
+
+
+def _check_training_part(name: str, x: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    if labels.min() == labels.max():
+        raise DataError(
+            f"{name}: expected training samples of 2 classes or more, got {len(labels):,} of {classes[labels[0]]!r}; "
+            "add samples of another class."
+        )
+    if (x == x[:1]).all():
+        raise DataError(
+            f"{name}: expected training samples that differ, got {len(x):,} equal ones; check how they were stored."
+        )
 
 
 def _class_indices(

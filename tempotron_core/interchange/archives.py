@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from tempotron_core.data.zip_directory import directory_bytes
 from tempotron_core.validation import one_line_error
 
 __all__ = [
@@ -40,7 +41,6 @@ MAX_BYTES = 2**30
 
 _MAX_MEMBERS = 10_000
 _MAX_DIRECTORY = 2**21  # bytes; a hundred thousand members would take a second to list
-_END_BYTES = 2**16 + 2**10  # that hold the end record, whose comment has at most 64 KiB
 _MAX_RATIO = 200  # deflate reaches a thousand with zeros; trained weights and spike times stay below ten
 _SMALL_BYTES = 2**26  # what may have any ratio: it is unpacked within a fraction of a second
 _MAX_ARRAY_HEADER = 4096
@@ -101,7 +101,7 @@ def check_zip(file: IO[bytes], name: str) -> dict[str, zipfile.ZipInfo]:
         FormatError: for a damaged or encrypted archive, for names with paths, and for one that unpacks to too much.
     """
     try:
-        if _directory_bytes(file) > _MAX_DIRECTORY:
+        if directory_bytes(file) > _MAX_DIRECTORY:
             raise FormatError(f"{name}: expected at most {_MAX_MEMBERS:,} members, got more; save fewer.")
         file.seek(0)
         members = zipfile.ZipFile(file).infolist()
@@ -135,16 +135,6 @@ def check_zip(file: IO[bytes], name: str) -> dict[str, zipfile.ZipInfo]:
     if len({member.filename for member in members}) < len(members):
         raise FormatError(f"{name}: expected members of different names, got one twice; save the file again.")
     return {member.filename: member for member in members}
-
-
-def _directory_bytes(file: IO[bytes]) -> int:
-    """Return the size of an archive's directory as its end record states it, 0 where there is none."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _END_BYTES))
-    tail = file.read()
-    end, large = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
-    stated = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
-    return int.from_bytes(tail[large + 40 : large + 48], "little") if stated == 2**32 - 1 and large >= 0 else stated
 
 
 def read_array_headers(file: IO[bytes], name: str) -> dict[str, ArrayHeader]:

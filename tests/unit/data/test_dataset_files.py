@@ -33,6 +33,11 @@ def npz(path: Path, **arrays: Any) -> Path:
     return path
 
 
+def packed_npz(path: Path) -> Path:
+    np.savez_compressed(path, x=GREY // 64, y=LABELS)  # of few values, so that it is packed
+    return path
+
+
 def idx(path: Path, values: np.ndarray) -> Path:
     content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
@@ -83,7 +88,7 @@ def test_a_split_is_stratified_and_always_the_same(tmp_path: Path) -> None:
         (np.linspace(0, 16, 16).reshape(4, 2, 2), 255 / 16),
         (np.arange(16, dtype=np.uint8).reshape(4, 2, 2), 255 / 15),
         (np.arange(240, 256, dtype=np.uint8).reshape(4, 2, 2), 1),
-        ((np.arange(16) % 2 > 0).reshape(4, 2, 2), 255),
+        ((np.arange(16) % 3 > 0).reshape(4, 2, 2), 255),
     ],
 )
 def test_grey_values_are_scaled_to_those_of_images(tmp_path: Path, x: np.ndarray, factor: float) -> None:
@@ -131,11 +136,66 @@ def test_a_table_is_scaled_by_the_ranges_of_its_training_part(tmp_path: Path) ->
         ("# a comment\n,a,target\n0,1,0\n1,2,1\n2,3,0\n3,4,1\n", ("a",), ("0", "1")),
         ("a,b,species\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n", ("a", "b"), ("x", "y")),
         ("1,2,1.0\n3,4,2.0\n1,2,1.0\n3,4,2.0\n", ("feature 1", "feature 2"), ("1", "2")),
+        ("0,1,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n", ("0", "1"), ("x", "y")),
+        ("label,0,1\nx,1,2\ny,3,4\nx,5,6\ny,7,8\n", ("0", "1"), ("x", "y")),
+        (",0,1,species\n0,1,2,x\n1,3,4,y\n2,5,6,x\n3,7,8,y\n", ("0", "1"), ("x", "y")),
+        ("1,2,species\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n", ("1", "2"), ("x", "y")),
+        ("1,2,x\n3,4,y\n5,6,x\n7,8,y\n", ("feature 1", "feature 2"), ("x", "y")),
+        ("a;b;class\n1,5;2;x\n3,5;4;y\n5;6;x\n7;8;y\n", ("a", "b"), ("x", "y")),
+        ("Id,a,class\n1,2,x\n2,4,y\n3,6,x\n4,8,y\n", ("a",), ("x", "y")),
+        ("id,a,class\n1,2,x\n1,4,y\n3,6,x\n4,8,y\n", ("id", "a"), ("x", "y")),
     ],
 )
 def test_tables_as_text(tmp_path: Path, content: str, features: tuple[str, ...], classes: tuple[str, ...]) -> None:
     dataset = read_dataset_file(text(tmp_path / "table.csv", content))
     assert (dataset.features, dataset.classes, len(dataset.train), len(dataset.test)) == (features, classes, 2, 2)
+
+
+def test_a_table_states_which_columns_are_no_features(tmp_path: Path) -> None:
+    rows = "".join(f"{i + 1},{i % 2},{i * i}\n" for i in range(10))
+    dataset = read_dataset_file(text(tmp_path / "table.csv", f"Id,y,a\n{rows}"))
+    assert dataset.features == ("a",)
+    assert dataset.notes[:2] == (
+        "The column 'Id' numbers the rows and is left out.",
+        "The column 'y' holds the classes.",
+    )
+
+
+def test_keys_in_small_letters_are_preferred(tmp_path: Path) -> None:
+    other = np.zeros((20, 3))
+    dataset = read_dataset_file(npz(tmp_path / "s.npz", X=other, x=GREY, Y=LABELS * 0, y=LABELS))
+    assert dataset.shape == (5, 7)
+    assert read_dataset_file(npz(tmp_path / "s.npz", X=GREY, Y=LABELS)).shape == (5, 7)
+
+
+def test_classes_without_training_samples_are_named(tmp_path: Path) -> None:
+    arrays = {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:2], "y_test": np.array([0, 9])}
+    dataset = read_dataset_file(npz(tmp_path / "s.npz", **arrays))
+    assert dataset.classes == ("0", "1", "2", "3", "9")
+    assert dataset.notes == ("The training part has no samples of 9.",)
+
+
+@pytest.mark.parametrize(
+    ("deep", "expected"),
+    [
+        (np.array([[0, 256], [65535, 25700]], np.uint16), [[0, 1], [255, 100]]),
+        (np.array([[0, 256], [65535, 25700]], np.int32), [[0, 1], [255, 100]]),
+    ],
+)
+def test_pictures_of_16_bits_are_not_cut_off(tmp_path: Path, deep: np.ndarray, expected: list[list[int]]) -> None:
+    images = np.stack([deep, deep[::-1]] * 4)
+    dataset = read_dataset_file(pictures(tmp_path / "s", images, np.arange(8) // 2 % 2, "tiff"))
+    assert expected in dataset.train.images.tolist()
+    assert dataset.notes[0] == "Of grey values of 16 bits the upper 8 are kept."
+
+
+def test_transparent_pictures_are_laid_on_white(tmp_path: Path) -> None:
+    images = np.zeros((8, 2, 2, 4), np.uint8)
+    images[..., 3] = [[0, 255], [255, 0]]
+    images[::2, 0, 0, 3] = 255
+    dataset = read_dataset_file(pictures(tmp_path / "s", images, np.arange(8) // 2 % 2))
+    assert dataset.notes[0] == "Transparent pixels were made white."
+    assert {tuple(image.view(-1).tolist()) for image in dataset.train.images} == {(255, 0, 0, 255), (0, 0, 0, 255)}
 
 
 def test_idx_files_of_any_name_packed_or_not(tmp_path: Path) -> None:
@@ -233,6 +293,33 @@ def bomb(path: Path) -> Path:
     return path
 
 
+def damaged_deflate(path: Path) -> Path:
+    content = bytearray(packed_npz(path).read_bytes())
+    content[150:400] = bytes(250)
+    path.write_bytes(content)
+    return path
+
+
+def damaged_gzip(folder: Path) -> Path:
+    images = idx(folder / "s-images.idx.gz", GREY)
+    idx(folder / "s-labels.idx.gz", LABELS)
+    content = bytearray(images.read_bytes())
+    content[200:300] = bytes(100)
+    images.write_bytes(content)
+    return images
+
+
+def many_members(path: Path) -> Path:
+    """Write an archive whose directory names the same array 30,000 times."""
+    archive(path, {"x.npy": npy(LABELS)})
+    content = path.read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    directory = content[start:end] * 30_000
+    last = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 30_000, 30_000, len(directory), start, 0)
+    path.write_bytes(content[:start] + directory + last)
+    return path
+
+
 BIG = struct.pack(">HBB3I", 0, 8, 3, 10**9, 28, 28)
 INVALID: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "objects in an array": (
@@ -245,6 +332,39 @@ INVALID: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "too few test samples": (
         lambda p: npz(p / "s.npz", x_train=GREY, y_train=LABELS, y_test=LABELS, x_test=GREY[:3]),
         ("3 labels",),
+    ),
+    "a damaged packed array": (lambda p: damaged_deflate(p / "s.npz"), ("damaged",)),
+    "a header of nested brackets": (
+        lambda p: archive(p / "s.npz", {"x.npy": b"\x93NUMPY\x01\x00\xa0\x0f" + b"(" * 4000, "y.npy": npy(LABELS)}),
+        ("damaged",),
+    ),
+    "a header of 2 GiB": (
+        lambda p: archive(p / "s.npz", {"x.npy": b"\x93NUMPY\x02\x00\0\0\0\x80" + b"(" * 99, "y.npy": npy(LABELS)}),
+        ("2,147,483,648 bytes",),
+    ),
+    "thirty thousand arrays": (lambda p: many_members(p / "s.npz"), ("1,000 arrays",)),
+    "equal samples": (lambda p: npz(p / "s.npz", x=GREY * 0, y=LABELS), ("differ", "16 equal ones")),
+    "one class in the training part": (
+        lambda p: npz(p / "s.npz", x_train=GREY, y_train=LABELS * 0, x_test=GREY, y_test=LABELS),
+        ("2 classes or more", "20 of '0'"),
+    ),
+    "an empty test part": (
+        lambda p: npz(p / "s.npz", x_train=GREY, y_train=LABELS, x_test=GREY[:0], y_test=LABELS[:0]),
+        ("[0, 5, 7]",),
+    ),
+    "2 million rows": (
+        lambda p: text(p / "s.csv", "a,class\n" + "1,0\n2,1\n" * 10**6),
+        ("1,000,000 rows", "2,000,001 lines"),
+    ),
+    "labels beyond the whole numbers": (lambda p: text(p / "s.csv", "1,1e30\n2,2e30\n" * 4), ("2e+30",)),
+    "a million empty gzip members": (
+        lambda p: (p / "s.idx.gz").write_bytes(gzip.compress(b"") * 10**6) and p / "s.idx.gz",
+        ("another file",),
+    ),
+    "a gzip file damaged inside": (lambda p: damaged_gzip(p), ("whole gzip file",)),
+    "pictures of real numbers": (
+        lambda p: pictures(p / "s", RNG.random((4, 3, 3), np.float32), np.arange(4) % 2, "tiff"),
+        ("class 0/000.tiff",),
     ),
     "a zip bomb": (lambda p: bomb(p / "s.npz"), ("200 : 1",)),
     "10^9 rows in an NPZ header": (
@@ -351,18 +471,26 @@ def test_invalid_files_get_one_sentence(case: str, tmp_path: Path) -> None:
     assert peak < 30e6
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_files_never_raise_anything_else(tmp_path: Path, data: st.DataObject) -> None:
     sources = {
         "s.npz": lambda p: npz(p, x=GREY, y=LABELS),
+        "packed.npz": packed_npz,
         "s.csv": lambda p: text(p, "a,b,class\n" + "".join(f"{i},{i * i},{i % 3}\n" for i in range(20))),
+        "s-images.idx": lambda p: idx(p, GREY),
+        "s-images.idx.gz": lambda p: idx(p, GREY),
+        "s/class 0/000.png": lambda p: pictures(p.parents[1], GREY[:8], LABELS[:8]) / "class 0" / "000.png",
+        "s/class 0/000.tiff": lambda p: pictures(p.parents[1], GREY[:8], LABELS[:8], "tiff") / "class 0" / "000.tiff",
     }
     name = data.draw(st.sampled_from(sorted(sources)))
-    path = sources[name](tmp_path / name)
+    folder = tmp_path / name.replace("/", "_")
+    folder.mkdir(exist_ok=True)
+    idx(folder / "s-labels.idx", LABELS)
+    path = sources[name](folder / name)
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     with suppress(DataError):
-        assert len(read_dataset_file(path).classes) > 1
+        assert len(read_dataset_file(folder / name.split("/")[0]).classes) > 1
