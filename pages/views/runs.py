@@ -17,6 +17,7 @@ from pages.state.runs import run_names, runs_directory
 from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
+from pages.views.runs_datasets import dataset_panel
 from pages.views.runs_import import import_panel
 from tempotron_core import figures
 from tempotron_core.runs.catalogue import (
@@ -232,3 +233,4 @@ page_header("Runs")
 live = bool(st.session_state.get("runs_live", False))
 flushing_fragment(render, run_every=refresh_interval(LIVE_MODEL_REFRESH_SECONDS, live))(live)
 lazy_expander("Import a network", import_panel)
+lazy_expander("Add a data set", dataset_panel)

@@ -163,3 +163,46 @@ def test_a_drawing_takes_the_size_of_the_images() -> None:
     assert scaled.shape == (16, 20)
     assert scaled[8, 10] == 255 and scaled[0, 0] == 0
     assert scale_image(drawing, (28, 28)) is drawing
+
+
+def opened_upload(name: str, content: bytes, **state: object) -> AppTest:
+    """The page Runs with the panel of data sets open and a file chosen."""
+    test = app("runs", **{"folded_Add a data set": True}, **state)
+    run_app(test)
+    test.file_uploader(key="dataset_file").upload(name, content, "application/octet-stream")
+    return run_app(test)
+
+
+def test_a_file_is_added_and_selected(folder: Path) -> None:
+    content = b"width,kind\n" + b"".join(b"%d,%d\n" % (i, i % 3) for i in range(30))
+    test = opened_upload("own.csv", content)
+    test.button(key="dataset_add").click()
+    run_app(test)
+    assert (folder / "own.csv").read_bytes() == content
+    assert test.sidebar.selectbox(key="data").value == "own.csv"
+    assert "24 training and 6 test samples of 1 features, 3 classes" in test.main.success[0].value
+    again = opened_upload("own.csv", b"another")
+    again.button(key="dataset_add").click()
+    run_app(again)
+    assert "expected a name that is not taken" in again.main.warning[0].value
+    assert (folder / "own.csv").read_bytes() == content
+
+
+def test_a_file_that_is_no_data_set_is_not_added(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    test = opened_upload("own.npz", b"nothing")
+    test.button(key="dataset_add").click()
+    run_app(test)
+    assert "own.npz: expected" in test.main.warning[0].value
+    assert sorted(folder.iterdir()) == before
+    assert test.sidebar.selectbox(key="data").value == datasets.EMBEDDED
+
+
+def test_viewers_cannot_add_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(folder.iterdir())
+    test = opened_upload("own.csv", b"a,class\n1,x\n2,y\n3,x\n4,y\n")
+    monkeypatch.setenv("TEMPOTRON_VIEW_ONLY", "1")
+    test.button(key="dataset_add").click()
+    run_app(test)
+    assert sorted(folder.iterdir()) == before
+    assert not test.get("file_uploader")
