@@ -21,7 +21,7 @@ from pages import memory
 _imported, _first_paint = threading.Event(), threading.Event()
 _START_DIRECTORY = os.getcwd()
 _FIRST_PAINT_TIMEOUT_SECONDS = 2.0
-"""Time after which the packages are imported although nobody has opened a page."""
+"""Time after which the packages are imported although no page has been opened."""
 _FLUSH_SECONDS = 0.05
 """Time in which the event loop sends the skeleton."""
 

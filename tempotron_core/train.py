@@ -63,7 +63,7 @@ def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
         with init_process_group(settings.device) as (processes, device):
             if download and processes.is_main:
                 _download(settings)
-            processes.sum(torch.zeros(1, device=device))  # nobody reads before the first has fetched
+            processes.sum(torch.zeros(1, device=device))  # no process reads before the first has downloaded
             settings = replace(settings, device=device)
             dataset = _load_dataset(settings, folder)
             if processes.is_main:
@@ -296,7 +296,7 @@ class _Interrupt:
 
 
 class _Stream:
-    """A text stream that nobody may read any more: a closed pipe ends the output, not the training."""
+    """A text stream whose reader may be gone: a closed pipe ends the output, not the training."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,6 @@ def figure_height(default: int, headline: str = "", taken: int = 0) -> int:
     lines = 1 + int(len(headline) * _PX_PER_CHARACTER / max(1, 0.94 * width))
     bars = _TOP_BAR + (_TOUR_BAR if get_setting("tour") or st.session_state.get("tour_number") is not None else 0)
     return max(_MIN_HEIGHT, height - bars - lines * _HEADLINE_LINE - _MARGIN - taken)
-
-
-def unless_presenting(draw: Callable[[], None]) -> None:
-    """Draw a part that a presentation does not need."""
-    if not is_presentation_mode():
-        draw()
 
 
 def _remember_size() -> None:

@@ -40,7 +40,7 @@ RULES = ("linear", "threshold-mse", "cross-entropy")
 """Losses whose gradient is a learning rule shown here."""
 
 MAX_STEPS = 50
-"""The longest walk."""
+"""Maximum number of steps in a sequence."""
 
 
 @dataclass(frozen=True)

@@ -77,16 +77,6 @@ class Replay:
         """Return the first correct epoch, None where there is none."""
         return next((epoch for epoch, right in zip(self.epochs, self.correct.tolist(), strict=True) if right), None)
 
-    @property
-    def correct_since(self) -> int | None:
-        """Return the epoch since which all predictions are correct, None where the last is wrong."""
-        since = None
-        for epoch, right in zip(self.epochs[::-1], self.correct.tolist()[::-1], strict=True):
-            if not right:
-                break
-            since = epoch
-        return since
-
 
 def saved_epochs(path: str | os.PathLike[str]) -> dict[int, int]:
     """Return the epochs with saved weights, ascending, each with the modification time of its file in ns."""

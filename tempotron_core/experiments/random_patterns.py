@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 128 * 2**20
-"""What the responses of all afferents to all patterns may take: a course keeps them while it learns."""
+"""Limit of the memory for the responses of all afferents to all patterns, which a session holds while it learns."""
 MAX_MOMENTUM = 0.9999
 _INIT_STD = 0.01
 _CHUNK = 32

@@ -1,4 +1,4 @@
-"""Checks of files that somebody else has made, before anything of them is decoded.
+"""Checks of files from other sources before their content is decoded.
 
 A zip archive is judged by its directory, an array by its header: what would be unpacked is known before it is. Nothing
 that is read in this package is executed.

@@ -8,7 +8,7 @@
 | stopped, finished, failed: nothing changes any more, and another run can start                |
 
 A dot: nothing happens. TRANSITIONS is this table; there is no other transition. A worker that does not answer to stop
-within STOP_TIMEOUT_SECONDS is given up: whatever it still does reaches nobody.
+within STOP_TIMEOUT_SECONDS is abandoned: its later results are ignored.
 
 The worker never touches a page. It publishes immutable snapshots by swapping one reference.
 """
@@ -23,7 +23,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tempotron_core.data import datasets
-from tempotron_core.model.classifier import Model
 from tempotron_core.runs.reader import RunError, load_snapshot
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.loop import out_of_memory_message, train_model
@@ -285,7 +284,7 @@ class TrainingRegistry:
                 jobs[-1].join()
                 if jobs[-1].status.state != "finished" or self._job is not jobs[-1]:
                     return
-                with suppress(JobError):  # somebody else was quicker
+                with suppress(JobError):  # another session started one first
                     jobs.append(self.start(settings, dataset))
                     self._series = tuple(jobs)
                     continue
@@ -321,16 +320,6 @@ class TrainingRegistry:
         """Return the status of the last finished run, None before one has finished."""
         status = self.status
         return status if status is not None and status.state == "finished" else self._finished
-
-    def live_model(self) -> Model | None:
-        """Return the weights of the latest job's latest snapshot."""
-        status = self.status
-        return status.snapshot.model if status is not None and status.snapshot is not None else None
-
-    def finished_model(self) -> Model | None:
-        """Return the weights of the last finished run."""
-        status = self.finished
-        return status.snapshot.model if status is not None and status.snapshot is not None else None
 
     def shutdown(self, timeout: float = 1.2) -> bool:
         """Stop the job and wait at most timeout seconds; return whether no training thread is left."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from tempotron_core.runs.files import END_MARKER, escape_surrogates, write_atomic
 from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock
 from tempotron_core.runs.reader import RunError, RunRecord
-from tempotron_core.training.settings import RECORDED
 
 __all__ = [
     "MAX_NAME_LENGTH",
@@ -57,11 +56,11 @@ def _default_title(record: RunRecord) -> str:
         when = time.strptime(match[1], "%Y%m%d-%H%M%S")
     except ValueError:
         return record.name
-    number = re.search(r"-(?:seed\d+|imported|recorded)-(\d+)$", record.name)
+    number = re.search(r"-(?:seed\d+|imported)-(\d+)$", record.name)
     origin = f"{s.recipe} on {s.dataset}, m {s.m}, seed {s.seed}"
     if s.imported_from is not None:
         printable = "".join(letter if letter.isprintable() else "_" for letter in s.imported_from)
-        origin = f"Recorded on {s.dataset}" if s.imported_from == RECORDED else f"{printable[:40]}, imported"
+        origin = f"{printable[:40]}, imported"
     title = f"{origin} · {when.tm_mday} {time.strftime('%b %H:%M:%S', when)}"
     return f"{title} ({number[1]})" if number else title
 

@@ -1,7 +1,7 @@
 """Tables of a run: CSV files that grow by whole rows.
 
-A process that is killed may leave the beginning of a line at the end: readers leave it out, and whoever goes on with
-the run writes the table anew first. Rows that are damaged otherwise are left out and counted.
+A process that is killed may leave the beginning of a line at the end: readers leave it out, and
+a process that continues the run rewrites the table first. Rows that are damaged otherwise are left out and counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tempotron_core.runs.files import RunError, read_text, write_atomic
 from tempotron_core.training.metrics import FORMER_COLUMNS, EpochMetrics, StepMetrics, StepMetricsHistory
 from tempotron_core.validation import one_line_error
 
-__all__ = ["Table", "read_epoch_rows", "read_epochs", "read_point_rows", "read_points"]
+__all__ = ["Table", "read_epoch_rows", "read_point_rows"]
 
 Row = TypeVar("Row", StepMetrics, EpochMetrics)
 
@@ -71,24 +71,6 @@ def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-def read_points(folder: Path) -> StepMetricsHistory:
-    """Read the intact rows of points.csv; empty before the end of the first epoch.
-
-    Raises:
-        RunError: for a table without its columns.
-    """
-    return read_point_rows(folder)[0]
-
-
-def read_epochs(folder: Path) -> tuple[EpochMetrics, ...]:
-    """Read the intact rows of epochs.csv; empty before the end of the first epoch.
-
-    Raises:
-        RunError: for a table without its columns.
-    """
-    return read_epoch_rows(folder)[0]
 
 
 def read_point_rows(folder: Path) -> tuple[StepMetricsHistory, tuple[str, ...]]:

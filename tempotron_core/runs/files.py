@@ -35,7 +35,7 @@ CODE_FILE = "code.safetensors"
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
 
-_MAX_BYTES = 2**30  # of one file that somebody else may have written
+_MAX_BYTES = 2**30  # of one file, which may come from another source
 _MAX_TEXT_BYTES = 2**24
 
 

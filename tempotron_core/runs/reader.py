@@ -8,7 +8,7 @@ epochs/0001.safetensors ...     the weights after every epoch, up to a budget of
 state.safetensors   all that the run needs to go on
 code.safetensors    what the code has computed from the training images, where it computes anything
 events.*            TensorBoard
-ended               there once nobody writes any more
+ended               present once no process writes any more
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def copy_run(folder: Path, log_dir: str) -> Path:
     if target.resolve() == folder.resolve():
         return folder
     lock: RunLock | None = None
-    with suppress(OSError):  # the run may lie where nobody can write
+    with suppress(OSError):  # the folder may be read-only
         lock = RunLock(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

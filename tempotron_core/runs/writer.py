@@ -34,7 +34,7 @@ from tempotron_core.runs.files import (
 from tempotron_core.runs.lock import RunLock
 from tempotron_core.runs.tensorboard_log import TensorBoardWriter, purge_events
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
-from tempotron_core.training.settings import FORMER_NAMES, RECORDED, Settings, TrainingError
+from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["BATCH_ACCURACY_EVERY", "CHECKPOINT_BUDGET", "RunLog", "open_run_log"]
@@ -61,7 +61,7 @@ class RunLog:
         data = re.sub(r"[^\w.-]+", "_", settings.dataset)
         origin = f"{settings.recipe}-seed{settings.seed}"
         if settings.imported_from is not None:
-            origin = "recorded" if settings.imported_from == RECORDED else "imported"
+            origin = "imported"
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{data}-{origin}"
         self._settings = settings
         self.note: str | None = None
@@ -179,7 +179,7 @@ class RunLog:
         self._checkpoint_bytes = 0
         self._has_code = False
         self.note = (
-            f"The run's folder {self.path.name!r} was deleted while it trained and has been written anew; the weights "
+            f"The run's folder {self.path.name!r} was deleted while it trained and has been created again; the weights "
             "of earlier epochs and TensorBoard's values up to then are gone."
         )
         return True

@@ -123,7 +123,7 @@ def init_process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
         ) from error
     try:
         yield processes, device
-        processes.sum(torch.zeros(1, device=device))  # nobody leaves while another still speaks to him
+        processes.sum(torch.zeros(1, device=device))  # no process ends while another still communicates with it
     finally:
         distributed.destroy_process_group()
 

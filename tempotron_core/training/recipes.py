@@ -110,8 +110,8 @@ def _cosine(progress: float) -> float:
 def _warm_up_cosine(progress: float) -> float:
     """Return the rate factor: linear warm-up over the first fifth, cosine decay throughout.
 
-    A first step at the full rate would move each potential by several thresholds; outputs then become silent for all
-    images, and a silent output has no gradient.
+    A first step at the full rate would move each potential by several thresholds. An output whose potential is then
+    never above 0 is dead: it has no gradient.
     """
     return min(1.0, (progress + 1e-3) / _WARM_UP_FRACTION) * _cosine(progress)
 
@@ -251,7 +251,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "margin-hinge",
-            "Every peak half a threshold on its right side, AdamW, cosine decay (a learning rate near 3e-4 suits it).",
+            "Each peak half a threshold on its correct side, AdamW, warm-up and cosine decay; learning rate near 3e-4.",
             loss="margin-hinge",
             optimiser="adamw",
             weight_decay=0.01,
@@ -260,7 +260,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "cross-entropy-and-firing",
-            "Cross-entropy plus the linear firing error, AdamW, cosine decay: the right output fires, the others not.",
+            "Cross-entropy plus linear firing error, AdamW, warm-up and cosine decay: only the target class fires.",
             loss="cross-entropy-and-firing",
             optimiser="adamw",
             weight_decay=0.01,
@@ -269,7 +269,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "over-fitting",
-            "Cross-entropy on five times the peaks, AdamW at a constant rate: learns its training set by heart.",
+            "Cross-entropy on five times the peaks, AdamW at a constant rate: memorises its training set.",
             loss="cross-entropy",
             temperature=0.2,
             optimiser="adamw",

@@ -27,7 +27,6 @@ from tempotron_core.validation import check_time_constants, one_of, positive_int
 __all__ = [
     "FORMER_NAMES",
     "RECIPE_OVERRIDES",
-    "RECORDED",
     "Settings",
     "TrainingError",
     "current_names",
@@ -44,9 +43,6 @@ _REGISTRIES: dict[str, Mapping[str, object]] = {"loss": LOSSES, "optimiser": OPT
 RECIPE_OVERRIDES = tuple(field.name for field in fields(Recipe) if field.name not in ("name", "summary"))
 """What a run may change of its recipe."""
 
-
-RECORDED = "tempotron_core.record"
-"""Value of imported_from of a run whose weights a training loop of the user gives."""
 
 FORMER_NAMES = {
     "clears_gradients": "zero_grad",
@@ -97,7 +93,7 @@ class Settings:
     time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
     validation: training samples held out and used instead of the test set throughout the run. From loss to init_scale:
     changes of the recipe, None for the recipe's own value. imported_from: name of the file that the weights before the
-    first epoch come from, or RECORDED; None where the seed gives them. code: one of CODES. from_preset: names of the
+    first epoch come from; None where the seed gives them. code: one of CODES. from_preset: names of the
     settings whose values the recipe's preset gave, see settings_with_preset.
 
     Raises:

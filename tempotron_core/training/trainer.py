@@ -202,7 +202,7 @@ class Trainer:
             ) from error
 
     def _restore_generator(self, state: torch.Tensor) -> None:
-        """Restore the generator of the dropped afferents; that of another kind of device is seeded anew."""
+        """Restore the generator of the dropped afferents; that of another kind of device starts from its seed."""
         sizes = {len(torch.Generator().get_state()), _ACCELERATOR_GENERATOR_BYTES}
         if len(state) != len(self._dropout_generator.get_state()) and len(state) in sizes:
             self._dropout_generator.manual_seed(self.settings.seed + 1)

@@ -1,4 +1,4 @@
-"""Training jobs whose course a test decides."""
+"""Training jobs whose progress a test controls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import Job
+from tempotron_core.jobs.job import Job, Status
+from tempotron_core.model.classifier import Model
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 
@@ -28,14 +29,19 @@ class NoLog:
         self.written.append(snapshot)
 
 
-def with_train(train: Train) -> type[Job]:
-    """The job class, training as told."""
+def model_of(status: Status | None) -> Model | None:
+    """Weights of the latest snapshot of a job."""
+    return None if status is None or status.snapshot is None else status.snapshot.model
 
-    class Told(Job):
+
+def with_train(train: Train) -> type[Job]:
+    """The job class with this training."""
+
+    class GivenJob(Job):
         def __init__(self, settings: Settings, dataset: datasets.Dataset | None = None, train: Train = train) -> None:
             super().__init__(settings, dataset, train)
 
-    return Told
+    return GivenJob
 
 
 def snapshot(settings: Settings, phase: str = "training", step: int = 0) -> Snapshot:

@@ -10,6 +10,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from helpers.jobs import model_of
 from helpers.waiting import PATIENCE
 from tempotron_core import figures
 from tempotron_core.data import datasets
@@ -70,7 +71,7 @@ def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> s
 def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
     """Train a small network to the end through the process's one place to train."""
     trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
-    model = trainings.finished_model()
+    model = model_of(trainings.finished)
     assert model is not None
     return model
 

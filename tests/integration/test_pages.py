@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.jobs import model_of
 from helpers.pages import (
     EMBEDDED,
     NAMES,
@@ -295,7 +296,7 @@ def paused_run(trainings: TrainingRegistry, tmp_path: Path) -> Job:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_page_shows_a_run_in_progress(name: str, model: str, registry: TrainingRegistry, tmp_path: Path) -> None:
     job = registry.start(Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path)), TINY)
-    wait_until(lambda: registry.live_model() is not None)
+    wait_until(lambda: model_of(registry.status) is not None)
     run_app(app(name, model=model))
     job.pause()
     test = run_app(app(name, model=model))

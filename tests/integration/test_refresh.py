@@ -64,7 +64,7 @@ def test_a_run_ends_when_the_server_has_taken_up_what_it_said(monkeypatch: pytes
     loop.call_soon_threadsafe(loop.stop)
     server.join()
     loop.close()
-    streamlit_hooks.wait_for_flush()  # of a server that is ending nobody waits
+    streamlit_hooks.wait_for_flush()  # no wait for a server that is ending
 
 
 @pytest.mark.parametrize(
@@ -96,34 +96,34 @@ def test_a_run_that_was_stopped_before_its_first_epoch_says_so() -> None:
 def test_a_part_that_runs_by_itself_waits_to_be_heard_and_the_whole_page_waits_once(
     monkeypatch: pytest.MonkeyPatch, others: dict[object, float]
 ) -> None:
-    told: list[str] = []
+    events: list[str] = []
     monkeypatch.setattr("streamlit.fragment", lambda draw, run_every: draw)
-    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: told.append("heard"))
-    part = streamlit_hooks.flushing_fragment(told.append, 1.2)
+    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: events.append("flushed"))
+    part = streamlit_hooks.flushing_fragment(events.append, 1.2)
     with streamlit_hooks.page_run():
         part("drawn")
         part("drawn")
-    assert told == ["drawn", "drawn", "heard"]
+    assert events == ["drawn", "drawn", "flushed"]
     part("drawn again")
-    assert told[3:] == ["drawn again", "heard"]
+    assert events[3:] == ["drawn again", "flushed"]
 
 
 def test_parts_wait_to_be_heard_after_a_page_that_raised(
     monkeypatch: pytest.MonkeyPatch, others: dict[object, float]
 ) -> None:
-    told: list[str] = []
+    events: list[str] = []
 
     def fail() -> None:
-        told.append("raised")
+        events.append("raised")
         raise ZeroDivisionError
 
     monkeypatch.setattr("streamlit.fragment", lambda draw, run_every: draw)
-    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: told.append("heard"))
+    monkeypatch.setattr(streamlit_hooks, "wait_for_flush", lambda: events.append("flushed"))
     with pytest.raises(ZeroDivisionError), streamlit_hooks.page_run():
         streamlit_hooks.flushing_fragment(fail)()
-    assert told == ["raised", "heard"]
-    streamlit_hooks.flushing_fragment(told.append)("drawn")
-    assert told[2:] == ["drawn", "heard"]
+    assert events == ["raised", "flushed"]
+    streamlit_hooks.flushing_fragment(events.append)("drawn")
+    assert events[2:] == ["drawn", "flushed"]
     with pytest.raises(ZeroDivisionError):
         streamlit_hooks.flushing_fragment(fail)()
-    assert told[4:] == ["raised", "heard"]
+    assert events[4:] == ["raised", "flushed"]

@@ -123,36 +123,38 @@ def words(found: Replay) -> str:
 
 
 @pytest.mark.parametrize(
-    ("margins", "first", "since", "told"),
+    ("margins", "first", "expected"),
     [
-        ((-0.5, -0.25, 0.125, 0.5), 2, 2, "Correct from epoch 2 on; the margin grows from 0.12 to 0.50."),
-        ((-0.5, 0.5, 0.25), 1, 1, "Correct from epoch 1 on; the margin shrinks from 0.50 to 0.25."),
-        ((-0.5, 0.5, 0.5), 1, 1, "Correct from epoch 1 on; the margin is 0.50 at the start and at the end."),
-        ((0.5, 0.75), 0, 0, "Correct before training and at every later epoch; the margin grows from 0.50 to 0.75."),
-        ((-0.5, -0.5, 0.5), 2, 2, "Correct only at epoch 2, the last one, with margin 0.50."),
-        ((-0.5, -0.25, -0.5), None, None, "Never correct; highest margin −0.25 at epoch 1."),
-        ((0.0, 0.0), None, None, "Never correct; highest margin 0 (tie) before training."),
-        ((-1.0, 0.0, 0.5), 2, 2, "Correct only at epoch 2, the last one, with margin 0.50."),
+        ((-0.5, -0.25, 0.125, 0.5), 2, "Correct from epoch 2 on; the margin grows from 0.12 to 0.50."),
+        ((-0.5, 0.5, 0.25), 1, "Correct from epoch 1 on; the margin shrinks from 0.50 to 0.25."),
+        ((-0.5, 0.5, 0.5), 1, "Correct from epoch 1 on; the margin is 0.50 at the start and at the end."),
+        ((0.5, 0.75), 0, "Correct before training and at every later epoch; the margin grows from 0.50 to 0.75."),
+        ((-0.5, -0.5, 0.5), 2, "Correct only at epoch 2, the last one, with margin 0.50."),
+        ((-0.5, -0.25, -0.5), None, "Never correct; highest margin −0.25 at epoch 1."),
+        ((0.0, 0.0), None, "Never correct; highest margin 0 (tie) before training."),
+        ((-1.0, 0.0, 0.5), 2, "Correct only at epoch 2, the last one, with margin 0.50."),
         (
-            (-0.5, 0.5, 0.5, -0.5, 0.5, 0.75), 1, 4,
+            (-0.5, 0.5, 0.5, -0.5, 0.5, 0.75), 1,
             "First correct at epoch 1, incorrect at epoch 3, correct from epoch 4 on; final margin 0.75.",
         ),
         (
-            (-1.0, 0.5, -0.5, -0.25), 1, None,
+            (-1.0, 0.5, -0.5, -0.25), 1,
             "First correct at epoch 1, incorrect at epoch 2 and later; final margin −0.25.",
         ),
         (
-            (0.5, -0.5, 0.5, -0.5), 0, None,
+            (0.5, -0.5, 0.5, -0.5), 0,
             "First correct before training, incorrect at epoch 1, correct at 2 of 4 epochs; final margin −0.50.",
         ),
     ],
 )  # fmt: skip
-def test_when_it_was_right(margins: tuple[float, ...], first: int | None, since: int | None, told: str) -> None:
+def test_the_heading_says_when_the_prediction_is_correct(
+    margins: tuple[float, ...], first: int | None, expected: str
+) -> None:
     found = history(*margins)
     assert found.margin.tolist() == list(margins)
     assert found.correct.tolist() == [margin > 0 for margin in margins]
-    assert (found.first_correct, found.correct_since) == (first, since)
-    assert words(found) == told
+    assert found.first_correct == first
+    assert words(found) == expected
 
 
 def test_a_margin_needs_its_own_digits() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.jobs import model_of
 from helpers.pages import EMBEDDED, TINY, app, button, figure, headline, run_app, single_page, train_small_model
 from streamlit.testing.v1 import AppTest
 
@@ -220,7 +221,7 @@ def test_the_chosen_model_is_untouched(registry: TrainingRegistry, tmp_path: Any
         button(test, label).click()
         run_app(test)
     assert not torch.equal(test.session_state["rule_walk"].model.weight, kept)
-    now = registry.finished_model()
+    now = model_of(registry.finished)
     assert now is not None
     assert torch.equal(now.weight, kept) and torch.equal(model.weight, kept)
 

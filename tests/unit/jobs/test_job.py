@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import idx_files
-from helpers.jobs import snapshot, train_forever, train_to_end, with_train, workers
+from helpers.jobs import model_of, snapshot, train_forever, train_to_end, with_train, workers
 from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core.data import datasets
@@ -151,7 +151,13 @@ def test_paused_means_no_new_snapshots(settings: Settings) -> None:
 @pytest.mark.usefixtures("without_log")
 def test_a_run_ends_by_itself_and_can_start_again(settings: Settings) -> None:
     with new_registry() as registry:
-        nothing = (registry.job, registry.status, registry.finished, registry.live_model(), registry.finished_model())
+        nothing = (
+            registry.job,
+            registry.status,
+            registry.finished,
+            model_of(registry.status),
+            model_of(registry.finished),
+        )
         assert nothing == (None,) * 5
         for _ in range(3):
             worker = registry.start(settings, job=with_train(train_to_end))
@@ -307,7 +313,7 @@ def test_the_finished_run_survives_later_ones(settings: Settings) -> None:
             worker.stop()
             assert worker.join(PATIENCE)
             assert registry.finished is finished
-            model, live = registry.finished_model(), registry.live_model()
+            model, live = model_of(registry.finished), model_of(registry.status)
             assert model is not None
             assert live is not None
             assert model.weight.unique().tolist() == [100]
@@ -332,7 +338,7 @@ def test_weights_that_a_page_holds_do_not_change(settings: Settings) -> None:
         worker = registry.start(settings, idx_files.few_digits(200, 20), with_train(by_turns))
         for _ in range(4):
             assert done.acquire(timeout=PATIENCE)
-            model = registry.live_model()
+            model = model_of(registry.status)
             assert model is not None
             held.append((model.weight, model.weight.clone()))
             turn.release()
@@ -423,7 +429,7 @@ def test_a_real_run(settings: Settings) -> None:
         assert len(status.snapshot.epochs) == 2
         assert status.log is not None
         assert Path(status.log, "settings.json").is_file()
-        model = registry.finished_model()
+        model = model_of(registry.finished)
         *_, same = train_model(settings, few)
         assert model is not None
         assert same.weight is not None

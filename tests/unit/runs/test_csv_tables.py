@@ -1,4 +1,4 @@
-"""Tables that grow: cut off anywhere they open without the torn line, and whoever goes on cuts it off."""
+"""Tables that grow: cut off anywhere they open without the incomplete line, which a continued run removes."""
 
 import os
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import idx_files
 
-from tempotron_core.runs.csv_tables import Table, read_epochs, read_points
+from tempotron_core.runs.csv_tables import Table, read_epoch_rows, read_point_rows
 from tempotron_core.runs.files import RunError
 from tempotron_core.runs.reader import load_snapshot, read_run
 from tempotron_core.runs.writer import open_run_log
@@ -24,11 +24,11 @@ def test_rows_are_read_back_exactly_however_they_came(tmp_path: Path) -> None:
     for length in (0, 0, 1, 1, 3, 5):
         points.update(POINTS[:length])
         epochs.update(EPOCHS[:length])
-        assert read_points(tmp_path) == POINTS[:length]
-        assert read_epochs(tmp_path) == tuple(EPOCHS[:length])
+        assert read_point_rows(tmp_path)[0] == POINTS[:length]
+        assert read_epoch_rows(tmp_path)[0] == tuple(EPOCHS[:length])
     text = (tmp_path / "points.csv").read_bytes()
-    (tmp_path / "points.csv").write_bytes(text.replace(b"\n", b"\r\n"))  # through somebody's editor
-    assert read_points(tmp_path) == POINTS
+    (tmp_path / "points.csv").write_bytes(text.replace(b"\n", b"\r\n"))  # saved by an editor
+    assert read_point_rows(tmp_path)[0] == POINTS
     (tmp_path / "points.csv").write_bytes(text)
     (tmp_path / "whole").mkdir()
     Table(tmp_path / "whole" / "points.csv", StepMetrics).update(POINTS)
@@ -56,11 +56,11 @@ def test_a_table_cut_off_anywhere_opens_without_the_torn_line(tmp_path: Path, na
     for length in range(whole.index(b"\n") + 1, len(whole) + 1):
         (tmp_path / name).write_bytes(whole[:length])
         lines = whole[:length].count(b"\n") - 1
-        read = read_points(tmp_path) if name == "points.csv" else read_epochs(tmp_path)
+        read = read_point_rows(tmp_path)[0] if name == "points.csv" else read_epoch_rows(tmp_path)[0]
         assert tuple(read) == tuple(rows[:lines])
     (tmp_path / name).write_bytes(whole[:7])
     with pytest.raises(RunError, match="expected columns"):
-        _ = read_points(tmp_path), read_epochs(tmp_path)
+        _ = read_point_rows(tmp_path)[0], read_epoch_rows(tmp_path)[0]
 
 
 def test_what_an_append_that_failed_has_left_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,9 +75,9 @@ def test_what_an_append_that_failed_has_left_is_written_over(tmp_path: Path, mon
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space"):
             table.update(POINTS[:4])
-    assert read_points(tmp_path) == POINTS[:3]
+    assert read_point_rows(tmp_path)[0] == POINTS[:3]
     table.update(POINTS)
-    assert read_points(tmp_path) == POINTS
+    assert read_point_rows(tmp_path)[0] == POINTS
 
 
 @pytest.mark.parametrize("harm", ["deleted", "cut", "linked"])
@@ -93,9 +93,9 @@ def test_a_table_that_somebody_has_harmed_is_written_whole(tmp_path: Path, harm:
         file.symlink_to(tmp_path / "elsewhere")
     table.update(POINTS[:4])
     assert not file.is_symlink()
-    assert read_points(tmp_path) == POINTS[:4]
+    assert read_point_rows(tmp_path)[0] == POINTS[:4]
     table.update(POINTS)
-    assert read_points(tmp_path) == POINTS
+    assert read_point_rows(tmp_path)[0] == POINTS
 
 
 def test_a_resumed_run_cuts_off_what_a_killed_one_had_begun(tmp_path: Path) -> None:
