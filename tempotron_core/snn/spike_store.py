@@ -131,7 +131,7 @@ class SpikeStore:
 
     Args:
         table: whole spike times [symbols, m] in ms, negative for none
-        symbols: uint8 [samples, P] on the device of the table
+        symbols: uint8 or int32 [samples, P] on the device of the table
         T: steps of the grid
         budget: bytes for the spikes, 1 GiB by default
     """

@@ -285,6 +285,20 @@ RECIPES: dict[str, Recipe] = {
             schedule="warm-up-cosine",
             reinit_dead_outputs=True,
         ),
+        Recipe(
+            "local-pattern-population",
+            "Five tempotrons a class on the local-pattern code, pooled softly; wide initial weights, three in ten "
+            "afferents left out of each step, weights smoothed over neighbouring positions.",
+            loss="cross-entropy",
+            optimiser="adamw",
+            weight_decay=0.01,
+            schedule="warm-up-cosine",
+            smoothing=0.3,
+            afferent_dropout=0.3,
+            reinit_dead_outputs=True,
+            tempotrons_per_class=5,
+            init_scale=10.0,
+        ),
     )
 }
 
@@ -297,6 +311,8 @@ CODE_PRESETS: dict[str, Mapping[str, Any]] = {
     "latency": {"m": 1, **_SLOW},
     "latency-logarithmic": {"m": 1, **_SLOW},
     "local-pattern": {"m": 32, **_SLOW},
+    "gaussian-and-local-pattern": {"m": 6 + 32, **_SLOW},
+    "latency-and-local-pattern": {"m": 1 + 32, **_SLOW},
 }
 """Code -> constants that take the place of those of a recipe's preset for another code."""
 
@@ -307,6 +323,7 @@ PRESETS: dict[str, Mapping[str, Any]] = {
     "reference": _PUBLISHED,
     "as-published": _PUBLISHED,
     "local-pattern": {**CODE_PRESETS["local-pattern"], "code": "local-pattern", "epochs": 6},
+    "local-pattern-population": {**CODE_PRESETS["local-pattern"], "code": "local-pattern", "epochs": 10},
 }
 """Recipe -> settings that it brings where the user gives none; the other recipes have the defaults of Settings.
 

@@ -31,7 +31,7 @@ except ImportError:  # Windows has no such limits
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS
-from tempotron_core.model.codes import DEFAULT_CODE
+from tempotron_core.model.codes import CODES, DEFAULT_CODE
 from tempotron_core.training.settings import Settings, TrainingError
 
 __all__ = [
@@ -100,7 +100,7 @@ def estimate(settings: Settings, train: int, test: int, classes: int = 10, featu
         + 80 * spikes * max(batch, min(1000, train))
         + store_bytes
         + code_bytes
-        + (features * (train + test) if settings.code != DEFAULT_CODE else 0)
+        + features * (train + test) * _symbol_bytes(settings)
         + 44 * T**2
         + 256 * 40 * m
     )
@@ -109,11 +109,28 @@ def estimate(settings: Settings, train: int, test: int, classes: int = 10, featu
     return Estimate(memory, seconds)
 
 
+def _symbol_bytes(settings: Settings) -> int:
+    """Return the bytes of a symbol beside those of the image."""
+    if settings.code == DEFAULT_CODE:
+        return 0
+    return 4 if settings.code in CODES and CODES[settings.code].parts else 1
+
+
 def _spike_statistics(settings: Settings, features: int) -> tuple[float, float, float]:
     """Return active positions and spikes of a sample in the code of the settings, and bytes that the code itself needs.
 
-    A code that is not known here may have a spike of each afferent.
+    A code that is not known here may have a spike of each afferent. A position is active in a joined code where it is
+    in one of its parts.
     """
+    code = CODES.get(settings.code)
+    if code is not None and code.parts:
+        of_parts = [
+            _spike_statistics(replace(settings, code=part.name, m=m), features)
+            for part, m in zip(code.parts, (code.first_m, settings.m - code.first_m), strict=True)
+        ]
+        active = max(part[0] for part in of_parts)
+        spikes = sum(spikes / positions for positions, spikes, _ in of_parts) * active
+        return active, spikes, sum(part[2] for part in of_parts)
     share = _NONZERO_FRACTION.get(settings.dataset, _OTHER_NONZERO_FRACTION)
     active = share * features
     if settings.code == DEFAULT_CODE:

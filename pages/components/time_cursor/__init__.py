@@ -60,7 +60,7 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
     """
     model, T = view.model, info.v.shape[1]
     table = model.spike_table().numpy()
-    symbols = model.code.symbols(view.image.unsqueeze(0))[0].numpy()
+    symbols, positions = np.unique(model.code.symbols(view.image.unsqueeze(0))[0].numpy(), return_inverse=True)
     scale = PRESENTATION_SCALE if is_presentation_mode() else 1.0
     colours = [figures.class_colour(i, info.true_class, info.predicted) for i in range(len(info.classes))]
     _mount(
@@ -76,9 +76,9 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
             "text_colours": [figures.css_text_colour(colour) for colour in colours],
             "visible_classes": list(range(len(info.classes))) if info.selected_class is None else [info.selected_class],
             "image": _base64(view.pixels),
-            "symbols": _base64(symbols),
+            "symbols": _base64(positions.astype("<u2")),  # a number of times
             "shape": view.pixels.shape,  # a table has no picture to cover
-            "times": {str(symbol): [int(t) for t in table[symbol] if t >= 0] for symbol in np.unique(symbols)},
+            "times": [[int(t) for t in table[symbol] if t >= 0] for symbol in symbols],
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,
             "range": figures.trace_range(info),

@@ -135,7 +135,7 @@ function bytes(text) {
 
 function decode(data) {
   const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T;
-  const symbols = bytes(data.symbols);
+  const symbols = new Uint16Array(bytes(data.symbols).buffer);
   const counts = new Array(T).fill(0);
   for (const symbol of symbols) for (const t of data.times[symbol]) counts[t] += 1;
   for (let t = 1; t < T; t += 1) counts[t] += counts[t - 1];

@@ -29,7 +29,14 @@ from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError, initial_model
 from tempotron_core.training.snapshot import Snapshot
 
-M = {"gaussian": 4, "latency": 1, "latency-logarithmic": 1, "local-pattern": 5}
+M = {
+    "gaussian": 4,
+    "latency": 1,
+    "latency-logarithmic": 1,
+    "local-pattern": 5,
+    "gaussian-and-local-pattern": 11,
+    "latency-and-local-pattern": 6,
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,7 @@ def test_a_run_is_evaluated_with_its_code(code: str, tmp_path: Path, few_digits:
     record = json.loads((path / "settings.json").read_text())
     assert record.get("code", "gaussian") == code
     assert ("code" in record) == (code != "gaussian")
-    assert (path / "code.safetensors").exists() == (code == "local-pattern")
+    assert (path / "code.safetensors").exists() == code.endswith("local-pattern")
     assert read_run(path).settings == settings
     assert read_run(path).notes == ()
     model = load_model(path)
@@ -86,7 +93,7 @@ def test_a_run_is_evaluated_with_its_code(code: str, tmp_path: Path, few_digits:
 def test_a_resumed_run_has_the_same_weights(code: str, tmp_path: Path, few_digits: Dataset) -> None:
     _, whole = train(settings_of(code, tmp_path / "whole"), few_digits)
     path, _ = train(settings_of(code, tmp_path / "parts"), few_digits, stop_after=1)
-    stored = (path / "code.safetensors").read_bytes() if code == "local-pattern" else b""
+    stored = (path / "code.safetensors").read_bytes() if code.endswith("local-pattern") else b""
     origin = load_snapshot(path)
     settings = resume_settings(path, origin, {})
     with open_run_log(settings, path, origin) as log:

@@ -32,6 +32,7 @@ LOCAL_PATTERN = {"m": 32, "T": 100, "tau": 60.0, "tau_s": 15.0, "code": "local-p
         ("reference", PUBLISHED),
         ("as-published", PUBLISHED),
         ("local-pattern", LOCAL_PATTERN),
+        ("local-pattern-population", LOCAL_PATTERN | {"epochs": 10}),
     ],
 )
 def test_a_recipe_brings_its_constants(recipe: str, constants: dict[str, Any]) -> None:
