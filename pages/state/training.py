@@ -5,7 +5,8 @@ from __future__ import annotations
 from pages import streamlit_hooks
 from pages.state.process_objects import process_objects
 from pages.state.settings import DEFAULTS, get_setting
-from tempotron_core.jobs.job import Status, TrainingRegistry
+from tempotron_core.jobs.job import Status
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.training.settings import Settings, devices
 
 TRAINING_REFRESH_SECONDS = 1.2

@@ -1,6 +1,6 @@
-"""The training step against other implementations of it, in processes that take turns; then what is prepared.
+"""The training step against other implementations of it, in processes that take turns; then the loop itself.
 
-Every contender works in a process of its own, warmed up, and takes its turn again and again while the others wait, so
+Every peer works in a process of its own, warmed up, and takes its turn again and again while the others wait, so
 that a machine that slows down slows them all. Seconds are medians, with the 10th and 90th percentile.
 """
 
@@ -52,7 +52,7 @@ class Peer:
         self.title, self.steps = title, steps
         self.seconds: list[float] = []
         self.peak_mb = 0.0
-        command = [sys.executable, str(HERE / "contenders.py"), name, str(digits), "--warm", str(min(20, 2 * steps))]
+        command = [sys.executable, str(HERE / "peers.py"), name, str(digits), "--warm", str(min(20, 2 * steps))]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
         )
@@ -79,14 +79,14 @@ class Peer:
         return answer
 
 
-def compare(digits: Path, few: Path, peers: list[str], rounds: int) -> dict[str, dict[str, Any]]:
-    """Steps of all contenders by turns: title -> Spread of the step and peak memory."""
-    contenders = [
+def compare(digits: Path, few: Path, folders: list[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """Steps of all peers by turns: title -> Spread of the step and peak memory."""
+    peers = [
         Peer("this project, training loop", "loop", digits, 50),
         Peer("this project, public call", "public", few, 20),
         Peer("the usual method, plainly", "dense", few, 1),
     ]
-    for folder in peers:
+    for folder in folders:
         release = next(Path(folder).glob("spikingjelly-*.dist-info"), None)
         if not (Path(folder) / "spikingjelly").is_dir():
             print(
@@ -94,19 +94,19 @@ def compare(digits: Path, few: Path, peers: list[str], rounds: int) -> dict[str,
             )
             continue
         version = release.name.removesuffix(".dist-info").removeprefix("spikingjelly-") if release else "of " + folder
-        contenders.append(Peer(f"SpikingJelly {version}", folder, few, 2))
-    if not peers:
+        peers.append(Peer(f"SpikingJelly {version}", folder, few, 2))
+    if not folders:
         print("No --peer given: SpikingJelly is left out; the plain dense version stands in.", file=sys.stderr)
     for _ in range(rounds):
-        for contender in contenders:
-            contender.run_turn()
-    for contender in contenders:
-        contender.stop()
-    return {c.title: {"step": asdict(Spread.of(c.seconds)), "peak_mb": c.peak_mb} for c in contenders}
+        for peer in peers:
+            peer.run_turn()
+    for peer in peers:
+        peer.stop()
+    return {c.title: {"step": asdict(Spread.of(c.seconds)), "peak_mb": c.peak_mb} for c in peers}
 
 
 def measure_training_loop(digits: Path, repeats: int) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "prepared.py"), str(digits), "--repeats", str(repeats)]
+    command = [sys.executable, str(HERE / "training_loop.py"), str(digits), "--repeats", str(repeats)]
     report: dict[str, Any] = json.loads(
         subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True).stdout
     )
@@ -149,14 +149,14 @@ def measure(dataset_dir: str | None, peers: list[str], quick: bool) -> dict[str,
     report["epoch"] = asdict(Spread.of(run["seconds_per_epoch"]))
     report["preparation_in_the_command"] = run["preparation_seconds"]
     steps["this project, training loop"]["epoch"] = report.pop("epoch")
-    return {"contenders": steps, "prepared": report}
+    return {"peers": steps, "training_loop": report}
 
 
 def format_report(report: dict[str, Any]) -> str:
     """The report as tables."""
-    kept = report["prepared"]
+    kept = report["training_loop"]
     samples, per_epoch = kept["samples"], -(-kept["samples"] // 64)
-    rows = report["contenders"]
+    rows = report["peers"]
     own = rows["this project, training loop"]["epoch"]["median"]
     call = rows["this project, public call"]["step"]["median"]
     titles = ["batch 64, m 16, T 100", "training step", f"epoch of {samples:,}", "peak memory"]

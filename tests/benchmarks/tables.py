@@ -43,7 +43,7 @@ def make_sections(reports: list[dict[str, Any]]) -> dict[str, str]:
         found = {}
         if "engine" in report:
             found["engine"] = _engine(report["engine"])
-            found["sizes"] = _sizes(report["engine"]["prepared"]["scaling"])
+            found["sizes"] = _sizes(report["engine"]["training_loop"]["scaling"])
         if "formulations" in report:
             found["formulations"] = _formulations(report["formulations"])
         if "pages" in report:
@@ -96,8 +96,8 @@ def _seconds(spread: dict[str, float]) -> str:
 
 
 def _engine(report: dict[str, Any]) -> str:
-    prepared, rows = report["prepared"], report["contenders"]
-    samples, own = prepared["samples"], [title for title in rows if title.startswith(_OWN)]
+    training_loop, rows = report["training_loop"], report["peers"]
+    samples, own = training_loop["samples"], [title for title in rows if title.startswith(_OWN)]
     loop = next(rows[title] for title in own if "epoch" in rows[title])["epoch"]["median"]
     call = next(rows[title] for title in own if "epoch" not in rows[title])["step"]["median"]
     cells = []
@@ -114,9 +114,9 @@ def _engine(report: dict[str, Any]) -> str:
     return (
         f"{_table(header, cells)}\n\n"
         "\\* median step times the steps of an epoch.\n\n"
-        f"Preparing {samples:,} samples takes {prepared['preparation_seconds']:.2f} s and "
-        f"{prepared['preparation_mb']:,.0f} MB, evaluating {prepared['evaluated']:,} takes "
-        f"{_seconds(prepared['evaluation'])}. The gather-sums are {prepared['gather_share']:.0%} of a step."
+        f"Preparing {samples:,} samples takes {training_loop['preparation_seconds']:.2f} s and "
+        f"{training_loop['preparation_mb']:,.0f} MB, evaluating {training_loop['evaluated']:,} takes "
+        f"{_seconds(training_loop['evaluation'])}. The gather-sums are {training_loop['gather_share']:.0%} of a step."
     )
 
 

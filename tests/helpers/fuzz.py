@@ -3,7 +3,7 @@
 As a script it drives atheris over them, for as long as is wanted, and says how many inputs were tried:
 
     pip install atheris
-    PYTHONPATH=. python tests/fuzz.py SECONDS [READER ...]
+    PYTHONSAFEPATH=1 PYTHONPATH=.:tests python tests/helpers/fuzz.py SECONDS [READER ...]
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from helpers.waiting import PATIENCE
 from tempotron_core import figures
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, predict
 from tempotron_core.training.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pages.state import training as training_state
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from pages.state import experiment
 from pages.views import draw_robustness
 from tempotron_core.analysis.robustness import Perturbation, num_correct, perturb_image, perturb_spikes, subsample
 from tempotron_core.data.digit_normalisation import ReadingOptions, normalise
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, pixel_spike_times, predict_from_spikes
 from tempotron_core.training.settings import Settings, initial_model
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pages.state import accuracy, own_sample
 from pages.state.overrides import CONSTANTS, Override
 from tempotron_core.analysis.evaluation import evaluate
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
 from tempotron_core.training.settings import Settings, initial_model
 

@@ -24,7 +24,8 @@ from tempotron_core import train
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import Job, TrainingRegistry
+from tempotron_core.jobs.job import Job
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.runs import tensorboard_log
 from tempotron_core.runs.reader import list_runs, load_model, load_snapshot, read_run
 from tempotron_core.runs.writer import open_run_log

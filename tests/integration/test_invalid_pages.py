@@ -13,7 +13,7 @@ from helpers.invalid_input import LAST, RUNS
 from helpers.pages import EMBEDDED, NAMES, app, button, run_app
 
 from pages.state import settings
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 
 KEYS = (
     "data", "sample", "model", "run", "present", "m", "beta", "T", "pixel", "x", "tau", "tau_s", "threshold", "neuron",

@@ -36,7 +36,8 @@ from pages.state import datasets as dataset_state
 from pages.state import experiment, settings
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import Job, TrainingRegistry
+from tempotron_core.jobs.job import Job
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import pixel_tuning
 from tempotron_core.training.settings import Settings, initial_model
 from tempotron_core.training.snapshot import Snapshot

@@ -21,7 +21,7 @@ from tempotron_core import figures
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.analysis.replay import CheckpointCache, Replay, replay_run, saved_epochs
 from tempotron_core.data.datasets import Dataset
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
 from tempotron_core.runs.reader import RunError, load_model, read_run
 from tempotron_core.runs.writer import open_run_log

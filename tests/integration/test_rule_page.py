@@ -20,7 +20,7 @@ from tempotron_core import figures
 from tempotron_core.analysis.attribution import kernel_at_peak
 from tempotron_core.analysis.learning_step import StepSequence, StepSettings, apply_steps, learning_step
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, initial_weight, predict
 from tempotron_core.training.settings import Settings, initial_model
 

@@ -11,7 +11,7 @@ import pytest
 from helpers.pages import NAMES, app, button, run_app, train_small_model
 from helpers.waiting import PATIENCE
 
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.runs.reader import read_run
 from tempotron_core.training.settings import Settings
 

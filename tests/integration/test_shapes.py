@@ -17,7 +17,7 @@ from pages.state import experiment
 from pages.state.own_sample import scale_image
 from pages.state.training import training_registry
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.training.settings import Settings, initial_model
 
 TABLE_WORDS = re.compile(r"digit|pixel|\bimage", re.IGNORECASE)

@@ -58,7 +58,8 @@ from pages.state import auth, markdown, paths, settings
 from pages.state import runs as run_state
 from tempotron_core import figures
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import JobError, TrainingRegistry
+from tempotron_core.jobs.job import JobError
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
 from tempotron_core.runs.catalogue import rename, run_title, to_zip
 from tempotron_core.runs.reader import RunError, list_runs, load_model, load_snapshot, read_run

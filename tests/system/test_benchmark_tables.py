@@ -14,12 +14,12 @@ SECTIONS = ("engine", "sizes", "formulations", "pages", "first paint", "first lo
 
 STEP = {"median": 0.00232, "low": 0.0017, "high": 0.00314, "n": 500}
 ENGINE = {
-    "contenders": {
+    "peers": {
         "this project, training loop": {"step": STEP, "peak_mb": 995.2, "epoch": STEP | {"median": 2.0}},
         "this project, public call": {"step": STEP | {"median": 0.005}, "peak_mb": 700.0},
         "SpikingJelly 2.0.0": {"step": {"median": 0.5, "low": 0.25, "high": 0.75, "n": 20}, "peak_mb": 2860.0},
     },
-    "prepared": {
+    "training_loop": {
         "samples": 60_000, "preparation_seconds": 1.8, "preparation_mb": 204.0, "gather_seconds": 0.0003,
         "gather_share": 0.15, "evaluated": 10_000, "evaluation": STEP,
         "scaling": [
@@ -115,7 +115,7 @@ def test_a_partial_report_leaves_other_sections(readme: Path) -> None:
     assert "another" in read_section(readme, "pages")
 
 
-@pytest.mark.parametrize("report", ["{", "[]", {"machine": "2 cores"}, {"engine": {"contenders": {}}}], ids=str)
+@pytest.mark.parametrize("report", ["{", "[]", {"machine": "2 cores"}, {"engine": {"peers": {}}}], ids=str)
 def test_an_unusable_report_changes_nothing(report: Any, readme: Path) -> None:
     before = readme.read_text()
     result = write_tables(readme, SPEED, report)

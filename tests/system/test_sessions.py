@@ -231,7 +231,7 @@ def test_a_training_outlives_edits_of_the_code(tmp_path: Path, monkeypatch: pyte
     async def story() -> None:
         viewer = await opened(server)
         await long_run(viewer)
-        for name in ("tempotron_core/jobs/job.py", "pages/state/training.py"):
+        for name in ("tempotron_core/jobs/registry.py", "pages/state/training.py"):
             edits, file = viewer.edits, copy / name
             file.write_text(
                 file.read_text().replace("-> TrainingRegistry:", "->  TrainingRegistry:") + "\nEDITED = True\n"

@@ -30,7 +30,8 @@ from helpers.invalid_input import (
 
 from tempotron_core import train
 from tempotron_core.data import datasets
-from tempotron_core.jobs.job import JobError, TrainingRegistry
+from tempotron_core.jobs.job import JobError
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.runs.reader import RunError, list_runs, load_model, load_snapshot
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError

@@ -1,6 +1,7 @@
 """The background job: its states in every order, one thread at most, and a quick end."""
 
 import importlib.util
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from helpers.waiting import PATIENCE, wait_until
 
 from tempotron_core.data import datasets
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import Job, JobError, TrainingRegistry
+from tempotron_core.jobs.job import Job, JobError
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, TrainingError
 from tempotron_core.training.snapshot import Snapshot
@@ -436,13 +438,15 @@ def test_a_real_run(settings: Settings) -> None:
         assert torch.equal(model.weight, same.weight)
 
 
-def test_a_reload_of_the_module_leaves_a_running_job_usable(tmp_path: Path) -> None:
-    """What lives on raises, and is caught by, its own module's refusal."""
-    spec = importlib.util.find_spec("tempotron_core.jobs.job")
-    assert spec is not None
-    assert spec.loader is not None
-    old = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(old)
+def test_a_reload_of_the_modules_leaves_a_running_job_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry of the old modules raises the error class of the old modules, which its attribute names."""
+    for name in ("job", "registry"):
+        spec = importlib.util.find_spec(f"tempotron_core.jobs.{name}")
+        assert spec is not None
+        assert spec.loader is not None
+        old = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, old)
+        spec.loader.exec_module(old)
     trainings = old.TrainingRegistry()
     assert trainings.StartError is not JobError
     settings = Settings(epochs=1000, m=4, T=20, log_dir=str(tmp_path))

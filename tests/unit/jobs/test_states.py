@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tempotron_core import figures
 from tempotron_core.data import datasets
 from tempotron_core.jobs import job
-from tempotron_core.jobs.job import ACTIVE_STATES, FINAL_STATES, TRANSITIONS, Job, JobError, Status, TrainingRegistry
+from tempotron_core.jobs.job import ACTIVE_STATES, FINAL_STATES, TRANSITIONS, Job, JobError, Status
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 

@@ -1,4 +1,4 @@
-"""The prepared side, in a process of its own: preparation, steps, evaluation, scaling curves, distance to the limit.
+"""The training loop, in a process of its own: preparation, steps, evaluation, scaling curves, distance to the limit.
 
 Prints one JSON object. The training step is the loop's own (draw a batch from the store, forward, loss, backward,
 SGD); `gather` is what of it the gather-sums themselves take, measured inside the same steps.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contenders import peak_mb
+from peers import peak_mb
 
 from tempotron_core.model.classifier import PIXELS, pixel_spike_table
 from tempotron_core.snn import engine, spike_store

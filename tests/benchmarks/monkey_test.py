@@ -1,4 +1,4 @@
-"""Strangers at the controls: python tests/benchmarks/strangers.py [--minutes 10] [--viewers 2] [--seed 0].
+"""Monkey test: random actions in Chromium: tests/benchmarks/monkey_test.py [--minutes 10] [--viewers 2] [--seed 0].
 
 Each viewer is a tab of Chromium and does what comes to hand: presses, drags, types sense and nonsense, clicks into
 pictures, draws, goes to another page, back, reloads, presses keys; often before the page has answered. Counted as
@@ -53,7 +53,7 @@ FIND = """kinds => {
             const away = e.href && new URL(e.href).origin !== location.origin;
             if (!e.closest(places) || e.disabled || away || e.type === "file" || !e.checkVisibility()) continue;
             if (!box.width || !box.height || box.right < 1 || box.left > innerWidth - 1) continue;
-            e.dataset.stranger = found.length;
+            e.dataset.monkey = found.length;
             found.push([kind, (e.getAttribute("aria-label") || e.innerText || e.alt || e.tagName).slice(0, 40)]);
         }
     return found;
@@ -139,7 +139,7 @@ class Monkey:
         kind = dice.choice(kinds)
         number = dice.choice([i for i, (of, _) in enumerate(found) if of == kind])
         self._start_action(kind, found[number][1])
-        one = page.locator(f'[data-stranger="{number}"]').first
+        one = page.locator(f'[data-monkey="{number}"]').first
         if kind in ("press", "choose"):
             one.click(timeout=1500, click_count=dice.choice((1, 1, 1, 2)))
         elif kind == "slide":
@@ -177,10 +177,10 @@ def open_monkey(
 ) -> Monkey:
     """One who has opened the dashboard; what his browser complains about is added to the complaints."""
     page = chrome.new_page(viewport=size)
-    stranger = Monkey(page, dice)
+    monkey = Monkey(page, dice)
 
     def complain(words: str) -> None:
-        complaints.append(f"console: {words} after {'; '.join(stranger.last)}")
+        complaints.append(f"console: {words} after {'; '.join(monkey.last)}")
 
     def heard(message: ConsoleMessage) -> None:
         if is_complaint(message):
@@ -190,20 +190,20 @@ def open_monkey(
     page.on("pageerror", lambda error: complain(str(error)))
     page.goto(server.url)
     page.get_by_text("Trained cross-entropy").first.wait_for(timeout=60_000, state="attached")
-    return stranger
+    return monkey
 
 
-def run_monkeys(strangers: list[Monkey], minutes: float) -> list[str]:
+def run_monkeys(monkeys: list[Monkey], minutes: float) -> list[str]:
     """Let them act in turn for that time; the faults found, with what went before."""
     found: list[str] = []
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
-        for stranger in strangers:
-            for _ in range(stranger.rng.randint(1, 3)):
-                stranger.act()
-            for fault in stranger.find_faults():
-                found.append(f"{fault} after {'; '.join(stranger.last)}")
-                stranger.page.goto(stranger.page.url.split("?")[0])
+        for monkey in monkeys:
+            for _ in range(monkey.rng.randint(1, 3)):
+                monkey.act()
+            for fault in monkey.find_faults():
+                found.append(f"{fault} after {'; '.join(monkey.last)}")
+                monkey.page.goto(monkey.page.url.split("?")[0])
     return found
 
 
@@ -213,17 +213,17 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    server, complaints, strangers = Server(Path(tempfile.mkdtemp())), list[str](), list[Monkey]()
+    server, complaints, monkeys = Server(Path(tempfile.mkdtemp())), list[str](), list[Monkey]()
     try:
         with browser() as chrome:
             for number in range(options.viewers):
                 dice = random.Random(f"{options.seed} {number}")
-                strangers.append(open_monkey(chrome, server, WIDE if number % 2 == 0 else NARROW, dice, complaints))
-            found = run_monkeys(strangers, options.minutes)
+                monkeys.append(open_monkey(chrome, server, WIDE if number % 2 == 0 else NARROW, dice, complaints))
+            found = run_monkeys(monkeys, options.minutes)
     finally:
         server.interrupt()
     logged = server.complaints
-    done = sum((stranger.action_counts for stranger in strangers), Counter[str]())
+    done = sum((monkey.action_counts for monkey in monkeys), Counter[str]())
     print(json.dumps({**vars(options), "done": done, "faults": Counter(found + complaints + logged)}, indent=1))
     if logged:
         print(server.log, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""One contender of the comparison, in a process of its own: says that it is ready, then times steps as it is told.
+"""One peer of the comparison, in a process of its own: says that it is ready, then times steps as it is told.
 
-Every contender takes the same digits through one training step: Gaussian code, ten tempotrons, squared distance of
+Every peer takes the same digits through one training step: Gaussian code, ten tempotrons, squared distance of
 wrong peaks from the threshold, backward, plain SGD. Lines on stdin are numbers of steps; each is answered by a JSON
 line with the seconds of every step and the process's peak memory so far, in MB.
 """
