@@ -13,7 +13,7 @@ from pages.state.auth import is_writable, show_view_only_notice
 from pages.state.datasets import EMBEDDED_SETS, current_dataset, dataset_directory, file_names
 from pages.state.markdown import escape_markdown
 from pages.state.paths import PathNotAllowedError
-from pages.state.runs import run_display_name, run_names
+from pages.state.runs import run_display_name, run_names, runs_directory
 from pages.state.settings import (
     DEFAULTS,
     MODELS,
@@ -27,6 +27,7 @@ from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, traini
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import disambiguate
+from tempotron_core.runs.reader import find_run, list_checkpoints
 
 _MAX_PILLS = 40
 """Classes that have a button each; more are in a list."""
@@ -46,6 +47,8 @@ def render(url_path: str) -> None:
         st.radio("Model", MODELS, **url_widget("model"))
         with st.container():
             _run_select()
+        with st.container():
+            _checkpoint_select()
         experiment_controls.draw_in_sidebar(url_path)
         show_view_only_notice()
         status = training_registry().status
@@ -63,7 +66,8 @@ def _follow_run_of_link() -> None:
     st.session_state["_link_followed"] = True
     requested = st.query_params.get("run") or os.environ.get("TEMPOTRON_OPEN_RUN")
     is_default = get_setting("model") == MODELS[0] and "model" not in st.query_params
-    if requested and is_default and requested != _finished_run_name():
+    is_other = requested != _finished_run_name() or st.query_params.get("checkpoint", "last") != "last"
+    if requested and is_default and is_other:
         st.session_state.update(model=SAVED_RUN, run=requested)
 
 
@@ -93,6 +97,32 @@ def _run_select() -> None:
     st.selectbox("Run", options, format_func=lambda name: titles.get(name, name), key="run", persist_state="session")
     if requested != get_setting("run"):
         st.query_params["run"] = get_setting("run")
+
+
+def _checkpoint_select() -> None:
+    """Select the epoch of the saved run whose weights are the model; another run starts with its last epoch."""
+    state, run = st.session_state, get_setting("run")
+    if get_setting("model") != SAVED_RUN or run is None:
+        st.query_params.pop("checkpoint", None)
+        return
+    requested = st.query_params.get("checkpoint", "last")
+    selected = state.get("checkpoint", requested) if state.get("_checkpoint_run", run) == run else "last"
+    state["_checkpoint_run"] = run
+    options = list(list_checkpoints(find_run(runs_directory(), run)))
+    if selected not in options:
+        options.insert(0, selected)
+    state["checkpoint"] = selected
+    if len(options) > 1:
+        label, names = "Weights", {"last": "after the last epoch", "best": "of the best epoch"}
+        st.selectbox(
+            label, options, format_func=lambda name: names.get(name, f"after epoch {name}"), key="checkpoint",
+            persist_state="session",
+        )  # fmt: skip
+    selected = get_setting("checkpoint")
+    if selected == "last":
+        st.query_params.pop("checkpoint", None)
+    elif st.query_params.get("checkpoint") != selected:
+        st.query_params["checkpoint"] = selected
 
 
 def _dataset_select() -> datasets.Dataset:

@@ -229,6 +229,6 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
             "or set the log directory on the page Training."
         )
     try:
-        return *load_run_model(find_run(runs_directory(), name)), None
+        return *load_run_model(find_run(runs_directory(), name), str(get_setting("checkpoint"))), None
     except (RunError, OSError) as error:
         raise ExperimentError(str(error)) from None

@@ -13,7 +13,7 @@ from pages.state.settings import DEFAULTS, get_setting
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.catalogue import run_title
 from tempotron_core.runs.files import escape_surrogates
-from tempotron_core.runs.reader import RunError, find_run, load_model, read_run
+from tempotron_core.runs.reader import RunError, checkpoint_path, find_run, load_model, read_run
 from tempotron_core.training.settings import Settings
 
 
@@ -42,14 +42,28 @@ def run_display_name(name: str) -> str:
     return name
 
 
-def load_run_model(folder: Path) -> tuple[Model, Settings]:
-    """Return the model with the last weights of a run, and the settings of the run.
+def load_run_model(folder: Path, checkpoint: str = "last") -> tuple[Model, Settings]:
+    """Return the model of a run, and the settings of the run.
+
+    Args:
+        folder: folder of the run
+        checkpoint: "last", "best" or the number of an epoch
 
     Raises:
-        RunError: if the run is damaged.
+        RunError: if the run is damaged or has no weights of this epoch.
         OSError: if its folder is missing.
     """
-    return _load_run_model_cached(os.fsencode(folder), (folder / "last.safetensors").stat().st_mtime_ns)
+    name = checkpoint_path(checkpoint)
+    changed = (folder / "last.safetensors").stat().st_mtime_ns
+    if name != "last":
+        try:
+            changed = (folder / f"{name}.safetensors").stat().st_mtime_ns
+        except OSError:
+            raise RunError(
+                f"checkpoint: expected saved weights of the run {escape_surrogates(folder.name)!r}, found none named "
+                f"{checkpoint!r}; choose another epoch."
+            ) from None
+    return _load_run_model_cached(os.fsencode(folder), changed, name)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
@@ -58,6 +72,6 @@ def _read_title(folder: bytes, changed: int) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _load_run_model_cached(folder: bytes, changed: int) -> tuple[Model, Settings]:
+def _load_run_model_cached(folder: bytes, changed: int, checkpoint: str) -> tuple[Model, Settings]:
     path = os.fsdecode(folder)  # a path that is no UTF-8 cannot be part of a cache key as text
-    return load_model(path), read_run(path).settings or Settings()
+    return load_model(path, checkpoint), read_run(path).settings or Settings()

@@ -55,6 +55,7 @@ SETTINGS = {
         Setting("sample", 0, 0, persistent=True),
         Setting("model", MODELS[0], persistent=True),
         Setting("run"),
+        Setting("checkpoint", "last"),
         Setting("present", False, persistent=True),
         Setting("tour"),
         Setting("t"),

@@ -36,7 +36,7 @@ def _origin_settings(view: View) -> dict[str, Any]:
     return {
         "data set": (view.dataset.name, get_setting("dir")),
         "sample": (view.index, None if view.own_image is None else view.own_image.tobytes()),
-        "model": (get_setting("model"), get_setting("run"), constants),
+        "model": (get_setting("model"), get_setting("run"), get_setting("checkpoint"), constants),
     }
 
 

@@ -49,7 +49,7 @@ def view_zip(
     code_files = {CODE_FILE: save(dict(code.fitted))} if code is not None and code.fitted else {}
     digest = hashlib.sha256(b"".join((weights, *code_files.values()))).hexdigest()
     run = f"shared-{digest[:12]}"
-    query_without_model = {key: value for key, value in query.items() if key not in ("model", "run")}
+    query_without_model = {key: value for key, value in query.items() if key not in ("model", "run", "checkpoint")}
     view = {
         "page": page,
         "query": query,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -33,7 +34,18 @@ from tempotron_core.training.settings import Settings, model_from_weights, setti
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.validation import one_line_error
 
-__all__ = ["RunError", "RunRecord", "find_run", "list_runs", "load_code", "load_model", "load_snapshot", "read_run"]
+__all__ = [
+    "RunError",
+    "RunRecord",
+    "checkpoint_path",
+    "find_run",
+    "list_checkpoints",
+    "list_runs",
+    "load_code",
+    "load_model",
+    "load_snapshot",
+    "read_run",
+]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # T and m of a network that is drawn
 _MAX_CODE_BYTES = 2**24
@@ -84,6 +96,30 @@ def list_runs(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
         folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_symlink() or entry.is_dir()]
         return tuple(_read_or_explain(folder) for folder in sorted(folders, key=lambda entry: entry.name, reverse=True))
     return ()
+
+
+def list_checkpoints(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the saved weights of a run: "last", "best", then the numbers of the epochs with weights, latest first."""
+    found: list[str] = []
+    with suppress(OSError, ValueError):
+        found = [name for name in ("last", "best") if (Path(path) / f"{name}.safetensors").is_file()]
+        stems = [name.removesuffix(".safetensors") for name in os.listdir(Path(path) / "epochs")]
+        epochs = {int(stem) for stem in stems if re.fullmatch(r"[0-9]{4,9}", stem) and stem == f"{int(stem):04}"}
+        found += map(str, sorted(epochs, reverse=True))
+    return tuple(found)
+
+
+def checkpoint_path(name: str) -> str:
+    """Return the name of the weights as load_model takes it, from "last", "best" or the number of an epoch.
+
+    Raises:
+        RunError: for any other name.
+    """
+    if name in ("last", "best"):
+        return name
+    if not re.fullmatch(r"[0-9]{1,9}", name):
+        raise RunError(f"checkpoint: expected last, best or the number of an epoch, got {name[:40]!r}; choose one.")
+    return f"epochs/{int(name):04}"
 
 
 def read_run(path: str | os.PathLike[str]) -> RunRecord:

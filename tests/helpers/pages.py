@@ -70,7 +70,8 @@ def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> s
 
 def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
     """Train a small network to the end through the process's one place to train."""
-    trainings.start(Settings(epochs=1, m=4, T=20, log_dir=str(tmp_path), **changes), TINY).join(PATIENCE)
+    values: dict[str, Any] = {"epochs": 1, "m": 4, "T": 20, "log_dir": str(tmp_path)} | changes
+    trainings.start(Settings(**values), TINY).join(PATIENCE)
     model = model_of(trainings.finished)
     assert model is not None
     return model

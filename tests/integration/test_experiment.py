@@ -23,6 +23,7 @@ from pages.state.overrides import CONSTANTS, Override
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
+from tempotron_core.runs.reader import checkpoint_path, load_model
 from tempotron_core.training.settings import Settings, initial_model
 
 SAME_HEADLINE = ("overview", "voltages", "evidence", "draw")
@@ -236,3 +237,36 @@ def test_accuracies_are_computed_one_at_a_time_and_the_latest_first(monkeypatch:
 def test_an_override_describes_itself() -> None:
     assert Override("tau", 20.0, 15.0).text == "tau 20 ms instead of 15 ms"
     assert Override("threshold", 2.0, 1.0).change == {"firing_threshold": 2.0}
+
+
+def test_the_best_and_any_epoch_of_a_run_are_models(registry: TrainingRegistry, tmp_path: Path) -> None:
+    train_small_model(registry, tmp_path / "logs", epochs=2, lr=0.1)
+    (folder,) = (tmp_path / "logs").iterdir()
+    expected = {name: load_model(folder, checkpoint_path(name)) for name in ("last", "best", "1", "2")}
+    assert not torch.equal(expected["1"].weight, expected["2"].weight)
+    for name in ("best", "1"):  # of a link, also to the last finished run
+        test = app("overview", sample=3, train_log_dir=str(tmp_path / "logs"))
+        test.query_params.update({"run": folder.name, "checkpoint": name})
+        assert headline(run_app(test)) == verdict(expected[name], 3)
+        assert torch.equal(test.session_state["_view"].model.weight, expected[name].weight)
+    select = test.sidebar.selectbox(key="checkpoint")
+    assert select.options == ["after the last epoch", "of the best epoch", "after epoch 2", "after epoch 1"]
+    select.set_value("2")
+    run_app(test)
+    assert torch.equal(test.session_state["_view"].model.weight, expected["2"].weight)
+    assert test.query_params["checkpoint"] == "2"
+    test.sidebar.selectbox(key="checkpoint").set_value("last")
+    run_app(test)
+    assert "checkpoint" not in test.query_params
+
+
+@pytest.mark.parametrize("page", ["overview", "evidence", "results"])
+@pytest.mark.parametrize("name", ["7", "../last", "x" * 500])
+def test_a_missing_epoch_gives_one_sentence(registry: TrainingRegistry, tmp_path: Path, page: str, name: str) -> None:
+    train_small_model(registry, tmp_path / "logs")
+    (folder,) = (tmp_path / "logs").iterdir()
+    test = app(page, train_log_dir=str(tmp_path / "logs"))
+    test.query_params.update({"run": folder.name, "checkpoint": name})
+    run_app(test)
+    assert [warning.value.split(":")[0] for warning in test.main.warning] == ["checkpoint"]
+    assert not test.get("plotly_chart")

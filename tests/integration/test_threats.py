@@ -282,7 +282,7 @@ def test_linked_folders_stay_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("registry")
 def test_addresses_open_no_folder(tmp_path: Path, complete_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(run_state, "_load_run_model_cached", lambda folder, _: opened.append(folder))
+    monkeypatch.setattr(run_state, "_load_run_model_cached", lambda folder, *_: opened.append(folder))
     monkeypatch.setattr(run_state, "run_names", lambda: [])
     for value in ("../outside", str(complete_run), "..", "/etc", "a\0b", "%2e%2e/x", "..\\x"):
         test = app("overview")
