@@ -27,7 +27,7 @@ from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.distributed import DistributedError, exit_process, init_process_group
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
-from tempotron_core.training.resources import require_fits, set_threads
+from tempotron_core.training.resources import available_cores, require_fits, set_threads
 from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices, settings_with_preset
 from tempotron_core.training.snapshot import Snapshot
 
@@ -70,7 +70,8 @@ def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
                 for note in dataset.notes:
                     _print_error(f"{dataset.name}: {note}")
             require_fits(settings, dataset)
-            snapshots = train_model(settings, dataset, resume_from, processes)
+            ahead = processes.size == 1 and available_cores() > 1
+            snapshots = train_model(settings, dataset, resume_from, processes, prepare_ahead=ahead)
             if not processes.is_main:
                 for _ in snapshots:
                     pass

@@ -13,7 +13,10 @@ Shapes: B samples, P fields, O outputs, r spikes of a field at rest, E active fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ __all__ = ["Batch", "SpikeStore"]
 _CHUNK = 1000
 _BUDGET_BYTES = 2**30
 _MAX_RADIX = 2**16  # afferents that numpy sorts by radix, as numbers of 16 bits
+_BATCHES_AHEAD = 3
 _LINES_PER_SPIKE = 3  # afferents of active fields a spike, from which a sort by one thread beats lines by several
 
 
@@ -70,21 +74,52 @@ class Batch:
     def sum_by_bin(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """Return the sums per bin, see engine.SpikeEvents."""
         code, outputs = self._spike_table, rows.shape[1]
-        offsets = torch.zeros(self._counts.numel() + 1, dtype=torch.int32, device=rows.device)
-        torch.cumsum(self._counts.view(-1), 0, dtype=torch.int32, out=offsets[1:])
-        sums = segment_sum(rows, self._afferent, offsets).view(self.batch, self.T, outputs)
+        sums = segment_sum(rows, self._afferent, self._offsets_by_bin).view(self.batch, self.T, outputs)
         resting = rows.view(-1, code.m, outputs).index_select(1, code.resting)
-        resting = (self._pixel_values == 0).to(rows.dtype) @ resting.flatten(1)
+        resting = self._at_rest.to(rows.dtype) @ resting.flatten(1)
         return sums.index_add_(1, code.resting_bins, resting.view(self.batch, len(code.resting), outputs))
 
     def sum_by_afferent(self, rows: torch.Tensor, spike_weight: torch.Tensor | None) -> torch.Tensor:
         """Return the sums per afferent, see engine.SpikeEvents."""
+        return self._sum_sorted(rows) if self._is_sorted else self._sum_line_by_line(rows)
+
+    def prepare(self) -> Batch:
+        """Arrange the spikes in both orders, so that only sums and products are left; return the batch."""
+        _ = self._offsets_by_bin, self._at_rest
+        if self._is_sorted:
+            _ = self._sorted_by_afferent
+        return self
+
+    @cached_property
+    def _offsets_by_bin(self) -> torch.Tensor:
+        """Return the first spike of each bin, sample after sample, and the end of the last: int32 [B*T + 1]."""
+        offsets = torch.zeros(self._counts.numel() + 1, dtype=torch.int32, device=self._counts.device)
+        torch.cumsum(self._counts.view(-1), 0, dtype=torch.int32, out=offsets[1:])
+        return offsets
+
+    @cached_property
+    def _at_rest(self) -> torch.Tensor:
+        """Return 1 for each field at rest, else 0: float32 [B, P]."""
+        return (self._pixel_values == 0).float()
+
+    @cached_property
+    def _is_sorted(self) -> bool:
+        """Return whether the gradient takes the spikes sorted by afferent, not line by line."""
         code, num_pixels = self._spike_table, self._pixel_values.shape[1]
-        one_thread = torch.get_num_threads() == 1
-        is_sparse = code.m * self._active > _LINES_PER_SPIKE * len(self._afferent)
-        if self._afferent.is_cpu and code.m * num_pixels <= _MAX_RADIX and (one_thread or is_sparse):
-            return self._sum_sorted(rows)
-        return self._sum_line_by_line(rows)
+        if not self._afferent.is_cpu or code.m * num_pixels > _MAX_RADIX:
+            return False
+        return torch.get_num_threads() == 1 or code.m * self._active > _LINES_PER_SPIKE * len(self._afferent)
+
+    @cached_property
+    def _sorted_by_afferent(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return each spike's row of its bin by afferent, int32 [E], and the offsets, int32 [P*m + 1]; on the CPU."""
+        afferent, num_afferents = self._afferent.numpy(), self._pixel_values.shape[1] * self._spike_table.m
+        order = np.argsort(afferent.astype(np.uint16), kind="stable")
+        starts = np.arange(self.batch * (self.T + 1), dtype=np.int32).reshape(self.batch, self.T + 1)[:, : self.T]
+        bins = np.repeat(starts.ravel(), self._counts.view(-1).numpy())[order]
+        offsets = torch.zeros(num_afferents + 1, dtype=torch.int32)
+        offsets[1:] = torch.from_numpy(np.bincount(afferent, minlength=num_afferents).cumsum())
+        return torch.from_numpy(bins), offsets
 
     def _sum_line_by_line(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the sums per afferent from a line of all active fields for each of the m neurons."""
@@ -110,15 +145,10 @@ class Batch:
     def _sum_sorted(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the same sums, bit for bit, from the spikes sorted by afferent, at most 2^16 of them, on the CPU."""
         code, outputs, num_pixels = self._spike_table, rows.shape[1], self._pixel_values.shape[1]
-        afferent, num_afferents = self._afferent.numpy(), num_pixels * code.m
-        order = np.argsort(afferent.astype(np.uint16), kind="stable")
-        starts = np.arange(self.batch * (self.T + 1), dtype=np.int32).reshape(self.batch, self.T + 1)[:, : self.T]
-        bins = torch.from_numpy(np.repeat(starts.ravel(), self._counts.view(-1).numpy())[order])
-        offsets = torch.zeros(num_afferents + 1, dtype=torch.int32)
-        offsets[1:] = torch.from_numpy(np.bincount(afferent, minlength=num_afferents).cumsum())
+        bins, offsets = self._sorted_by_afferent
         sums = segment_sum(rows, bins, offsets).view(num_pixels, code.m, outputs)
         resting = rows.view(self.batch, self.T + 1, outputs).index_select(1, code.resting_bins)
-        resting = (self._pixel_values.t() == 0).to(rows.dtype) @ resting.flatten(1)
+        resting = self._at_rest.t().to(rows.dtype) @ resting.flatten(1)
         sums.index_add_(1, code.resting, resting.view(num_pixels, len(code.resting), outputs))
         return sums.view(-1, outputs)
 
@@ -179,6 +209,27 @@ class SpikeStore:
         else:
             afferent, counts = self._concatenate(samples.tolist()), self._counts.index_select(0, device_samples)
         return Batch(self._spike_table, self.T, device_samples, pixel_values, active, afferent, counts)
+
+    def prepared_batches(self, groups: Iterable[torch.Tensor], ahead: bool) -> Generator[Batch, None, None]:
+        """Yield a prepared batch for each group of samples, int64 [B] on the host.
+
+        ahead: prepare the next ones on a second thread while the caller uses one. Their values are the same.
+        """
+        if not ahead:
+            for group in groups:
+                yield self.batch(group).prepare()
+            return
+        worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        try:
+            waiting: deque[Future[Batch]] = deque()
+            for group in groups:
+                waiting.append(worker.submit(lambda samples: self.batch(samples).prepare(), group))
+                if len(waiting) > _BATCHES_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            worker.shutdown(cancel_futures=True)
 
     def _concatenate(self, samples: list[int]) -> torch.Tensor:
         """Return the spikes of the samples one after the other. On the CPU numpy slices in a tenth of torch's time."""

@@ -34,6 +34,7 @@ def train_model(
     dataset: datasets.Dataset | None = None,
     resume_from: Snapshot | None = None,
     processes: ProcessGroup = SINGLE_PROCESS,
+    prepare_ahead: bool = False,
 ) -> Iterator[Snapshot]:
     """Train, yielding a snapshot every STEPS_PER_SNAPSHOT steps, after every epoch and at the end.
 
@@ -45,6 +46,7 @@ def train_model(
         dataset: loaded data set, None to load the one of the settings
         resume_from: snapshot with a state to continue from, bit for bit on the CPU
         processes: processes that train together; each gets the same snapshots
+        prepare_ahead: arrange the spikes of the next batches on a second thread; the weights are the same
 
     Raises:
         DataError: where the data cannot be loaded.
@@ -52,7 +54,7 @@ def train_model(
             weights.
     """
     try:
-        yield from _snapshots(settings, dataset, resume_from, processes)
+        yield from _snapshots(settings, dataset, resume_from, processes, prepare_ahead)
     except (RuntimeError, MemoryError) as problem:
         if message := out_of_memory_message(problem, settings):
             raise TrainingError(message) from problem
@@ -72,7 +74,11 @@ def out_of_memory_message(problem: BaseException, settings: Settings) -> str | N
 
 
 def _snapshots(
-    settings: Settings, dataset: datasets.Dataset | None, resume_from: Snapshot | None, processes: ProcessGroup
+    settings: Settings,
+    dataset: datasets.Dataset | None,
+    resume_from: Snapshot | None,
+    processes: ProcessGroup,
+    prepare_ahead: bool,
 ) -> Iterator[Snapshot]:
     try:
         require_startable(settings)
@@ -137,8 +143,9 @@ def _snapshots(
         samples_seen, samples_reported, epoch_began = 0, 0, clock.seconds
         epoch_total, running_totals = torch.zeros(2, dtype=torch.float64), _RunningTotals(settings.device)
         since_point = torch.zeros_like(epoch_total)
-        for samples in torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size):
-            batch = train.batch(processes.local_indices(samples))
+        groups = torch.randperm(samples_per_epoch, generator=shuffle).split(settings.batch_size)
+        batches = train.prepared_batches(map(processes.local_indices, groups), prepare_ahead)
+        for samples, batch in zip(groups, batches, strict=True):
             batch_labels = labels.index_select(0, batch.samples)
             loss, hits = trainer.step(batch, batch_labels, step / snapshot.total_steps, len(samples))
             running_totals.add(loss, hits, len(batch_labels))

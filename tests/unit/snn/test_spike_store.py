@@ -1,5 +1,7 @@
 """The spike store against binning the same samples afresh."""
 
+import threading
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -103,6 +105,27 @@ def test_kept_and_streamed_batches_agree_to_the_bit() -> None:
     ids = torch.tensor([3, 39, 3, 17])
     kept, streamed = (filled_store(table, rows, 30, budget).batch(ids) for budget in (2**30, 0))
     assert torch.equal(potential(weight, kept, KERNEL), potential(weight, streamed, KERNEL))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_batches_come_in_the_order_of_their_groups(ahead: bool) -> None:
+    store = filled_store(spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 40, 11, 20, 0.5), 30)
+    groups = torch.arange(40).split(3)
+    batches = list(store.prepared_batches(groups, ahead))
+    assert [batch.samples.tolist() for batch in batches] == [group.tolist() for group in groups]
+    by_bin = torch.randn(3 * 31, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(batches[1].sum_by_afferent(by_bin, None), store.batch(groups[1]).sum_by_afferent(by_bin, None))
+
+
+def test_batches_ahead_end_with_the_caller() -> None:
+    store = filled_store(spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 40, 11, 20, 0.5), 30)
+    batches = store.prepared_batches(torch.arange(40).split(3), ahead=True)
+    next(batches)
+    assert any(thread.name.startswith("batches") for thread in threading.enumerate())
+    batches.close()
+    assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+    with pytest.raises(IndexError):
+        list(store.prepared_batches([torch.tensor([40])], ahead=True))
 
 
 def test_an_empty_batch() -> None:

@@ -40,6 +40,13 @@ def trained_weight(settings: Settings, dataset: Dataset) -> torch.Tensor:
     return weight
 
 
+def test_batches_prepared_ahead_give_the_same_weights(few_digits: Dataset, snapshots: list[Snapshot]) -> None:
+    *_, last = train_model(TINY, few_digits, prepare_ahead=True)
+    expected = snapshots[-1].weight
+    assert last.weight is not None and expected is not None
+    assert torch.equal(last.weight, expected)
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_seed_determines_the_weights(few_digits: Dataset, recipe: str) -> None:
     settings = replace(TINY, recipe=recipe, epochs=1, seed=7)
