@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tempotron_core.data import ink as ink_filters
+from tempotron_core.data import paper
 from tempotron_core.data.picture_files import (
     FORMATS,
     MAX_JPEG_PIXELS,
@@ -139,7 +140,7 @@ def normalise(
     inside = np.ones(grey.shape, bool)
     is_drawn = _is_drawn(grey)
     if options.crop is None and not is_drawn:
-        sheet = ink_filters.find_paper(grey)
+        sheet = paper.find_paper(grey)
         if sheet is not None:
             rows, columns = np.flatnonzero(sheet.any(axis=1)), np.flatnonzero(sheet.any(axis=0))
             part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -270,7 +271,7 @@ def _measure_photographed_ink(
 
     Ink reflects a share of the light on it: it is measured relative to the paper around it.
     """
-    background, inverted = ink_filters.estimate_background(grey, inside, inverted)
+    background, inverted = paper.estimate_background(grey, inside, inverted)
     if inverted:
         paper_level = float(np.median(background[inside]))
         strength = (background - grey) / np.maximum(background, 8) * paper_level / 255
@@ -314,7 +315,7 @@ def _colour_strength(colours: np.ndarray, inside: np.ndarray, inverted: bool) ->
     best_level = 0.0
     for channel in range(3):
         values = np.ascontiguousarray(colours[..., channel])
-        background, _ = ink_filters.estimate_background(values, inside, inverted)
+        background, _ = paper.estimate_background(values, inside, inverted)
         if inverted:
             scale = float(np.median(background[inside])) / 255
             strength = (background - values) / np.maximum(background, 8) * scale
