@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tempotron_core.data.dataset_files import read_idx_array
+from tempotron_core.data.idx_files import read_idx_array
 from tempotron_core.data.samples import DataError, Dataset, dataset_from_arrays
 
 __all__ = ["OTHER_SETS", "other_set_files", "read_other_set"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from tempotron_core.data.archives import FormatError
 from tempotron_core.data.datasets import Dataset, Split
-from tempotron_core.interchange.archives import FormatError
 from tempotron_core.interchange.networks import Network
 from tempotron_core.model.classifier import pixel_spike_table
 from tempotron_core.runs.writer import open_run_log

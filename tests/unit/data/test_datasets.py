@@ -19,7 +19,7 @@ from helpers.dataset_server import serve_folder, use_mirrors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempotron_core.data import datasets, make_subset
+from tempotron_core.data import datasets, make_subset, torchvision_sets
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = idx_files.FILES
 
@@ -323,7 +323,7 @@ def test_download_that_fails_its_checks_leaves_the_old_set(
 
 
 def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(torchvision_sets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
     with silent_server() as address:
@@ -341,7 +341,7 @@ def test_stalled_download_gives_up(packed_set: Path, tmp_path: Path, monkeypatch
 def test_stalled_download_does_not_go_on_in_the_background(
     packed_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(torchvision_sets, "_STALL_SECONDS", 0.5)
     target = tmp_path / "target"
     streams = sys.stdout, sys.stderr
     with serve_folder(packed_set) as address:

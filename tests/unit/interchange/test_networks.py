@@ -19,7 +19,7 @@ from safetensors.torch import save as save_safetensors
 
 from tempotron_core import import_network
 from tempotron_core.data import datasets
-from tempotron_core.interchange.archives import FormatError
+from tempotron_core.data.archives import FormatError
 from tempotron_core.interchange.networks import AmbiguousKeyError, read_network
 from tempotron_core.model.classifier import initial_weight, predict
 from tempotron_core.runs.reader import load_model, read_run

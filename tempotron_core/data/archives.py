@@ -1,12 +1,13 @@
 """Checks of files from other sources before their content is decoded.
 
 A zip archive is judged by its directory, an array by its header: what would be unpacked is known before it is. Nothing
-that is read in this package is executed.
+that is read is executed. Data sets and networks use the same checks.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import struct
@@ -29,6 +30,7 @@ __all__ = [
     "Source",
     "check_zip",
     "open_source",
+    "peek_array_headers",
     "printable_name",
     "read_array",
     "read_array_headers",
@@ -55,10 +57,26 @@ class FormatError(ValueError):
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """Header of an array of an NPZ archive."""
+    """Header of an array of an NPZ archive, and the bytes that follow it."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    size: int
+
+    def check(self, name: str, key: str) -> None:
+        """Check that the array holds plain values, as many as its header says.
+
+        Raises:
+            FormatError: for Python objects, records, negative sizes and other sizes than the file has.
+        """
+        if self.dtype.hasobject or self.dtype.names is not None:
+            raise FormatError(_bad_array(name, key, "Python objects or records"))
+        if any(extent < 0 for extent in self.shape):
+            raise FormatError(_bad_array(name, key, "a negative size"))
+        if math.prod(self.shape) * self.dtype.itemsize != self.size:
+            raise FormatError(
+                _bad_array(name, key, f"{self.size:,} bytes for shape {list(self.shape)} of {self.dtype}")
+            )
 
 
 def source_name(source: Source, name: str | None = None) -> str:
@@ -94,8 +112,13 @@ def open_source(source: Source, name: str) -> Iterator[IO[bytes]]:
         raise FormatError(f"{name}: expected a readable file, got {one_line_error(error)}; check it.") from error
 
 
-def check_zip(file: IO[bytes], name: str) -> dict[str, zipfile.ZipInfo]:
+def check_zip(file: IO[bytes], name: str, max_bytes: int = MAX_BYTES) -> dict[str, zipfile.ZipInfo]:
     """Return the members of a zip archive by name; nothing is unpacked.
+
+    Args:
+        file: the archive
+        name: its name in messages
+        max_bytes: what all members may unpack to
 
     Raises:
         FormatError: for a damaged or encrypted archive, for names with paths, and for one that unpacks to too much.
@@ -109,7 +132,7 @@ def check_zip(file: IO[bytes], name: str) -> dict[str, zipfile.ZipInfo]:
         raise
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError) as error:
         raise FormatError(
-            f"{name}: expected a zip archive, got {one_line_error(error)}; save the file again."
+            f"{name}: expected a zip archive, got a damaged one ({one_line_error(error)[:80]}); save the file again."
         ) from error
     if len(members) > _MAX_MEMBERS:
         raise FormatError(f"{name}: expected at most {_MAX_MEMBERS:,} members, got {len(members):,}; save fewer.")
@@ -127,10 +150,10 @@ def check_zip(file: IO[bytes], name: str) -> dict[str, zipfile.ZipInfo]:
             )
         total += member.file_size
         is_dense = member.file_size > _SMALL_BYTES and member.file_size > _MAX_RATIO * member.compress_size
-        if total > MAX_BYTES or is_dense:
+        if total > max_bytes or is_dense:
             raise FormatError(
-                f"{name}: expected at most 1 GiB unpacked and a compression below {_MAX_RATIO}, got "
-                f"{member.file_size:,} bytes from {member.compress_size:,} in {member.filename[:80]!r}; save less."
+                f"{name}: expected at most {max_bytes / 2**30:.0f} GiB unpacked and a compression below {_MAX_RATIO}, "
+                f"got {member.file_size:,} bytes from {member.compress_size:,} in {member.filename[:80]!r}; save less."
             )
     if len({member.filename for member in members}) < len(members):
         raise FormatError(f"{name}: expected members of different names, got one twice; save the file again.")
@@ -143,21 +166,40 @@ def read_array_headers(file: IO[bytes], name: str) -> dict[str, ArrayHeader]:
     Raises:
         FormatError: for anything but an archive of plain arrays.
     """
-    headers = {}
     members = check_zip(file, name)
+    for key in members:
+        if not key.endswith(".npy"):
+            raise FormatError(f"{name}: expected arrays (.npy), got {key[:80]!r}; save it with numpy.savez.")
+    headers = peek_array_headers(file, name, members)
+    for key, header in headers.items():
+        header.check(name, key)
+    return headers
+
+
+def peek_array_headers(file: IO[bytes], name: str, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, ArrayHeader]:
+    """Return the headers of those members of an archive that are arrays, without judging what they hold.
+
+    Raises:
+        FormatError: for a damaged header.
+    """
+    headers = {}
     with zipfile.ZipFile(file) as archive:
         for key, member in members.items():
             if not key.endswith(".npy"):
-                raise FormatError(f"{name}: expected arrays (.npy), got {key[:80]!r}; save it with numpy.savez.")
+                continue
             try:
                 with archive.open(member) as stream:
                     headers[key.removesuffix(".npy")] = _array_header(stream, member.file_size)
             except Exception as error:  # zlib, struct, tokenize, ast: every parser below has errors of its own
-                raise FormatError(
-                    f"{name}: expected an array in {key[:80]!r}, got {one_line_error(error)}; save it with "
-                    "numpy.savez, without objects."
-                ) from error
+                raise FormatError(_bad_array(name, key, f"a damaged one ({one_line_error(error)[:80]})")) from error
     return headers
+
+
+def _bad_array(name: str, key: str, found: str) -> str:
+    return (
+        f"{name}: expected an array in {key.removesuffix('.npy')[:80]!r}, got {found}; save it with numpy.savez, "
+        "without objects."
+    )
 
 
 def _array_header(stream: IO[bytes], size: int) -> ArrayHeader:
@@ -171,16 +213,7 @@ def _array_header(stream: IO[bytes], size: int) -> ArrayHeader:
     if version not in readers:
         raise ValueError(f"version {version[0]}.{version[1]}")
     shape, _, dtype = readers[version](start, max_header_size=_MAX_ARRAY_HEADER)
-    if dtype.hasobject or dtype.names is not None:
-        raise ValueError("Python objects or records")
-    count = 1
-    for extent in shape:
-        if extent < 0:
-            raise ValueError("a negative size")
-        count *= extent
-    if count * dtype.itemsize != size - 6 - 2 - length_bytes - length:
-        raise ValueError(f"{size:,} bytes for shape {list(shape)} of {dtype}")
-    return ArrayHeader(dtype, tuple(int(extent) for extent in shape))
+    return ArrayHeader(dtype, tuple(int(extent) for extent in shape), size - 6 - 2 - length_bytes - length)
 
 
 def read_array(file: IO[bytes], name: str, key: str) -> np.ndarray:
@@ -192,10 +225,11 @@ def read_array(file: IO[bytes], name: str, key: str) -> np.ndarray:
     try:
         file.seek(0)
         with zipfile.ZipFile(file) as archive, archive.open(f"{key}.npy") as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_MAX_ARRAY_HEADER))
     except Exception as error:
         raise FormatError(
-            f"{name}: expected the array {key[:80]!r}, got {one_line_error(error)}; save the file again."
+            f"{name}: expected the array {key[:80]!r}, got a damaged one ({one_line_error(error)[:80]}); save the file "
+            "again."
         ) from error
 
 
