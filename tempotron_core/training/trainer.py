@@ -114,17 +114,19 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.lr * self._schedule(progress)
         mask = self._dropout_mask()
-        peaks = self.net.peak(spikes) if mask is None else self.net.peak(spikes, self.net.fc.weight * mask)
+        rows = self._weight_by_afferent
+        # A factor per row of the memory costs a quarter of the time of one per column of fc.weight.
+        peaks = self.net.peak(spikes, (rows if mask is None else rows * mask.unsqueeze(1)).t())
         v_max = log_mean_exp_pool(peaks, self._recipe.tempotrons_per_class)
         loss = self._loss(v_max, self.settings.v_threshold, labels) if len(labels) else v_max.sum()
-        (grad,) = torch.autograd.grad(loss, self.net.fc.weight)
+        (grad,) = torch.autograd.grad(loss, rows)
         if self._processes.size > 1:
             # The fused optimiser wants the layout of the rows.
-            grad = self._processes.sum(grad.t().contiguous() * (len(labels) / (size or len(labels)))).t()
-        if self._recipe.zero_grad or self._weight_by_afferent.grad is None:
-            self._weight_by_afferent.grad = grad.t()
+            grad = self._processes.sum(grad.contiguous() * (len(labels) / (size or len(labels))))
+        if self._recipe.zero_grad or rows.grad is None:
+            rows.grad = grad
         else:
-            self._weight_by_afferent.grad += grad.t()
+            rows.grad += grad
         self.optimiser.step()
         self._smooth()
         return loss.detach(), (v_max.detach().argmax(dim=1) == labels).sum()
