@@ -73,8 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-shunting",
         action="store_true",
-        help="import a network of SpikingJelly 2.0.0 although its shunting, exact spike times and exact peaks are not "
-        "reproduced",
+        help="evaluate a network of SpikingJelly 2.0.0 without its shunting, exact spike times and exact peaks",
     )
     add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
     parser.add_argument("--dataset", help="name, or path of a file; MNIST where a folder is given, else embedded")
@@ -95,11 +94,9 @@ def import_file(options: argparse.Namespace) -> ImportedRun:
     given = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
     given["dataset"], given["dataset_dir"] = datasets.locate(options.dataset, options.dataset_dir)
     given["tempotrons_per_class"] = None if options.tempotrons_per_class == 1 else options.tempotrons_per_class
-    settings = complete_settings(network, given)
-    # Said before the data are read, which may take long.
-    network.scaled_weight(settings.v_threshold, options.peer, options.without_shunting)
+    settings = complete_settings(network, given, options.peer, options.without_shunting)
     dataset = datasets.load(settings.dataset, settings.dataset_dir)
-    run = import_run(network, settings, dataset, options.peer, options.without_shunting)
+    run = import_run(network, settings, dataset, options.peer)
     for note in run.notes:
         print(note, file=sys.stderr)
     return run

@@ -50,8 +50,7 @@ def import_panel() -> None:
             + "".join(f" {escape_markdown(note)}" for note in network.notes)
         )
         given, peer = _constants_form(network, file.file_id)
-        settings = complete_settings(network, given | _place())
-        network.scaled_weight(settings.v_threshold, peer)
+        settings = complete_settings(network, given | _place(), peer)
         dataset, missing = current_dataset()
         if missing:
             raise ValueError(missing)

@@ -15,7 +15,7 @@ import torch
 
 from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import Model, log_mean_exp_pool
-from tempotron_core.snn.spike_store import SpikeStore
+from tempotron_core.model.sample_store import store_samples
 
 __all__ = ["Evaluation", "evaluate", "wilson_interval"]
 
@@ -95,9 +95,7 @@ class Evaluation:
 
 def evaluate(model: Model, split: Split) -> Evaluation:
     """Return the peaks of a network on a split."""
-    store = SpikeStore(model.spike_table(), torch.cat(list(model.code.symbols_in_chunks(split.images))), model.T)
-    for _ in store.fill():
-        pass
+    store = store_samples(model, split.images)
     net, peaks, times = model.to_layer(), [], []
     with torch.no_grad():
         for samples in torch.arange(len(split)).split(_CHUNK):

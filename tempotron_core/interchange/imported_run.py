@@ -13,9 +13,8 @@ import torch
 from tempotron_core.data.archives import FormatError
 from tempotron_core.data.datasets import Dataset, Split
 from tempotron_core.interchange.networks import Network
-from tempotron_core.model.classifier import pixel_spike_table
+from tempotron_core.model.sample_store import store_samples
 from tempotron_core.runs.writer import open_run_log
-from tempotron_core.snn.spike_store import SpikeStore
 from tempotron_core.training.metrics import EpochMetrics, History
 from tempotron_core.training.settings import Settings, model_from_weights
 from tempotron_core.training.snapshot import Snapshot
@@ -25,6 +24,7 @@ __all__ = ["ImportedRun", "complete_settings", "import_run"]
 
 _MAX_T, _MAX_M = 10_000, 1_000  # of a network that the pages show
 _TRAIN_SAMPLES = 5_000  # on which the training accuracy is measured: the others would take longer and change it little
+_TRAIN_SAMPLES_IN_ORDER = 500  # where exact peaks take a hundred times as long
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,18 @@ class ImportedRun:
     notes: tuple[str, ...]
 
 
-def complete_settings(network: Network, given: Mapping[str, Any]) -> Settings:
+def complete_settings(
+    network: Network, given: Mapping[str, Any], peer: str | None = None, without_shunting: bool = False
+) -> Settings:
     """Return the settings of an imported network: the given values, else those of the file, else the defaults.
+
+    A network of SpikingJelly 2.0.0 gets exact peaks, shunting and spike times that are not rounded.
 
     Args:
         network: network as read
         given: values by name of a setting; None where it is unknown
+        peer: program that trained it, see Network.scaled_weight
+        without_shunting: see Network.scaled_weight
 
     Raises:
         FormatError: where a given constant contradicts the file.
@@ -67,6 +73,8 @@ def complete_settings(network: Network, given: Mapping[str, Any]) -> Settings:
                 "out or correct it."
             )
         values.setdefault(name, number)
+    if network.comes_from_spikingjelly_2(peer) and not without_shunting:
+        values |= {"time": "exact", "after_spike": "shunt", "code": "gaussian-unrounded"}
     return Settings(**values, imported_from=network.file)
 
 
@@ -75,7 +83,6 @@ def import_run(
     settings: Settings,
     dataset: Dataset,
     peer: str | None = None,
-    without_shunting: bool = False,
 ) -> ImportedRun:
     """Test a network on a data set and write it as a run.
 
@@ -86,15 +93,15 @@ def import_run(
         settings: constants of the network and of a training that continues it, from complete_settings
         dataset: data set the network was trained for
         peer: program that trained it, see Network.scaled_weight
-        without_shunting: see Network.scaled_weight
 
     Raises:
         FormatError: where the weights do not fit the constants or the data set.
         TrainingError: where the run cannot be written.
     """
-    weight = network.scaled_weight(settings.v_threshold, peer, without_shunting)
+    weight = network.scaled_weight(settings.v_threshold, peer)
     _check_shape(network, settings, dataset)
-    train = Split(dataset.train.images[:_TRAIN_SAMPLES], dataset.train.labels[:_TRAIN_SAMPLES])
+    most = _TRAIN_SAMPLES if settings.time == "grid" else _TRAIN_SAMPLES_IN_ORDER
+    train = Split(dataset.train.images[:most], dataset.train.labels[:most])
     training, test = (_assess(weight, settings, split) for split in (train, dataset.test))
     row = EpochMetrics(
         0, 0, math.nan, training.accuracy, test.accuracy, 0.0, 0.0, test.dead_outputs, test.firing_error_rate,
@@ -112,7 +119,7 @@ def import_run(
     )  # fmt: skip
     with open_run_log(settings) as log:
         log.write(snapshot)
-    notes = [*network.notes]
+    notes = [note for note in network.notes if peer is None or "--peer" not in note]
     if network.classes and network.classes != classes:
         named = ", ".join(network.classes[:10])
         notes.append(f"The file names the classes {named}; those of {dataset.name} are used.")
@@ -125,9 +132,7 @@ def import_run(
 
 def _assess(weight: torch.Tensor, settings: Settings, split: Split) -> Assessment:
     model = model_from_weights(settings, weight)
-    store = SpikeStore(pixel_spike_table(model.m, model.T, model.beta), split.images.flatten(1), model.T)
-    for _ in store.fill():
-        pass
+    store = store_samples(model, split.images)
     return evaluate_health(model.to_layer(), store, split.labels, model.tempotrons_per_class)
 
 

@@ -88,18 +88,11 @@ class Network:
         """Return the number of afferents."""
         return self.weight.shape[1]
 
-    def scaled_weight(
-        self, v_threshold: float, peer: str | None = None, without_shunting: bool = False
-    ) -> torch.Tensor:
-        """Return the weights [outputs, afferents] for the kernel whose peak is v_threshold.
-
-        Args:
-            v_threshold: threshold the network was trained with
-            peer: one of PEERS that trained the network, None for what the file suggests
-            without_shunting: whether a network of SpikingJelly 2.0.0 is read although its shunting is left out
+    def comes_from_spikingjelly_2(self, peer: str | None) -> bool:
+        """Return whether the network is one of SpikingJelly 2.0.0, which peer or else the file tells.
 
         Raises:
-            FormatError: for a network of SpikingJelly 2.0.0, unless shunting may be left out.
+            FormatError: for another name than those of PEERS, and where the file contradicts it.
         """
         if peer is not None and peer not in PEERS:
             raise FormatError(f"peer: expected one of {', '.join(PEERS)}, got {peer!r}; choose one of these.")
@@ -108,16 +101,16 @@ class Network:
                 f"{self.file}: expected a network of {peer}, got the buffers mu and sigma2 of SpikingJelly 2.0.0; "
                 f"choose {PEERS[2]}."
             )
-        if peer != PEERS[2] and not (peer is None and self.is_spikingjelly_2):
-            return self.weight
-        if not without_shunting:
-            raise FormatError(
-                f"{self.file}: expected a tempotron evaluated on the grid without shunting, got one of SpikingJelly "
-                "2.0.0, which ignores all input after the first spike and takes the exact peak over [0, T]: the same "
-                "weights would decide differently; state --without-shunting to import it all the same, or train with "
-                "SpikingJelly 0.0.0.0.14."
-            )
-        return self.weight / v_threshold
+        return peer == PEERS[2] or (peer is None and self.is_spikingjelly_2)
+
+    def scaled_weight(self, v_threshold: float, peer: str | None = None) -> torch.Tensor:
+        """Return the weights [outputs, afferents] for the kernel whose peak is v_threshold.
+
+        Args:
+            v_threshold: threshold the network was trained with
+            peer: one of PEERS that trained the network, None for what the file suggests
+        """
+        return self.weight / v_threshold if self.comes_from_spikingjelly_2(peer) else self.weight
 
 
 def read_network(source: Source, name: str | None = None, key: str | None = None) -> Network:

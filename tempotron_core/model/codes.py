@@ -5,10 +5,13 @@ image and is called the resting one. The second is a table of whole spike times 
 With x the grey value from 0 to 1:
 
     gaussian              m Gaussian tuning curves of the pixel, see GaussianTuning
+    gaussian-unrounded    the same curves, whose spike times are real numbers instead of whole ms
     latency               one spike a pixel at t = round((1 - x) T)
     latency-logarithmic   one spike a pixel at t = round(T ln(1/x) / ln 255)
     local-pattern         m afferents tuned to the pattern of the pixels around a position, see local_patterns
     A-and-B               at each position the afferents of code A, then those of code B, see join_codes
+
+Spike times that were recorded elsewhere need no code; the name of theirs is as-recorded.
 
 A spike at T or later is left out, so a black pixel has none in the latency codes. A code of your own takes five lines:
 
@@ -37,6 +40,7 @@ from tempotron_core.model.joined_code import join_codes
 from tempotron_core.snn.encoding import GaussianTuning
 
 __all__ = [
+    "AS_RECORDED",
     "CODES",
     "DEFAULT_CODE",
     "GAUSSIAN",
@@ -58,6 +62,11 @@ def _grey_values(images: torch.Tensor, fitted: Fitted, /) -> torch.Tensor:
 def _gaussian_table(m: int, T: int, beta: float, fitted: Fitted, /) -> torch.Tensor:
     values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
     return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta).encode(values, T)[0, 0]
+
+
+def _unrounded_table(m: int, T: int, beta: float, fitted: Fitted, /) -> torch.Tensor:
+    values = torch.arange(256, dtype=torch.float32).div_(255).view(1, 1, 256)
+    return GaussianTuning(1, m, torch.zeros(1), torch.ones(1), beta).encode(values, T, rounded=False)[0, 0]
 
 
 def _latency_table(m: int, T: int, beta: float, fitted: Fitted, /) -> torch.Tensor:
@@ -83,6 +92,14 @@ CODES: dict[str, Code] = {
             _grey_values,
             _gaussian_table,
             min_m=3,
+        ),
+        Code(
+            "gaussian-unrounded",
+            "m Gaussian tuning curves for each pixel, spike times not rounded to whole milliseconds.",
+            _grey_values,
+            _unrounded_table,
+            min_m=3,
+            has_real_times=True,
         ),
         Code(
             "latency",
@@ -123,6 +140,21 @@ GAUSSIAN = FittedCode(CODES[DEFAULT_CODE])
 """The published code, which depends on no images."""
 
 
+def _no_table(m: int, T: int, beta: float, fitted: Fitted, /) -> torch.Tensor:
+    raise CodeError(f"code {AS_RECORDED.name}: expected samples of spike times, which have no table of symbols.")
+
+
+AS_RECORDED = Code(
+    "as-recorded",
+    "Spike times that were recorded elsewhere, in ms.",
+    lambda images, fitted: images.flatten(1),
+    _no_table,
+    has_real_times=True,
+    is_recorded=True,
+)
+"""Code of data sets of spike times; not one of CODES, which encode images."""
+
+
 def register_code(code: Code) -> Code:
     """Add a code to the registry and return it.
 
@@ -133,7 +165,7 @@ def register_code(code: Code) -> Code:
         raise ValueError(
             f"code: expected a name of small letters, digits and hyphens, got {code.name!r}; choose another."
         )
-    if code.name in CODES:
+    if code.name in CODES or code.name == AS_RECORDED.name:
         raise ValueError(f"code: expected a name that is not taken, got {code.name!r}; choose another.")
     CODES[code.name] = code
     return code
@@ -145,6 +177,8 @@ def require_known_code(name: object) -> Code:
     Raises:
         ValueError: for a name that is not registered.
     """
+    if name == AS_RECORDED.name:
+        return AS_RECORDED
     if not isinstance(name, str) or name not in CODES:
         raise ValueError(f"code: expected one of {', '.join(CODES)}, got {name!r}; choose one or register it.")
     return CODES[name]

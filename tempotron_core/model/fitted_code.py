@@ -51,6 +51,8 @@ class Code:
         check: raises a ValueError for fitted tensors that are damaged or belong to another m
         min_m, max_m: bounds of the number m of afferents of a position
         needs_images: whether it encodes images only, no rows of a table
+        has_real_times: whether the times of its table are real instead of whole
+        is_recorded: whether samples are spike times float32 [B, features, m] already, so that there is no table
         parts: the two codes of a joined code, whose symbols are int32, see join_codes; first_m: afferents of the first
     """
 
@@ -63,6 +65,8 @@ class Code:
     min_m: int = 1
     max_m: int = _INT32_MAX
     needs_images: bool = False
+    has_real_times: bool = False
+    is_recorded: bool = False
     parts: tuple[Code, ...] = ()
     first_m: int = 0
 
@@ -91,7 +95,10 @@ class Code:
         return FittedCode(self, {} if self.fit is None else self.fit(images, m, seed))
 
     def check_samples(self, images: torch.Tensor) -> None:
-        """Raise CodeError for rows of a table, uint8 [n, features], where the code needs images."""
+        """Raise CodeError for rows of a table where the code needs images, and for spike times in place of either."""
+        if self.is_recorded != images.is_floating_point():
+            expected, got = ("spike times", "images or a table") if self.is_recorded else ("images", "spike times")
+            raise CodeError(f"code {self.name}: expected {expected}, got {got}; choose another data set or network.")
         if self.needs_images and images.dim() == 2:
             raise CodeError(
                 f"code {self.name}: expected images, got a table of {images.shape[1]:,} features; choose the code "
@@ -149,7 +156,8 @@ class FittedCode:
                 f"code {self.name}: expected a table of spike times of at most {self.code.max_symbols} symbols and {m} "
                 f"afferents, got {list(table.shape)}; choose the m of the code or correct its function table."
             )
-        if not bool(((table == table.round()) & (table < T)).all()):
+        is_whole = table.isfinite() if self.code.has_real_times else table == table.round()
+        if not bool((is_whole & (table < T)).all()):
             raise CodeError(
                 f"code {self.name}: expected whole spike times below T = {T} ms, got others; correct its function "
                 "table."
@@ -164,6 +172,9 @@ class FittedCode:
         Raises:
             CodeError: see symbols and spike_table.
         """
+        if self.code.is_recorded:
+            self.code.check_samples(images)
+            return images.flatten(1)
         table, symbols = self.spike_table(m, T, beta).to(images.device), self.symbols(images)
         self.require_in_table(symbols, table)
         return table.index_select(0, symbols.reshape(-1).int()).view(len(images), -1)

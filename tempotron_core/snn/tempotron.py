@@ -22,6 +22,7 @@ from torch import nn
 
 from tempotron_core.snn import engine, exact_time
 from tempotron_core.snn.exact_time import AFTER_SPIKE, TIMES, Mode
+from tempotron_core.snn.responses import Spikes
 from tempotron_core.snn.sorted_spikes import SortedSpikes, sort_spikes
 from tempotron_core.validation import check_time_constants, finite_tensor, one_of, positive_integer, positive_real
 
@@ -119,19 +120,22 @@ class Tempotron(nn.Module):
         """Return the membrane potentials [batch, out_features, T] of binned spikes, without shunting."""
         return engine.potential(self.fc.weight, spikes, self.kernel)
 
-    def peak(self, spikes: engine.SpikeEvents, weight: torch.Tensor | None = None) -> torch.Tensor:
+    def peak(self, spikes: Spikes, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Return the peak potentials [batch, out_features], with other weights than fc.weight where given.
 
-        Where time is 'exact' or after_spike 'shunt' all spikes must lie at whole times.
+        Where time is 'exact' or after_spike 'shunt' all spikes must lie at whole times or be SortedSpikes; elsewhere
+        they must not be SortedSpikes.
         """
         weight = self.fc.weight if weight is None else weight
         if self._mode == Mode():
+            assert not isinstance(spikes, SortedSpikes)
             return engine.peak(weight, spikes, self.kernel)
         return exact_time.peak(weight, spikes, self.kernel, self._mode)[0]
 
-    def peak_and_time(self, spikes: engine.SpikeEvents) -> tuple[torch.Tensor, torch.Tensor]:
+    def peak_and_time(self, spikes: Spikes) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the peak potentials and their times in ms, [batch, out_features] each; see peak."""
         if self._mode == Mode():
+            assert not isinstance(spikes, SortedSpikes)
             v_max, t_max = self.potential(spikes).max(dim=-1)
             return v_max, t_max
         return exact_time.peak(self.fc.weight, spikes, self.kernel, self._mode)

@@ -13,7 +13,7 @@ import torch
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Split
 from tempotron_core.model.codes import CodeError, FittedCode, require_known_code, restore_code
-from tempotron_core.snn.spike_store import SpikeStore
+from tempotron_core.model.sample_store import Store, store_in_steps
 from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
 from tempotron_core.training.metrics import EpochMetrics, StepMetrics
 from tempotron_core.training.settings import Settings, TrainingError, require_startable
@@ -113,7 +113,7 @@ def _snapshots(
         code = code or _fit_code(settings, code_images, processes)
         del code_images
         snapshot = replace(snapshot, code=code)
-        stores: list[SpikeStore] = []
+        stores: list[Store] = []
         for prepared in _encode_with_progress(code, settings, (dataset.train, dataset.test), stores):
             snapshot = replace(snapshot, encoded_fraction=prepared, encoding_seconds=clock.seconds)
             with clock.paused():
@@ -265,22 +265,14 @@ def _fit_code(settings: Settings, images: torch.Tensor, processes: ProcessGroup)
 
 
 def _encode_with_progress(
-    code: FittedCode, settings: Settings, splits: Sequence[Split], stores: list[SpikeStore]
+    code: FittedCode, settings: Settings, splits: Sequence[Split], stores: list[Store]
 ) -> Iterator[float]:
     """Append a filled store for each split, yielding the fraction done."""
-    table = code.spike_table(settings.m, settings.T, settings.beta).to(settings.device)
+    in_order = (settings.time, settings.after_spike) != ("grid", "continue")
     total = 2 * sum(map(len, splits))  # a sample is done once for its symbols and once for its spikes
     before = 0
     for split in splits:
-        parts, done = [], 0
-        for symbols in code.symbols_in_chunks(split.images.to(settings.device)):
-            code.require_in_table(symbols, table)
-            parts.append(symbols)
-            done += len(symbols)
-            if done < len(split):
-                yield (before + done) / total
-        before += done
-        stores.append(SpikeStore(table, parts[0] if len(parts) == 1 else torch.cat(parts), settings.T))
-        for done in stores[-1].fill():
+        constants = settings.m, settings.T, settings.beta
+        for done in store_in_steps(code, split.images.to(settings.device), constants, in_order, stores):
             yield (before + done) / total
-        before += len(split)
+        before += 2 * len(split)

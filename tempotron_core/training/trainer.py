@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from tempotron_core.model.classifier import PIXELS, initial_weight, log_mean_exp_pool
-from tempotron_core.snn.spike_store import Batch, SpikeStore
+from tempotron_core.model.sample_store import Store
+from tempotron_core.snn.responses import Spikes
 from tempotron_core.snn.tempotron import Tempotron
 from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
 from tempotron_core.training.recipes import OPTIMISER_STATE_KEYS, OPTIMISERS, SCHEDULES
@@ -22,7 +23,7 @@ _ACCELERATOR_GENERATOR_BYTES = 16  # of the state of a Philox generator; that of
 _MAX_SMOOTHING = 0.2  # beyond a quarter neighbours would change places
 
 
-def accuracy_on(net: Tempotron, store: SpikeStore, labels: torch.Tensor, tempotrons_per_class: int = 1) -> float:
+def accuracy_on(net: Tempotron, store: Store, labels: torch.Tensor, tempotrons_per_class: int = 1) -> float:
     """Return the fraction of samples whose highest peak is that of their label; labels on the network's device."""
     return evaluate_health(net, store, labels, tempotrons_per_class).accuracy
 
@@ -40,7 +41,7 @@ class Assessment:
 
 def evaluate_health(
     net: Tempotron,
-    store: SpikeStore,
+    store: Store,
     labels: torch.Tensor,
     tempotrons_per_class: int,
     processes: ProcessGroup = SINGLE_PROCESS,
@@ -105,7 +106,7 @@ class Trainer:
         self._loss, self._schedule = recipe.loss_function, SCHEDULES[recipe.schedule]
 
     def step(
-        self, spikes: Batch, labels: torch.Tensor, progress: float, size: int | None = None
+        self, spikes: Spikes, labels: torch.Tensor, progress: float, size: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Train on one batch at this fraction of the run; return mean loss and number of hits, on the device.
 

@@ -20,6 +20,7 @@ from safetensors.torch import save as save_safetensors
 from tempotron_core import import_network
 from tempotron_core.data import datasets
 from tempotron_core.data.archives import FormatError
+from tempotron_core.interchange.imported_run import complete_settings
 from tempotron_core.interchange.networks import AmbiguousKeyError, read_network
 from tempotron_core.model.classifier import initial_weight, predict
 from tempotron_core.runs.reader import load_model, read_run
@@ -79,15 +80,18 @@ def test_several_matrices_are_asked_for_and_a_key_chooses() -> None:
         read_network(content, "a.pt", "c")
 
 
-def test_a_network_of_spikingjelly_2_is_refused_with_the_reason() -> None:
+def test_a_network_of_spikingjelly_2_is_recognised_and_scaled() -> None:
     centres = torch.arange(3.0)[None]
     content = saved({"weight": WEIGHT, "encoder.mu": centres, "encoder.sigma2": torch.full((1, 3), 4 / 9)})
     network = read_network(content, "a.pt")
     assert network.is_spikingjelly_2
     assert network.constants == {"m": 3, "beta": 1.5}
-    with pytest.raises(FormatError, match="shunting"):
-        network.scaled_weight(0.5)
-    assert torch.allclose(network.scaled_weight(0.5, without_shunting=True), WEIGHT / 0.5)
+    assert torch.equal(network.scaled_weight(0.5), WEIGHT / 0.5)
+    values = complete_settings(network, {"v_threshold": 0.5})
+    assert (values.time, values.after_spike, values.code) == ("exact", "shunt", "gaussian-unrounded")
+    assert complete_settings(network, {}, without_shunting=True).time == "grid"
+    with pytest.raises(FormatError, match="choose spikingjelly-2"):
+        network.scaled_weight(0.5, "spikingjelly-0.0.0.0.14")
 
 
 class Evil:

@@ -77,7 +77,8 @@ def test_a_code_gives_at_most_one_spike_of_each_afferent(name: str) -> None:
     fitted = code.fit_to(DIGITS.train.images, m, 0)
     times, table = fitted.spike_times(DIGITS.test.images, m, 50), fitted.spike_table(m, 50)
     assert times.shape == (10, PIXELS * m)
-    assert bool(((times == -1) | ((times >= 0) & (times < 50) & (times == times.round()))).all())
+    is_allowed = torch.ones_like(times, dtype=torch.bool) if code.has_real_times else times == times.round()
+    assert bool(((times == -1) | ((times >= 0) & (times < 50) & is_allowed)).all())
     assert bool((times >= 0).any())
     symbols = fitted.symbols(DIGITS.test.images)
     assert torch.equal(times.view(10, PIXELS, m)[3, 400], table[int(symbols[3, 400])])
@@ -136,5 +137,5 @@ def test_stored_tensors_are_checked() -> None:
     assert torch.equal(again.spike_table(6, 50), FittedCode(CODES["local-pattern"], fitted).spike_table(6, 50))
     with pytest.raises(ValueError, match="expected 7 patterns"):
         restore_code("local-pattern", fitted, 7)
-    with pytest.raises(ValueError, match="code: expected one of gaussian, latency"):
+    with pytest.raises(ValueError, match="code: expected one of gaussian, "):
         restore_code("of-the-future", {}, 7)

@@ -31,6 +31,7 @@ from tempotron_core.training.snapshot import Snapshot
 
 M = {
     "gaussian": 4,
+    "gaussian-unrounded": 4,
     "latency": 1,
     "latency-logarithmic": 1,
     "local-pattern": 5,
