@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -14,7 +16,9 @@ def page_routes() -> list[Route]:
     """Return one route per page, and one that redirects `/overview` to the start page."""
     base = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = base.rstrip("/")
-    content = streamlit_hooks.index_html([entry.url_path for entry in navigation.PAGES if entry.url_path])
+    history = Path(__file__).with_name("shell") / "history.js"
+    url_paths = [entry.url_path for entry in navigation.PAGES if entry.url_path]
+    content = streamlit_hooks.index_html(url_paths, history.read_text(encoding="utf-8"))
 
     def document(request: Request) -> Response:
         return HTMLResponse(content, headers={"Cache-Control": "no-cache"})

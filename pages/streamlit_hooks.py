@@ -187,8 +187,8 @@ def remove_bound_query_params(keys: Sequence[str]) -> None:
         _log_missing("remove_bound_query_params", str(error))
 
 
-def index_html(url_paths: Sequence[str]) -> str:
-    """Return the HTML document of Streamlit with the base URL of the server set.
+def index_html(url_paths: Sequence[str], own_script: str = "") -> str:
+    """Return the HTML document of Streamlit with the base URL of the server set, and a script that runs before it.
 
     Without it the client first looks for the server below the path of the page, and each deep link logs two 404 errors:
     streamlit #7074. Remove once the client knows its base URL. `window.__streamlit` is a private name of the client.
@@ -198,6 +198,7 @@ def index_html(url_paths: Sequence[str]) -> str:
         f"<script>(() => {{ const pages = {json.dumps(list(url_paths))}, parts = location.pathname.split('/');"
         " if (parts.at(-1) === '') parts.pop(); if (pages.includes(parts.at(-1))) parts.pop();"
         " window.__streamlit = { BACKEND_BASE_URL: location.origin + parts.join('/') }; })()</script>"
+        + (f"<script>{own_script}</script>" if own_script else "")
     )
     return document.replace("<head>", f"<head>{script}", 1)
 

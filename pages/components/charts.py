@@ -155,3 +155,18 @@ def pixels_csv(image: np.ndarray) -> str:
     """Return the values of a sample as CSV, one row per pixel or feature."""
     values = image.reshape(-1)
     return figures.columns_to_csv({"pixel" if image.ndim == 2 else "feature": range(len(values)), "value": values})
+
+
+def contributions_csv(info: figures.EvidenceInfo) -> str:
+    """Return the contributions of all spikes as CSV, largest absolute value first."""
+    rows = info.strongest_spikes(info.contributions.size)
+    features, neurons, times, contributions = zip(*rows, strict=True) if rows else ((), (), (), ())
+    positions: dict[str, object]
+    if info.image.ndim == 2:
+        columns = info.image.shape[1]
+        positions = {"row": [i // columns + 1 for i in features], "column": [i % columns + 1 for i in features]}
+    else:
+        positions = {"feature": [i + 1 for i in features]}
+    return figures.columns_to_csv(
+        positions | {"neuron": [j + 1 for j in neurons], "time_ms": times, "contribution": contributions}
+    )

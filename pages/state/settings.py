@@ -76,6 +76,7 @@ SETTINGS = {
         Setting("why"),
         Setting("why_not"),
         Setting("why_neuron"),
+        Setting("why_time"),
         # Draw and perturb
         Setting("source", TEST_DIGIT, persistent=True),
         Setting("read_polarity", AUTOMATIC, in_url=False, persistent=True),
@@ -129,8 +130,11 @@ SETTINGS = {
         Setting("lab_within", 1000),
         Setting("lab_try", 2.25, 0.05, 4.0, 0.25, in_url=False),
         # Results
-        Setting("true"),
-        Setting("taken"),
+        Setting("true", persistent=True),
+        Setting("taken", persistent=True),
+        Setting("cells"),
+        Setting("open_in", persistent=True),
+        Setting("gallery", 1),
     )
 }
 """Every URL parameter and every shared session key, with default and bounds."""

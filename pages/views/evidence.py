@@ -1,18 +1,25 @@
-"""Page "Evidence": contribution of each spike to the peak of a class, alone and compared with another class."""
+"""Page "Evidence": contribution of each spike to the potential of a class, alone and compared with another class.
+
+The potential is that of the peak, of the threshold crossing of the class, or of the time cursor.
+"""
 
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, experiment_bar, stage
+from pages.components import charts, experiment_bar, pixel_picker, stage, time_cursor
+from pages.components.mistakes import mistake_buttons
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.datasets import current_dataset
-from pages.state.experiment import resolve_view
+from pages.state.experiment import View, resolve_view
+from pages.state.markdown import escape_markdown
 from pages.state.settings import is_presentation_mode, url_widget
 from tempotron_core import figures
-from tempotron_core.analysis.attribution import Evidence, evidence
+from tempotron_core.analysis.attribution import Evidence, crossing_time, evidence
+from tempotron_core.model.classifier import Prediction
 
 PREDICTED = "predicted class"
 RIVAL = "true class or runner-up"
+PEAK, CROSSING, CURSOR = figures.MOMENTS
 
 
 def default_rival(info: figures.VoltageInfo, output: int) -> int:
@@ -30,15 +37,17 @@ def evidence_info(
     image: np.ndarray,
     rival: tuple[str, Evidence] | None,
     features: tuple[str, ...] = (),
+    moment: str = PEAK,
 ) -> figures.EvidenceInfo:
     """Return the data of the figures.
 
     Args:
         name: class
-        evidence_of_class: contributions to its peak
+        evidence_of_class: contributions to its potential
         image: the sample, uint8 [h, w], or [features] of a table
-        rival: class to compare with and the contributions to its peak, None for no comparison
+        rival: class to compare with and the contributions to its potential, None for no comparison
         features: names of the features of a table
+        moment: one of figures.MOMENTS
     """
     own = (
         evidence_of_class.weight.numpy(),
@@ -49,10 +58,10 @@ def evidence_info(
         image,
     )
     if rival is None:
-        return figures.EvidenceInfo(name, *own, features=features)
+        return figures.EvidenceInfo(name, *own, features=features, moment=moment)
     other = rival[1]
     return figures.EvidenceInfo(
-        name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max, features
+        name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max, features, moment
     )
 
 
@@ -62,67 +71,101 @@ def evidence_map(info: figures.EvidenceInfo, key: str, height: int) -> None:
     charts.html_figure_of(html, key, info.takeaway, lambda: figures.evidence_figure(info))
 
 
+def time_of_moment(
+    moment: str, view: View, decision: Prediction, output: int, neuron: int | None
+) -> tuple[float | None, str | None]:
+    """Return the time in ms of a moment, None for the peaks; or why there is none."""
+    name = view.dataset.classes[output]
+    if moment == CROSSING:
+        time = crossing_time(decision, output, neuron)
+        peak = float(decision.peaks[output].max() if neuron is None else decision.peaks[output, neuron])
+        problem = (
+            f"{name} does not reach the threshold of {decision.v_threshold:.2f}: its peak is {peak:.2f}. Choose the "
+            "peak or the time cursor."
+        )
+        return time, problem if time is None else None
+    if moment == CURSOR:
+        time = time_cursor.reported_time(view.model.T)
+        return time, "Move the time cursor or press play to choose a time." if time is None else None
+    return None, None
+
+
+def draw_column(info: figures.EvidenceInfo, heading: str, key: str, height: int) -> None:
+    """Draw map, contributions of the tuning neurons and the strongest spikes."""
+    st.markdown(f"#### {heading}")
+    if not is_presentation_mode():
+        st.markdown(info.takeaway)
+    evidence_map(info, key, height)
+    charts.lightweight_chart(figures.neurons_figure(info), f"{key}_neurons", info.neurons_takeaway)
+    st.markdown(f"**Strongest spikes** of {np.count_nonzero(info.contributions):,} that contribute")
+    charts.html_figure(
+        figures.strongest_spikes_html(info), f"{key}_spikes", "Strongest spikes", lambda: charts.contributions_csv(info)
+    )
+
+
 def render() -> None:
     """Draw the page."""
     view = resolve_view()
     classes, k = view.dataset.classes, view.model.tempotrons_per_class
     decision, voltages = view.voltages()
-    header, place, controls = st.empty(), stage.key_figure_stage(), st.columns(3 if k > 1 else 2)
+    header, place, bar = st.empty(), stage.key_figure_stage(), st.container()
+    controls = st.columns(4 if k > 1 else 3)
     class_name = controls[0].selectbox("Class", (PREDICTED, *classes), **url_widget("why"))
     rival_name = controls[1].selectbox("Compared with", (RIVAL, *classes), **url_widget("why_not"))
+    moment = controls[2].selectbox("At", figures.MOMENTS, **url_widget("why_time")) or PEAK
     output = classes.index(class_name) if class_name in classes else voltages.predicted
     other = classes.index(rival_name) if rival_name in classes else default_rival(voltages, output)
     neuron = None
     if k > 1:
         strongest = "the strongest"
         options = (strongest, *(str(j) for j in range(1, k + 1)))
-        neuron_name = controls[2].selectbox(f"Tempotron of {classes[output]}", options, **url_widget("why_neuron"))
+        neuron_name = controls[3].selectbox(f"Tempotron of {classes[output]}", options, **url_widget("why_neuron"))
         neuron = None if neuron_name in (None, strongest) else int(neuron_name) - 1
-    evidence_of_class, evidence_of_rival = (
-        evidence(view.model, decision, output, neuron),
-        evidence(view.model, decision, other),
-    )
-    alone = evidence_info(classes[output], evidence_of_class, view.pixels, None, view.dataset.features)
-    lead = evidence_info(
-        classes[output], evidence_of_class, view.pixels, (classes[other], evidence_of_rival), view.dataset.features
-    )
     header.markdown(prediction_headline(voltages))
-    experiment_bar.render(view)
+    with bar:
+        experiment_bar.render(view)
+        mistake_buttons(view)
+    with st.container():
+        if moment == CURSOR:
+            time_cursor.time_cursor(view, voltages, reports=True)
+    time, problem = time_of_moment(moment, view, decision, output, neuron)
+    if problem:
+        st.info(escape_markdown(problem), icon=":material/schedule:")
+        return
+    own, rival = evidence(view.model, decision, output, neuron, time), evidence(view.model, decision, other, None, time)
+    features = view.dataset.features
+    alone = evidence_info(classes[output], own, view.pixels, None, features, moment)
+    lead = evidence_info(classes[output], own, view.pixels, (classes[other], rival), features, moment)
     with stage.on_stage(place):
         left, right = st.columns(2)
     height = stage.figure_height(350, voltages.prediction_text, taken=60)
     with left:
-        st.markdown(f"#### Evidence for {alone.name}")
-        if not is_presentation_mode():
-            st.markdown(alone.takeaway)
-        evidence_map(alone, "evidence", height)
-        charts.lightweight_chart(figures.neurons_figure(alone), "evidence_neurons", alone.neurons_takeaway)
+        draw_column(alone, f"Evidence for {alone.name}", "evidence", height)
     with right:
-        st.markdown(
-            f"#### Evidence for {lead.name} compared with {lead.rival}"
-            if other != output
-            else "#### Choose another class"
-        )
-        if not is_presentation_mode():
-            st.markdown(lead.takeaway)
-        evidence_map(lead, "lead", height)
-        charts.lightweight_chart(figures.neurons_figure(lead), "lead_neurons", lead.neurons_takeaway)
+        title = f"Evidence for {lead.name} compared with {lead.rival}" if other != output else "Choose another class"
+        draw_column(lead, title, "lead", height)
+    pixel_picker.open_pixels_in_encoder(view, "evidence", "lead")
     st.caption(f"{alone.residual_text} {lead.residual_text}")
-    pointing = " Point at a pixel to see its spikes, their weights w and the value of the kernel K at the peak."
+    pointing = (
+        " Point at a pixel to see its spikes, their weights w and the value of the kernel K; click it to open it in "
+        "the Encoder."
+    )
     st.markdown(
         f":green[**Green**] {view.dataset.feature}s contribute positively to {alone.name}, :violet[**purple**] ones "
         f"negatively; in the comparison purple means evidence for {lead.rival}.{pointing if view.dataset.shape else ''}"
     )
+    if moment == CROSSING and other != output:
+        st.caption(f"Both potentials are those at {figures.time_text(own.t_max)}, when {alone.name} fires.")
     if k > 1:
         st.caption(
-            f"Each class pools {k} tempotrons. The figures show the contributions to the peak of one tempotron each: "
+            f"Each class pools {k} tempotrons. The figures show the contributions to one tempotron each: "
             f"the strongest of {lead.rival} and the selected one of {lead.name}."
         )
 
 
 def equations() -> None:
     """Show the equation."""
-    st.latex(r"v_{max} = V(t_{max}) = \sum_i w_i\,K(t_{max}-t_i)")
+    st.latex(r"V(t) = \sum_i w_i\,K(t-t_i),\quad v_{max} = V(t_{max})")
     feature = current_dataset()[0].feature
     st.caption(
         f"One term per spike. The upper figures sum over the tuning neurons of a {feature}, the lower ones over the "

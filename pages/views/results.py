@@ -5,22 +5,17 @@ import streamlit as st
 
 from pages.components import charts, experiment_bar, stage
 from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors, switch_page
-from pages.state.experiment import View, cache_key, resolve_view
+from pages.state.evaluation import ANY, evaluate_view, remember_walk, selected_cell
+from pages.state.experiment import View, resolve_view
+from pages.state.own_sample import select_test_sample
 from pages.state.settings import url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.analysis.evaluation import Evaluation, evaluate, wilson_interval
-from tempotron_core.data.datasets import Dataset
-from tempotron_core.model.classifier import Model
+from tempotron_core.analysis.evaluation import Evaluation, wilson_interval
 
-ANY = "any"
 GALLERY_SIZE = 12
-
-
-@st.cache_resource(max_entries=8, show_spinner="Classifying the test set")
-def cached_results(key: str, _model: Model, _dataset: Dataset) -> Evaluation:
-    """Return the evaluation of a model on the test set."""
-    return evaluate(_model, _dataset.test)
+COUNTS, RATES = "counts", "rates, %"
+OPEN_IN = {"Voltages": "views/voltages.py", "Evidence": "views/evidence.py"}
 
 
 def on_cell_selected(classes: tuple[str, ...]) -> None:
@@ -28,15 +23,22 @@ def on_cell_selected(classes: tuple[str, ...]) -> None:
     cell = figures.cell_of_selection(st.session_state["confusion"]["selection"]["points"], len(classes))
     if cell is not None:
         st.session_state["true"], st.session_state["taken"] = classes[cell[0]], classes[cell[1]]
+        show_first_page()
+
+
+def show_first_page() -> None:
+    """Show the first samples of another selection."""
+    st.session_state["gallery"] = 1
 
 
 def open_sample(index: int) -> None:
-    """Select a sample and go to its membrane potentials."""
+    """Select a sample and go to its membrane potentials or contributions."""
     st.session_state["sample"], st.session_state["leave"] = index, True
+    select_test_sample()
 
 
 def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int | None]) -> None:
-    """Show the samples of a cell of the confusion matrix, the most confident errors first.
+    """Show the samples of a cell of the confusion matrix in pages, the most confident errors first.
 
     Args:
         view: data set
@@ -45,11 +47,17 @@ def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int 
     """
     order = results.by_confidence_of_error(*cell)
     classes = view.dataset.classes
-    st.markdown(
-        f"**{len(order):,} test samples, the most confident errors first.** Open one to see its membrane potentials."
-    )
+    mistakes = int((~results.correct[order]).sum())
+    num_pages = max(1, -(-len(order) // GALLERY_SIZE))
+    if not 1 <= int(st.session_state.get("gallery") or 1) <= num_pages:
+        st.session_state["gallery"] = num_pages
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{len(order):,} test samples, {mistakes:,} of them mistakes, the most confident errors first.**")
+        st.segmented_control("Open in", tuple(OPEN_IN), default="Voltages", required=True, **url_widget("open_in"))
     columns = st.columns(6)
-    for position, index in enumerate(order[:GALLERY_SIZE].tolist()):
+    page = st.pagination(num_pages, **url_widget("gallery"))
+    first = (page - 1) * GALLERY_SIZE
+    for position, index in enumerate(order[first : first + GALLERY_SIZE].tolist()):
         with columns[position % 6].container():
             true, predicted = classes[results.labels[index]], classes[results.predicted[index]]
             caption = true if true == predicted else f"{true} → {predicted}"
@@ -79,35 +87,49 @@ def distributions(results: Evaluation) -> None:
 
 def render() -> None:
     """Draw the page."""
-    if st.session_state.pop("leave", False):
-        switch_page("views/voltages.py")
     view = resolve_view()
     classes = view.dataset.classes
-    results = cached_results(cache_key(view.model, view.dataset), view.model, view.dataset)
+    results = evaluate_view(view)
+    if st.session_state.pop("leave", False):
+        remember_walk(view, results)
+        switch_page(OPEN_IN.get(str(st.session_state.get("open_in")), OPEN_IN["Voltages"]))
     interval = wilson_interval(int(results.correct.sum()), len(results.labels))
     info = figures.EvaluationInfo(results.confusion, classes, results.accuracy, interval)
     chart_heading(info.takeaway)
     place = stage.key_figure_stage()
     experiment_bar.render(view)
-    first, second = st.columns(2)
-    true = first.selectbox("True class", (ANY, *classes), **url_widget("true"))
-    predicted = second.selectbox("Predicted class", (ANY, *classes), **url_widget("taken"))
-    cell = tuple(None if name == ANY else classes.index(name) for name in (true, predicted))
+    for key in ("true", "taken"):
+        if st.session_state.get(key) not in (None, ANY, *classes):
+            st.session_state[key] = ANY  # a class of another data set
+    first, second, third = st.columns([1, 1, 1], vertical_alignment="bottom")
+    first.selectbox("True class", (ANY, *classes), on_change=show_first_page, **url_widget("true"))
+    second.selectbox("Predicted class", (ANY, *classes), on_change=show_first_page, **url_widget("taken"))
+    cells = third.segmented_control(
+        "Confusion matrix in", (COUNTS, RATES), default=COUNTS, required=True, **url_widget("cells")
+    )
+    cell = selected_cell(classes)
     with stage.on_stage(place):
         left, right = st.columns([1.6, 1])
     height = stage.figure_height(520, info.takeaway, taken=45)
     with left:
-        st.markdown("**Confusion matrix**: click a cell to see its samples")
-        confusion = figures.confusion_figure(info, (cell[0], cell[1]), height)
+        unit = ", % of the samples of each true class" if cells == RATES else ""
+        st.markdown(f"**Confusion matrix**{unit}: click a cell to see its samples")
+        confusion = figures.confusion_figure(info, cell, height, cells == RATES)
         charts.plotly_chart(
             confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
         )
     with right:
-        worst = int(np.nan_to_num(results.per_class, nan=1.0).argmin())  # a class may have no test sample
-        st.markdown(f"**Accuracy per class**: lowest for {classes[worst]}, {results.per_class[worst]:.1%}")
-        takeaway = figures.class_takeaway(results.per_class, classes)
-        charts.plotly_chart(figures.class_figure(results.per_class, classes, height), "classes", takeaway)
-    sample_gallery(view, results, (cell[0], cell[1]))
+        counts = results.confusion.sum(axis=1)
+        per_class = figures.ClassAccuracyInfo(
+            results.per_class,
+            np.array(
+                [wilson_interval(int(c), int(n)) for c, n in zip(results.confusion.diagonal(), counts, strict=True)]
+            ),
+            classes,
+        )
+        st.markdown(per_class.heading)
+        charts.plotly_chart(figures.class_figure(per_class, height), "classes", per_class.takeaway)
+    sample_gallery(view, results, cell)
     lazy_expander("Distributions of margin, peak potential and peak time", lambda: distributions(results))
     t_max = results.t_max[range(len(results.labels)), results.predicted]
     none, exactly_one = (results.num_fired == 0).mean(), (results.num_fired == 1).mean()

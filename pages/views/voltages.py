@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.components import charts, experiment_bar, experiment_controls, stage, time_cursor
+from pages.components.mistakes import mistake_buttons
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import image_name, resolve_view
 from pages.state.overrides import NEURON
@@ -24,6 +25,7 @@ def render() -> None:
     headline.markdown(prediction_headline(info))
     with bar:
         experiment_bar.render(view)
+        mistake_buttons(view)
     experiment_controls.draw_sliders(NEURON, controls[:3])
     time_cursor.time_cursor(view, info)
     with stage.on_stage(place):

@@ -1,6 +1,6 @@
-"""Attribution: the peak of a tempotron as a sum of the contributions of single spikes.
+"""Attribution: the potential of a tempotron as a sum of the contributions of single spikes, usually at its peak.
 
-    v_max = sum_i w_i K(t_max - t_i)
+    V(t) = sum_i w_i K(t - t_i),  v_max = V(t_max)
 
 Every term belongs to one spike of one tuning neuron of one feature, so that sums over the neurons of a pixel make a map
 of the image, and sums over the features tell what each tuning neuron adds.
@@ -14,20 +14,20 @@ import torch
 
 from tempotron_core.model.classifier import Model, Prediction
 
-__all__ = ["Evidence", "evidence", "kernel_at_peak"]
+__all__ = ["Evidence", "crossing_time", "evidence", "kernel_at_peak"]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Contributions to the peak of one tempotron, float64 except times.
+    """Contributions to the potential of one tempotron at its peak, or at another time, float64 except times.
 
     Attributes:
         weight: w_i, [features, m], 0 where an afferent is silent or late
         kernel: K(t_max - t_i), [features, m]
         contributions: their products, [features, m]
         times: spike times [features, m] in ms, -1 for no spike
-        v_max: peak
-        t_max: its time in ms
+        v_max: peak, or the potential at the other time
+        t_max: time of the peak in ms, or the other time
     """
 
     weight: torch.Tensor
@@ -55,30 +55,59 @@ def kernel_at_peak(model: Model, times: torch.Tensor, t_max: float, t_spike: flo
     return kernel * has_effect
 
 
-def evidence(model: Model, decision: Prediction, output: int, neuron: int | None = None) -> Evidence:
-    """Return the contributions to an output's peak.
+def _strongest_neuron(decision: Prediction, output: int) -> int:
+    """Return the tempotron of a class with the highest peak, from 0."""
+    return int(decision.peaks[output].argmax())
+
+
+def crossing_time(decision: Prediction, output: int, neuron: int | None = None) -> float | None:
+    """Return the first time in ms at which a tempotron reaches the threshold, None if it does not.
+
+    Args:
+        decision: prediction
+        output: class, from 0
+        neuron: one of its k tempotrons, from 0; the one with the highest peak if None
+    """
+    neuron = _strongest_neuron(decision, output) if neuron is None else neuron
+    t_spike = float(decision.t_spike[output, neuron])
+    return t_spike if t_spike >= 0 else None
+
+
+def evidence(
+    model: Model, decision: Prediction, output: int, neuron: int | None = None, time: float | None = None
+) -> Evidence:
+    """Return the contributions to an output's peak, or to its potential at another time.
 
     Args:
         model: network of the prediction
         decision: prediction to explain
         output: class, from 0
         neuron: one of its k tempotrons, from 0; the one with the highest peak if None
+        time: time in ms, from 0 and below T; that of the peak if None
 
     Raises:
-        ValueError: where there is no such output or tempotron.
+        ValueError: where there is no such output, tempotron or time.
     """
-    classes, k, _ = decision.neurons.shape
+    classes, k, T = decision.neurons.shape
     if not 0 <= output < classes:
         raise ValueError(f"output: expected 0 to {classes - 1}, got {output}; choose one of the classes.")
     if neuron is None:
-        neuron = int(decision.peaks[output].argmax())
+        neuron = _strongest_neuron(decision, output)
     if not 0 <= neuron < k:
         raise ValueError(f"neuron: expected 0 to {k - 1}, got {neuron}; choose one of the class's tempotrons.")
     v_max, t_max, t_spike = (
         float(values[output, neuron]) for values in (decision.peaks, decision.peak_times, decision.t_spike)
     )
+    if time is not None:
+        if not 0 <= time < T:
+            raise ValueError(f"time (ms): expected 0 or more and below {T}, got {time:g}; choose a time in the window.")
+        t_max = float(time)
     weight = model.weight[output * k + neuron].double().view(decision.times.shape)
     kernel = kernel_at_peak(model, decision.times, t_max, t_spike)
-    return Evidence(
-        weight, kernel, weight * kernel, decision.times, v_max, t_max if model.time == "exact" else int(t_max)
-    )
+    contributions = weight * kernel
+    if time is not None and t_max == int(t_max):
+        v_max = float(decision.neurons[output, neuron, int(t_max)])
+    elif time is not None:  # between two steps of the trace
+        v_max = decision.v_threshold if t_max == t_spike else float(contributions.sum())
+    is_whole = model.time != "exact" or (time is not None and t_max == int(t_max))
+    return Evidence(weight, kernel, contributions, decision.times, v_max, int(t_max) if is_whole else t_max)

@@ -4,7 +4,7 @@ The data of a figure and the text about it are in a dataclass (``...Info``); a f
 draws it.
 """
 
-from tempotron_core.figures.charts.attribution import EvidenceInfo, evidence_figure, neurons_figure
+from tempotron_core.figures.charts.attribution import MOMENTS, EvidenceInfo, evidence_figure, neurons_figure, time_text
 from tempotron_core.figures.charts.code_statistics import (
     CodeStatisticsInfo,
     curves_figure,
@@ -14,10 +14,10 @@ from tempotron_core.figures.charts.code_statistics import (
 )
 from tempotron_core.figures.charts.digit import digit_figure, pixel_of_click
 from tempotron_core.figures.charts.evaluation import (
+    ClassAccuracyInfo,
     EvaluationInfo,
     cell_of_selection,
     class_figure,
-    class_takeaway,
     confusion_figure,
     histogram_figure,
     split_takeaway,
@@ -66,7 +66,7 @@ from tempotron_core.figures.export import (
 )
 from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.job_states import states_html
-from tempotron_core.figures.html.maps import change_html, evidence_html, weights_html
+from tempotron_core.figures.html.maps import change_html, evidence_html, strongest_spikes_html, weights_html
 from tempotron_core.figures.html.pictures import (
     digit_html,
     histogram_html,
@@ -82,10 +82,12 @@ from tempotron_core.figures.theme import DARK_VARIANT, MARGINS, SELECTED, SPIKE,
 __all__ = [
     "DARK_VARIANT",
     "MARGINS",
+    "MOMENTS",
     "REGIMES",
     "SELECTED",
     "SPIKE",
     "CapacityInfo",
+    "ClassAccuracyInfo",
     "CodeStatisticsInfo",
     "ComparisonInfo",
     "CurvesInfo",
@@ -111,7 +113,6 @@ __all__ = [
     "change_html",
     "class_colour",
     "class_figure",
-    "class_takeaway",
     "columns_to_csv",
     "comparison_figure",
     "confusion_figure",
@@ -153,6 +154,8 @@ __all__ = [
     "split_takeaway",
     "states_html",
     "step_figure",
+    "strongest_spikes_html",
+    "time_text",
     "times_figure",
     "trace_range",
     "traces_figure",

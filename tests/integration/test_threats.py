@@ -401,8 +401,9 @@ def test_names_are_only_words_in_pictures() -> None:
     found = figures.EvidenceInfo(
         HOSTILE, rival, rival, rival, 1.0, 5, image.numpy(), HOSTILE, rival, rival, 0.5, 4
     )  # fmt: skip
+    per_class = figures.ClassAccuracyInfo(np.full(10, 0.5), np.full((10, 2), 0.5), classes)
     charts = (
-        figures.traces_figure(info), figures.confusion_figure(results), figures.class_figure(np.full(10, 0.5), classes),
+        figures.traces_figure(info), figures.confusion_figure(results), figures.class_figure(per_class),
         figures.comparison_figure(figures.ComparisonInfo((HOSTILE,), curve, curve)), figures.evidence_figure(found),
         figures.neurons_figure(found),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pixel picker: an image on which a click selects a pixel.
+"""Pixel picker: an image on which a click selects a pixel, and maps whose pixels open in the Encoder.
 
 Not st.plotly_chart(on_select=...): the identity of that widget changes with its figure, and the server keeps the state
 of every former one.
@@ -10,7 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import charts
+from pages.components.page import switch_page
 from pages.state.experiment import View, image_name
+from pages.state.settings import ONE_PIXEL
 from tempotron_core import figures
 
 _mount = st.components.v2.component(
@@ -32,10 +34,28 @@ def pixel_picker(view: View, pixel: int, on_select: Callable[[int], None]) -> No
     html = figures.pixel_html(view.pixels, pixel, alt)
     charts.html_figure_of(html, "digit", alt, lambda: figures.digit_figure(view.pixels, pixel, height=290))
 
+    _mount_picker("picker", view, "[data-figure=digit] [data-tooltip]", on_select)
+
+
+def open_pixels_in_encoder(view: View, *keys: str) -> None:
+    """Open the Encoder when a pixel of the figures with these keys, or a button with data-pixel, is clicked."""
+    pixel = st.session_state.pop("_pixel_to_open", None)
+    if pixel is not None:
+        st.session_state["view"] = ONE_PIXEL
+        switch_page("views/encoder.py", {"pixel": str(pixel)})
+
+    def open_pixel(selected: int) -> None:
+        st.session_state["_pixel_to_open"] = selected
+
+    selector = ", ".join(f"[data-figure={key}] [data-tooltip]" for key in keys)
+    _mount_picker("pixel_link", view, selector, open_pixel)
+
+
+def _mount_picker(key: str, view: View, selector: str, on_select: Callable[[int], None]) -> None:
     def on_click() -> None:
-        selected = figures.pixel_of_click(st.session_state["picker"].get("pixel"), view.pixels.size)
+        selected = figures.pixel_of_click(st.session_state[key].get("pixel"), view.pixels.size)
         if selected is not None:
             on_select(selected)
 
-    rows, columns = view.pixels.shape
-    _mount(key="picker", data={"rows": rows, "columns": columns}, on_pixel_change=on_click)
+    rows, columns = view.pixels.shape if view.dataset.shape else (1, view.pixels.size)
+    _mount(key=key, data={"rows": rows, "columns": columns, "selector": selector}, on_pixel_change=on_click)

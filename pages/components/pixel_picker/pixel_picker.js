@@ -1,11 +1,17 @@
-// Sends the index of a clicked pixel of the digit, row by row from the top left. Streamlit replaces the digit's element
-// after every selection, so the listener is on the document.
+// Sends the index of a clicked pixel, row by row from the top left: a cell of a map below one of the selectors, or a
+// button with the attribute data-pixel. Streamlit replaces these elements after every selection, so the listener is on
+// the document.
 
 export default function ({ data, setTriggerValue }) {
-  const { rows, columns } = data;
+  const { rows, columns, selector } = data;
   const index = (fraction, count) => Math.min(count - 1, Math.max(0, Math.floor(count * fraction)));
   const onClick = (event) => {
-    const box = event.target.closest?.("[data-figure=digit] [data-tooltip]")?.getBoundingClientRect();
+    const button = event.target.closest?.("[data-pixel]");
+    if (button) {
+      setTriggerValue("pixel", Number(button.dataset.pixel));
+      return;
+    }
+    const box = event.target.closest?.(selector)?.getBoundingClientRect();
     if (!box) return;
     const row = index((event.clientY - box.top) / box.height, rows);
     const column = index((event.clientX - box.left) / box.width, columns);

@@ -1,6 +1,7 @@
 """Time cursor: a slider that moves through the time window over all figures of one prediction, in the browser alone."""
 
 import base64
+import math
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +51,14 @@ _mount = st.components.v2.component(
 )
 
 
-def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -> None:
+def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces", reports: bool = False) -> None:
     """Mount the cursor over the figures of a prediction.
 
     Args:
         view: sample and model
         info: membrane potentials and peaks of the prediction
         traces: key of the chart of the membrane potentials
+        reports: whether a change of the time reruns the page or fragment
     """
     model, T = view.model, info.v.shape[1]
     table = model.spike_table().numpy()
@@ -84,10 +86,25 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces") -
             "range": figures.trace_range(info),
             "margin": [round(side * scale) for side in figures.MARGINS],
             "t": time_from_query(T),
+            "reports": reports,
             "requested": list(st.session_state.get("cursor_requested", ())),
             "invitation": "Press play or drag to move through time. Keys: space, arrows, 0 to 9 for a peak.",
         },
+        on_time_change=_ignore,
     )
+
+
+def _ignore() -> None:
+    """Do nothing: the rerun reads the time from the state of the component."""
+
+
+def reported_time(T: int) -> int | None:
+    """Return the time at which the cursor of this page rests, that of the URL before it has been moved."""
+    state = st.session_state.get("time_cursor")
+    if state is None or "time" not in state:
+        return time_from_query(T)
+    time = state["time"]
+    return min(max(int(time), 0), T - 1) if isinstance(time, int | float) and math.isfinite(time) else None
 
 
 def time_from_query(T: int) -> int | None:

@@ -3,7 +3,7 @@
 
 const memory = { t: null, dispose: null, requestedId: null };
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue }) {
   const scene = decode(data);
   if (memory.t === null && data.t !== null) memory.t = data.t;
   if (data.requested.length && data.requested[0] !== memory.requestedId) [memory.requestedId, memory.t] = data.requested;
@@ -14,7 +14,7 @@ export default function ({ data, parentElement }) {
   const find = (name) => root.querySelector(`[data-part=${name}]`);
   const [play, slider, off, statusText, peakButtons] = ["play", "slider", "off", "words", "jumps"].map(find);
   const main = document.querySelector(".stMain");
-  let frame = 0, lastFrame = 0, playing = false;
+  let frame = 0, lastFrame = 0, playing = false, reportTimer = 0, reported = data.t;
 
   slider.max = scene.T - 1;
   peakButtons.replaceChildren(...data.classes.map((name, i) => {
@@ -44,10 +44,25 @@ export default function ({ data, parentElement }) {
     setText(statusText, memory.t === null ? data.invitation : describe(scene, data, t));
     observer.observe(main, { childList: true, subtree: true });
   }
+  function store(t) {
+    storeInUrl(t);
+    report();
+  }
+  // A page whose figures are drawn for the time of the cursor learns of it at rest and a few times a second.
+  function report() {
+    if (!data.reports || reportTimer) return;
+    const send = () => {
+      reportTimer = 0;
+      const t = memory.t === null ? null : Math.floor(memory.t);
+      if (t !== reported) setStateValue("time", (reported = t));
+    };
+    reportTimer = setTimeout(send, 150);
+  }
   function move(t) {
     memory.t = t;
     show();
-    if (!playing) storeInUrl(t);
+    if (!playing) store(t);
+    else report();
   }
   function stop() {
     playing = false;
@@ -62,7 +77,8 @@ export default function ({ data, parentElement }) {
     if (memory.t >= scene.T - 1) stop();
     else frame = requestAnimationFrame(advance);
     show();
-    if (!playing) storeInUrl(memory.t);
+    if (!playing) store(memory.t);
+    else report();
   }
   play.onclick = () => {
     if (playing) {
@@ -77,7 +93,7 @@ export default function ({ data, parentElement }) {
     show();
   };
   slider.oninput = () => { stop(); move(Number(slider.value)); };
-  off.onclick = () => { stop(); memory.t = null; show(); storeInUrl(null); };
+  off.onclick = () => { stop(); memory.t = null; show(); store(null); };
   root.onkeydown = (event) => {
     if (event.key === " " && event.target === slider) { event.preventDefault(); play.onclick(); }
     if (event.key === "Escape" && memory.t !== null) { event.stopPropagation(); off.onclick(); }
@@ -98,7 +114,7 @@ export default function ({ data, parentElement }) {
     const release = () => {
       window.removeEventListener("pointermove", onMove);
       window.removeEventListener("pointerup", release);
-      storeInUrl(memory.t);
+      store(memory.t);
     };
     window.addEventListener("pointermove", onMove);
     window.addEventListener("pointerup", release);
@@ -107,6 +123,7 @@ export default function ({ data, parentElement }) {
   const dispose = () => {
     playing = false;
     cancelAnimationFrame(frame);
+    clearTimeout(reportTimer);
     observer.disconnect();
     main.removeEventListener("pointerdown", drag);
     if (memory.dispose === dispose) {
@@ -116,6 +133,7 @@ export default function ({ data, parentElement }) {
   };
   memory.dispose = dispose;
   show();
+  if (data.reports && memory.t !== null && Math.floor(memory.t) !== data.t) store(memory.t);
   return dispose;
 }
 

@@ -1,4 +1,4 @@
-"""Figures of the contributions of pixels and tuning neurons to a peak, or to the difference between two peaks."""
+"""Figures of the contributions of pixels and tuning neurons to a potential, or to the difference between two."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
 from tempotron_core.figures.charts.features import features_figure
 
-__all__ = ["EvidenceInfo", "evidence_figure", "neurons_figure", "outline"]
+__all__ = ["MOMENTS", "EvidenceInfo", "evidence_figure", "neurons_figure", "outline", "time_text"]
 
+PEAK, CROSSING, CURSOR = MOMENTS = ("peak", "threshold crossing", "time cursor")
+"""Moments at which contributions are shown."""
 _MAX_LINES = 6
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceInfo:
-    """Contributions to the peak of a class, minus those to the peak of a rival class if there is one.
+    """Contributions to the potential of a class, minus those to the potential of a rival class if there is one.
 
     Attributes:
         name: Name of the class.
         weight: Its weights w_i, [features, m].
         kernel: Kernel values K(t_max - t_i) at its peak, [features, m].
         times: Spike times in ms, -1 for no spike, [features, m].
-        peak: Its peak potential.
-        t_max: Time of its peak in ms.
+        peak: Its peak potential, or its potential at the time of another moment.
+        t_max: Time of its peak or of that moment in ms.
         image: The image, uint8 [h, w], or the features of a sample of a table, [n].
         rival: Name of the rival class, None for none.
         rival_weight: Weights of the rival, [features, m].
@@ -34,6 +36,7 @@ class EvidenceInfo:
         rival_peak: Peak potential of the rival.
         rival_t_max: Time of the peak of the rival in ms.
         features: Names of the features of a table.
+        moment: What happens at these times, one of MOMENTS.
     """
 
     name: str
@@ -49,6 +52,7 @@ class EvidenceInfo:
     rival_peak: float = 0.0
     rival_t_max: float = 0
     features: tuple[str, ...] = ()
+    moment: str = PEAK
 
     @property
     def contributions(self) -> np.ndarray:
@@ -80,32 +84,55 @@ class EvidenceInfo:
 
     @property
     def takeaway(self) -> str:
-        """Return the total and the sums of the positive and the negative contributions of pixels."""
+        """Return the total, its time and the sums of the positive and the negative contributions of pixels."""
         positive, negative = float(self.by_pixel.clip(min=0).sum()), float(self.by_pixel.clip(max=0).sum())
+        at = time_text(self.t_max)
         if self.rival is None:
             if not self.contributions.any():
                 sample = "image" if self.image.ndim == 2 else "sample"
-                return f"No spike of this {sample} contributes to the peak of {self.name}."
+                return f"No spike of this {sample} contributes to the {self._quantity} of {self.name} at {at}."
+            quantity = "Peak" if self.moment == PEAK else "Potential"
             return (
-                f"Peak of {self.name}: {self.peak:.2f}, with positive contributions of {positive:.1f} "
+                f"{quantity} of {self.name} at {at}: {self.peak:.2f}, with positive contributions of {positive:.1f} "
                 f"and negative contributions of {negative:.1f}."
             )
         if not self.contributions.any():
             return f"No contribution differs between {self.name} and {self.rival}."
         lead = "leads" if self.total >= 0 else "trails"
+        if self.moment == PEAK:
+            start = f"{self.name} (peak at {at}) {lead} {self.rival} (peak at {time_text(self.rival_t_max)})"
+        else:
+            start = f"At {at} {self.name} {lead} {self.rival}"
         return (
-            f"{self.name} {lead} {self.rival} by {abs(self.total):.2f}: contributions of {positive:.1f} for "
+            f"{start} by {abs(self.total):.2f}: contributions of {positive:.1f} for "
             f"{self.name} and {-negative:.1f} for {self.rival}."
         )
+
+    @property
+    def _quantity(self) -> str:
+        return "peak" if self.moment == PEAK else "potential"
 
     @property
     def residual_text(self) -> str:
         """Return the number of contributions, their total and the residual."""
         total_text = (
-            f"the peak of {self.name}" if self.rival is None else f"the peak of {self.name} minus that of {self.rival}"
+            f"the {self._quantity} of {self.name}"
+            if self.rival is None
+            else f"the {self._quantity} of {self.name} minus that of {self.rival}"
         )
         count = np.count_nonzero(self.contributions)
         return f"The {count:,} contributions sum to {total_text}, {self.total:.4f}, within {self.residual:.0e}."
+
+    def strongest_spikes(self, count: int = 10) -> list[tuple[int, int, float, float]]:
+        """Return the spikes with the largest absolute contributions, largest first; none without a contribution.
+
+        Returns:
+            Feature and tuning neuron of each, both from 0, time in ms, contribution.
+        """
+        contributions, m = self.contributions.reshape(-1), self.contributions.shape[1]
+        order = np.argsort(-np.abs(contributions), kind="stable")[:count].tolist()
+        times = self.times.reshape(-1)
+        return [(i // m, i % m, float(times[i]), float(contributions[i])) for i in order if contributions[i]]
 
     @property
     def neurons_takeaway(self) -> str:
@@ -113,6 +140,11 @@ class EvidenceInfo:
         sums = self.by_neuron
         largest, smallest = _neuron_text(sums, int(sums.argmax())), _neuron_text(sums, int(sums.argmin()))
         return f"Contributions of tuning neurons: largest {largest}; smallest {smallest}."
+
+
+def time_text(t: float) -> str:
+    """Return a time with its unit: whole milliseconds on the grid, two decimals between its steps."""
+    return f"{t:.0f} ms" if t == int(t) else f"{t:.2f} ms"
 
 
 def _neuron_text(sums: np.ndarray, index: int) -> str:

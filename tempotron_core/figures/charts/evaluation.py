@@ -11,10 +11,10 @@ from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure, placeholder
 
 __all__ = [
+    "ClassAccuracyInfo",
     "EvaluationInfo",
     "cell_of_selection",
     "class_figure",
-    "class_takeaway",
     "confusion_figure",
     "histogram_figure",
     "split_takeaway",
@@ -55,8 +55,45 @@ class EvaluationInfo:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class ClassAccuracyInfo:
+    """Accuracy of each class with its 95 % confidence interval.
+
+    Attributes:
+        accuracy: Accuracy of each class in [0, 1], [C]; NaN for a class without samples.
+        interval: Lower and upper end of each interval, [C, 2].
+        classes: Names of the classes, C of them.
+    """
+
+    accuracy: np.ndarray
+    interval: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def worst(self) -> int:
+        """Return the class with the lowest accuracy among those with samples."""
+        return int(np.nan_to_num(self.accuracy, nan=2.0).argmin())
+
+    @property
+    def heading(self) -> str:
+        """Return the class with the lowest accuracy as Markdown."""
+        return f"**Accuracy per class**: lowest for {self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}"
+
+    @property
+    def takeaway(self) -> str:
+        """Return the classes with the lowest and the highest accuracy."""
+        best = int(np.nan_to_num(self.accuracy, nan=-1.0).argmax())
+        return (
+            f"Accuracy per class: lowest for {self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}; "
+            f"highest for {self.classes[best]}, {self.accuracy[best]:.1%}."
+        )
+
+
 def confusion_figure(
-    info: EvaluationInfo, cell: tuple[int | None, int | None] = (None, None), height: int = 520
+    info: EvaluationInfo,
+    cell: tuple[int | None, int | None] = (None, None),
+    height: int = 520,
+    rates: bool = False,
 ) -> go.Figure:
     """Draw the confusion matrix; a click on a cell selects it.
 
@@ -64,6 +101,7 @@ def confusion_figure(
         info: Confusion matrix and class names.
         cell: True and predicted class to frame; None frames the whole row or column, (None, None) nothing.
         height: Height of the figure in pixels.
+        rates: True for percentages of the samples of the true class instead of numbers of samples.
     """
     count = len(info.classes)
     totals = np.maximum(info.confusion.sum(axis=1, keepdims=True), 1)
@@ -92,6 +130,11 @@ def confusion_figure(
     )
     rows, columns = np.divmod(np.arange(count * count), count)
     cells, diagonal = info.confusion.reshape(-1), rows == columns
+    percent = 100 * share.reshape(-1)
+    texts = [
+        "" if not number else f"{rate:.1f}" if rates else f"{number:,}"
+        for number, rate in zip(cells.tolist(), percent.tolist(), strict=True)
+    ]
     for which, font in (
         (~diagonal, {"size": 16, "color": _TEXT_COLOUR}),
         (diagonal, {"size": 16, "color": theme.TRUE}),
@@ -104,13 +147,16 @@ def confusion_figure(
             marker={"size": height / count * 0.7, "symbol": "square", "opacity": 0},
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}, "textfont": {"color": font["color"]}},
-            text=[f"{number:,}" if number else "" for number in cells[which].tolist()],
+            text=[text for text, drawn in zip(texts, which, strict=True) if drawn],
             textfont=font,
             customdata=[
-                f"true {theme.escape_label(info.classes[row])}, predicted {theme.escape_label(info.classes[column])}"
-                for row, column in zip(rows[which], columns[which], strict=True)
+                f"true {theme.escape_label(info.classes[row])}, predicted {theme.escape_label(info.classes[column])}: "
+                f"{number:,}, {rate:.1f} % of the true class"
+                for row, column, number, rate in zip(
+                    rows[which], columns[which], cells[which], percent[which], strict=True
+                )
             ],
-            hovertemplate="%{customdata}: %{text}<extra></extra>",
+            hovertemplate="%{customdata}<extra></extra>",
         )
     true, predicted = cell
     if true is not None or predicted is not None:
@@ -120,49 +166,49 @@ def confusion_figure(
     return figure.build()
 
 
-def class_figure(per_class: np.ndarray, classes: tuple[str, ...], height: int = 520) -> go.Figure:
-    """Draw the accuracy per class and highlight the lowest.
+def class_figure(info: ClassAccuracyInfo, height: int = 520) -> go.Figure:
+    """Draw the accuracy per class as dots with intervals and highlight the lowest; no dot for a class without samples.
 
     Args:
-        per_class: Accuracy of each class in [0, 1], [C]; NaN counts as 0.
-        classes: Names of the classes, C of them.
+        info: Accuracies, intervals and class names.
         height: Height of the figure in pixels.
     """
-    percent = 100 * np.nan_to_num(per_class)
-    worst = int(percent.argmin())
-    low = max(0.0, float(np.floor((percent.min() - 5) / 10) * 10))
+    percent, interval = 100 * info.accuracy, 100 * info.interval
+    present = np.flatnonzero(~np.isnan(percent))
+    lowest = float(interval[present, 0].min()) if len(present) else 0.0
     figure = new_figure(
         height,
-        xaxis={"title": {"text": "accuracy, %"}, "range": [low, 100.5]},
+        xaxis={
+            "title": {"text": "accuracy, % (95 % interval)"},
+            "range": [max(-2.0, np.floor(lowest / 10) * 10 - 2), 102],
+        },
         yaxis={
-            "tickvals": list(range(len(classes))),
-            "ticktext": [theme.escape_label(name) for name in classes],
-            "range": [len(classes) - 0.5, -0.5],
+            "tickvals": list(range(len(info.classes))),
+            "ticktext": [theme.escape_label(name) for name in info.classes],
+            "range": [len(info.classes) - 0.5, -0.5],
         },
         margin={"l": 96, "r": 58},
     )
-    figure.add_bar(
-        x=percent,
-        y=list(range(len(classes))),
-        orientation="h",
-        marker={"color": [theme.PREDICTED if i == worst else theme.MUTED for i in range(len(classes))]},
-        text=[f"{value:.1f}" for value in percent],
-        textposition="outside",
-        cliponaxis=False,
-        textfont={"size": 16, "color": _TEXT_COLOUR},
-        hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
-    )
+    for is_worst, colour in ((False, theme.MUTED), (True, theme.PREDICTED)):
+        shown = [int(i) for i in present if (i == info.worst) == is_worst]
+        figure.add_scatter(
+            x=percent[shown],
+            y=shown,
+            mode="markers",
+            marker={"color": colour, "size": 13},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": interval[shown, 1] - percent[shown],
+                "arrayminus": percent[shown] - interval[shown, 0],
+                "color": colour,
+                "thickness": 2.5,
+                "width": 5,
+            },
+            customdata=interval[shown],
+            hovertemplate="%{y}: %{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
+        )
     return figure.build()
-
-
-def class_takeaway(per_class: np.ndarray, classes: tuple[str, ...]) -> str:
-    """Return the classes with the lowest and the highest accuracy."""
-    accuracy = np.nan_to_num(per_class)
-    worst, best = int(accuracy.argmin()), int(accuracy.argmax())
-    return (
-        f"Accuracy per class: lowest for {classes[worst]}, {accuracy[worst]:.1%}; "
-        f"highest for {classes[best]}, {accuracy[best]:.1%}."
-    )
 
 
 def split_takeaway(values: np.ndarray, split: np.ndarray, quantity: str, names: tuple[str, str]) -> str:

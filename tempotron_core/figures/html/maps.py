@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from tempotron_core.figures import theme
-from tempotron_core.figures.charts.attribution import EvidenceInfo, outline
+from tempotron_core.figures.charts.attribution import EvidenceInfo, outline, time_text
 from tempotron_core.figures.charts.weight_change import WeightChangeInfo
 from tempotron_core.figures.echarts import ticks
 from tempotron_core.figures.html.features import features_columns_html, features_html
 from tempotron_core.figures.html.pictures import png_data_url
 from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
 
-__all__ = ["change_html", "evidence_html", "weights_html"]
+__all__ = ["change_html", "evidence_html", "strongest_spikes_html", "weights_html"]
 
 _DIVERGING = tuple(colour for _, colour in theme.DIVERGING)
 _PALETTE_SIZE = 255
@@ -41,6 +41,46 @@ def evidence_html(info: EvidenceInfo, height: int = 350, limit: float | None = N
         columns += [(f" · {info.rival}: w ", info.rival_weight, True), (", K ", info.rival_kernel, False)]
     tooltips = cell_tooltips(info.by_pixel, info.times, columns)
     return _map_html(info.by_pixel, tooltips, info.image, height, info.takeaway, "", limit)
+
+
+def strongest_spikes_html(info: EvidenceInfo, count: int = 10) -> str:
+    """Return a table of the spikes with the largest absolute contributions, largest first.
+
+    Each afferent is a button with the index of its feature in the attribute data-pixel.
+
+    Args:
+        info: Contributions.
+        count: Largest number of rows.
+    """
+    button = (
+        "font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-decoration:underline;"
+        "text-align:left"
+    )
+    cell = "padding:1px 14px 1px 0"
+    rows = []
+    for feature, neuron, time, contribution in info.strongest_spikes(count):
+        if info.image.ndim == 2:
+            row, column = divmod(feature, info.image.shape[1])
+            name = f"row {row + 1}, column {column + 1}"
+        else:
+            name = info.features[feature] if feature < len(info.features) else f"feature {feature + 1}"
+        colour = theme.css_text_colour(theme.POSITIVE if contribution > 0 else theme.NEGATIVE)
+        value = f"{contribution:+.4f}".replace("-", "−")
+        rows.append(
+            f'<tr><td style="{cell}"><button data-pixel="{feature}" style="{button}">{escape(name)}, neuron '
+            f'{neuron + 1}</button></td><td style="{cell};text-align:right">{time_text(time)}</td>'
+            f'<td style="{cell};text-align:right;color:{colour};font-weight:600">{value}</td></tr>'
+        )
+    if not rows:
+        return "<p>No spike contributes.</p>"
+    head = "".join(
+        f'<th style="{cell};text-align:{side}">{name}</th>'
+        for name, side in (("afferent", "left"), ("spike", "right"), ("contribution", "right"))
+    )
+    return (
+        '<table style="border-collapse:collapse;font-size:0.9375rem;font-variant-numeric:tabular-nums">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
 def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:

@@ -11,7 +11,7 @@ import torch
 from helpers import reference
 
 from tempotron_core import figures
-from tempotron_core.analysis.attribution import evidence
+from tempotron_core.analysis.attribution import crossing_time, evidence
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model, initial_weight, predict
 
@@ -94,8 +94,9 @@ def test_the_maps_sum_to_the_peak_and_to_the_lead() -> None:
 def test_words_follow_the_numbers() -> None:
     model = model_of(16, width=30.0)
     alone, lead = info_of(model, 0, 3), info_of(model, 0, 3, 8)
-    assert f"Peak of 3: {alone.peak:.2f}," in alone.takeaway
-    assert ("leads 8" if lead.total >= 0 else "trails 8") in lead.takeaway
+    assert f"Peak of 3 at {alone.t_max} ms: {alone.peak:.2f}," in alone.takeaway
+    verb = "leads" if lead.total >= 0 else "trails"
+    assert f"3 (peak at {lead.t_max} ms) {verb} 8 (peak at {lead.rival_t_max} ms) by" in lead.takeaway
     assert f"{abs(lead.total):.2f}" in lead.takeaway
     assert f"{alone.peak:.4f}" in alone.residual_text
     assert "No contribution differs" in info_of(model, 0, 3, 3).takeaway
@@ -129,3 +130,49 @@ def test_contributions_sum_to_the_peak_of_each_mode(time: str, after_spike: str,
     assert (decision.t_spike >= 0).any()
     for output in range(10):
         assert evidence(model, decision, output).residual < 1e-4
+
+
+@pytest.mark.parametrize("after_spike", ["continue", "shunt"])
+@pytest.mark.parametrize("time", ["grid", "exact"])
+def test_contributions_sum_to_the_potential_at_the_crossing_and_at_any_time(time: str, after_spike: str) -> None:
+    model = model_of(width=20.0, time=time, after_spike=after_spike)
+    decision = predict(model, DIGITS.images[3])
+    crossings = 0
+    for output in range(10):
+        at = crossing_time(decision, output)
+        if at is not None:
+            found, crossings = evidence(model, decision, output, time=at), crossings + 1
+            assert found.residual < 1e-4
+            assert found.t_max == at
+            assert found.v_max >= decision.v_threshold - 1e-6
+        for t in (0, 17, 99):
+            found = evidence(model, decision, output, time=t)
+            assert found.v_max == float(decision.neurons[output, 0, t])
+            assert found.residual < 1e-4
+    assert 0 < crossings < 10
+    assert evidence(model, decision, 0, time=17.5).residual == 0  # no independent value between two steps
+
+
+@pytest.mark.parametrize("time", [-1, 100, float("nan")])
+def test_a_time_outside_the_window_is_refused(time: float) -> None:
+    model = model_of()
+    with pytest.raises(ValueError, match="expected 0 or more and below 100"):
+        evidence(model, predict(model, DIGITS.images[0]), 0, time=time)
+
+
+def test_the_strongest_spikes_are_those_of_a_slow_search() -> None:
+    info = info_of(model_of(16, width=30.0), 0, 3, 8)
+    contributions = info.contributions
+    wanted = sorted(
+        ((abs(float(contributions[i, j])), i, j) for i in range(784) for j in range(16) if contributions[i, j]),
+        key=lambda entry: -entry[0],
+    )[:10]
+    found = info.strongest_spikes(10)
+    assert [abs(value) for *_, value in found] == [size for size, *_ in wanted]
+    for pixel, neuron, time, value in found:
+        assert (time, value) == (info.times[pixel, neuron], contributions[pixel, neuron])
+    markup = figures.strongest_spikes_html(info)
+    pixel, neuron, time, _ = found[0]
+    assert f"row {pixel // 28 + 1}, column {pixel % 28 + 1}, neuron {neuron + 1}" in markup
+    assert f'data-pixel="{pixel}"' in markup
+    assert markup.count("<button") == 10
