@@ -210,5 +210,7 @@ def _training_status(was_active: bool) -> None:
     if status is None:
         return
     st.caption(f":material/school: {format_status(status)}")
+    if status.log:
+        st.caption(escape_markdown(f"Run: {run_display_name(Path(status.log).name)}"))
     if was_active and not status.active:
         st.rerun()

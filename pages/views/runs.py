@@ -8,21 +8,28 @@ import streamlit as st
 
 from pages.components import charts
 from pages.components.page import chart_heading, lazy_expander, page_header
+from pages.components.resume_run import resume_form
 from pages.refresh import refresh_interval
-from pages.state import paths
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
-from pages.state.datasets import EMBEDDED_SETS, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.runs import run_names, runs_directory
-from pages.state.settings import SAVED_RUN, get_setting
+from pages.state.settings import SAVED_RUN
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views.runs_datasets import dataset_panel
 from pages.views.runs_import import import_panel
+from pages.views.runs_table import (
+    MAX_SELECTED,
+    accuracy_interval,
+    clickable_table,
+    select_runs,
+    store_in_url,
+)
 from tempotron_core import figures
 from tempotron_core.runs.catalogue import (
     MAX_NAME_LENGTH,
     delete_run,
+    describe_evaluation_set,
     differences,
     disambiguate,
     is_being_written,
@@ -30,32 +37,7 @@ from tempotron_core.runs.catalogue import (
     run_title,
     to_zip,
 )
-from tempotron_core.runs.reader import RunError, RunRecord, list_runs, load_snapshot
-from tempotron_core.runs.resume import resume_settings
-from tempotron_core.training.settings import devices
-
-
-def runs_table(records: tuple[RunRecord, ...]) -> pd.DataFrame:
-    """Return a table with one row per run."""
-    rows = []
-    for record in records:
-        tests = [result.test_accuracy for result in record.epochs]
-        settings = record.settings
-        rows.append(
-            {
-                "name": run_title(record),
-                "data": settings.dataset if settings else "",
-                "recipe": settings.recipe if settings else "",
-                "m": str(settings.m) if settings else "",
-                "epochs": f"{len(tests)} of {settings.epochs}" if settings else "",
-                "last, %": f"{100 * tests[-1]:.2f}" if tests else "",
-                "best, %": f"{100 * max(tests):.2f}" if tests else "",
-                "folder": record.name,
-                "problem": record.problem or " ".join(record.notes),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    return frame if (frame["problem"] != "").any() else frame.drop(columns="problem")
+from tempotron_core.runs.reader import RunError, RunRecord, list_runs
 
 
 def use_as_model(record: RunRecord) -> None:
@@ -82,53 +64,6 @@ def delete_selected(record: RunRecord) -> None:
         if st.session_state.get("run") == record.name and (names := run_names()):
             st.session_state["run"] = names[0]  # a deleted run cannot stay selected
     st.session_state["confirm_delete"] = None
-
-
-@require_write_access
-def resume_selected(record: RunRecord) -> None:
-    """Continue the run with the epochs and the device of its form."""
-    trainings, state = training_registry(), st.session_state
-    changes = {"epochs": int(state[f"epochs_{record.name}"]), "device": state[f"device_{record.name}"]}
-    try:
-        # The run itself is writable; its data must lie where pages may read.
-        if (
-            get_setting("data") not in EMBEDDED_SETS
-            and record.settings
-            and record.settings.dataset == get_setting("data")
-        ):
-            changes["dataset_dir"] = dataset_directory()
-        settings = resume_settings(record.path, load_snapshot(record.path), changes)
-        if settings.dataset not in EMBEDDED_SETS:
-            paths.check_inside_roots("dataset directory", settings.dataset_dir or "", paths.DATA_ROOTS_ENV)
-        trainings.start(settings, resume_folder=record.path)
-    except (RunError, ValueError, TypeError, trainings.StartError) as error:
-        state["run_problem"] = str(error)
-
-
-def resume_form(record: RunRecord) -> None:
-    """Show epochs, device and the button that continues a run."""
-    assert record.settings is not None
-    with st.expander("Continue this run", key=f"resume_{record.name}"):
-        left, middle, right = st.columns([1, 1, 1], vertical_alignment="bottom")
-        planned, present = record.settings.epochs, devices()
-        left.number_input(
-            "Epochs in all", max(1, record.epochs_done), 2**31 - 1, max(planned, record.epochs_done),
-            key=f"epochs_{record.name}",
-        )  # fmt: skip
-        device = record.settings.device
-        middle.selectbox(
-            "Device", present, present.index(device) if device in present else 0, key=f"device_{record.name}"
-        )
-        status = training_registry().status
-        right.button(
-            "Resume", icon=":material/resume:", width="stretch", on_click=resume_selected, args=(record,),
-            disabled=not is_writable() or bool(status and status.active),
-        )  # fmt: skip
-        st.caption(
-            f"{record.epochs_done:,} of {planned:,} epochs are done. The learning rate follows the schedule for the "
-            "new number of epochs. Data are read from the recorded directory, or from that in the sidebar if the same "
-            "data set is selected there. The Training page shows the progress."
-        )
 
 
 def run_or_warn(action: Callable[[], None]) -> None:
@@ -167,8 +102,9 @@ def run_actions(record: RunRecord) -> None:
     if buttons[2].button("Delete", icon=":material/delete:", width="stretch", disabled=view_only):
         st.session_state["confirm_delete"] = record.name
     show_view_only_notice()
-    if record.epochs:
-        resume_form(record)
+    if record.epochs and record.settings:
+        with st.expander("Continue this run", key=f"resume_{record.name}"):
+            resume_form(record)
     if st.session_state.get("confirm_delete") == record.name and not view_only:
         buttons[3].button(
             "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete_selected,
@@ -182,6 +118,10 @@ def render_comparison(records: list[RunRecord]) -> None:
         tuple(run_title(record) for record in records),
         tuple(np.array([result.test_accuracy for result in record.epochs]) for record in records),
         tuple(np.array([result.train_accuracy for result in record.epochs]) for record in records),
+        tuple(describe_evaluation_set(record).name for record in records),
+        tuple(
+            accuracy_interval(record, record.epochs[-1].test_accuracy) if record.epochs else None for record in records
+        ),
     )
     chart_heading(escape_markdown(info.takeaway))
     charts.lightweight_chart(figures.comparison_figure(info), "comparison", info.takeaway)
@@ -195,8 +135,8 @@ def render_comparison(records: list[RunRecord]) -> None:
 
 def render(was_live: bool) -> None:
     """Draw the page; rerun it when a selected run starts or stops being written."""
-    if st.session_state.pop("model_chosen", False):
-        st.rerun()  # the sidebar shows the model
+    if st.session_state.pop("model_chosen", False) or st.session_state.pop("run_resumed", False):
+        st.rerun()  # the sidebar shows the model and the training
     records = list_runs(runs_directory())
     message_area = st.empty()
     if problem := st.session_state.pop("run_problem", None):
@@ -206,16 +146,18 @@ def render(was_live: bool) -> None:
     if not records:
         st.info(f"No run in {escape_markdown(repr(runs_directory()))} yet. Train one on the Training page.")
         return
-    st.dataframe(runs_table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330))
     by_name = {record.name: record for record in records}
     readable = [record.name for record in records if record.problem is None]
     titles = disambiguate({name: run_title(by_name[name]) for name in readable})
-    if any(name not in readable for name in st.session_state.get("compared", [])):
-        st.session_state["compared"] = [name for name in st.session_state["compared"] if name in readable]
+    if missing := select_runs(readable):
+        found = f"found none named {', '.join(map(repr, missing))}; select another run."
+        st.warning(escape_markdown(f"run: expected readable runs in {runs_directory()!r}, {found}"))
+    clickable_table(records)
     names = st.multiselect(
-        "Selected runs", readable, readable[:1], format_func=lambda name: titles.get(name, name), key="compared",
-        max_selections=8,
+        "Selected runs", readable, format_func=lambda name: titles.get(name, name), key="compared",
+        max_selections=MAX_SELECTED,
     )  # fmt: skip
+    store_in_url()
     selected = [by_name[name] for name in names]
     if len(selected) == 1:
         run_actions(selected[0])

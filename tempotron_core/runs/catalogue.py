@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tempotron_core.runs.files import END_MARKER, escape_surrogates, write_atomic
@@ -18,7 +18,10 @@ from tempotron_core.runs.reader import RunError, RunRecord
 
 __all__ = [
     "MAX_NAME_LENGTH",
+    "TEST_SAMPLES",
+    "EvaluationSet",
     "delete_run",
+    "describe_evaluation_set",
     "differences",
     "disambiguate",
     "is_being_written",
@@ -30,9 +33,40 @@ __all__ = [
 MAX_NAME_LENGTH = 80
 """Characters of a run's own name."""
 
+TEST_SAMPLES = {
+    "embedded": 2000, "iris": 30, "wine": 36, "MNIST": 10_000, "FashionMNIST": 10_000, "KMNIST": 10_000,
+    "QMNIST": 60_000, "USPS": 2007, "EMNIST-letters": 20_800, "EMNIST-balanced": 18_800, "EMNIST-digits": 40_000,
+}  # fmt: skip
+"""Number of test samples by data set."""
+
 _TITLE = "title.txt"
 _ACTIVE_SECONDS = 60.0
 _MAX_BYTES = 2**31  # of an export, which is made in memory
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Samples on which the accuracies of a run were measured.
+
+    Attributes:
+        name: data set, and the number of training samples held out of it if those take the place of its test set
+        samples: number of samples, None if unknown
+    """
+
+    name: str
+    samples: int | None
+
+
+def describe_evaluation_set(record: RunRecord) -> EvaluationSet:
+    """Return the samples on which the accuracies of a run were measured; runs with equal ones can be compared."""
+    settings = record.settings
+    if settings is None:
+        return EvaluationSet("", None)
+    if settings.validation:
+        return EvaluationSet(
+            f"{settings.dataset}, {settings.validation:,} held-out training samples", settings.validation
+        )
+    return EvaluationSet(settings.dataset, TEST_SAMPLES.get(settings.dataset))
 
 
 def run_title(record: RunRecord) -> str:

@@ -34,26 +34,46 @@ class ComparisonInfo:
         names: Names of the runs.
         test: Test accuracies in [0, 1], one array per run.
         train: Training accuracies in [0, 1], one array per run.
+        test_sets: Names of the samples on which they were tested, one per run; all the same if empty.
+        intervals: 95 % interval of the final test accuracy of each run, None for an unknown one; none known if empty.
     """
 
     names: tuple[str, ...]
     test: tuple[np.ndarray, ...]
     train: tuple[np.ndarray, ...]
+    test_sets: tuple[str, ...] = ()
+    intervals: tuple[tuple[float, float] | None, ...] = ()
 
     @property
     def takeaway(self) -> str:
-        """Return the run with the highest final test accuracy."""
-        final = [(float(test[-1]), name) for name, test in zip(self.names, self.test, strict=True) if len(test)]
-        if not final:
+        """Return the run with the highest final test accuracy; no ranking of runs with different test sets."""
+        shown = [i for i, test in enumerate(self.test) if len(test)]
+        if not shown:
             return "No epoch is complete yet."
-        final.sort(reverse=True)
-        best, name = final[0]
-        if len(final) == 1:
-            return f"{name}: test accuracy {best:.2%} after its last epoch."
-        second, second_name = final[1]
-        return (
-            f"Highest final test accuracy: {name}, {best:.2%}, {100 * (best - second):.2f} points above {second_name}."
+        shown.sort(key=lambda i: (float(self.test[i][-1]), self.names[i]), reverse=True)
+        first = shown[0]
+        best, name = float(self.test[first][-1]), self.names[first]
+        if len(shown) == 1:
+            return f"{name}: test accuracy {best:.2%}{self._interval_text(first)} after its last epoch."
+        if len(sets := dict.fromkeys(self.test_sets[i] for i in sorted(shown) if self.test_sets)) > 1:
+            return f"No common ranking: the runs were tested on different samples ({'; '.join(sets)})."
+        second = shown[1]
+        text = (
+            f"Highest final test accuracy: {name}, {best:.2%}{self._interval_text(first)}, "
+            f"{100 * (best - float(self.test[second][-1])):.2f} points above {self.names[second]}"
+            f"{self._interval_text(second)}"
         )
+        ends = self._interval(first), self._interval(second)
+        if ends[0] is None or ends[1] is None:
+            return f"{text}."
+        return f"{text}; the intervals {'overlap' if ends[0][0] <= ends[1][1] else 'do not overlap'}."
+
+    def _interval(self, run: int) -> tuple[float, float] | None:
+        return self.intervals[run] if self.intervals else None
+
+    def _interval_text(self, run: int) -> str:
+        interval = self._interval(run)
+        return "" if interval is None else f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})"
 
 
 def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
