@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.components import charts, stage
-from pages.components.page import chart_heading, page_header
+from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
 from pages.state.datasets import current_dataset, dataset_directory
@@ -15,8 +15,9 @@ from pages.state.paths import RUNS_ROOTS_ENV, check_inside_roots
 from pages.state.settings import DEFAULTS, get_setting, number_widget, url_widget
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
+from pages.views.training_continue import continue_panel
 from tempotron_core import figures
-from tempotron_core.jobs.job import STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
+from tempotron_core.jobs.job import ACTIVE_STATES, STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
 from tempotron_core.model.codes import DEFAULT_CODE
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import explain_if_too_large
@@ -144,9 +145,48 @@ def render_controls(settings: Settings | None, status: Status | None) -> None:
         disabled = state not in TRANSITIONS[name.lower()] or not is_writable()
         column.button(name, icon=f":material/{icon}:", width="stretch", on_click=action, disabled=disabled)
     show_view_only_notice()
+    st.caption(blocked_text(settings is not None, state))
     place = st.empty()
     if refusal := st.session_state.get("refused"):
         place.warning(escape_markdown(refusal), icon=":material/block:")
+
+
+def blocked_text(is_valid: bool, state: str) -> str:
+    """Return why buttons are disabled.
+
+    Args:
+        is_valid: whether the settings of the form can be trained
+        state: state of the current job, "idle" without one
+    """
+    if state == "stopping":
+        return "The training is stopping: all buttons wait for it."
+    if state in ACTIVE_STATES:
+        other = "Pause: it is paused already." if state == "paused" else "Resume: it is not paused."
+        return f"Start: a training is in progress; stop it first. {other}"
+    start = "" if is_valid else "Start: correct the settings first. "
+    return f"{start}Pause, Resume and Stop: no training is in progress."
+
+
+def previous_snapshot(snapshot: Snapshot | None) -> Snapshot | None:
+    """Return the state of the run that was shown before a new one without any point, None if there is none."""
+    if snapshot is not None and snapshot.points:
+        st.session_state["_curves"] = snapshot
+    previous: Snapshot | None = st.session_state.get("_curves")
+    if previous is None and (finished := training_registry().finished):
+        previous = finished.snapshot
+    return previous if previous is not None and previous.points else None
+
+
+def draw_curves(snapshot: Snapshot, prefix: str = "") -> None:
+    """Draw the learning curves below their heading."""
+    info = curves_info(snapshot)
+    chart_heading(escape_markdown(prefix) + info.takeaway)
+    accuracy, loss = st.columns(2)
+    height = stage.figure_height(330, prefix + info.takeaway, taken=70)
+    with accuracy:
+        charts.lightweight_chart(figures.accuracy_figure(info, height), "accuracy", info.takeaway)
+    with loss:
+        charts.lightweight_chart(figures.loss_figure(info, height), "loss", info.loss_takeaway)
 
 
 def curves_info(snapshot: Snapshot) -> figures.CurvesInfo:
@@ -254,22 +294,18 @@ def progress_panel(state: str) -> None:
     elif warning := status.stall_warning or status.note:
         message.warning(escape_markdown(warning), icon=":material/warning:")
     snapshot = status.snapshot
+    previous = previous_snapshot(snapshot)
     if snapshot is None or not snapshot.points:
         bar.progress(snapshot.encoded_fraction if snapshot else 0.0, format_status(status))
+        if previous is not None:
+            draw_curves(previous, f"Run before, {previous.settings.recipe} on {previous.settings.dataset}: ")
         health_panel(snapshot, status.failed_step)
         return
     left = snapshot.seconds_left
     pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
     remaining = f" · {left:.0f} s left" if left and status.active else ""
     bar.progress(snapshot.progress, format_status(status) + pace + remaining)
-    info = curves_info(snapshot)
-    chart_heading(info.takeaway)
-    accuracy, loss = st.columns(2)
-    height = stage.figure_height(330, info.takeaway, taken=70)
-    with accuracy:
-        charts.lightweight_chart(figures.accuracy_figure(info, height), "accuracy", info.takeaway)
-    with loss:
-        charts.lightweight_chart(figures.loss_figure(info, height), "loss", info.loss_takeaway)
+    draw_curves(snapshot)
     health_panel(snapshot, status.failed_step)
     model = snapshot.model
     if model is not None:
@@ -298,6 +334,7 @@ st.session_state.setdefault("settings_open", not (status and status.active))
 with st.expander("Settings", key="settings_open", on_change="rerun"):
     settings = settings_form()
 render_controls(settings, status)
+lazy_expander("Continue or extend a run", continue_panel)
 interval = refresh_interval(TRAINING_REFRESH_SECONDS, bool(status and status.active))
 with stage.on_stage(place):
     flushing_fragment(progress_panel, run_every=interval)(status.state if status else "idle")

@@ -12,8 +12,11 @@ import pytest
 from helpers import idx_files
 
 from tempotron_core import figures
+from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import (
+    TEST_SAMPLES,
     delete_run,
+    describe_evaluation_set,
     differences,
     disambiguate,
     is_being_written,
@@ -143,3 +146,22 @@ def test_comparisons_say_who_ends_highest() -> None:
     assert none.takeaway == "No epoch is complete yet."
     assert figures.comparison_figure(none).layout.annotations
     assert [len(trace.x) for trace in figures.comparison_figure(one).data] == [1, 1]
+
+
+def test_runs_with_different_test_sets_have_no_ranking() -> None:
+    curves = (np.array([0.7]), np.array([0.75]))
+    mixed = figures.ComparisonInfo(("a", "b"), curves, curves, ("embedded", "MNIST"))
+    assert mixed.takeaway == "No common ranking: the runs were tested on different samples (embedded; MNIST)."
+    for low, verb in ((0.6, "overlap"), (0.73, "do not overlap")):
+        info = figures.ComparisonInfo(("a", "b"), curves, curves, ("embedded",) * 2, ((0.65, 0.72), (low, 0.8)))
+        assert info.takeaway.startswith("Highest final test accuracy: b, 75.00% (95 % interval")
+        assert info.takeaway.endswith(f"the intervals {verb}.")
+
+
+def test_the_samples_of_an_accuracy_are_known(record: RunRecord) -> None:
+    assert describe_evaluation_set(record).samples == TEST_SAMPLES["embedded"]
+    for name in ("embedded", "iris", "wine"):
+        assert len(datasets.load(name).test) == TEST_SAMPLES[name]
+    assert record.settings is not None
+    held_out = describe_evaluation_set(replace(record, settings=replace(record.settings, validation=50)))
+    assert (held_out.name, held_out.samples) == ("embedded, 50 held-out training samples", 50)
