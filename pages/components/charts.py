@@ -141,32 +141,37 @@ def predictions_csv(info: VoltageInfo) -> str:
     )
 
 
-def spikes_csv(times: np.ndarray, feature: str = "pixel") -> str:
-    """Return spike times [features, m] as CSV, one row per spike."""
-    pixel, neuron = np.nonzero(times >= 0)
-    spike_times = times[pixel, neuron]
+def spikes_csv(times: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Return spike times [features, m] as CSV, one row per spike; rows, columns, features and neurons from 1.
+
+    Args:
+        times: spike times in ms, -1 for none
+        shape: [h, w] of an image, [n] of a sample of a table
+    """
+    feature, neuron = np.nonzero(times >= 0)
+    spike_times = times[feature, neuron]
     is_integer = bool((spike_times == spike_times.round()).all())
     time_ms = spike_times.astype(int) if is_integer else spike_times.round(3)
-    columns = {feature: pixel, "neuron": neuron + 1, "time_ms": time_ms}
-    return figures.columns_to_csv(columns)
+    return figures.columns_to_csv({**_places(feature, shape), "neuron": neuron + 1, "time_ms": time_ms})
 
 
 def pixels_csv(image: np.ndarray) -> str:
-    """Return the values of a sample as CSV, one row per pixel or feature."""
-    values = image.reshape(-1)
-    return figures.columns_to_csv({"pixel" if image.ndim == 2 else "feature": range(len(values)), "value": values})
+    """Return the values of a sample as CSV, one row per pixel or feature; rows, columns and features from 1."""
+    return figures.columns_to_csv({**_places(np.arange(image.size), image.shape), "value": image.reshape(-1)})
+
+
+def _places(features: np.ndarray, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return row and column of pixels, or the number of features, from 1, by the name of the column."""
+    if len(shape) == 2:
+        return {"row": features // shape[1] + 1, "column": features % shape[1] + 1}
+    return {"feature": features + 1}
 
 
 def contributions_csv(info: figures.EvidenceInfo) -> str:
     """Return the contributions of all spikes as CSV, largest absolute value first."""
     rows = info.strongest_spikes(info.contributions.size)
     features, neurons, times, contributions = zip(*rows, strict=True) if rows else ((), (), (), ())
-    positions: dict[str, object]
-    if info.image.ndim == 2:
-        columns = info.image.shape[1]
-        positions = {"row": [i // columns + 1 for i in features], "column": [i % columns + 1 for i in features]}
-    else:
-        positions = {"feature": [i + 1 for i in features]}
+    places = _places(np.array(features, dtype=int), info.image.shape)
     return figures.columns_to_csv(
-        positions | {"neuron": [j + 1 for j in neurons], "time_ms": times, "contribution": contributions}
+        {**places, "neuron": [j + 1 for j in neurons], "time_ms": times, "contribution": contributions}
     )

@@ -116,7 +116,7 @@ def render() -> None:
                 spikes,
                 "spikes",
                 spike_changes.takeaway,
-                lambda: charts.spikes_csv(prediction.times.numpy(), view.dataset.feature),
+                lambda: charts.spikes_csv(prediction.times.numpy(), view.pixels.shape),
             )
     draw_robustness.robustness_panel(view, perturbation)
 

@@ -75,8 +75,11 @@ def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
     with left:
         st.markdown("**Click a pixel**" if dataset.shape else "**Features of the sample**")
         picker_area = st.container()
-        label = "Pixel, row by row from the top left" if dataset.shape else f"Feature, 0 to {last:,}"
-        pixel = int(st.number_input(label, **number_widget("pixel", max_value=last, value=min(last, 431))))
+        if dataset.shape:
+            pixel = pixel_picker.pixel_number(view)
+        else:
+            bounds = number_widget("pixel", max_value=last, value=min(last, 431))
+            pixel = int(st.number_input(f"Feature, 0 to {last:,}", **bounds))
         with picker_area:
             if dataset.shape:
                 pixel_picker.pixel_picker(view, pixel, select_pixel)

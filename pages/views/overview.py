@@ -33,7 +33,7 @@ def render() -> None:
     with second:
         page_link("views/encoder.py", f"**2 · {raster.spikes:,} spikes** → Encoder", ":material/scatter_plot:")
         charts.html_figure(
-            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.dataset.feature)
+            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.pixels.shape)
         )
     with stage.on_stage(place):
         third, fourth = st.columns([2.2, 1])

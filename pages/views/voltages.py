@@ -43,7 +43,7 @@ def render() -> None:
     with fourth:
         spikes = figures.raster_html(raster, height=260, cursor=True)
         charts.html_figure(
-            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.dataset.feature)
+            spikes, "spikes", raster.takeaway, lambda: charts.spikes_csv(decision.times.numpy(), view.pixels.shape)
         )
     st.markdown(
         f"{info.firing_text} "

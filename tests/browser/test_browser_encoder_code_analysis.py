@@ -34,5 +34,6 @@ def test_the_inspector_follows_the_hand_and_its_own_advice(page: Page, server: S
     expect(page.locator(".js-plotly-plot, [data-figure=digit]")).to_have_count(2)
     expect(heading(page)).to_have_text(re.compile(r"^At x = 0\.30"))
     wait_until_idle(page)
-    expect(page.get_by_label(re.compile("Pixel, row by row"))).to_have_value("400")
+    expect(page.get_by_label("Row, 1 to 28")).to_have_value("15")
+    expect(page.get_by_label("Column, 1 to 28")).to_have_value("9")
     assert page.locator("[data-testid=stMetric]").count() == 0

@@ -113,7 +113,7 @@ def test_encoder_follows_the_hand(page: Page, server: Server) -> None:
     expect(number).to_have_value(str(12 * 28 + 17))
     expect(digit.locator("[data-chosen]")).to_have_attribute("data-chosen", str(12 * 28 + 17))
     page.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.45 + 1)
-    expect(page.locator(".tooltip")).to_contain_text("row 12, column 17")
+    expect(page.locator(".tooltip")).to_contain_text("row 13, column 18")
 
 
 def cursor_text(page: Page) -> str:

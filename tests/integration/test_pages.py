@@ -156,7 +156,9 @@ def test_encoder_takes_the_value_of_the_chosen_pixel() -> None:
     test = run_app(app("encoder"))
     pixels = EMBEDDED.test.images[0].view(-1)
     brightest = int(pixels.argmax())
-    test.number_input(key="pixel").set_value(brightest)
+    test.number_input(key="pixel_row").set_value(brightest // 28 + 1)
+    run_app(test)
+    test.number_input(key="pixel_column").set_value(brightest % 28 + 1)
     run_app(test)
     assert test.slider(key="x").value == pytest.approx(float(pixels[brightest]) / 255, abs=5e-4)
     test.slider(key="x").set_value(0.25)
@@ -312,6 +314,7 @@ def test_a_link_to_the_encoder_keeps_its_value_until_another_pixel_is_chosen() -
     for key in ("m", "beta", "T", "x"):
         assert test.slider(key=key).value == float(wanted[key])
     assert test.number_input(key="pixel").value == 400
+    assert (test.number_input(key="pixel_row").value, test.number_input(key="pixel_column").value) == (15, 9)
     assert headline(test).startswith("At x = 0.30")
     assert any('data-chosen="400"' in element.proto.body for element in test.get("html"))
     test.sidebar.number_input(key="sample").set_value(8)

@@ -78,7 +78,7 @@ function cellAtPointer(tooltipData, box) {
   const [column, row] = [(last[0] - box.left) / size, (last[1] - box.top) / size].map(Math.floor);
   if (Math.min(row, column) < 0 || column >= columns || row >= tooltipData.values.length / columns) return null;
   const pixel = row * columns + column, [first, end] = tooltipData.starts.slice(pixel, pixel + 2);
-  const lines = [`row ${row}, column ${column}: ${formatNumber(tooltipData.values[pixel], tooltipData.plain ? 3 : 4, !tooltipData.plain)}`];
+  const lines = [`row ${row + 1}, column ${column + 1}: ${formatNumber(tooltipData.values[pixel], tooltipData.plain ? 3 : 4, !tooltipData.plain)}`];
   for (let i = first; i < Math.min(end, first + MAX_LINES); i++) {
     const numbers = tooltipData.spikes.map(({ words, signed, numbers }) => words + formatNumber(numbers[i], 3, signed));
     lines.push(`neuron ${tooltipData.neurons[i]} at ${tooltipData.times[i]} ms${numbers.join("")}`);

@@ -188,10 +188,10 @@ def pixel_map(
     rows, columns = values.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "constrain": "domain", "fixedrange": True},
+        xaxis={"visible": False, "range": [0.5, columns + 0.5], "constrain": "domain", "fixedrange": True},
         yaxis={
             "visible": False,
-            "range": [rows - 0.5, -0.5],
+            "range": [rows + 0.5, 0.5],
             "scaleanchor": "x",
             "fixedrange": True,
             "constrain": "domain",
@@ -200,6 +200,8 @@ def pixel_map(
         margin={"l": 0, "r": 76, "t": 4, "b": 4},
     )
     figure.add_heatmap(
+        x=np.arange(1, columns + 1),
+        y=np.arange(1, rows + 1),
         z=np.round(values, 5),
         zmin=-limit,
         zmax=limit,
@@ -219,7 +221,12 @@ def pixel_map(
     )
     across, down = outline(image)
     figure.add_scatter(
-        x=across, y=down, mode="lines", line={"color": theme.OUTLINE, "width": 2}, hoverinfo="skip", cliponaxis=False
+        x=[None if end is None else end + 1 for end in across],
+        y=[None if end is None else end + 1 for end in down],
+        mode="lines",
+        line={"color": theme.OUTLINE, "width": 2},
+        hoverinfo="skip",
+        cliponaxis=False,
     )
     return figure.build()
 

@@ -301,11 +301,13 @@ def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.
     rows, columns = info.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "constrain": "domain", "fixedrange": True},
-        yaxis={"visible": False, "range": [rows - 0.5, -0.5], "scaleanchor": "x", "fixedrange": True},
+        xaxis={"visible": False, "range": [0.5, columns + 0.5], "constrain": "domain", "fixedrange": True},
+        yaxis={"visible": False, "range": [rows + 0.5, 0.5], "scaleanchor": "x", "fixedrange": True},
         margin={"l": 0, "r": 96, "t": 4, "b": 4},
     )
     figure.add_heatmap(
+        x=np.arange(1, columns + 1),
+        y=np.arange(1, rows + 1),
         z=info.code_information.reshape(rows, columns).round(4),
         customdata=info.value_information.reshape(rows, columns).round(4),
         zmin=0,

@@ -22,12 +22,14 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
     rows, columns = image.shape
     figure = new_figure(
         height,
-        xaxis={"visible": False, "range": [-0.5, columns - 0.5], "fixedrange": True, "constrain": "domain"},
-        yaxis={"visible": False, "range": [rows - 0.5, -0.5], "fixedrange": True, "scaleanchor": "x"},
+        xaxis={"visible": False, "range": [0.5, columns + 0.5], "fixedrange": True, "constrain": "domain"},
+        yaxis={"visible": False, "range": [rows + 0.5, 0.5], "fixedrange": True, "scaleanchor": "x"},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
     )
     values = image
     figure.add_heatmap(
+        x=np.arange(1, columns + 1),
+        y=np.arange(1, rows + 1),
         z=values,
         zmin=0,
         zmax=255,
@@ -40,10 +42,10 @@ def digit_figure(image: np.ndarray, pixel: int | None = None, height: int = 320)
         row, column = divmod(pixel, columns)
         figure.add_shape(
             type="rect",
-            x0=column - 0.6,
-            x1=column + 0.6,
-            y0=row - 0.6,
-            y1=row + 0.6,
+            x0=column + 0.4,
+            x1=column + 1.6,
+            y0=row + 0.4,
+            y1=row + 1.6,
             line={"color": theme.SELECTED, "width": 4},
         )
     return figure.build()

@@ -441,7 +441,8 @@ def test_the_digit_is_the_image_and_its_pixel_is_framed() -> None:
     figure = digit_figure(pixels, 5 * 28 + 20)
     assert equal_arrays(figure.data[0].z, pixels) and (figure.data[0].zmin, figure.data[0].zmax) == (0, 255)
     (frame,) = figure.layout.shapes
-    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == (20, 5)
+    assert ((frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2) == pytest.approx((21, 6))  # counted from 1
+    assert (figure.data[0].x[0], figure.data[0].x[-1], figure.data[0].y[0]) == (1, 28, 1)
     assert frame.line.color == theme.SELECTED
     assert len(digit_figure(pixels).layout.shapes) == 0 and len(digit_figure(pixels).data) == 1
 

@@ -104,7 +104,7 @@ def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
     found = {tuple(map(float, piece)) for piece in re.findall(r"M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)", line)}
     across, down = figures.evidence_figure(info).data[1].x, figures.evidence_figure(info).data[1].y
     pieces = zip(across[::3], down[::3], across[1::3], down[1::3], strict=True)
-    assert found == {tuple(value + 0.5 for value in piece) for piece in pieces}
+    assert found == {tuple(value - 0.5 for value in piece) for piece in pieces}
     assert found
 
 
