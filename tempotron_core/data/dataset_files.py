@@ -16,6 +16,7 @@ from tempotron_core.data.idx_files import GZIP, MAX_ENTRIES, list_idx_files, rea
 from tempotron_core.data.npz_files import read_npz
 from tempotron_core.data.picture_folders import PICTURE_SUFFIXES, read_picture_folders
 from tempotron_core.data.samples import DataError, Dataset, dataset_from_arrays
+from tempotron_core.data.spike_times import has_spike_columns, read_spike_csv
 from tempotron_core.data.table_files import TEXT_SUFFIXES, read_csv, read_table
 
 __all__ = ["PICTURE_SUFFIXES", "SUFFIXES", "file_fingerprint", "find_dataset_files", "read_dataset_file"]
@@ -28,8 +29,13 @@ _IDX_IN_NAME = re.compile(r"idx[23]-ubyte(\.gz)?$|\.idx(\.gz)?$", re.IGNORECASE)
 _FORMS = "an .npz, .csv or IDX file, or a folder of pictures with one folder for each class"
 
 
-def read_dataset_file(path: Path) -> Dataset:
+def read_dataset_file(path: Path, unit: str | None = None, step_ms: float = 1.0) -> Dataset:
     """Read a data set from a file or folder; its name is that of the file.
+
+    Args:
+        path: file or folder
+        unit: unit of spike times where the file names none
+        step_ms: duration of a step in ms, where that is the unit
 
     Raises:
         DataError: for a missing, damaged or hostile file, or one of another kind.
@@ -43,11 +49,11 @@ def read_dataset_file(path: Path) -> Dataset:
         with path.open("rb") as stream:
             start = stream.read(4)
         if start[:2] == b"PK":
-            return read_npz(path)
+            return read_npz(path, unit, step_ms)
         if start[:2] == GZIP or (start[:2] == b"\0\0" and len(start) == 4):
             return read_idx(path)
         if path.suffix.lower() in TEXT_SUFFIXES:
-            return read_csv(path)
+            return read_spike_csv(path, unit, step_ms) if has_spike_columns(path) else read_csv(path)
     except OSError as error:
         raise DataError(f"{name}: expected a readable file, got {error.strerror or error}; check it.") from error
     raise DataError(f"{name}: expected {_FORMS}, got a file that begins with {start!r}; convert it to one of these.")

@@ -12,14 +12,17 @@ import numpy as np
 
 from tempotron_core.data.archives import ArrayHeader, FormatError, check_zip, peek_array_headers, read_array, shape_text
 from tempotron_core.data.samples import MAX_BYTES, MAX_FEATURES, DataError, Dataset, dataset_from_arrays
+from tempotron_core.data.spike_times import read_spike_arrays
 
 __all__ = ["read_npz"]
 
 _SAMPLE_KEYS, _LABEL_KEYS = ("x", "images", "data"), ("y", "labels", "label", "target", "targets")
 
 
-def read_npz(path: Path) -> Dataset:
-    """Read a data set from arrays x and y, or x_train, y_train, x_test and y_test.
+def read_npz(path: Path, unit: str | None = None, step_ms: float = 1.0) -> Dataset:
+    """Read a data set from arrays x and y, or x_train, y_train, x_test and y_test; or from spike times.
+
+    unit, step_ms: see read_spike_arrays.
 
     Raises:
         DataError: for a damaged or hostile archive, or one without such arrays.
@@ -28,6 +31,8 @@ def read_npz(path: Path) -> Dataset:
         with path.open("rb") as file:
             members = check_zip(file, path.name, max_bytes=4 * MAX_BYTES)
             headers = peek_array_headers(file, path.name, members)
+            if "times" in headers:
+                return read_spike_arrays(file, path.name, headers, unit, step_ms)
             return _read_arrays(file, path.name, headers)
     except FormatError as error:
         raise DataError(str(error)) from error
@@ -50,7 +55,8 @@ def _read_arrays(file: IO[bytes], name: str, headers: Mapping[str, ArrayHeader])
     train, test = _find_pair(lower, "train") or _find_pair(lower, ""), _find_pair(lower, "test")
     if train is None:
         raise DataError(
-            f"{name}: expected arrays x and y (or x_train, y_train, x_test, y_test), got {_contents(headers)}; "
+            f"{name}: expected arrays x and y (or x_train, y_train, x_test, y_test), or times, got "
+            f"{_contents(headers)}; "
             "save them with numpy.savez(file, x=x, y=y)."
         )
     x, y = read(train[0]), read(train[1])

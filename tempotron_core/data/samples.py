@@ -21,6 +21,8 @@ __all__ = [
     "Dataset",
     "Split",
     "dataset_from_arrays",
+    "index_classes",
+    "shape_text",
     "split_samples",
 ]
 
@@ -44,8 +46,9 @@ class Split:
     """Samples of one split.
 
     Attributes:
-        images: uint8 [n, h, w], or [n, features] of a table
-        labels: int64 [n]
+        images: uint8 [n, h, w], or [n, features] of a table; or spike times in ms, float32 [n, features, m], negative
+            for none
+        labels: int64 [n]; 0 where the data set has no classes
     """
 
     images: torch.Tensor
@@ -64,6 +67,7 @@ class Dataset:
         low, high: range of each feature that 0 and 255 stand for, empty for images
         sample: what one sample is called
         notes: sentences on what was converted
+        is_sparse: whether spike times come from a list of spikes, which does not tell the number of silent afferents
     """
 
     name: str
@@ -76,21 +80,41 @@ class Dataset:
     high: tuple[float, ...] = ()
     sample: str = "sample"
     notes: tuple[str, ...] = ()
+    is_sparse: bool = False
+
+    @property
+    def has_spike_times(self) -> bool:
+        """Return whether the samples are spike times instead of values."""
+        return self.train.images.is_floating_point()
+
+    @property
+    def m(self) -> int | None:
+        """Return the number of afferents of a feature where the samples are spike times, else None."""
+        return int(self.train.images.shape[2]) if self.has_spike_times else None
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Return height and width of an image, or the number of features."""
+        return self.shape or (self.num_features,)
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """Return height and width of the images, None for a table."""
+        """Return height and width of the images, None for a table and for spike times."""
+        if self.has_spike_times:
+            return None
         shape = self.train.images.shape[1:]
         return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
 
     @property
     def num_features(self) -> int:
         """Return the number of values of a sample."""
-        return math.prod(self.train.images.shape[1:])
+        return int(self.train.images.shape[1]) if self.has_spike_times else math.prod(self.train.images.shape[1:])
 
     @property
     def feature(self) -> str:
         """Return what one value of a sample is called."""
+        if self.has_spike_times and self.m == 1:
+            return "afferent"
         return "feature" if self.shape is None else "pixel"
 
     def feature_name(self, index: int) -> str:
@@ -143,11 +167,11 @@ def dataset_from_arrays(
         _check_labels(name, x_test, y_test)
         if x_test.shape[1:] != x.shape[1:]:
             raise DataError(
-                f"{name}: expected test samples of the shape of the training samples, {_shape_text(x.shape[1:])}, got "
-                f"{_shape_text(x_test.shape[1:])}; store both with one shape."
+                f"{name}: expected test samples of the shape of the training samples, {shape_text(x.shape[1:])}, got "
+                f"{shape_text(x_test.shape[1:])}; store both with one shape."
             )
         parts.append((x_test, y_test))
-    labels, names = _class_indices(name, [labels.reshape(-1) for _, labels in parts], classes)
+    labels, names = index_classes(name, [labels.reshape(-1) for _, labels in parts], classes)
     if len(parts) == 1:
         train, test = split_samples(labels[0])
         parts, labels = [(x[train], y), (x[test], y)], [labels[0][train], labels[0][test]]
@@ -207,14 +231,14 @@ def _to_grey(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
     else:
         raise DataError(
             f"{name}: expected samples [n, height, width], [n, height, width, 3] or [n, features], got "
-            f"{_shape_text(x.shape)}; change the shape."
+            f"{shape_text(x.shape)}; change the shape."
         )
     shape = channels[0].shape
     features = math.prod(shape[1:])
     if not len(x) or not 1 <= features <= MAX_FEATURES or len(x) > MAX_SAMPLES:
         raise DataError(
             f"{name}: expected 1 to {MAX_SAMPLES:,} samples of 1 to {MAX_FEATURES:,} values, got "
-            f"{_shape_text(x.shape)}; choose fewer."
+            f"{shape_text(x.shape)}; choose fewer."
         )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         where = tuple(np.argwhere(~np.isfinite(x))[0].tolist())
@@ -239,7 +263,7 @@ def _to_grey(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
 def _check_labels(name: str, x: np.ndarray, y: np.ndarray) -> None:
     if y.size != len(x) or y.ndim > 2:
         hint = "store classes instead of one-hot rows" if y.ndim == 2 else "store one label for each sample"
-        raise DataError(f"{name}: expected {len(x):,} labels, one for each sample, got {_shape_text(y.shape)}; {hint}.")
+        raise DataError(f"{name}: expected {len(x):,} labels, one for each sample, got {shape_text(y.shape)}; {hint}.")
 
 
 def _check_training_part(name: str, x: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
@@ -254,7 +278,7 @@ def _check_training_part(name: str, x: np.ndarray, labels: np.ndarray, classes: 
         )
 
 
-def _class_indices(
+def index_classes(
     name: str, parts: list[np.ndarray], classes: tuple[str, ...]
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Return the labels of the parts as indices of the classes, int64, and the names of the classes."""
@@ -346,5 +370,6 @@ def _printable(text: str) -> str:
     return text if 0 < len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 3]}..." if text else "(empty)"
 
 
-def _shape_text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return the sizes as text."""
     return f"[{', '.join(f'{size:,}' for size in shape)}]"
