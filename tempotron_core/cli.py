@@ -1,4 +1,4 @@
-"""The command tempotron-explorer: open the dashboard, train without it, or open a network from a file."""
+"""The command tempotron-explorer: open the dashboard, train without it, run a study, or open a network from a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 __all__ = ["app_script", "main"]
 
-_USAGE = """usage: tempotron-explorer [--help] [train ... | open FILE ... | STREAMLIT OPTIONS]
+_USAGE = """usage: tempotron-explorer [--help] [train ... | sweep ... | open FILE ... | STREAMLIT OPTIONS]
 
   tempotron-explorer                     open the dashboard; options as of streamlit run, such as --server.port 8600
   tempotron-explorer train [OPTIONS]     train without the dashboard; see tempotron-explorer train --help
+  tempotron-explorer sweep [OPTIONS]     train over a space of settings; see tempotron-explorer sweep --help
   tempotron-explorer open FILE [OPTIONS] import a network and open the dashboard; see tempotron-explorer open --help
 """
 
@@ -32,10 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tempotron_core.train import main as train
 
         return train(arguments[1:])
+    if arguments[:1] == ["sweep"]:
+        from tempotron_core.sweep import main as sweep
+
+        return sweep(arguments[1:])
     if arguments[:1] == ["open"]:
         return _open_network(arguments[1:])
     if arguments and not arguments[0].startswith("-"):
-        print(f"expected train, open or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
+        print(f"expected train, sweep, open or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
         return 2
     return _open_dashboard(arguments)
 

@@ -31,7 +31,9 @@ from tempotron_core.training.resources import available_cores, require_fits, set
 from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices, settings_with_preset
 from tempotron_core.training.snapshot import Snapshot
 
-__all__ = ["main"]
+__all__ = ["Interrupt", "main", "training_parser"]
+
+_COMMAND = "python -m tempotron_core.train"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,14 +43,14 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train with these command-line arguments and return the exit code; the last line printed is one JSON object."""
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         return _run(arguments, interrupt)
 
 
-def _run(arguments: Sequence[str] | None, interrupt: _Interrupt) -> int:
-    options = _parser().parse_args(arguments)
+def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
+    options = training_parser().parse_args(arguments)
     download, resume_folder = options.download, options.resume
-    given = vars(_parser(with_defaults=False).parse_args(arguments))
+    given = vars(training_parser(with_defaults=False).parse_args(arguments))
     folder = Path(resume_folder).expanduser() if resume_folder is not None else None
     try:
         resume_from = None
@@ -90,7 +92,7 @@ def _write(
     snapshots: Iterator[Snapshot],
     folder: Path | None,
     resume_from: Snapshot | None,
-    interrupt: _Interrupt,
+    interrupt: Interrupt,
 ) -> int:
     last, interrupted = None, False
     with open_run_log(settings, folder, resume_from) as log:
@@ -145,11 +147,13 @@ def _load_dataset(settings: Settings, folder: Path | None) -> datasets.Dataset:
         raise datasets.DataError(f"{error} If the data have moved, name their folder with --dataset-dir.") from error
 
 
-def _parser(with_defaults: bool = True) -> argparse.ArgumentParser:
+def training_parser(
+    with_defaults: bool = True, prog: str = "python -m tempotron_core.train"
+) -> argparse.ArgumentParser:
     """Return the parser of the options; without defaults it returns only the options that were given."""
     default = {field.name: field.default for field in fields(Settings)}
     parser = _Parser(
-        prog="python -m tempotron_core.train",
+        prog=prog,
         description="Train tempotrons on images or tables encoded as spike times.",
         epilog="Recipes: " + " ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values()),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -254,7 +258,7 @@ def _download(settings: Settings) -> None:
         )
 
 
-class _Interrupt:
+class Interrupt:
     """Ctrl-C and SIGTERM as a flag and one KeyboardInterrupt; later signals do not disturb the end of the run.
 
     An exception raised inside a destructor would be printed and ignored by Python; the flag remains.
@@ -265,7 +269,7 @@ class _Interrupt:
         self.exit_code = 128 + signal.SIGINT
         self._previous_handlers: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> _Interrupt:
+    def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous_handlers[number] = signal.signal(number, self._on_signal)
@@ -291,7 +295,13 @@ class _Interrupt:
         finally:
             self._is_deferred = False
 
+    @property
+    def requested(self) -> bool:
+        """Return whether a signal has arrived."""
+        return self._requested
+
     def raise_if_requested(self) -> None:
+        """Raise KeyboardInterrupt if a signal has arrived."""
         if self._requested:
             raise KeyboardInterrupt
 

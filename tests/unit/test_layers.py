@@ -53,7 +53,19 @@ def test_the_core_does_not_know_the_pages() -> None:
     assert relative_paths([file for file in core if imports_from(file, "pages", "app")]) == []
 
 
-PACKAGES = ("validation", "snn", "data", "model", "training", "runs", "interchange", "jobs", "analysis", "experiments")
+PACKAGES = (
+    "validation",
+    "snn",
+    "data",
+    "model",
+    "training",
+    "runs",
+    "interchange",
+    "jobs",
+    "analysis",
+    "experiments",
+    "studies",
+)
 """A package imports only packages before it."""
 
 
