@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import tooltip
+from pages.state.settings import is_presentation_mode
 from tempotron_core import figures
 
 
@@ -21,7 +22,9 @@ def _chart_text_css() -> str:
 
 
 _HERE = Path(__file__).parent
-_CSS = f"<style>{_chart_text_css()}\n{(_HERE / 'streamlit.css').read_text(encoding='utf-8')}</style>"
+_RULES, _PRESENTATION_RULES = (_HERE / "streamlit.css").read_text(encoding="utf-8").split("/* Presentation mode.")
+_CSS = f"<style>{_chart_text_css()}\n{_RULES}</style>"
+_PRESENTATION_CSS = f"<style>{_chart_text_css()}\n{_RULES}/* Presentation mode.{_PRESENTATION_RULES}</style>"
 _mount = st.components.v2.component(
     "tempotron_theme_fixes", js=(_HERE / "theme_fixes.js").read_text(encoding="utf-8"), isolate_styles=False
 )
@@ -29,7 +32,7 @@ _mount = st.components.v2.component(
 
 def apply() -> None:
     """Add the styles and scripts to the page."""
-    st.html(_CSS)
+    st.html(_PRESENTATION_CSS if is_presentation_mode() else _CSS)
     with st.sidebar:
         _mount(key="theme_fixes")
         tooltip.mount()
