@@ -144,14 +144,14 @@ def is_history_navigation() -> bool:
     return bool(getattr(context, "is_history_navigation", False))
 
 
-def bind_on_all_pages(values: Mapping[str, float | None]) -> None:
-    """Keep the URL parameters of sliders that every page draws, in its body or in the sidebar.
+def bind_on_all_pages(values: Mapping[str, float | str | None]) -> None:
+    """Keep the URL parameters of widgets that every page draws, in its body or in the sidebar.
 
-    Streamlit removes a parameter from the URL when the page changes, if the slider has not been moved or was drawn by
+    Streamlit removes a parameter from the URL when the page changes, if the widget has not been moved or was drawn by
     the body of another page: streamlit #13681, #14350. Remove once a parameter can be bound on several pages.
 
     Args:
-        values: value by key of the slider, None for the default, which is not part of the URL
+        values: value by key of the widget, None for the default, which is not part of the URL
     """
     context = get_script_run_ctx()
     if context is None:

@@ -32,7 +32,7 @@ def render(view: View, note: str | None = None) -> None:
             interval = _ACCURACY_REFRESH_SECONDS if is_pending else None
             flushing_fragment(_show_overrides, run_every=interval)(view, is_pending)
             if st.button("Reset", icon=":material/undo:", key="reset_overrides", on_click=overrides.reset):
-                remove_bound_query_params(overrides.CONSTANTS)
+                remove_bound_query_params(overrides.KEYS)
                 wait_for_flush()  # else the rerun discards the message about the URL
                 st.rerun()  # the sliders are outside the fragment
             if st.button("Train with these settings", icon=":material/school:", key="train_overrides"):

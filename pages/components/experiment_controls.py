@@ -11,11 +11,12 @@ from pages import streamlit_hooks
 from pages.state import overrides
 from pages.state.datasets import current_dataset
 from pages.state.experiment import selected_model
-from pages.state.settings import SETTINGS, number_widget
+from pages.state.settings import SETTINGS, number_widget, url_widget
+from tempotron_core.model.codes import CODES, DEFAULT_CODE
 
 LABELS = {
-    "m": ("m, neurons per pixel", "The weights of a model belong to one m."),
-    "beta": ("beta, inverse width of the curves", "The larger beta, the narrower the curves."),
+    "m": ("m, neurons per pixel", "The weights of a model belong to one m; a latency code has one neuron per pixel."),
+    "beta": ("beta, inverse width of the curves", "The larger beta, the narrower the curves; latency codes have none."),
     "T": ("T, window in ms", "Spike times are distributed over this window."),
     "tau": ("tau, membrane, ms", "Time constant with which the postsynaptic potential decays."),
     "tau_s": ("tau_s, synapse, ms", "Time constant with which the postsynaptic potential rises."),
@@ -28,10 +29,26 @@ IN_BODY = {"encoder": overrides.CODE, "voltages": overrides.NEURON}
 """Constants whose sliders a page shows in its body, by URL path."""
 
 
+def draw_code_select(container: Any) -> None:
+    """Draw the choice of the code of the samples."""
+    model = selected_model()
+    trained = model[0].code.name if model else DEFAULT_CODE
+    names = list(CODES) if trained in CODES else [trained]  # recorded spike times have no other code
+    name = container.selectbox(
+        "Code",
+        names,
+        names.index(trained),
+        help="The weights of a model belong to one code; the Encoder shows any.",
+        **url_widget("code"),
+    )
+    streamlit_hooks.bind_on_all_pages({"code": None if name == trained else name})
+
+
 def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     """Draw the sliders of these constants, one in each container."""
     model = selected_model()
     trained = overrides.model_constants(model[0]) if model else {}
+    code = overrides.code_in_use(model[0]) if model else DEFAULT_CODE
     values: dict[str, float | None] = {}
     feature = current_dataset()[0].feature
     for name, container in zip(names, containers, strict=True):
@@ -39,18 +56,26 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
         label = label.replace("pixel", feature)
         low, high = setting.low or 0, setting.high or 0
         value = trained.get(name, low)
+        if name == "m" and code != DEFAULT_CODE:
+            low, high = overrides.m_bounds(code)
+            value = st.session_state.get("m", value)
         low, high = min(low, value), max(high, value)
         shown = container.slider(
-            label, help=explanation, **number_widget(name, value=value, min_value=low, max_value=high)
+            label,
+            help=explanation,
+            disabled=low == high,
+            **number_widget(name, value=value, min_value=low, max_value=high + (low == high)),
         )
-        values[name] = None if shown == value else shown
+        values[name] = None if shown == trained.get(name, value) else shown
     streamlit_hooks.bind_on_all_pages(values)
 
 
 def draw_in_sidebar(url_path: str) -> None:
-    """Draw the sliders that the page does not show in its body; call once per run, before the page."""
+    """Draw the widgets that the page does not show in its body; call once per run, before the page."""
     if model := selected_model():
         overrides.follow_model(model[0])
     names = [name for name in overrides.CONSTANTS if name not in IN_BODY.get(url_path, ())]
     with st.sidebar, st.expander("Code and neuron"):
+        if url_path != "encoder":
+            draw_code_select(st)
         draw_sliders(names, [st] * len(names))

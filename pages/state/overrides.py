@@ -1,7 +1,7 @@
-"""Overrides: constants of the code and the neuron that differ from those of the model, shared by all pages.
+"""Overrides: code and constants of code and neuron that differ from those of the model, shared by all pages.
 
-The sliders of the constants are drawn on every page, so each constant is one session key and one URL parameter. A
-constant that equals that of the model follows the model; any other value is an override and stays.
+Their widgets are drawn on every page, so each is one session key and one URL parameter. A value that equals that of the
+model follows the model; any other value is an override and stays.
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ import streamlit as st
 
 from pages.state.settings import SETTINGS
 from tempotron_core.model.classifier import Model
+from tempotron_core.model.codes import CODES
+from tempotron_core.training.recipes import CODE_PRESETS
 from tempotron_core.validation import check_time_constants
 
 CODE, NEURON = ("m", "beta", "T"), ("tau", "tau_s", "threshold")
 CONSTANTS = CODE + NEURON
+KEYS = ("code", *CONSTANTS)
 UNITS = {"T": " ms", "tau": " ms", "tau_s": " ms"}
-_FOLLOWED, _USED = "_constants_of_model", "_constants_in_use"
+_MODEL, _FOLLOWED, _USED = "_values_of_model", "_constants_of_model", "_constants_in_use"
 
 
 @dataclass(frozen=True)
 class Override:
-    """A constant that differs from that of the model.
+    """A code or constant that differs from that of the model.
 
     Attributes:
-        name: name of the constant
+        name: code, or the name of the constant
         value: value in use
         trained: value of the model
         is_applied: False if the weights of the model do not permit the value
     """
 
     name: str
-    value: float
-    trained: float
+    value: Any
+    trained: Any
     is_applied: bool = True
 
     @property
-    def change(self) -> dict[str, float]:
+    def change(self) -> dict[str, Any]:
         """Return the field of Model that changes and its value."""
         return {"firing_threshold" if self.name == "threshold" else self.name: self.value}
 
     @property
     def text(self) -> str:
         """Return the change as text."""
+        if self.name == "code":
+            return f"code {self.value} instead of {self.trained}"
         unit = UNITS.get(self.name, "")
         return f"{self.name} {self.value:g}{unit} instead of {self.trained:g}{unit}"
 
@@ -57,51 +62,85 @@ def model_constants(model: Model) -> dict[str, float]:
     }  # fmt: skip
 
 
+def m_bounds(code: str) -> tuple[int, int]:
+    """Return the bounds of the slider of m for a code; they are equal for a code of one m."""
+    setting = SETTINGS["m"]
+    if code not in CODES:
+        return int(setting.low or 0), int(setting.high or 0)
+    return CODES[code].min_m, max(CODES[code].min_m, min(CODES[code].max_m, int(setting.high or 0)))
+
+
+def code_in_use(model: Model) -> str:
+    """Return the name of the code that the Encoder shows: that of the model unless overridden."""
+    name = st.session_state.get("code")
+    return name if name in CODES and model.code.name in CODES else model.code.name
+
+
+def _values_followed(model: Model, code: str) -> dict[str, Any]:
+    """Return the values of what is not overridden: those of the model, with an m that suits another code."""
+    values = model_constants(model)
+    if code != model.code.name:
+        low, high = m_bounds(code)
+        values["m"] = min(max(int(CODE_PRESETS.get(code, values)["m"]), low), high)
+    return {"code": model.code.name, **values}
+
+
 def follow_model(model: Model) -> None:
-    """Set the constants that are no overrides to those of the model; call before the sliders are drawn."""
-    constants, state = model_constants(model), st.session_state
-    followed: dict[str, float] = state.get(_FOLLOWED, {})
-    used: dict[str, float] = state.get(_USED, {})
-    for name, trained in constants.items():
+    """Set what is not overridden to the values of the model; call before the widgets are drawn."""
+    state = st.session_state
+    followed: dict[str, Any] = state.get(_FOLLOWED, {})
+    used: dict[str, Any] = state.get(_USED, {})
+    name = state["code"] if "code" in state else used.get("code", st.query_params.get("code"))
+    if name not in CODES or model.code.name not in CODES or name == state.get(_MODEL, {}).get("code"):
+        name = model.code.name
+    if state.get("code") != name:
+        state["code"] = name
+    values = _values_followed(model, name)
+    for key in CONSTANTS:
         # Streamlit forgets the value of a slider that was in a fragment of the former page, hence the copy.
-        value = state[name] if name in state else used.get(name)
-        if value is None or value == followed.get(name):
-            value = trained
-        if name not in state:
-            state[name] = _requested(name, trained, value)
-        elif state[name] != value:  # an assignment without need would keep Streamlit from restoring the URL parameter
-            state[name] = value
-    state[_FOLLOWED] = constants
+        value = state[key] if key in state else used.get(key)
+        if value is None or value == followed.get(key):
+            value = values[key]
+        if key == "m" and name != model.code.name:
+            low, high = m_bounds(name)
+            value = min(max(value, low), high)
+        if key not in state:
+            state[key] = _requested(key, values[key], value, name)
+        elif state[key] != value:  # an assignment without need would keep Streamlit from restoring the URL parameter
+            state[key] = value
+    state[_FOLLOWED], state[_MODEL] = values, {"code": model.code.name, **model_constants(model)}
 
 
-def _requested(name: str, trained: float, default: float) -> float:
+def _requested(name: str, trained: float, default: float, code: str) -> float:
     """Return the value that the URL requests, within the bounds of the slider, or the default."""
     try:
         value = float(st.query_params[name])
     except (KeyError, ValueError):
         return default
-    setting = SETTINGS[name]
-    return type(trained)(min(max(value, min(setting.low or 0, trained)), max(setting.high or 0, trained)))
+    low, high = m_bounds(code) if name == "m" else (SETTINGS[name].low or 0, SETTINGS[name].high or 0)
+    return type(trained)(min(max(value, min(low, trained)), max(high, trained)))
 
 
 def is_followed(model: Model) -> bool:
-    """Return whether the sliders were drawn for a model with these constants."""
-    return bool(st.session_state.get(_FOLLOWED, model_constants(model)) == model_constants(model))
+    """Return whether the widgets were drawn for a model with these values and for the code in use."""
+    values = _values_followed(model, code_in_use(model))
+    return bool(st.session_state.get(_FOLLOWED, values) == values)
 
 
 def reset() -> None:
-    """Set all constants to those of the model."""
-    st.session_state.update(st.session_state.get(_FOLLOWED, {}))
+    """Set code and constants to those of the model."""
+    st.session_state.update(st.session_state.get(_MODEL, {}))
 
 
-def constants_in_use(model: Model) -> dict[str, float]:
-    """Return the constants that the sliders show, those of the model where no slider has been drawn; keep a copy."""
-    used = {name: _value(name, trained) for name, trained in model_constants(model).items()}
+def constants_in_use(model: Model) -> dict[str, Any]:
+    """Return the code and the constants that the widgets show, those of the model where none has been drawn."""
+    code = code_in_use(model)
+    used = {name: _value(name, value) for name, value in _values_followed(model, code).items()} | {"code": code}
     st.session_state[_USED] = used
     return used
 
 
-def _value(name: str, trained: float) -> Any:
+def _value(name: str, trained: Any) -> Any:
     value = st.session_state.get(name)
     return trained if value is None else type(trained)(value)
 
@@ -109,11 +148,17 @@ def _value(name: str, trained: float) -> Any:
 def apply_overrides(model: Model) -> tuple[Model, tuple[Override, ...], str | None]:
     """Return the model with the constants in use, the overrides, and a sentence if some cannot be applied.
 
-    The number of neurons per pixel is part of the shape of the weights: another one is shown on the page Encoder only.
+    The weights belong to one code and one m: others are shown on the page Encoder only.
     """
-    used, trained = constants_in_use(model), model_constants(model)
+    used, trained = constants_in_use(model), {"code": model.code.name, **model_constants(model)}
     problem, refused = None, set()
-    if used["m"] != trained["m"]:
+    if used["code"] != trained["code"]:
+        refused |= {"code", "m"}
+        problem = (
+            f"code {used['code']}: the model was trained with the code {trained['code']} and m {model.m}, so only the "
+            "Encoder shows the other code; train with these settings to use it everywhere."
+        )
+    elif used["m"] != trained["m"]:
         refused.add("m")
         problem = (
             f"m {used['m']:g}: the model has weights for m {model.m}, so only the Encoder uses the new value; train "
@@ -125,13 +170,11 @@ def apply_overrides(model: Model) -> tuple[Model, tuple[Override, ...], str | No
         refused |= {"tau", "tau_s"}
         problem = f"{str(error).rstrip('.')}. Until then the time constants of the model are used."
     overrides = tuple(
-        Override(name, used[name], trained[name], name not in refused)
-        for name in CONSTANTS
-        if used[name] != trained[name]
+        Override(name, used[name], trained[name], name not in refused) for name in KEYS if used[name] != trained[name]
     )
-    return replace(model, **changes(overrides)), overrides, problem  # type: ignore[arg-type]
+    return replace(model, **changes(overrides)), overrides, problem
 
 
-def changes(overrides: tuple[Override, ...]) -> dict[str, float]:
+def changes(overrides: tuple[Override, ...]) -> dict[str, Any]:
     """Return the fields of Model that the applied overrides change."""
     return {name: value for override in overrides if override.is_applied for name, value in override.change.items()}

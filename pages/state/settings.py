@@ -18,6 +18,8 @@ PRESENTATION_SCALE = 4 / 3
 SAVED_RUN = "saved run"
 MODELS = ("last finished run", "live run", "untrained", SAVED_RUN)
 ONE_PIXEL, CODE_ANALYSIS = "One pixel", "Information in the code"
+TWO_CODES, LOCAL_PATTERNS = "Two codes", "Pixel or pattern"
+CODE_OF_RECIPE = "that of the recipe"
 PROBLEM = Problem()
 TEST_DIGIT, DRAWING, UPLOAD = "Test digit", "Draw", "Upload"
 AUTOMATIC, DARK_ON_LIGHT, LIGHT_ON_DARK = "Automatic", "Dark on light", "Light on dark"
@@ -59,7 +61,8 @@ SETTINGS = {
         Setting("present", False, persistent=True),
         Setting("tour"),
         Setting("t"),
-        # constants of the code and the neuron: those of the model unless overridden
+        # code and constants of code and neuron: those of the model unless overridden
+        Setting("code", None, persistent=True),
         Setting("m", None, 3, 64, 1, persistent=True),
         Setting("beta", None, 0.5, 4.0, 0.1, persistent=True),
         Setting("T", None, 10, 600, 10, persistent=True),
@@ -70,6 +73,8 @@ SETTINGS = {
         Setting("view", ONE_PIXEL),
         Setting("pixel", 431, 0, MAX_FEATURES - 1, 1),  # grey in the first test digit: its spike times are distinct
         Setting("x", None, 0.0, 1.0, 0.001),
+        Setting("part"),
+        Setting("compare"),
         # Voltages
         Setting("neuron"),
         # Evidence
@@ -97,7 +102,8 @@ SETTINGS = {
         Setting("train_epochs", 10, 1, 1000, 1, in_url=False, persistent=True),
         Setting("train_lr", 1e-3, 0.0, 10.0, 1e-4, in_url=False, persistent=True),
         Setting("train_batch", 64, 1, 4096, 1, in_url=False, persistent=True),
-        Setting("train_m", 16, 3, 64, 1, in_url=False, persistent=True),
+        Setting("train_code", None, in_url=False, persistent=True),
+        Setting("train_m", 16, 1, 256, 1, in_url=False, persistent=True),
         Setting("train_T", 100, 1, 1000, 1, in_url=False, persistent=True),
         Setting("train_seed", 0, 0, 2**31 - 1, 1, in_url=False, persistent=True),
         Setting("train_beta", 1.5, 0.1, 10.0, 0.1, in_url=False, persistent=True),

@@ -1,143 +1,47 @@
-"""Page "Encoder": tuning curves, spike times of a pixel or feature and of the sample, information in the code."""
+"""Page "Encoder": tuning, spike times of a position and of the sample, information in the code, for each code."""
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
-import torch
 
-from pages.components import charts, experiment_bar, experiment_controls, pixel_picker, stage
-from pages.components.page import (
-    chart_heading,
-    lazy_expander,
-    optional_caption,
-    page_header,
-    report_experiment_errors,
-)
+from pages.components import experiment_bar, experiment_controls, stage
+from pages.components.page import lazy_expander, page_header, report_experiment_errors, switch_page
+from pages.state.auth import is_writable
+from pages.state.codes import code_of_view, fill_training_form
 from pages.state.datasets import current_dataset
-from pages.state.experiment import View, image_name, resolve_view
-from pages.state.overrides import CODE, constants_in_use
-from pages.state.settings import (
-    CODE_ANALYSIS,
-    ONE_PIXEL,
-    get_setting,
-    is_presentation_mode,
-    number_widget,
-    url_widget,
-)
+from pages.state.experiment import View, resolve_view
+from pages.state.overrides import CODE, NEURON, constants_in_use
+from pages.state.settings import CODE_ANALYSIS, LOCAL_PATTERNS, ONE_PIXEL, TWO_CODES, url_widget
 from pages.streamlit_hooks import flushing_fragment
-from pages.views import encoder_code_analysis
-from tempotron_core import figures
-from tempotron_core.model.classifier import pixel_spike_times, pixel_tuning
+from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel, encoder_patterns
+from tempotron_core.model.codes import CODES
+from tempotron_core.training.recipes import CODE_PRESETS
 
-GRID = torch.linspace(0, 1, 201).view(1, 1, -1)
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def tuning_curves(m: int, beta: float) -> np.ndarray:
-    """Return the tuning curves on the grid of grey values, float32 [201, m]."""
-    return np.asarray(pixel_tuning(m, beta).response(GRID)[0, 0].numpy(), dtype=np.float32)
+VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES, LOCAL_PATTERNS)
 
 
-def sync_value_to_pixel(pixels: np.ndarray, pixel: int, source: tuple[str, int, int, bool]) -> None:
-    """Set x to the grey value of the pixel when another pixel or image is selected; keep an x from the URL.
-
-    Args:
-        pixels: image
-        pixel: index of the selected pixel
-        source: data set, sample, pixel and whether it is a test sample, to detect a change
-    """
-    if st.session_state.get("value_of") not in (None, source) or "x" not in st.session_state:
-        st.session_state["x"] = round(float(pixels.reshape(-1)[pixel]) / 255, 3)
-    st.session_state["value_of"] = source
+def training_constants(view: View) -> dict[str, Any]:
+    """Return code and constants to train with: those in use, and the time constants that suit another code."""
+    model = view.trained or view.model
+    constants = constants_in_use(model)
+    if constants["code"] != model.code.name:
+        changed = {override.name for override in view.overrides}
+        preset = CODE_PRESETS.get(constants["code"], {})
+        constants |= {name: preset[name] for name in NEURON[:2] if name in preset and not changed & set(NEURON[:2])}
+    return constants
 
 
-def select_pixel(pixel: int) -> None:
-    """Select a pixel."""
-    st.session_state["pixel"] = pixel
-
-
-def one_pixel(view: View, m: int, beta: float, T: int, place: Any) -> None:
-    """Show the code of one pixel or feature and the spikes of the sample.
-
-    Args:
-        view: experiment
-        m: neurons per pixel or feature
-        beta: inverse width of the curves
-        T: window in ms
-        place: stage of the key figure
-    """
-    dataset = view.dataset
-    last = dataset.num_features - 1
-    if int(get_setting("pixel")) > last:
-        st.session_state["pixel"] = last if dataset.shape else 0
-    left, right = st.columns([1, 2])
-    with left:
-        st.markdown("**Click a pixel**" if dataset.shape else "**Features of the sample**")
-        picker_area = st.container()
-        if dataset.shape:
-            pixel = pixel_picker.pixel_number(view)
-        else:
-            bounds = number_widget("pixel", max_value=last, value=min(last, 431))
-            pixel = int(st.number_input(f"Feature, 0 to {last:,}", **bounds))
-        with picker_area:
-            if dataset.shape:
-                pixel_picker.pixel_picker(view, pixel, select_pixel)
-            else:
-                feature_bars(view, pixel)
-        sync_value_to_pixel(view.pixels, pixel, (view.dataset.name, view.index, pixel, view.own_image is None))
-        value = st.slider(
-            "Value x, grey value (0 to 1)" if dataset.shape else "Value x, scaled (0 to 1)",
-            format="%.3f",
-            help=f"Follows the selected {dataset.feature}; any other value can be set.",
-            **number_widget("x"),
-        )
-        optional_caption(scale_text(view, pixel, value))
-    tuning, x = pixel_tuning(m, beta), torch.tensor([[[value]]])
-    time = tuning.encode(x, T)[0, 0, 0].numpy()
-    info = figures.TuningInfo(
-        GRID.view(-1).numpy(), tuning_curves(m, beta), value, tuning.response(x)[0, 0, 0].numpy(), time, T
-    )
-    with place if is_presentation_mode() else right:
-        chart_heading(info.takeaway)
-        height = stage.figure_height(430, info.takeaway, taken=60)
-        charts.plotly_chart(figures.tuning_figure(info, height), "tuning", info.takeaway)
-    with right:
-        st.caption(info.silence_text)
-    raster = figures.raster_info(pixel_spike_times(view.image[None], m, T, beta)[0].view(-1, m).numpy(), view.pixels, T)
-    neurons = figures.pixel_raster_html(time, T, info.takeaway)
-    afferents, counts = figures.raster_html(raster), figures.histogram_html(raster)
-    chart_heading(raster.takeaway)
-    one, whole = st.columns([1, 2])
-    with one:
-        st.markdown("**Spike times of value x**")
-        charts.html_figure(neurons)
-    with whole:
-        st.markdown("**Spike raster of all afferents**")
-        charts.html_figure(afferents)
-    st.markdown("**Spikes per millisecond**")
-    charts.html_figure(counts)
-
-
-def feature_bars(view: View, selected: int) -> None:
-    """Draw the features of a sample of a table as bars."""
-    dataset = view.dataset
-    alt = f"The sample {image_name(view)}, {dataset.feature_name(selected)} selected"
-    html = figures.features_html(view.pixels / 255, dataset.features, alt, 290, "value, 0 to 1", 1.0, selected)
-    charts.html_figure(html, "sample", alt, lambda: charts.pixels_csv(view.pixels))
-
-
-def scale_text(view: View, index: int, value: float) -> str | None:
-    """Return what a scaled value of a feature means in its own units, None for images."""
-    dataset = view.dataset
-    if dataset.shape or index >= len(dataset.low):
-        return None
-    low, high = dataset.low[index], dataset.high[index]
-    own = low + value * (high - low)
-    return (
-        f"{dataset.feature_name(index)}: x {value:.3f} stands for {own:.4g}; 0 to 1 is the range of the training part, "
-        f"{low:g} to {high:g}."
-    )
+def code_line(view: View, constants: dict[str, Any]) -> None:
+    """Show what the code does and the button that fills the Training form with it."""
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.caption(CODES[constants["code"]].summary)
+    pressed = button.button(
+        "Train with this code", icon=":material/school:", key="train_code_button", width="stretch",
+        disabled=not is_writable(),
+    )  # fmt: skip
+    if pressed:
+        fill_training_form(training_constants(view))
+        switch_page("views/training.py")
 
 
 @flushing_fragment
@@ -146,20 +50,27 @@ def render(view_name: str) -> None:
     """Draw the selected view."""
     view = resolve_view(needs_model=False)
     place = stage.key_figure_stage()
-    bar, controls = st.container(), st.columns(3)
+    bar, controls = st.container(), st.columns(4)
+    experiment_controls.draw_code_select(controls[0])
+    experiment_controls.draw_sliders(CODE, controls[1:])
+    constants = constants_in_use(view.trained or view.model)
     with bar:
         experiment_bar.render(view)
-    experiment_controls.draw_sliders(CODE, controls)
-    constants = constants_in_use(view.trained or view.model)
-    m, beta, T = int(constants["m"]), constants["beta"], int(constants["T"])
-    # One container each: Streamlit must not reuse elements of one view in the other, see optional_caption().
-    first, second = st.container(), st.container()
-    if view_name == CODE_ANALYSIS:
-        with second:
-            encoder_code_analysis.render(view, m, beta, T)
-    else:
-        with first:
-            one_pixel(view, m, beta, T, place)
+    code_line(view, constants)
+    name, m, beta, T = (constants[key] for key in ("code", *CODE))
+    # One container each: Streamlit must not reuse elements of one view in another, see optional_caption().
+    containers = {name: st.container() for name in VIEWS}
+    with containers[view_name]:
+        if view_name == LOCAL_PATTERNS:
+            encoder_patterns.render(view, T)
+            return
+        code = code_of_view(view, name, m)
+        if view_name == CODE_ANALYSIS:
+            encoder_code_analysis.render(view, code, m, beta, T)
+        elif view_name == TWO_CODES:
+            encoder_comparison.render(view, code, m, beta, T)
+        else:
+            encoder_one_pixel.render(view, code, m, beta, T, place)
 
 
 def equations() -> None:
@@ -170,6 +81,9 @@ def equations() -> None:
         r"\sigma=\frac{1}{\beta}\,\frac{x_{max}-x_{min}}{m-2}",
         r"g_j(x) = e^{-(x-\mu_j)^2/2\sigma^2}",
         r"t_j = \mathrm{round}\left((1-g_j(x))\,T\right),\quad t_j \geq T:\ \text{no spike}",
+        r"\text{latency:}\quad t = \mathrm{round}\left((1-x)\,T\right)",
+        r"\text{logarithmic:}\quad t = \mathrm{round}\left(T\,\ln(1/x)/\ln 255\right)",
+        r"\text{local pattern:}\quad g_j(r) = e^{-|r-\mu_j|^2/2\sigma^2},\quad g_j < 0.12:\ \text{no spike}",
         r"s^*=\frac{\tau\,\tau_s}{\tau-\tau_s}\ln\frac{\tau}{\tau_s},\quad t_i + s^* > T-1:\ \text{too late to peak}",
         r"I(S;C)=H(S)+H(C)-H(S,C)",
     ):
@@ -181,10 +95,28 @@ def equations() -> None:
     )
 
 
+def own_code() -> None:
+    """Show how a code is registered."""
+    st.markdown("A code is registered before the dashboard is started, and is then offered here and on Training:")
+    st.code(
+        """from tempotron_core.model.codes import Code, register_code
+register_code(Code(
+    "on-off", "One of two afferents spikes at once: that of a dark or that of a bright pixel.",
+    symbols=lambda images, fitted: (images > 127).flatten(1).byte(),
+    table=lambda m, T, beta, fitted: torch.tensor([[0.0, -1.0], [-1.0, 0.0]]), min_m=2, max_m=2,
+))""",
+        language="python",
+    )
+    st.caption(
+        "symbols: samples uint8 to one symbol, 0 to 255, per position. table: spike times in ms, [symbols, m], "
+        "−1 for no spike."
+    )
+
+
 page_header("Encoder")
 view_name = st.segmented_control(
     "View",
-    (ONE_PIXEL, CODE_ANALYSIS),
+    VIEWS,
     format_func=lambda name: name.replace("pixel", current_dataset()[0].feature),
     default=ONE_PIXEL,
     required=True,
@@ -193,3 +125,4 @@ view_name = st.segmented_control(
 )
 render(view_name)
 lazy_expander("The equations", equations)
+lazy_expander("A code of your own", own_code)

@@ -225,7 +225,7 @@ def render() -> bool:
         title.title("Replay")
         headline.warning(escape_markdown(error), icon=":material/error:")
         return False
-    model = replace(model, **constants)  # type: ignore[arg-type]
+    model = replace(model, **constants)
     view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None, trained=None))
     title.title(f"Replay · {f'epoch {epochs[index]}' if replayed.epochs[index] else 'before training'}", anchor=False)
     render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline, place)

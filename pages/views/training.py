@@ -12,13 +12,13 @@ from pages.state.auth import is_writable, require_write_access, show_view_only_n
 from pages.state.datasets import current_dataset, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.paths import RUNS_ROOTS_ENV, check_inside_roots
-from pages.state.settings import DEFAULTS, get_setting, number_widget, url_widget
+from pages.state.settings import CODE_OF_RECIPE, DEFAULTS, get_setting, number_widget, url_widget
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views.training_continue import continue_panel
 from tempotron_core import figures
 from tempotron_core.jobs.job import ACTIVE_STATES, STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
-from tempotron_core.model.codes import DEFAULT_CODE
+from tempotron_core.model.codes import CODES, DEFAULT_CODE
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import explain_if_too_large
 from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices
@@ -84,6 +84,7 @@ def settings_form() -> Settings | None:
     with st.expander("Encoder, neuron and validation"):
         st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=apply_slow_neuron_preset)
         st.caption("Best of the tried settings on MNIST: 93.8 % test accuracy after ten epochs.")
+        code = st.selectbox("Code", (CODE_OF_RECIPE, *CODES), **widget_key("code"))
         third = st.columns(5)
         beta = third[0].number_input("beta", **number_widget("train_beta"))
         tau = third[1].number_input("tau, ms", **number_widget("train_tau"))
@@ -107,7 +108,8 @@ def settings_form() -> Settings | None:
             device=device, dataset_dir=dataset_directory(), batch_size=int(batch),
             lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=folder, seed=int(seed), dataset=name,
             recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
-            validation=int(validation), code=PRESETS.get(recipe, {}).get("code", DEFAULT_CODE), **changes,
+            validation=int(validation),
+            code=PRESETS.get(recipe, {}).get("code", DEFAULT_CODE) if code == CODE_OF_RECIPE else code, **changes,
         )  # fmt: skip
         dataset, fallback_reason = current_dataset()
         misfit_text = explain_if_too_large(settings, None if fallback_reason else dataset)

@@ -7,7 +7,7 @@ percent of the spikes or more in time. Which class is right is not asked: only a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from tempotron_core.model.classifier import PIXELS
 __all__ = [
     "Advice",
     "Candidate",
+    "CodeTables",
     "advise",
     "best_improvement",
     "evaluate_candidate",
@@ -35,6 +36,21 @@ _BETA_STEPS = (-0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5)
 _T_FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 _M_FACTORS = (0.5, 0.75, 1.5, 2.0)
 _SMALLER_M = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
+
+
+@dataclass(frozen=True, eq=False)
+class CodeTables:
+    """Spike tables of a code other than the Gaussian one, by its settings.
+
+    Attributes:
+        table: (m, T in ms, beta) -> spike times [values, m], -1 for none
+        value: name of one of its values
+        has_width: whether beta has an effect
+    """
+
+    table: Callable[[int, int, float], np.ndarray]
+    value: str
+    has_width: bool
 
 
 @dataclass(frozen=True)
@@ -66,10 +82,11 @@ class Candidate:
 
 
 def evaluate_candidate(
-    m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS
-) -> Candidate:
-    """Return the statistics of a code, see PopulationCode for the arguments."""
-    return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()), features)
+    m: int, T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS,
+    tables: CodeTables | None = None,
+) -> Candidate:  # fmt: skip
+    """Return the statistics of a code, see PopulationCode and CodeTables for the arguments."""
+    return _evaluate_candidate(m, T, round(beta, 3), time_to_peak, _interned(histogram.tobytes()), features, tables)
 
 
 @lru_cache(maxsize=8)
@@ -79,8 +96,11 @@ def _interned(histogram: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _evaluate_candidate(m: int, T: int, beta: float, time_to_peak: float, histogram: bytes, features: int) -> Candidate:
-    code = PopulationCode(m, T, beta, time_to_peak, np.frombuffer(histogram, np.int64), features)
+def _evaluate_candidate(
+    m: int, T: int, beta: float, time_to_peak: float, histogram: bytes, features: int, tables: CodeTables | None
+) -> Candidate:
+    table = tables.table(m, T, beta) if tables else None
+    code = PopulationCode(m, T, beta, time_to_peak, np.frombuffer(histogram, np.int64), features, table)
     return Candidate(m, T, beta, code.num_codes, code.entropy_ratio, code.late_spike_fraction, code.spikes_per_image)
 
 
@@ -129,11 +149,17 @@ def redundant_curves(table: np.ndarray, information: np.ndarray) -> tuple[int, .
 
 @dataclass(frozen=True)
 class Advice:
-    """The present code, a better one and a smaller one nearby, None where there is none."""
+    """The present code, a better one and a smaller one nearby, None where there is none.
+
+    num_values: values of a feature; value: what one is called; varied: settings that were tried.
+    """
 
     current: Candidate
     better: Candidate | None
     smallest_equivalent: Candidate | None
+    num_values: int = VALUES
+    value: str = "value"
+    varied: str = "m, beta or T"
 
     @property
     def text(self) -> str:
@@ -149,10 +175,11 @@ class Advice:
     def assessment(self) -> str:
         """Return one sentence on the present code."""
         current = self.current
-        codes_text = "All 256 values keep their own codes"
-        if current.num_codes < VALUES:
-            codes_text = f"The 256 values make only {current.num_codes} different codes"
-        link = "and" if (current.num_codes == VALUES) == (current.late_spike_fraction == 0) else "but"
+        values = f"{self.num_values} {self.value}s"
+        codes_text = f"All {values} keep their own codes"
+        if current.num_codes < self.num_values:
+            codes_text = f"The {values} make only {current.num_codes} different codes"
+        link = "and" if (current.num_codes == self.num_values) == (current.late_spike_fraction == 0) else "but"
         late_text = (
             f"{_percent(current.late_spike_fraction)} of the spikes come too late"
             if current.late_spike_fraction
@@ -164,9 +191,9 @@ class Advice:
     def _improvement_text(self) -> str:
         current, candidate = self.current, self.better
         if candidate is None:
-            if current.num_codes == VALUES and current.late_spike_fraction < MIN_DIFFERENCE:
+            if current.num_codes == self.num_values and current.late_spike_fraction < MIN_DIFFERENCE:
                 return "There is nothing to repair."
-            return "No m, beta or T nearby does clearly better in one without doing worse in the other."
+            return f"No {self.varied} nearby does clearly better in one without doing worse in the other."
         gains = []
         if candidate.num_codes > current.num_codes:
             gains.append(f"makes {candidate.num_codes} different codes instead of {current.num_codes}")
@@ -204,18 +231,30 @@ def _percent(part: float) -> str:
 
 
 def advise(
-    m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS
-) -> Advice:
-    """Search near the present settings.
+    m: int, current_T: int, beta: float, time_to_peak: float, histogram: np.ndarray, features: int = PIXELS,
+    tables: CodeTables | None = None,
+) -> Advice:  # fmt: skip
+    """Search near the present settings; m is varied for the Gaussian code only.
 
-    histogram: count of each value, int64 [256]; time_to_peak: of the kernel in ms; features: values of a sample.
+    histogram: count of each value, int64 [256]; time_to_peak: of the kernel in ms; features: values of a sample;
+    tables: another code than the Gaussian one.
     """
-    current = evaluate_candidate(m, current_T, beta, time_to_peak, histogram, features)
-    candidates = [
-        evaluate_candidate(*settings, time_to_peak, histogram, features)
-        for settings in neighbours(m, current_T, current.beta)
-    ]
-    smaller = [
-        evaluate_candidate(size, current_T, beta, time_to_peak, histogram, features) for size in _SMALLER_M if size < m
-    ]
-    return Advice(current, best_improvement(current, candidates), smallest_equivalent(current, smaller))
+
+    def evaluate(candidate_m: int, T: int, width: float) -> Candidate:
+        return evaluate_candidate(candidate_m, T, width, time_to_peak, histogram, features, tables)
+
+    current = evaluate(m, current_T, beta)
+    nearby = neighbours(m, current_T, current.beta)
+    if tables is not None:
+        nearby = [
+            (candidate_m, T, width)
+            for candidate_m, T, width in nearby
+            if candidate_m == m and (tables.has_width or width == current.beta)
+        ]
+    better = best_improvement(current, [evaluate(*settings) for settings in nearby])
+    if tables is not None:
+        num_values = len(tables.table(m, current_T, beta))
+        varied = "beta or T" if tables.has_width else "T"
+        return Advice(current, better, None, num_values, tables.value, varied)
+    smaller = [evaluate(size, current_T, beta) for size in _SMALLER_M if size < m]
+    return Advice(current, better, smallest_equivalent(current, smaller))

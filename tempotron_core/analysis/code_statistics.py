@@ -1,6 +1,7 @@
-"""Statistics of the population code: distinct codes, late spikes, mutual information with the class.
+"""Statistics of a code: distinct rows of spike times, late spikes, mutual information with the class.
 
-The code of a value is its row of m spike times; values with the same row cannot be told apart any more. A spike at t_i
+The code of a value is its row of m spike times; values with the same row cannot be told apart any more. A value is a
+symbol of the code: the grey value of a pixel, or the codeword of a local pattern. A spike at t_i
 lifts a potential most at t_i + s*, where the kernel K peaks; it is too late where t_i + s* > T - 1, after the window.
 
 What a symbol S (the spike time or silence of one curve, or a pixel's whole code) tells of the class C is their mutual
@@ -21,7 +22,7 @@ Research 11, 2837-2854, 2010.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -63,7 +64,9 @@ class ValueCounts:
         k_log2_k: float64 [n + 1], k log2 k
         expected_under_shuffle: float64 [n + 1], mean over all orders of the labels of sum_c n_sc log2 n_sc, for a
             symbol of that many images
-        features: values of an image
+            features: values of an image
+        levels: int64 [256], group of each value, by which features are compared: LEVELS steps of brightness, or what
+            a code of patterns gives
     """
 
     counts_below: np.ndarray
@@ -73,6 +76,7 @@ class ValueCounts:
     k_log2_k: np.ndarray
     expected_under_shuffle: np.ndarray
     features: int = PIXELS
+    levels: np.ndarray = field(default_factory=lambda: np.arange(VALUES) * LEVELS // VALUES)
 
     @property
     def images(self) -> int:
@@ -86,8 +90,8 @@ class ValueCounts:
 
     @cached_property
     def value_information(self) -> np.ndarray:
-        """Return the mutual information of each value, in LEVELS steps, with the class: [features] in bits."""
-        bits, chance = mutual_information(np.arange(VALUES) * LEVELS // VALUES, self)
+        """Return the mutual information of the level of each value with the class: [features] in bits."""
+        bits, chance = mutual_information(self.levels, self)
         return np.asarray(np.maximum(bits - chance, 0))
 
 
@@ -185,12 +189,12 @@ def curve_information(table: np.ndarray, counts: ValueCounts) -> tuple[np.ndarra
 def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarray, np.ndarray]:
     """Return the mutual information of each feature's code and value with the class: two arrays [features] in bits.
 
-    Of more than LEVELS codes those are merged whose darkest values lie in the same step of brightness. A code cannot
+    Of more than LEVELS codes those are merged whose darkest values have the same level. A code cannot
     carry more information than the value: where the estimate for the value is lower, it is used for the code. groups:
     [256], code of each value.
     """
     number, darkest = np.unique(groups, return_index=True)
-    symbols = groups if len(number) <= LEVELS else darkest[np.searchsorted(number, groups)] * LEVELS // VALUES
+    symbols = groups if len(number) <= LEVELS else counts.levels[darkest[np.searchsorted(number, groups)]]
     code = np.maximum(np.subtract(*mutual_information(symbols, counts)), 0)
     return code, np.maximum(code, counts.value_information)
 
@@ -199,7 +203,8 @@ def pixel_information(groups: np.ndarray, counts: ValueCounts) -> tuple[np.ndarr
 class PopulationCode:
     """Statistics of m curves with this beta in a window of T ms, for pixel values with this histogram [256].
 
-    time_to_peak: time from a spike to the peak of its kernel in ms. features: values of an image.
+    time_to_peak: time from a spike to the peak of its kernel in ms. features: values of an image. spike_table: spike
+    times [n, m] of the n <= 256 values of another code, None for the Gaussian one.
     """
 
     m: int
@@ -208,17 +213,26 @@ class PopulationCode:
     time_to_peak: float
     histogram: np.ndarray
     features: int = PIXELS
+    spike_table: np.ndarray | None = None
+
+    @property
+    def num_values(self) -> int:
+        """Return the number of values that the code distinguishes at most."""
+        return VALUES if self.spike_table is None else len(self.spike_table)
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Return the spike times of the values, [256, m] in ms, -1 for none."""
-        return np.asarray(pixel_spike_table(self.m, self.T, self.beta).numpy())
+        """Return the spike times of the values, [256, m] in ms, -1 for none; lines without a value are silent."""
+        if self.spike_table is None:
+            return np.asarray(pixel_spike_table(self.m, self.T, self.beta).numpy())
+        missing = VALUES - len(self.spike_table)
+        return np.pad(self.spike_table, ((0, missing), (0, 0)), constant_values=-1.0)
 
     @cached_property
     def groups(self) -> np.ndarray:
         """Return the code of each value, [256], numbered in order of occurrence."""
         numbers: dict[bytes, int] = {}
-        rows = self.table.astype(np.int32)  # as bytes: np.unique would take longer than all the rest
+        rows = np.ascontiguousarray(self.table)  # as bytes: np.unique would take longer than all the rest
         return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
 
     @cached_property
@@ -228,18 +242,18 @@ class PopulationCode:
 
     @cached_property
     def num_codes(self) -> int:
-        """Return the number of distinct codes of the 256 values."""
-        return int(self.groups.max()) + 1
+        """Return the number of distinct codes of the values."""
+        return int(self.groups[: self.num_values].max()) + 1
 
     @property
     def largest(self) -> int:
         """Return the values that share the most common code."""
-        return int(np.bincount(self.groups).max())
+        return int(np.bincount(self.groups[: self.num_values]).max())
 
     @property
     def collision_rate(self) -> float:
         """Return the fraction of pixels whose value shares its code with another value that occurs."""
-        codes_in_use = np.bincount(self.groups[self.histogram > 0], minlength=self.num_codes)
+        codes_in_use = np.bincount(self.groups[self.histogram > 0], minlength=int(self.groups.max()) + 1)
         return float(self.histogram[codes_in_use[self.groups] > 1].sum() / self.histogram.sum())
 
     @cached_property

@@ -23,6 +23,7 @@ from tempotron_core.figures.charts.evaluation import (
     split_takeaway,
 )
 from tempotron_core.figures.charts.learning_step import StepInfo, peak_history_figure, step_figure
+from tempotron_core.figures.charts.local_patterns import PatternTuningInfo, pattern_tuning_figure
 from tempotron_core.figures.charts.published_curve import REGIMES, PublishedInfo
 from tempotron_core.figures.charts.random_patterns import (
     CapacityInfo,
@@ -67,6 +68,7 @@ from tempotron_core.figures.export import (
 from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.job_states import states_html
 from tempotron_core.figures.html.maps import change_html, evidence_html, strongest_spikes_html, weights_html
+from tempotron_core.figures.html.patterns import patterns_html
 from tempotron_core.figures.html.pictures import (
     digit_html,
     histogram_html,
@@ -95,6 +97,7 @@ __all__ = [
     "EvaluationInfo",
     "EvidenceInfo",
     "PatternInfo",
+    "PatternTuningInfo",
     "PerturbedInfo",
     "PublishedInfo",
     "RasterInfo",
@@ -135,6 +138,8 @@ __all__ = [
     "make_option",
     "neurons_figure",
     "pattern_figure",
+    "pattern_tuning_figure",
+    "patterns_html",
     "peak_history_figure",
     "peaks_html",
     "perturbed_figure",

@@ -36,7 +36,7 @@ import torch
 
 from tempotron_core.model import local_patterns
 from tempotron_core.model.fitted_code import DEFAULT_CODE, Code, CodeError, Fitted, FittedCode
-from tempotron_core.model.joined_code import join_codes
+from tempotron_core.model.joined_code import join_codes, split_code
 from tempotron_core.snn.encoding import GaussianTuning
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "register_code",
     "require_known_code",
     "restore_code",
+    "split_code",
     "unfitted_code",
 ]
 

@@ -11,7 +11,9 @@ import torch
 from tempotron_core.model.fitted_code import MAX_SYMBOLS, UNDEFINED, Code, CodeError, Fitted, FittedCode
 from tempotron_core.validation import positive_integer
 
-__all__ = ["join_codes"]
+__all__ = ["join_codes", "split_code"]
+
+_PREFIXES = "first.", "second."
 
 
 def join_codes(name: str, first: Code, second: Code, first_m: int) -> Code:
@@ -28,13 +30,9 @@ def join_codes(name: str, first: Code, second: Code, first_m: int) -> Code:
         if part.parts:
             raise ValueError(f"code {name}: expected two codes that are not joined, got {part.name}; join its parts.")
     positive_integer("first_m", first_m, minimum=first.min_m, maximum=first.max_m)
-    prefixes = "first.", "second."
 
     def fitted_parts(fitted: Fitted) -> tuple[FittedCode, FittedCode]:
-        own = [
-            {key.removeprefix(prefix): value for key, value in fitted.items() if key.startswith(prefix)}
-            for prefix in prefixes
-        ]
+        own = [_fitted_part(fitted, prefix) for prefix in _PREFIXES]
         return FittedCode(first, own[0]), FittedCode(second, own[1])
 
     def symbols(images: torch.Tensor, fitted: Fitted, /) -> torch.Tensor:
@@ -57,7 +55,7 @@ def join_codes(name: str, first: Code, second: Code, first_m: int) -> Code:
     def fit(images: torch.Tensor, m: int, seed: int) -> dict[str, torch.Tensor]:
         return {
             prefix + key: value
-            for prefix, part, own_m in zip(prefixes, parts, (first_m, m - first_m), strict=True)
+            for prefix, part, own_m in zip(_PREFIXES, parts, (first_m, m - first_m), strict=True)
             for key, value in part.fit_to(images, own_m, seed).fitted.items()
         }
 
@@ -79,3 +77,18 @@ def join_codes(name: str, first: Code, second: Code, first_m: int) -> Code:
         parts=parts,
         first_m=first_m,
     )
+
+
+def split_code(code: FittedCode, m: int) -> tuple[tuple[FittedCode, int], ...]:
+    """Return the parts of a joined code of m afferents with their numbers of afferents, or the code itself with m."""
+    if not code.code.parts:
+        return ((code, m),)
+    first_m = code.code.first_m
+    return tuple(
+        (FittedCode(part, _fitted_part(code.fitted, prefix)), own_m)
+        for prefix, part, own_m in zip(_PREFIXES, code.code.parts, (first_m, m - first_m), strict=True)
+    )
+
+
+def _fitted_part(fitted: Fitted, prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in fitted.items() if key.startswith(prefix)}

@@ -26,7 +26,18 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-__all__ = ["DISTANCE", "MAX_CODEWORDS", "MIN_RESPONSE", "check", "encode_symbols", "fit", "spike_table"]
+__all__ = [
+    "DISTANCE",
+    "MAX_CODEWORDS",
+    "MIN_RESPONSE",
+    "check",
+    "encode_symbols",
+    "extract_patterns",
+    "fit",
+    "nearest_preferred",
+    "spike_table",
+    "tuning_width",
+]
 
 DISTANCE = 2
 """Distance of the neighbours of a pattern in pixels."""
@@ -42,8 +53,8 @@ _CODEBOOK_ITERATIONS, _PREFERRED_ITERATIONS = 20, 50
 _ROWS = 2_048  # patterns compared with the codebook at a time: their products stay in a processor's cache
 
 
-def _patterns(images: torch.Tensor) -> torch.Tensor:
-    """Return the patterns of images uint8 [B, H, W]: uint8 [B*H*W, 9]."""
+def extract_patterns(images: torch.Tensor) -> torch.Tensor:
+    """Return the patterns of images uint8 [B, H, W]: uint8 [B*H*W, 9], row by row from the upper left."""
     height, width = images.shape[-2:]
     padded = pad(images, (DISTANCE,) * 4)
     shifts = range(0, 2 * DISTANCE + 1, DISTANCE)
@@ -67,7 +78,7 @@ def _nearest(patterns: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
 
 def encode_symbols(images: torch.Tensor, fitted: Mapping[str, torch.Tensor], /) -> torch.Tensor:
     """Return the nearest codeword of each position of images uint8 [B, H, W]: uint8 [B, H*W]."""
-    patterns = _patterns(images)
+    patterns = extract_patterns(images)
     symbols = torch.zeros(len(patterns), dtype=torch.uint8)
     lit = patterns.amax(dim=1).nonzero().view(-1)  # a black pattern is codeword 0
     symbols[lit] = _nearest(patterns.index_select(0, lit).float().div_(255), fitted["codebook"]).byte()
@@ -77,11 +88,23 @@ def encode_symbols(images: torch.Tensor, fitted: Mapping[str, torch.Tensor], /) 
 def spike_table(m: int, T: int, beta: float, fitted: Mapping[str, torch.Tensor], /) -> torch.Tensor:
     """Return the spike times of each codeword in ms: float32 [codewords, m], -1 for no spike."""
     codebook, preferred = fitted["codebook"].double(), fitted["preferred"].double()
-    sigma = 0.75 / beta * _spacing(preferred)
+    sigma = tuning_width(beta, fitted)
     distance = (codebook.unsqueeze(1) - preferred).square().sum(dim=2)
     response = torch.exp(distance / (-2 * sigma**2))
     times = ((1 - response) * T).round()
     return torch.where((response >= MIN_RESPONSE) & (times < T), times, -1.0).float()
+
+
+def tuning_width(beta: float, fitted: Mapping[str, torch.Tensor], /) -> float:
+    """Return sigma of the tuning over the distance to a preferred pattern."""
+    return 0.75 / beta * _spacing(fitted["preferred"].double())
+
+
+def nearest_preferred(fitted: Mapping[str, torch.Tensor], /) -> torch.Tensor:
+    """Return the index from 1 of the nearest preferred pattern of each codeword, 0 for black: int64 [codewords]."""
+    nearest = torch.cdist(fitted["codebook"].double(), fitted["preferred"].double()).argmin(dim=1) + 1
+    nearest[0] = 0
+    return nearest
 
 
 def _spacing(preferred: torch.Tensor) -> float:
@@ -108,7 +131,7 @@ def fit(images: torch.Tensor, m: int, seed: int) -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(seed)
     selected = torch.randperm(len(images), generator=random)[:_FIT_IMAGES]
     images = images.cpu().index_select(0, selected)
-    patterns = _patterns(images)
+    patterns = extract_patterns(images)
     lit = patterns[patterns.amax(dim=1) > 0]
     lit = lit[torch.randperm(len(lit), generator=random)[:_FIT_PATTERNS]].float().div_(255)
     codewords = _cluster(lit, torch.ones(len(lit)), MAX_CODEWORDS - 1, _CODEBOOK_ITERATIONS, random)

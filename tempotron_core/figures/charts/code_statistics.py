@@ -23,8 +23,8 @@ class CodeStatisticsInfo:
     """Statistics of a population code of m tuning curves in a window of T ms, over many images.
 
     Attributes:
-        spikes: Number of spikes of each grey value, [256].
-        groups: Number of the code of each grey value, [256]; equal numbers mean equal codes.
+        spikes: Number of spikes of each grey value or codeword, [n], n up to 256.
+        groups: Number of the code of each, [n]; equal numbers mean equal codes.
         collision_rate: Fraction of pixels whose value shares its code with another value that occurs.
         background: Mean number of spikes of black pixels per image at each millisecond, [T].
         foreground: The same of all other pixels, [T].
@@ -39,6 +39,7 @@ class CodeStatisticsInfo:
         value_information: Mutual information of the value of each pixel and the class, bits, [features].
         shape: Height and width of the images, or the number of features of a table.
         features: Names of the features of a table.
+        is_pattern: Whether a value is the codeword of the pattern around a pixel.
     """
 
     spikes: np.ndarray
@@ -57,15 +58,20 @@ class CodeStatisticsInfo:
     value_information: np.ndarray
     shape: tuple[int, ...] = (28, 28)
     features: tuple[str, ...] = ()
+    is_pattern: bool = False
 
     @property
     def feature(self) -> str:
         """Return what one value of a sample is called."""
+        if self.is_pattern:
+            return "position"
         return "pixel" if len(self.shape) == 2 else "feature"
 
     @property
     def value(self) -> str:
         """Return what the value of a feature is called."""
+        if self.is_pattern:
+            return "codeword"
         return "grey value" if len(self.shape) == 2 else "value"
 
     @property
@@ -94,11 +100,13 @@ class CodeStatisticsInfo:
         many = f"{most}" if fewest == most else f"{fewest} to {most}"
         text = f"Each {self.value} produces {many} {'spike' if most == 1 else 'spikes'}"
         if sizes.max() == 1:
-            return f"{text}; all 256 {self.value}s have different codes."
+            return f"{text}; all {len(self.groups)} {self.value}s have different codes."
         text += f"; up to {sizes.max()} values share one code"
         if self.non_contiguous.any():
             first = int(np.flatnonzero(self.non_contiguous)[0])
             last = int(np.flatnonzero(self.groups == self.groups[first])[-1])
+            if self.is_pattern:
+                return f"{text}, which affects {self.collision_rate:.1%} of the {self.feature}s."
             return f"{text}, even distant ones such as {first / 255:.2f} and {last / 255:.2f}."
         return f"{text}, which affects {self.collision_rate:.1%} of the {self.feature}s."
 
@@ -163,10 +171,15 @@ def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     Orange bands share their code with values that are not adjacent.
     """
     top = int(info.spikes.max()) + 0.6
-    edges = (np.arange(257) - 0.5) / 255
+    count, scale = len(info.groups), 1 if info.is_pattern else 255
+    edges = (np.arange(count + 1) - 0.5) / scale
     figure = new_figure(
         height,
-        xaxis={"title": {"text": "value x"}, "range": [float(edges[0]), float(edges[-1])], "fixedrange": True},
+        xaxis={
+            "title": {"text": "codeword, dark to bright" if info.is_pattern else "value x"},
+            "range": [float(edges[0]), float(edges[-1])],
+            "fixedrange": True,
+        },
         yaxis={"title": {"text": "spikes"}, "range": [0, top], "fixedrange": True, "dtick": _tick_step(int(top))},
     )
     run = np.cumsum(np.diff(info.groups, prepend=info.groups[0]) != 0)
@@ -182,7 +195,7 @@ def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         showscale=False,
         hoverinfo="skip",
     )
-    values = np.arange(256) / 255
+    values = np.arange(count) / scale
     figure.add_scatter(
         x=values.round(4),
         y=info.spikes,
@@ -192,7 +205,7 @@ def values_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         ],
         mode="lines",
         line={"color": theme.SPIKE, "width": 4, "shape": "hvh"},
-        hovertemplate="x %{x:.3f}: %{text}<extra></extra>",
+        hovertemplate=("codeword %{x:d}" if info.is_pattern else "x %{x:.3f}") + ": %{text}<extra></extra>",
     )
     return figure.build()
 
@@ -265,7 +278,13 @@ def curves_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
     figure = new_figure(
         height,
         xaxis={
-            "title": {"text": "tuning curve, dark to bright" if len(info.shape) == 2 else "tuning curve, low to high"},
+            "title": {
+                "text": "preferred pattern, dark to bright"
+                if info.is_pattern
+                else "tuning curve, dark to bright"
+                if len(info.shape) == 2
+                else "tuning curve, low to high"
+            },
             "range": [0.4, m + 0.6],
             "tick0": 0,
             "dtick": 1 if m <= 8 else 5 if m <= 32 else 10,

@@ -24,6 +24,7 @@ class RasterInfo:
         T: Length of the window in ms.
         step: Width of a column in ms.
         shape: Height and width of the image, or the number of features of a table.
+        rest: What the positions of the background are called.
     """
 
     foreground: np.ndarray
@@ -34,6 +35,7 @@ class RasterInfo:
     T: int
     step: int
     shape: tuple[int, ...] = (28, 28)
+    rest: str = "black pixels"
 
     @property
     def spikes(self) -> int:
@@ -47,17 +49,20 @@ class RasterInfo:
             return f"None of the {self.afferents:,} afferents spike."
         share = self.background_histogram.sum() / self.spikes
         text = f"{self.spikes:,} of {self.afferents:,} afferents spike ({self.spikes / self.afferents:.0%})"
-        return f"{text}; {share:.0%} of the spikes come from black pixels." if len(self.shape) == 2 else f"{text}."
+        return f"{text}; {share:.0%} of the spikes come from {self.rest}." if len(self.shape) == 2 else f"{text}."
 
 
-def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200) -> RasterInfo:
+def raster_info(
+    times: np.ndarray, image: np.ndarray, T: int, columns: int = 200, rest: str = "black pixels"
+) -> RasterInfo:
     """Count the spikes of an image.
 
     Args:
         times: Spike times in whole ms, -1 for no spike, [features, m].
-        image: The image, uint8 [h, w], or the features of a sample of a table, [n].
+        image: The image, uint8 [h, w], or the features of a sample of a table, [n]; or their symbols, 0 at rest.
         T: Length of the window in ms.
         columns: Largest number of columns of the raster.
+        rest: What positions of value 0 are called.
     """
     step = max(1, -(-T // columns))
     pixel, neuron = np.nonzero((times >= 0) & (times < T))
@@ -78,4 +83,5 @@ def raster_info(times: np.ndarray, image: np.ndarray, T: int, columns: int = 200
         T=T,
         step=step,
         shape=image.shape,
+        rest=rest,
     )

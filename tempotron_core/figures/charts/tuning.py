@@ -26,6 +26,7 @@ class TuningInfo:
         response: Responses to the selected value, [m].
         time: Spike times of the selected value in ms, -1 for no spike, [m].
         T: Length of the window in ms.
+        is_gaussian: Whether g is a Gaussian response; for other codes g is 1 - t/T of the spike time t, 0 for none.
     """
 
     x: np.ndarray
@@ -34,6 +35,7 @@ class TuningInfo:
     response: np.ndarray
     time: np.ndarray
     T: int
+    is_gaussian: bool = True
 
     @property
     def spiking_neurons(self) -> list[int]:
@@ -47,6 +49,8 @@ class TuningInfo:
         if not self.spiking_neurons:
             return (
                 f"At x = {self.value:.2f} no neuron spikes: every response is too small for a spike before {self.T} ms."
+                if self.is_gaussian
+                else f"At x = {self.value:.2f} no neuron spikes before {self.T} ms."
             )
         first = int(min(self.time[self.spiking_neurons]))
         verb = "spikes" if len(self.spiking_neurons) == 1 else "spike"
@@ -62,6 +66,8 @@ class TuningInfo:
         limit = 0.5 / self.T
         if not silent:
             return "No neuron is silent at this value."
+        if not self.is_gaussian:
+            return f"Silent neurons: {ranges(silent)}."
         return (
             f"Silent neurons: {ranges(silent)}. Their response is at most {limit:.2g}, so (1 − g)·T rounds to {self.T} "
             "ms, the end of the window, which counts as no spike."
@@ -73,9 +79,17 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
     figure = new_figure(
         height,
         xaxis={"title": {"text": "value x"}, "range": [0, 1], "fixedrange": True},
-        yaxis={"title": {"text": "response g"}, "range": [0, 1.04], "fixedrange": True},
+        yaxis={
+            "title": {"text": "response g" if info.is_gaussian else "1 − t/T, 0 if silent"},
+            "range": [0, 1.04],
+            "fixedrange": True,
+        },
         yaxis2={
-            "title": {"text": "spike time (1 − g)·T, ms", "font": {"size": 17}, "standoff": 14},
+            "title": {
+                "text": "spike time (1 − g)·T, ms" if info.is_gaussian else "spike time t, ms",
+                "font": {"size": 17},
+                "standoff": 14,
+            },
             "tickfont": {"size": 15},
             "range": [info.T, -0.04 * info.T],
             "overlaying": "y",

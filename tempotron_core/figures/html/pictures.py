@@ -150,7 +150,7 @@ def histogram_html(info: RasterInfo, height: int = 200) -> str:
     classes = np.where(level < background, 1, np.where(level < background + foreground, 2, 0))
     counts = [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")]
     names = (None, theme.MUTED, theme.SPIKE)
-    names_of_kinds = ("black pixels", "other pixels") if len(info.shape) == 2 else ("lowest values", "other values")
+    names_of_kinds = (info.rest, "others") if len(info.shape) == 2 else ("lowest values", "other values")
     legend = _legend(tuple(zip((theme.MUTED, theme.SPIKE), names_of_kinds, strict=True)))
     return legend + _with_axes(classes, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
 
