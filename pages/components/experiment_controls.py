@@ -16,7 +16,7 @@ from tempotron_core.model.codes import CODES, DEFAULT_CODE
 
 LABELS = {
     "m": ("m, neurons per pixel", "The weights of a model belong to one m; a latency code has one neuron per pixel."),
-    "beta": ("beta, inverse width of the curves", "The larger beta, the narrower the curves; latency codes have none."),
+    "beta": ("beta, inverse width", "The larger beta, the narrower the curves; latency codes have none."),
     "T": ("T, window in ms", "Spike times are distributed over this window."),
     "tau": ("tau, membrane, ms", "Time constant with which the postsynaptic potential decays."),
     "tau_s": ("tau_s, synapse, ms", "Time constant with which the postsynaptic potential rises."),

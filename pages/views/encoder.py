@@ -11,13 +11,13 @@ from pages.state.codes import code_of_view, fill_training_form
 from pages.state.datasets import current_dataset
 from pages.state.experiment import View, resolve_view
 from pages.state.overrides import CODE, NEURON, constants_in_use
-from pages.state.settings import CODE_ANALYSIS, LOCAL_PATTERNS, ONE_PIXEL, TWO_CODES, url_widget
+from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, TWO_CODES, url_widget
 from pages.streamlit_hooks import flushing_fragment
-from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel, encoder_patterns
+from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel
 from tempotron_core.model.codes import CODES
 from tempotron_core.training.recipes import CODE_PRESETS
 
-VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES, LOCAL_PATTERNS)
+VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES)
 
 
 def training_constants(view: View) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def render(view_name: str) -> None:
     """Draw the selected view."""
     view = resolve_view(needs_model=False)
     place = stage.key_figure_stage()
-    bar, controls = st.container(), st.columns(4)
+    bar, controls = st.container(), st.columns([1.5, 1, 1, 1])
     experiment_controls.draw_code_select(controls[0])
     experiment_controls.draw_sliders(CODE, controls[1:])
     constants = constants_in_use(view.trained or view.model)
@@ -61,9 +61,6 @@ def render(view_name: str) -> None:
     # One container each: Streamlit must not reuse elements of one view in another, see optional_caption().
     containers = {name: st.container() for name in VIEWS}
     with containers[view_name]:
-        if view_name == LOCAL_PATTERNS:
-            encoder_patterns.render(view, T)
-            return
         code = code_of_view(view, name, m)
         if view_name == CODE_ANALYSIS:
             encoder_code_analysis.render(view, code, m, beta, T)

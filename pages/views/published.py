@@ -22,7 +22,11 @@ from tempotron_core.experiments.published_curve import load_record, regime_setti
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import devices
 
-FEATURE_NAMES = {"pixels": "the raw values", "gaussian": "the Gaussian features"}
+FEATURE_NAMES = {
+    "pixels": "the raw values",
+    "gaussian": "the Gaussian features",
+    "spikes": "the spike times of the network",
+}
 
 
 @require_write_access
@@ -125,7 +129,9 @@ with stage.on_stage(place):
 linear_accuracy_curves = record["linear_test_accuracy"]
 st.markdown(
     "- Test accuracy of linear classifiers on the same samples: "
-    + ", ".join(f"{100 * linear_accuracy_curves[name][-1]:.1f} % on {FEATURE_NAMES[name]}" for name in FEATURES)
+    + ", ".join(
+        f"{100 * linear_accuracy_curves[name][-1]:.1f} % on {FEATURE_NAMES[name]}" for name in linear_accuracy_curves
+    )
     + "."
 )
 st.caption("Recorded by `python -m tempotron_core.published --dataset-dir DIR`: one seed, batch 64, m 16, T 100.")

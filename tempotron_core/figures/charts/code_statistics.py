@@ -234,7 +234,7 @@ def times_figure(info: CodeStatisticsInfo, height: int = 340) -> go.Figure:
         margin={"t": 40},
     )
     for counts, name, colour in (
-        (np.where(late, 0, info.background), "black pixels" if len(info.shape) == 2 else "lowest value", theme.MUTED),
+        (np.where(late, 0, info.background), _rest_name(info), theme.MUTED),
         (np.where(late, 0, info.foreground), "in time", theme.SPIKE),
         (np.where(late, total, 0), "too late", theme.PREDICTED),
     ):
@@ -343,6 +343,12 @@ def pixel_information_figure(info: CodeStatisticsInfo, height: int = 340) -> go.
         },
     )
     return figure.build()
+
+
+def _rest_name(info: CodeStatisticsInfo) -> str:
+    if len(info.shape) != 2:
+        return "lowest value"
+    return "black patterns" if info.is_pattern else "black pixels"
 
 
 def _tick_step(largest: int) -> int:

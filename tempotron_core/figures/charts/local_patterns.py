@@ -100,7 +100,8 @@ def pattern_tuning_figure(info: PatternTuningInfo, height: int = 340) -> go.Figu
         which = np.flatnonzero((info.time >= 0) == spikes)
         figure.add_scatter(
             x=distance[which].round(4),
-            y=info.response[which].round(4),
+            y=info.time[which] if spikes else (1 - info.response[which].round(4)) * info.T,
+            yaxis="y2",
             mode="markers",
             marker={"size": size, "color": colour, "line": {"color": "white", "width": 2}},
             text=[f"spikes at {info.time[j]:.0f} ms" if spikes else "silent" for j in which],

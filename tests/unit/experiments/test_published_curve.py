@@ -8,9 +8,11 @@ import pytest
 from helpers import idx_files
 
 from tempotron_core.analysis.baselines import linear_accuracy
+from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.experiments import published_curve
 from tempotron_core.figures import REGIMES, PublishedInfo
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import RECIPES
 
 UP, DOWN, FLAT = np.array([0.5, 0.6, 0.7]), np.array([0.7, 0.65, 0.6]), np.array([0.7, 0.702, 0.701])
@@ -65,18 +67,27 @@ def test_the_record_tells_what_is_claimed() -> None:
 
 
 def test_the_command_records_what_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It continues where it ended, and evaluates the training set with the weights of the end of an epoch."""
     idx_files.write_set(tmp_path)
     output = tmp_path / "record.json"
-    command = ["--dataset-dir", str(tmp_path), "--epochs", "2", "--output", str(output)]
-    assert published_curve.main(command) == 0
+    command = ["--dataset-dir", str(tmp_path), "--epochs", "2", "--seeds", "1", "--output", str(output)]
+    assert published_curve.main([*command, "--at-most", "1"]) == 0
+    assert [run["settings"]["recipe"] for run in json.loads(output.read_text())["runs"]] == ["as-published"]
+    assert published_curve.main([*command, "--resume"]) == 0
     record = json.loads(output.read_text())
     assert [len(run["test_accuracy"]) for run in record["runs"]] == [2] * 4
     assert "dataset_dir" not in record["runs"][0]["settings"]
+    assert set(record["linear_test_accuracy"]) == {"pixels", "gaussian", "spikes"}
+    dataset = datasets.load("MNIST", str(tmp_path))
+    *_, last = train_model(published_curve.regime_settings("MNIST", str(tmp_path), 2)[2], dataset)
+    assert last.model is not None
+    assert record["runs"][2]["train_accuracy"][-1] == evaluate(last.model, dataset.train).accuracy
+    assert set(published_curve.accuracies_by_recipe(record, "train_accuracy")) == set(REGIMES)
     assert published_curve.main(["--dataset-dir", str(tmp_path / "nowhere")]) == 2
     assert len(capsys.readouterr().err.splitlines()[-1:]) == 1
 
 
-@pytest.mark.parametrize(("features", "least"), [("pixels", 0.8), ("gaussian", 0.7)])
+@pytest.mark.parametrize(("features", "least"), [("pixels", 0.7), ("gaussian", 0.7), ("spikes", 0.7)])
 def test_linear_classifiers_learn(features: str, least: float) -> None:
     digits = idx_files.few_digits(2000, 500)
     accuracies = linear_accuracy(digits, features, epochs=3)
@@ -86,5 +97,5 @@ def test_linear_classifiers_learn(features: str, least: float) -> None:
 
 
 def test_unknown_features_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of pixels, gaussian, got 'x'"):
+    with pytest.raises(ValueError, match="expected one of pixels, gaussian, spikes, got 'x'"):
         linear_accuracy(idx_files.few_digits(5, 5), "x")

@@ -102,7 +102,7 @@ def test_a_seed_determines_the_code(fitted: dict[str, torch.Tensor]) -> None:
 
 def test_the_codewords_describe_the_patterns(fitted: dict[str, torch.Tensor]) -> None:
     """Most of the variance of patterns of other digits is that of their codewords."""
-    patterns = local_patterns._patterns(DIGITS.test.images).double() / 255
+    patterns = local_patterns.extract_patterns(DIGITS.test.images).double() / 255
     lit = patterns[patterns.amax(dim=1) > 0]
     symbols = encode_symbols(DIGITS.test.images, fitted).view(-1)[patterns.amax(dim=1) > 0]
     error = (lit - fitted["codebook"].double()[symbols.long()]).square().sum(dim=1).mean()
