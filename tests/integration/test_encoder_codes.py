@@ -10,7 +10,7 @@ import torch
 from helpers.pages import EMBEDDED, app, button, figure, run_app, train_small_model
 
 from pages.state.settings import CODE_OF_RECIPE
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.codes import CODES, Code, register_code
 
 CODE_ANALYSIS, TWO_CODES = "Information in the code", "Two codes"
