@@ -69,7 +69,20 @@ class Session:
         if self._socket:
             await self._socket.close()
 
-    async def rerun(self, fragment: str = "", page: str | None = None, by_itself: bool = False) -> None:
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters in the address, as the browser shows it."""
+        return dict(self._query)
+
+    async def go_back(self, query: dict[str, str]) -> None:
+        """Go back in the history to an address of the same page with these parameters."""
+        self._query = dict(query)
+        self._states.clear()
+        await self.rerun(from_history=True)
+
+    async def rerun(
+        self, fragment: str = "", page: str | None = None, by_itself: bool = False, from_history: bool = False
+    ) -> None:
         """Ask for a run of the page, another page or a fragment."""
         if page is not None:
             self.page, self._hash = page, self._hashes.get(page, "")
@@ -78,6 +91,7 @@ class Session:
         self._record(f"asks for {fragment or 'the page'}{' by itself' if by_itself else ''}")
         state = message.rerun_script
         state.query_string, state.fragment_id, state.is_auto_rerun = urlencode(self._query), fragment, by_itself
+        state.is_history_navigation = from_history
         state.page_name, state.page_script_hash = ("", self._hash) if self._hash else (self.page, "")
         state.widget_states.widgets.extend(self._states.values())
         if self._socket:
@@ -244,6 +258,8 @@ class Session:
                 self._cancel_timers(*message.stop_auto_rerun.fragment_ids)
             case "script_finished":
                 self._finish(message.script_finished)
+            case "page_info_changed":
+                self._query = dict(parse_qsl(message.page_info_changed.query_string))
             case "session_event":
                 self.edits += message.session_event.WhichOneof("type") == "script_changed_on_disk"
 
