@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
-
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from pages.state.settings import DRAWING, TEST_DIGIT
 from pages.streamlit_hooks import is_history_navigation
+from tempotron_core.data.drawings import decode_drawing, encode_drawing, scale_drawing
 
 _IMAGE, _LABEL = "image", "label"
-_MAX_QUERY_LENGTH = 2000
-_SIDE = 28
-
-
-def encode_image(image: np.ndarray) -> str:
-    """Return an image uint8 [28, 28] as text for the URL."""
-    return base64.urlsafe_b64encode(zlib.compress(image.tobytes(), 9)).decode().rstrip("=")
-
-
-def decode_image(text: str) -> np.ndarray:
-    """Return the image uint8 [28, 28] of a URL.
-
-    Raises:
-        ValueError: if the text is not an encoded image.
-    """
-    problem = ValueError(
-        f"image: expected an image of {_SIDE} x {_SIDE} pixels in the link, got {len(text):,} other characters; copy "
-        "the whole link, or select a test sample."
-    )
-    if len(text) > _MAX_QUERY_LENGTH:
-        raise problem
-    try:
-        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        decoder = zlib.decompressobj()
-        content = decoder.decompress(packed, _SIDE * _SIDE + 1)
-    except (binascii.Error, ValueError, zlib.error):
-        raise problem from None
-    if len(content) != _SIDE * _SIDE:
-        raise problem
-    return np.frombuffer(content, np.uint8).reshape(_SIDE, _SIDE)
 
 
 def own_image() -> np.ndarray | None:
@@ -54,9 +20,7 @@ def own_image() -> np.ndarray | None:
 
 def scale_image(image: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
     """Return a drawing or upload, uint8 [28, 28], in the size of the images of a data set."""
-    if image is None or image.shape == shape:
-        return image
-    return np.asarray(Image.fromarray(image).resize(shape[::-1], Image.Resampling.BOX))
+    return None if image is None else scale_drawing(image, shape)
 
 
 def own_label() -> int | None:
@@ -95,7 +59,7 @@ def follow_url() -> None:
     if text is None:
         return
     try:
-        state["_own_image"] = decode_image(text)
+        state["_own_image"] = decode_drawing(text)
     except ValueError as error:
         state["_own_problem"] = str(error)
     else:
@@ -105,7 +69,7 @@ def follow_url() -> None:
 
 def _write_url() -> None:
     image, label = own_image(), own_label()
-    for name, value in ((_IMAGE, None if image is None else encode_image(image)), (_LABEL, label)):
+    for name, value in ((_IMAGE, None if image is None else encode_drawing(image)), (_LABEL, label)):
         if image is None or value is None:
             st.query_params.pop(name, None)
         elif st.query_params.get(name) != str(value):

@@ -18,9 +18,10 @@ from helpers.waiting import PATIENCE, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pages.state import accuracy, own_sample
+from pages.state import accuracy
 from pages.state.overrides import CONSTANTS, Override
 from tempotron_core.analysis.evaluation import evaluate
+from tempotron_core.data import drawings
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
 from tempotron_core.runs.reader import checkpoint_path, load_model
@@ -171,7 +172,7 @@ OWN = np.clip(EMBEDDED.test.images[11].numpy().astype(int) + 3, 0, 255).astype(n
 def test_a_drawing_of_a_link_is_the_sample(page: str, registry: TrainingRegistry, tmp_path: Path) -> None:
     model = train_small_model(registry, tmp_path / "logs")
     test = app(page, train_log_dir=str(tmp_path / "logs"))
-    test.query_params.update({"image": own_sample.encode_image(OWN), "label": "3"})
+    test.query_params.update({"image": drawings.encode_drawing(OWN), "label": "3"})
     run_app(test)
     decision = predict(model, torch.from_numpy(OWN.copy()))
     if page in SAME_HEADLINE[:3]:
@@ -187,8 +188,8 @@ def test_a_drawing_of_a_link_is_the_sample(page: str, registry: TrainingRegistry
 
 def test_images_survive_the_url() -> None:
     for image in (OWN, np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)):
-        text = own_sample.encode_image(image)
-        assert np.array_equal(own_sample.decode_image(text), image)
+        text = drawings.encode_drawing(image)
+        assert np.array_equal(drawings.decode_drawing(text), image)
         assert len(text) < 1200
 
 
@@ -196,15 +197,15 @@ def test_images_survive_the_url() -> None:
 @given(text=st.text(max_size=60) | st.binary(max_size=300).map(lambda b: b.hex()))
 def test_other_texts_give_one_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="expected an image of 28 x 28 pixels"):
-        own_sample.decode_image(text)
+        drawings.decode_drawing(text)
 
 
 def test_a_compressed_flood_is_refused() -> None:
     flood = base64.urlsafe_b64encode(zlib.compress(bytes(10**7), 9)).decode()
     with pytest.raises(ValueError, match="expected an image"):
-        own_sample.decode_image(flood)
+        drawings.decode_drawing(flood)
     with pytest.raises(ValueError, match="expected an image"):
-        own_sample.decode_image("A" * 10**6)
+        drawings.decode_drawing("A" * 10**6)
     test = app("evidence", model="untrained")
     test.query_params["image"] = "abc"
     assert any("expected an image" in warning.value for warning in run_app(test).warning)
