@@ -28,7 +28,7 @@ from tempotron_core.experiments.published_curve import load_record as published_
 from tempotron_core.experiments.random_patterns import LearningSession, Problem, simulate
 from tempotron_core.model import classifier
 from tempotron_core.model.classifier import Model, Prediction, pixel_tuning, predict_from_spikes
-from tempotron_core.model.codes import GAUSSIAN
+from tempotron_core.model.codes import GAUSSIAN, FittedCode, require_known_code
 from tempotron_core.runs import reader
 from tempotron_core.runs.reader import read_run
 from tempotron_core.snn.encoding import GaussianTuning
@@ -56,6 +56,7 @@ __all__ = [
     "encode",
     "evaluate",
     "evidence",
+    "fit_code",
     "learning_step",
     "load_dataset",
     "load_model",
@@ -140,6 +141,24 @@ def encode(sample: Sample, m: int = 16, T: int = 100, beta: float = 1.5) -> torc
         ValueError: for constants out of range.
     """
     return classifier.pixel_spike_times(_to_sample(sample)[None], m, T, beta)[0].view(-1, m)
+
+
+def fit_code(name: str, dataset: Dataset, m: int = 16) -> FittedCode:
+    """Return a code, with what it computes from the training samples of a data set.
+
+    Its methods spike_times and spike_table give the spike times of samples and of single values.
+
+    Args:
+        name: name of the code, such as "gaussian", "latency" or "local-pattern"
+        dataset: data set
+        m: afferents per position
+
+    Raises:
+        CodeError: for an unknown code, and for samples or m that it cannot encode.
+    """
+    code = require_known_code(name)
+    code.check_m(m)
+    return code.fit_to(dataset.train.images, m, 0)
 
 
 def predict(model: Model, sample: Sample) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pages import memory, navigation, streamlit_hooks
-from pages.components import charts, export_panel
+from pages.components import charts, export_panel, show_code
 from pages.shell import presentation, sidebar, theme_fixes, tour
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def render(page: StreamlitPage) -> None:
     with streamlit_hooks.page_run():
         tour.go_to_current_step(script)
         charts.reset_exports()
+        show_code.reset()
         presentation.reconcile_sample()
         sidebar.render(page.url_path)
         presentation.render_toggle()

@@ -1,11 +1,11 @@
 """Page "Draw and perturb": classify a drawn, uploaded or perturbed sample; robustness on the test set."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import streamlit as st
 import torch
 
-from pages.components import charts, experiment_bar, stage
+from pages.components import charts, experiment_bar, show_code, stage
 from pages.components.page import draw_body, page_header
 from pages.state.experiment import View, image_name, resolve_view
 from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget
@@ -13,6 +13,7 @@ from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
 from tempotron_core.data.datasets import Dataset
+from tempotron_core.interchange.code_generation import perturbation_code
 from tempotron_core.model.classifier import Prediction, predict, predict_from_spikes
 
 SLIDERS = {
@@ -119,6 +120,8 @@ def render() -> None:
                 lambda: charts.spikes_csv(prediction.times.numpy(), view.pixels.shape),
             )
     draw_robustness.robustness_panel(view, perturbation)
+    fields = {name: value for name, value in asdict(perturbation).items() if value}
+    show_code.render(lambda: perturbation_code(show_code.code_input(view, pixels), fields))
 
 
 page_header("Draw and perturb")

@@ -4,17 +4,18 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import experiment_bar, experiment_controls, stage
+from pages.components import experiment_bar, experiment_controls, show_code, stage
 from pages.components.page import lazy_expander, page_header, report_experiment_errors, switch_page
 from pages.state.auth import is_writable
 from pages.state.codes import code_of_view, fill_training_form
 from pages.state.datasets import current_dataset
 from pages.state.experiment import View, resolve_view
 from pages.state.overrides import CODE, NEURON, constants_in_use
-from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, TWO_CODES, url_widget
+from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, TWO_CODES, get_setting, url_widget
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel
-from tempotron_core.model.codes import CODES
+from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code
+from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode
 from tempotron_core.training.recipes import CODE_PRESETS
 
 VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES)
@@ -68,6 +69,17 @@ def render(view_name: str) -> None:
             encoder_comparison.render(view, code, m, beta, T)
         else:
             encoder_one_pixel.render(view, code, m, beta, T, place)
+    show_code.render(lambda: code_of_page(view, view_name, code, m, beta, T))
+
+
+def code_of_page(view: View, view_name: str, code: FittedCode, m: int, beta: float, T: int) -> str:
+    """Return Python code that computes the numbers of a view of the page."""
+    source = show_code.code_input(view)
+    if view_name == CODE_ANALYSIS and code.name == DEFAULT_CODE:
+        return code_statistics_code(source, m, beta, T, view.model.kernel.time_to_peak)
+    x = get_setting("x") if view_name == ONE_PIXEL and code.name == DEFAULT_CODE else None
+    own = (view.trained or view.model).code
+    return encoder_code(source, code.name, m, beta, T, x, is_own=own is code and bool(own.fitted))
 
 
 def equations() -> None:

@@ -6,7 +6,7 @@ The potential is that of the peak, of the threshold crossing of the class, or of
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, experiment_bar, pixel_picker, stage, time_cursor
+from pages.components import charts, experiment_bar, pixel_picker, show_code, stage, time_cursor
 from pages.components.mistakes import mistake_buttons
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.datasets import current_dataset
@@ -15,6 +15,7 @@ from pages.state.markdown import escape_markdown
 from pages.state.settings import is_presentation_mode, url_widget
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import Evidence, crossing_time, evidence
+from tempotron_core.interchange.code_generation import evidence_code
 from tempotron_core.model.classifier import Prediction
 
 PREDICTED = "predicted class"
@@ -145,6 +146,7 @@ def render() -> None:
         title = f"Evidence for {lead.name} compared with {lead.rival}" if other != output else "Choose another class"
         draw_column(lead, title, "lead", height)
     pixel_picker.open_pixels_in_encoder(view, "evidence", "lead")
+    show_code.render(lambda: evidence_code(show_code.code_input(view), output, other, neuron, time))
     st.caption(f"{alone.residual_text} {lead.residual_text}")
     pointing = (
         " Point at a pixel to see its spikes, their weights w and the value of the kernel K; click it to open it in "

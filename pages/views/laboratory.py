@@ -1,14 +1,14 @@
 """Page "Laboratory": one tempotron learns random patterns; its capacity (solved problems against the load)."""
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 import torch
 
-from pages.components import charts, stage
+from pages.components import charts, show_code, stage
 from pages.components.page import chart_heading, lazy_expander, optional_caption, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
@@ -18,6 +18,7 @@ from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.experiments.capacity import CapacityPoint, ExtraTrials, Series, load_record, success_rate
 from tempotron_core.experiments.random_patterns import LearningSession, Problem, simulate
+from tempotron_core.interchange.code_generation import laboratory_code
 
 REFRESH_SECONDS, LEARN_SECONDS_PER_TICK = 0.8, 0.4
 CYCLE_LIMITS = (250, 1000, 4000)
@@ -109,6 +110,10 @@ def learning_panel(session: LearningSession, shunting: bool, was_active: bool) -
             st.markdown("**Errors per cycle**")
         errors_height = height if is_presentation_mode() else 300
         charts.lightweight_chart(figures.errors_figure(errors, errors_height), "errors", errors.takeaway)
+    has_target = bool(session.patterns.target.any())
+    default = asdict(Problem())
+    fields = {name: value for name, value in asdict(session.problem).items() if value != default[name]}
+    show_code.render(lambda: laboratory_code(fields, len(session.errors), has_target))
     if session.active != was_active:
         st.rerun()
 

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar, stage, time_cursor
+from pages.components import charts, experiment_bar, show_code, stage, time_cursor
 from pages.components.page import draw_body, page_link, prediction_headline
 from pages.state.experiment import image_name, resolve_view
 from pages.state.settings import is_presentation_mode
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import potentials_code
 
 
 def render() -> None:
@@ -45,6 +46,7 @@ def render() -> None:
         if not is_presentation_mode():
             page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
         charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
+    show_code.render(lambda: potentials_code(show_code.code_input(view)))
 
 
 draw_body(render, "Overview")

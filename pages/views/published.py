@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, stage
+from pages.components import charts, show_code, stage
 from pages.components.page import chart_heading, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access
@@ -19,6 +19,7 @@ from tempotron_core import figures
 from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
 from tempotron_core.data import datasets
 from tempotron_core.experiments.published_curve import load_record, regime_settings
+from tempotron_core.interchange.code_generation import published_code
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import devices
 
@@ -142,3 +143,4 @@ if clicked and is_writable():
     dataset, _ = current_dataset()
     accuracies = linear_accuracies(dataset_key(dataset))
     st.markdown(", ".join(f"**{100 * accuracies[name]:.1f} %** on {FEATURE_NAMES[name]}" for name in FEATURES))
+show_code.render(published_code)

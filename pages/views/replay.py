@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.components import charts, experiment_bar, stage
+from pages.components import charts, experiment_bar, show_code, stage
 from pages.components.page import prediction_headline
 from pages.refresh import refresh_interval
 from pages.state import overrides
@@ -24,6 +24,7 @@ from pages.views import replay_epoch_player
 from tempotron_core import figures
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.analysis.replay import CheckpointCache, Replay, replay_run, saved_epochs
+from tempotron_core.interchange.code_generation import replay_code
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.catalogue import is_being_written, run_title
 from tempotron_core.runs.files import escape_surrogates
@@ -238,6 +239,12 @@ def render() -> bool:
             "the weight map is their mean."
         )
     st.caption(caption)
+    show_code.render(
+        lambda: replay_code(
+            replace(show_code.code_input(view), changes=constants), str(folder), label, len(classes),
+            replayed.epochs[index],
+        )
+    )  # fmt: skip
     return is_being_written(record)
 
 

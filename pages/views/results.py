@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, experiment_bar, stage
+from pages.components import charts, experiment_bar, show_code, stage
 from pages.components.page import chart_heading, lazy_expander, page_header, report_experiment_errors, switch_page
 from pages.state.evaluation import ANY, evaluate_view, remember_walk, selected_cell
 from pages.state.experiment import View, resolve_view
@@ -12,6 +12,7 @@ from pages.state.settings import url_widget
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import Evaluation, wilson_interval
+from tempotron_core.interchange.code_generation import results_code
 
 GALLERY_SIZE = 12
 COUNTS, RATES = "counts", "rates, %"
@@ -138,6 +139,7 @@ def render() -> None:
         f"number is {results.num_fired.mean():.2f}. The highest peak is at the last time step, cut off by T, for "
         f"{(t_max == results.T - 1).mean():.1%}."
     )
+    show_code.render(lambda: results_code(show_code.code_input(view)))
 
 
 page_header("Results")

@@ -1,14 +1,24 @@
 """Page "Learning rule": single training steps on one sample, on a copy of the selected model."""
 
+from dataclasses import asdict
+
 import streamlit as st
 
-from pages.components import charts, experiment_bar, stage
+from pages.components import charts, experiment_bar, show_code, stage
 from pages.components.page import draw_body, lazy_expander, page_header
 from pages.state.experiment import View, resolve_view
 from pages.state.settings import DEFAULTS, PRESENTATION_SCALE, is_presentation_mode, url_widget
 from pages.views import rule_steps
 from tempotron_core import figures
-from tempotron_core.analysis.learning_step import MAX_STEPS, StepSequence, StepSettings, apply_steps, learning_step
+from tempotron_core.analysis.learning_step import (
+    MAX_STEPS,
+    StepSequence,
+    StepSettings,
+    apply_steps,
+    encode_steps,
+    learning_step,
+)
+from tempotron_core.interchange.code_generation import rule_code
 
 RULES = {"tempotron rule": "linear", "squared distance": "threshold-mse", "cross-entropy": "cross-entropy"}
 RATES = tuple(f"{digit}e-{power}" for power in (6, 5, 4, 3, 2) for digit in (1, 2, 5))
@@ -136,6 +146,7 @@ def render() -> None:
             f"Each class pools {k} tempotrons; its error is distributed by the softmax of their peaks. Membrane "
             "potentials and peaks are those of the class, weights and kernel those of one tempotron."
         )
+    show_code.render(lambda: rule_code(show_code.code_input(view), encode_steps(sequence.steps), asdict(settings)))
 
 
 def equations() -> None:

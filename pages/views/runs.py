@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.components import charts
+from pages.components import charts, show_code
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.components.resume_run import resume_form
 from pages.refresh import refresh_interval
@@ -26,6 +26,7 @@ from pages.views.runs_table import (
     store_in_url,
 )
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import runs_code
 from tempotron_core.runs.catalogue import (
     MAX_NAME_LENGTH,
     delete_run,
@@ -163,6 +164,7 @@ def render(was_live: bool) -> None:
         run_actions(selected[0])
     if selected:
         render_comparison(selected)
+    show_code.render(lambda: runs_code([str(record.path) for record in selected]))
     live = any(is_being_written(record) for record in selected)
     if live:
         st.caption(":material/fiber_manual_record: Run in progress: the curves are updated.")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.components import charts, stage
+from pages.components import charts, show_code, stage
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
@@ -17,6 +17,7 @@ from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, traini
 from pages.streamlit_hooks import flushing_fragment
 from pages.views.training_continue import continue_panel
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import training_code
 from tempotron_core.jobs.job import ACTIVE_STATES, STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
 from tempotron_core.model.codes import CODES, DEFAULT_CODE
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
@@ -348,3 +349,4 @@ with st.expander("What the buttons do"):
         f"{STOP_TIMEOUT_SECONDS:.0f} s after Stop, it is abandoned, so that another one can start."
     )
 st.session_state.pop("refused", None)  # here, as a rerun of the panel above would lose the sentence
+show_code.render(lambda: training_code(status.log if status else None))

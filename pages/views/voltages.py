@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from pages.components import charts, experiment_bar, experiment_controls, stage, time_cursor
+from pages.components import charts, experiment_bar, experiment_controls, show_code, stage, time_cursor
 from pages.components.mistakes import mistake_buttons
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
 from pages.state.experiment import image_name, resolve_view
 from pages.state.overrides import NEURON
 from pages.state.settings import url_widget
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import potentials_code
 
 ALL = "all"
 
@@ -19,7 +20,8 @@ def render() -> None:
     classes = view.dataset.classes
     headline, place, bar, controls = st.empty(), stage.key_figure_stage(), st.container(), st.columns(4)
     shown_class = controls[3].selectbox("Show", (ALL, *classes), **url_widget("neuron"))
-    decision, info = view.voltages(output=classes.index(shown_class) if shown_class in classes else None)
+    output = classes.index(shown_class) if shown_class in classes else None
+    decision, info = view.voltages(output=output)
     height = stage.figure_height(480, info.prediction_text)
     traces, peaks = figures.traces_figure(info, height=height), figures.peaks_html(info, height=height)
     headline.markdown(prediction_headline(info))
@@ -56,6 +58,7 @@ def render() -> None:
             f"Each class pools {view.model.tempotrons_per_class} tempotrons by the log-mean-exp of their potentials. "
             "Select a class under Show to see its tempotrons as thin lines."
         )
+    show_code.render(lambda: potentials_code(show_code.code_input(view), output))
 
 
 def equations() -> None:

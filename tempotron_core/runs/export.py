@@ -10,7 +10,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import torch
@@ -33,6 +33,7 @@ def view_zip(
     weight: torch.Tensor,
     classes: tuple[str, ...],
     code: FittedCode | None = None,
+    scripts: Callable[[str], Mapping[str, str]] | None = None,
 ) -> bytes:
     """Return a zip of these files and of the network, with view.json, which tells how to reopen the view.
 
@@ -44,6 +45,7 @@ def view_zip(
         weight: weights [outputs, afferents]
         classes: names of the classes
         code: code of the network, None for one that depends on no training images
+        scripts: returns further files, name -> text, for the path of the run folder in the zip; None for none
     """
     weights = serialise_weights(weight, classes)
     code_files = {CODE_FILE: save(dict(code.fitted))} if code is not None and code.fitted else {}
@@ -63,6 +65,7 @@ def view_zip(
     return zip_files(
         {
             **files,
+            **(scripts(f"runs/{run}") if scripts is not None else {}),
             "view.json": json.dumps(view, indent=2) + "\n",
             f"runs/{run}/settings.json": json.dumps(settings.to_record(), indent=2) + "\n",
             f"runs/{run}/last.safetensors": weights,

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import charts
+from pages.components import charts, show_code
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import with_run
+from tempotron_core.interchange.notebook import to_notebook
 from tempotron_core.runs.export import view_zip, zip_files
 
 _HTML = """
@@ -72,8 +74,8 @@ def _export_options(title: str, url_path: str) -> None:
             width="stretch",
         )
     st.caption(
-        "The zip contains the figure, its numbers, the settings, the seed, the network and instructions to reproduce "
-        "the view."
+        "The zip contains the figure, its numbers, the settings, the seed, the network, Python code that computes the "
+        "numbers, and instructions to reproduce the view."
     )
 
 
@@ -86,7 +88,20 @@ def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
     else:
         files["figure.json"] = figures.figure_to_json(figure)
     if view is None:
-        return zip_files(files)
+        return zip_files(files | _scripts(None))
     return view_zip(
-        files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes, view.model.code
+        files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes, view.model.code, _scripts
     )
+
+
+def _scripts(run: str | None) -> dict[str, str]:
+    """Return the code of the page as script and notebook.
+
+    Args:
+        run: path of the run folder that the code reads, None for that of the page
+    """
+    code = show_code.current_code()
+    if code is None:
+        return {}
+    code = code if run is None else with_run(code, run)
+    return {"view.py": code, "view.ipynb": to_notebook(code)}
