@@ -73,6 +73,7 @@ def code_input(view: View, pixels: np.ndarray | None = None) -> CodeInput:
         shape=view.dataset.shape or (28, 28),
         run=run,
         settings=_untrained_settings(view) if run is None else {},
+        epoch=_epoch(),
         changes=_changes(trained, view.model),
         note=note,
     )
@@ -88,6 +89,11 @@ def model_run() -> tuple[str | None, str | None]:
         return None, None
     note = "The run is in progress: its folder holds the weights of the last complete epoch." if is_live() else None
     return status.log, note
+
+
+def _epoch() -> int | str:
+    checkpoint = str(get_setting("checkpoint")) if get_setting("model") == SAVED_RUN else "last"
+    return int(checkpoint) if checkpoint.isdecimal() else checkpoint
 
 
 def _directory(view: View) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 from helpers.pages import EMBEDDED, NAMES, ROOT, app, run_app, train_small_model
 
 from tempotron_core.data.drawings import encode_drawing
-from tempotron_core.jobs.job import TrainingRegistry
+from tempotron_core.jobs.registry import TrainingRegistry
 
 Shown = dict[str, Any]
 Numbers = dict[str, np.ndarray]
@@ -150,6 +150,7 @@ CASES = (
     case(
         "encoder", check_statistics, "bits", query={"view": "Information in the code"}, data="iris", model="untrained"
     ),
+    case("voltages", check_potentials, POTENTIALS, model="saved run", query={"checkpoint": "1"}),
     case("voltages", check_potentials, POTENTIALS, neuron="4", query=CHANGED),
     case("evidence", check_evidence, EVIDENCE, why="7", why_not="1", query=CHANGED),
     case("draw", check_perturbed, "v v_clean v_max", jitter=2.0, noise=10, right=2, drop=20, perturb_seed=5),
