@@ -132,11 +132,9 @@ def encoder_code(
         x: value, 0 to 1, at which the Gaussian curves are shown; None for another code
         is_own: whether the code was computed from the training images of the model
     """
-    imports, setup = ["import torch"], source.sample_lines
-    if is_own:
-        setup, imports = [*setup, *source.model_lines, "code = model.code"], [*source.imports, *imports]
-    else:
-        setup = [*setup, f"code = tc.fit_code({_literal(name)}, dataset, m={m})"]
+    own = [*source.model_lines, "code = model.code"]
+    setup = [*source.sample_lines, *(own if is_own else [f"code = tc.fit_code({_literal(name)}, dataset, m={m})"])]
+    imports = (*(source.imports if is_own else ()), "import torch")
     constants = f"{m}, {T}, {_literal(beta)}"
     lines = [
         "sample = torch.as_tensor(sample)",
