@@ -15,9 +15,9 @@ from helpers.browser import ROOT, Server
 from helpers.streamlit_client import Session
 from helpers.waiting import PATIENCE
 
-from pages.state.own_sample import encode_image
+from tempotron_core.data.drawings import encode_drawing
 
-IMAGE = encode_image(np.eye(28, dtype=np.uint8) * 255)
+IMAGE = encode_drawing(np.eye(28, dtype=np.uint8) * 255)
 BUSY_SCRIPT = f"""
 import sys
 import time
