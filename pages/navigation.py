@@ -42,6 +42,7 @@ PAGES = (
     PageEntry("views/laboratory.py", "laboratory", "Laboratory", "science", "Train"),
     PageEntry("views/results.py", "results", "Results", "target", "Evaluate"),
     PageEntry("views/runs.py", "runs", "Runs", "inventory_2", "Evaluate"),
+    PageEntry("views/studies.py", "studies", "Studies", "tune", "Evaluate"),
     PageEntry("views/published.py", "published", "Published curve", "trending_down", "Evaluate"),
 )
 BY_URL_PATH = {entry.url_path: entry for entry in PAGES}

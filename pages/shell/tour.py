@@ -149,6 +149,13 @@ def _results(view: View, decision: Prediction, info: VoltageInfo) -> str:
     )
 
 
+def _studies(view: View, decision: Prediction, info: VoltageInfo) -> str:
+    return (
+        "A study trains the network with many values of its settings and compares them on held-out training samples; "
+        "the test set is used once, for the selected values. Name a space and press Start study."
+    )
+
+
 def _published(view: View, decision: Prediction, info: VoltageInfo) -> str:
     return (
         "A falling test accuracy was published for this network and described as over-fitting. The curves show the "
@@ -169,6 +176,7 @@ STEPS = (
     TourStep("views/replay.py", "Replay of the training", _replay),
     TourStep("views/laboratory.py", "How much can one tempotron learn?", _laboratory),
     TourStep("views/results.py", "Test accuracy and confusion matrix", _results),
+    TourStep("views/studies.py", "Many settings compared", _studies),
     TourStep("views/published.py", "The published curve", _published),
 )
 

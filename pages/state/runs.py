@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -26,7 +27,31 @@ def runs_directory() -> str:
 
 
 def run_names() -> list[str]:
-    """Return the folder names of all runs that have weights, newest first; as RunRecord.name gives them."""
+    """Return the folder names of all runs that have weights, newest first; as RunRecord.name gives them.
+
+    A selected run of a study follows them, with the path of its folder in the log directory.
+    """
+    return [*_own_run_names(), *_selected_study_run()]
+
+
+def is_study_run(name: str) -> bool:
+    """Return whether this is the path of a run of a study that has weights."""
+    if not re.fullmatch(r"studies/[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name, re.ASCII):
+        return False
+    folder = Path(runs_directory()).expanduser() / name
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        inside = folder.resolve().is_relative_to(Path(runs_directory()).expanduser().resolve())
+        return inside and (folder / "last.safetensors").is_file()
+    return False
+
+
+def _selected_study_run() -> list[str]:
+    selected = st.session_state.get("run") or st.query_params.get("run")
+    return [selected] if isinstance(selected, str) and is_study_run(selected) else []
+
+
+def _own_run_names() -> list[str]:
+    """Return the folder names of the runs in the log directory itself."""
     with contextlib.suppress(OSError, ValueError):
         folders = Path(runs_directory()).expanduser().iterdir()
         readable = (folder for folder in folders if (folder / "last.safetensors").is_file() and not folder.is_symlink())

@@ -21,6 +21,7 @@ from tempotron_core.validation import one_line_error
 __all__ = [
     "CODE_FILE",
     "END_MARKER",
+    "STUDIES_FOLDER",
     "RunError",
     "escape_surrogates",
     "read_tensors",
@@ -34,6 +35,9 @@ CODE_FILE = "code.safetensors"
 
 END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
+
+STUDIES_FOLDER = "studies"
+"""Folder of a log directory in which the studies lie, each with its runs in a folder of its own."""
 
 _MAX_BYTES = 2**30  # of one file, which may come from another source
 _MAX_TEXT_BYTES = 2**24

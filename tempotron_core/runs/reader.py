@@ -27,7 +27,7 @@ from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import FittedCode, require_known_code, restore_code
 from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
-from tempotron_core.runs.files import CODE_FILE, RunError, escape_surrogates, read_tensors, read_text
+from tempotron_core.runs.files import CODE_FILE, STUDIES_FOLDER, RunError, escape_surrogates, read_tensors, read_text
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
 from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings, model_from_weights, settings_from_record
@@ -93,7 +93,8 @@ def find_run(directory: str | os.PathLike[str], name: str) -> Path:
 def list_runs(directory: str | os.PathLike[str]) -> tuple[RunRecord, ...]:
     """Return the runs in a log directory, latest first; empty where there is no such folder."""
     with suppress(OSError, ValueError):
-        folders = [entry for entry in Path(directory).expanduser().iterdir() if entry.is_symlink() or entry.is_dir()]
+        entries = [entry for entry in Path(directory).expanduser().iterdir() if entry.name != STUDIES_FOLDER]
+        folders = [entry for entry in entries if entry.is_symlink() or entry.is_dir()]
         return tuple(_read_or_explain(folder) for folder in sorted(folders, key=lambda entry: entry.name, reverse=True))
     return ()
 

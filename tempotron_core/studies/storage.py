@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempotron_core.runs.files import STUDIES_FOLDER
 from tempotron_core.runs.lock import RunLock, RunLockedError
 from tempotron_core.studies.plan import StudyError, StudyPlan, check_study_name
 from tempotron_core.validation import one_line_error
@@ -41,7 +42,6 @@ HEARTBEAT_SECONDS = 10
 """Seconds between two signs of life of a process; after three times as many without one its trial is repeated."""
 
 SQLITE, JOURNAL = "study.db", "study.journal"
-_FOLDER = "studies"
 _LOCKS = "locks"
 _PLAN = "plan"
 _FIRST_RUN_HEARTBEATS = 12
@@ -87,7 +87,7 @@ class StudyPlace:
     @property
     def folder(self) -> Path:
         """Return the folder of the study."""
-        return Path(self.log_dir).expanduser() / _FOLDER / check_study_name(self.name)
+        return Path(self.log_dir).expanduser() / STUDIES_FOLDER / check_study_name(self.name)
 
     @property
     def journal(self) -> Path | None:
@@ -109,7 +109,7 @@ def list_studies(log_dir: str) -> list[str]:
     """Return the names of the studies in a log directory that have a file of their own, latest first."""
     found: list[tuple[float, str]] = []
     with suppress(OSError, ValueError):
-        for folder in (Path(log_dir).expanduser() / _FOLDER).iterdir():
+        for folder in (Path(log_dir).expanduser() / STUDIES_FOLDER).iterdir():
             for file in (folder / SQLITE, folder / JOURNAL):
                 if file.is_file() and not folder.is_symlink():
                     found.append((file.stat().st_mtime, folder.name))

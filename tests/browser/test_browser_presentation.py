@@ -18,7 +18,8 @@ KEY_FIGURES = {
     "Replay": (10, [f"{LINES} >> nth=0", f"{LINES} >> nth=1"]),
     "Laboratory": (11, [f"{LINES} >> nth={i}" for i in range(3)]),
     "Results": (12, [CHART]),
-    "Published curve": (13, [CHART]),
+    "Studies": (13, [CHART]),
+    "Published curve": (14, [CHART]),
 }
 """Step of the tour and selectors of the key figure, by page."""
 SIZES = [

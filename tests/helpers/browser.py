@@ -55,6 +55,7 @@ PAGES = {
     "Laboratory": "laboratory",
     "Results": "results",
     "Runs": "runs",
+    "Studies": "studies",
     "Published curve": "published",
 }
 ARGUMENTS = [

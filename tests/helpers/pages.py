@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     *("overview", "encoder", "voltages", "evidence", "draw"),
     *("training", "rule", "replay", "laboratory"),
-    *("results", "runs", "published"),
+    *("results", "runs", "studies", "published"),
 )
 EMBEDDED = datasets.load()
 TINY = replace(

@@ -1,0 +1,77 @@
+"""The page of studies: start one, compare its trials, load one as the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.pages import TINY, app, button, figure, run_app
+from helpers.waiting import PATIENCE
+
+from pages.state import datasets as dataset_state
+from tempotron_core import figures
+from tempotron_core.jobs.registry import TrainingRegistry
+from tempotron_core.studies.storage import StudyPlace
+from tempotron_core.studies.trials import StudyReader, ranked
+
+
+@pytest.fixture
+def study(registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyReader:
+    """A study of six trials that was started on the page."""
+    monkeypatch.setattr(dataset_state, "_load_dataset", lambda *_: TINY)
+    form = {"study_name": "first", "study_space": "m=3,4,5 T=20,30", "study_sampler": "grid", "study_pruner": "none"}
+    test = app("studies", train_log_dir=str(tmp_path), study_epochs=1, **form)
+    test.session_state["folded_New study"] = True
+    run_app(test)
+    button(test, "Start study").click()
+    run_app(test)
+    assert registry.job is not None
+    assert registry.job.join(PATIENCE)
+    assert registry.job.status.error is None
+    assert registry.job.status.state == "finished"
+    return StudyReader(StudyPlace("first", str(tmp_path)))
+
+
+def test_a_study_is_started_compared_and_one_trial_loaded(study: StudyReader, tmp_path: Path) -> None:
+    test = run_app(app("studies", train_log_dir=str(tmp_path)))
+    records = ranked(study.records())
+    assert [one.state for one in records] == ["complete"] * 6
+    text = " ".join(element.value for element in test.markdown)
+    assert f"Selected: trial {records[0].number}" in text
+    assert "on the test set" in text
+    assert f"Best of 6 complete trials, number {records[0].number}" in text
+    assert list(test.dataframe[0].value["trial"]) == [one.number for one in records]
+    for view in test.selectbox(key="study_view").options:
+        test.selectbox(key="study_view").set_value(view)
+        run_app(test)
+        assert figure(test, "study_figure")["data"], view
+    open_by_link(study, tmp_path)
+    click_points(study)
+
+
+def open_by_link(study: StudyReader, tmp_path: Path) -> None:
+    best = ranked(study.records())[0]
+    name = f"studies/first/{best.runs[0]}"
+    test = run_app(app("overview", model="saved run", run=name, train_log_dir=str(tmp_path)))
+    assert test.sidebar.selectbox(key="run").value == name
+    assert not test.warning
+    outside = "studies/../" + best.runs[0]
+    refused = run_app(app("overview", model="saved run", run=outside, train_log_dir=str(tmp_path)))
+    assert any("expected a run with weights" in warning.value for warning in refused.warning)
+    runs = run_app(app("runs", train_log_dir=str(tmp_path)))  # the folder of the studies is no damaged run
+    assert not runs.dataframe
+
+
+def click_points(study: StudyReader) -> None:
+    records = [one for one in study.records() if one.is_complete]
+    numbers = [one.number for one in records]
+    trials = study.complete_trials()
+    for kind in ("History", "Slice"):
+        drawn = figures.study_figure(kind, trials, ["m", "T"])
+        trace = drawn.data[0]
+        for index in range(len(trace.x)):
+            number = figures.trial_of_point(kind, drawn, {"curve_number": 0, "point_index": index}, numbers)
+            record = next(one for one in records if one.number == number)
+            assert trace.y[index] == pytest.approx(100 * (record.accuracy or 0))
+            assert str(trace.x[index]) == str(record.number if kind == "History" else record.values["T"])
+    assert figures.trial_of_point("Contour", drawn, {"curve_number": 0, "point_index": 0}, numbers) is None
