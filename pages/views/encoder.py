@@ -11,14 +11,14 @@ from pages.state.codes import code_of_view, fill_training_form
 from pages.state.datasets import current_dataset
 from pages.state.experiment import View, resolve_view
 from pages.state.overrides import CODE, NEURON, constants_in_use
-from pages.state.settings import CODE_ANALYSIS, ONE_PIXEL, TWO_CODES, get_setting, url_widget
+from pages.state.settings import CODE_ANALYSIS, LOCAL_PATTERNS, ONE_PIXEL, TWO_CODES, get_setting, url_widget
 from pages.streamlit_hooks import flushing_fragment
-from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel
+from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel, encoder_patterns
 from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code
 from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode
 from tempotron_core.training.recipes import CODE_PRESETS
 
-VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES)
+VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES, LOCAL_PATTERNS)
 
 
 def training_constants(view: View) -> dict[str, Any]:
@@ -62,6 +62,9 @@ def render(view_name: str) -> None:
     # One container each: Streamlit must not reuse elements of one view in another, see optional_caption().
     containers = {name: st.container() for name in VIEWS}
     with containers[view_name]:
+        if view_name == LOCAL_PATTERNS:
+            encoder_patterns.render(view)
+            return
         code = code_of_view(view, name, m)
         if view_name == CODE_ANALYSIS:
             encoder_code_analysis.render(view, code, m, beta, T)

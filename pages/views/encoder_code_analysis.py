@@ -1,7 +1,7 @@
 """Second view of the page "Encoder": information that a code preserves, and recommended parameters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -83,7 +83,7 @@ def symbol_counts(key: str, m: int, _code: FittedCode, _dataset: Dataset) -> Sym
     is_pattern = "preferred" in _code.fitted
     if is_pattern:
         nearest = nearest_preferred(_code.fitted).numpy()
-        counts = replace(counts, levels=np.pad(nearest, (0, 256 - len(nearest))))
+        counts = counts.with_levels(np.pad(nearest, (0, 256 - len(nearest))))
     value = "codeword" if is_pattern else "value"
     tables = CodeTables(_table_function(_code), value, _code.name not in WITHOUT_WIDTH)
     return SymbolCounts(counts, tables, positions, is_pattern)

@@ -22,7 +22,7 @@ Research 11, 2837-2854, 2010.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -82,6 +82,10 @@ class ValueCounts:
     def images(self) -> int:
         """Return the number of images counted."""
         return int(self.labels.sum())
+
+    def with_levels(self, levels: np.ndarray) -> ValueCounts:
+        """Return the same counts with another group of each value, [256]."""
+        return replace(self, levels=levels)
 
     @cached_property
     def total_counts_below(self) -> np.ndarray:

@@ -10,10 +10,13 @@ import torch
 from helpers.pages import EMBEDDED, app, button, figure, run_app, train_small_model
 
 from pages.state.settings import CODE_OF_RECIPE
+from pages.views import encoder_patterns
+from tempotron_core.analysis.ablation import ablate
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.codes import CODES, Code, register_code
+from tempotron_core.training.settings import Settings, initial_model
 
-CODE_ANALYSIS, TWO_CODES = "Information in the code", "Two codes"
+CODE_ANALYSIS, TWO_CODES, PATTERNS = "Information in the code", "Two codes", "Pixel or pattern"
 
 
 def encoder(**query: Any) -> Any:
@@ -155,3 +158,36 @@ def test_a_code_of_ones_own_is_shown() -> None:
         assert "on-off-encoder encodes this sample in 784 spikes" in text_of(test)
     finally:
         del CODES["on-off-encoder"]
+
+
+def test_pixels_and_neighbourhoods_are_counted() -> None:
+    test = encoder(view=PATTERNS)
+    text = text_of(test)
+    assert "#### Counted alone, pixels give" in text and "neighbourhood, codeword | 256 |" in text
+    assert not test.metric
+    test.toggle(key="measure_ablation").set_value(True)
+    run_app(test)
+    result = ablate(initial_model(Settings()), EMBEDDED.test)
+    assert f"#### {result.sentence}" in text_of(test)
+    assert [metric.value for metric in test.metric] == [
+        f"{count / result.samples:.1%}" for count in (result.correct, result.place_only, result.time_only)
+    ]
+
+
+def test_two_networks_are_trained_and_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_patterns, "TRAIN", 300)
+    monkeypatch.setattr(encoder_patterns, "TEST", 100)
+    monkeypatch.setattr(encoder_patterns, "EPOCHS", 1)
+    test = encoder(view=PATTERNS)
+    button(test, "Train both codes on 300 samples").click()
+    run_app(test)
+    text = text_of(test)
+    assert f"| Weights | {784 * 6 * 10:,} | {784 * 32 * 10:,} |" in text
+    assert "local-pattern is worse than gaussian: number of weights, 5.3 times that of gaussian" in text
+    assert "all spikes at one time" in text
+    encoder_patterns.trained_codes.clear()
+
+
+def test_a_table_has_no_neighbourhoods() -> None:
+    test = app("encoder", data="iris", model="untrained", view=PATTERNS)
+    assert "expected images, got a table" in text_of(run_app(test))

@@ -83,8 +83,11 @@ def strongest_spikes_html(info: EvidenceInfo, count: int = 10) -> str:
     )
 
 
-def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None) -> str:
-    """Draw one weight map per class on a common symmetric colour scale: purple inhibitory, green excitatory.
+def weights_html(
+    maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: float | None = None, quantity: str = "weight",
+    signed: bool = True,
+) -> str:  # fmt: skip
+    """Draw one map per class on a common symmetric colour scale: purple negative, green positive.
 
     Args:
         maps: Weight maps, [C, h, w], or [C, n] of a table.
@@ -92,20 +95,24 @@ def weights_html(maps: np.ndarray, classes: tuple[str, ...], alt: str, limit: fl
         alt: Text alternative.
         limit: Absolute value at the ends of the colour scale, the largest of the maps if None; larger values are
             clipped.
+        quantity: Title of the scale.
+        signed: Whether the scale shows negative values.
     """
     limit = limit or float(np.abs(maps).max(initial=0)) or 1.0
     cells = "".join(
         f'<div><div style="text-align:center;font-size:1.125rem">{escape(name)}</div>{_weight_map(values, limit)}</div>'
         for name, values in zip(classes, maps, strict=True)
     )
-    scale = "".join(f"<span>{label}</span>" for label in (f"{-limit:+.2g}", "0", f"{limit:+.2g}"))
-    bar = f"height:12px;background:linear-gradient(to right,{','.join(_DIVERGING)})"
+    labels = (f"{-limit:+.2g}", "0", f"{limit:+.2g}") if signed else ("0", f"{limit:.2g}")
+    scale = "".join(f"<span>{label}</span>" for label in labels)
+    colours = _DIVERGING if signed else _DIVERGING[len(_DIVERGING) // 2 :]
+    bar = f"height:12px;background:linear-gradient(to right,{','.join(colours)})"
     return (
         f'<div role="img" aria-label="{escape(alt)}"><div style="display:grid;gap:12px;'
         f'grid-template-columns:repeat(auto-fit,minmax(max(110px,calc(20% - 12px)),1fr))">{cells}</div>'
         f'<div style="max-width:560px;margin:18px auto 0;font-size:0.9375rem"><div style="{bar}"></div>'
         f'<div style="display:flex;justify-content:space-between">{scale}</div>'
-        f'<div style="text-align:center">weight</div></div></div>'
+        f'<div style="text-align:center">{escape(quantity)}</div></div></div>'
     )
 
 
