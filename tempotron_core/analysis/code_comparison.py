@@ -91,11 +91,10 @@ def spread_to_pixels(values: np.ndarray) -> np.ndarray:
     """
     height, width = values.shape
     shifts = (-DISTANCE, 0, DISTANCE)
-    inside = []
+    inside: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for y in shifts:
         for x in shifts:
-            row, column = np.indices(values.shape)
-            row, column = row + y, column + x
+            row, column = (index + shift for index, shift in zip(np.indices(values.shape), (y, x), strict=True))
             inside.append((row, column, (row >= 0) & (row < height) & (column >= 0) & (column < width)))
     share = values / np.sum([mask for *_, mask in inside], axis=0)
     pixels = np.zeros(values.shape, float)

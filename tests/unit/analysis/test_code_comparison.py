@@ -33,9 +33,8 @@ def test_naive_bayes_counts_as_by_hand() -> None:
                 score += np.log((np.sum(of_class[:, position] == symbol) + 0.5) / (len(of_class) + 0.5 * 5))
             scores.append(score)
         correct += int(np.argmax(scores) == label)
-    counted = num_correct_by_counting(
-        *(torch.from_numpy(values) for values in (train, labels, test, test_labels)), symbols=5, classes=3
-    )
+    tensors = [torch.from_numpy(values) for values in (train, labels, test, test_labels)]
+    counted = num_correct_by_counting(tensors[0], tensors[1], tensors[2], tensors[3], symbols=5, classes=3)
     assert counted == correct
 
 
