@@ -15,7 +15,7 @@ from pages.state.settings import CODE_ANALYSIS, LOCAL_PATTERNS, ONE_PIXEL, TWO_C
 from pages.streamlit_hooks import flushing_fragment
 from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel, encoder_patterns
 from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code
-from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode
+from tempotron_core.model.codes import DEFAULT_CODE, FittedCode, require_known_code
 from tempotron_core.training.recipes import CODE_PRESETS
 
 VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES, LOCAL_PATTERNS)
@@ -35,7 +35,7 @@ def training_constants(view: View) -> dict[str, Any]:
 def code_line(view: View, constants: dict[str, Any]) -> None:
     """Show what the code does and the button that fills the Training form with it."""
     text, button = st.columns([3, 1], vertical_alignment="center")
-    text.caption(CODES[constants["code"]].summary)
+    text.caption(require_known_code(constants["code"]).summary)
     pressed = button.button(
         "Train with this code", icon=":material/school:", key="train_code_button", width="stretch",
         disabled=not is_writable(),
@@ -109,9 +109,11 @@ def equations() -> None:
 
 def own_code() -> None:
     """Show how a code is registered."""
-    st.markdown("A code is registered before the dashboard is started, and is then offered here and on Training:")
+    st.markdown("A code that a module imported by `app.py` registers is offered here and on Training:")
     st.code(
-        """from tempotron_core.model.codes import Code, register_code
+        """import torch
+from tempotron_core.model.codes import Code, register_code
+
 register_code(Code(
     "on-off", "One of two afferents spikes at once: that of a dark or that of a bright pixel.",
     symbols=lambda images, fitted: (images > 127).flatten(1).byte(),

@@ -91,15 +91,16 @@ def spread_to_pixels(values: np.ndarray) -> np.ndarray:
     """
     height, width = values.shape
     shifts = (-DISTANCE, 0, DISTANCE)
+    row, column = np.divmod(np.arange(height * width), width)
     inside: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for y in shifts:
         for x in shifts:
-            row, column = (index + shift for index, shift in zip(np.indices(values.shape), (y, x), strict=True))
-            inside.append((row, column, (row >= 0) & (row < height) & (column >= 0) & (column < width)))
-    share = values / np.sum([mask for *_, mask in inside], axis=0)
+            mask = (row + y >= 0) & (row + y < height) & (column + x >= 0) & (column + x < width)
+            inside.append((row + y, column + x, mask))
+    share = values.reshape(-1) / np.sum([mask for *_, mask in inside], axis=0)
     pixels = np.zeros(values.shape, float)
-    for row, column, mask in inside:
-        np.add.at(pixels, (row[mask], column[mask]), share[mask])
+    for to_row, to_column, mask in inside:
+        np.add.at(pixels, (to_row[mask], to_column[mask]), share[mask])
     return pixels
 
 
