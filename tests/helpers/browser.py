@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -78,20 +78,39 @@ def find_chromium() -> str | None:
 class Server:
     """A running dashboard, or another script: its address, its folder, its process, its log, whether it has a model."""
 
-    def __init__(self, folder: Path, script: Path = ROOT / "app.py") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        script: Path = ROOT / "app.py",
+        options: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable,),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a server and wait until it answers.
+
+        Args:
+            folder: working directory
+            script: what Streamlit runs
+            options: further options of streamlit run
+            command: the interpreter, with what precedes it
+            environment: variables that differ
+        """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
         self.folder, self._log = folder, folder / "server.log"
         self.has_model, self._read_length = False, 0
-        command = [sys.executable, "-m", "streamlit", "run", str(script)]
-        command += ["--server.port", str(port), "--server.headless", "true"]
-        environment = os.environ | {"PYTHONPATH": str(script.parent), "PYTHONUNBUFFERED": "1"}
+        if "--server.baseUrlPath" in options:
+            self.url += f"/{options[options.index('--server.baseUrlPath') + 1]}"
+        arguments = [*command, "-m", "streamlit", "run", str(script), *options]
+        arguments += ["--server.port", str(port), "--server.headless", "true"]
+        variables = os.environ | {"PYTHONPATH": str(script.parent), "PYTHONUNBUFFERED": "1"}
         for name in ("TEMPOTRON_DATA", "TEMPOTRON_RUNS"):  # its folders are those below its own
-            environment.pop(name, None)
+            variables.pop(name, None)
+        variables |= environment or {}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log, env=variables)
         self._wait()
 
     def _wait(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -33,7 +33,14 @@ class Element:
 class Session:
     """One viewer: what is shown, what has gone wrong, and the means to move controls."""
 
-    def __init__(self, address: str, page: str = "", query: str = "") -> None:
+    def __init__(self, address: str, page: str = "", query: str = "", via: tuple[str, int] | None = None) -> None:
+        """Prepare a viewer of an address; via is the host and port to connect to instead, as behind another name.
+
+        Via another host the origin is sent as a browser sends it.
+        """
+        self._via: Any = (
+            {} if via is None else {"host": via[0], "port": via[1], "origin": f"http://{urlsplit(address).hostname}"}
+        )
         self._address = address.replace("http", "ws", 1) + "/_stcore/stream"
         self.page, self._query = page, dict(parse_qsl(query))
         self.session, self.is_disconnected, self.bytes, self.runs, self.finished, self.edits = "", False, 0, 0, 0, 0
@@ -53,7 +60,13 @@ class Session:
         """Connect, as the same session where there has been one, and ask for the page."""
         names: Any = ["streamlit", _PLACEHOLDER_TOKEN, *([self.session] if self.session else [])]
         self._socket = await connect(
-            self._address, subprotocols=names, max_size=None, compression=None, ping_interval=None, open_timeout=60
+            self._address,
+            subprotocols=names,
+            max_size=None,
+            compression=None,
+            ping_interval=None,
+            open_timeout=60,
+            **self._via,
         )
         self.is_disconnected = False
         self._reader = asyncio.create_task(self._read())
