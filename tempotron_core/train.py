@@ -28,7 +28,14 @@ from tempotron_core.training.distributed import DistributedError, exit_process, 
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import available_cores, require_fits, set_threads
-from tempotron_core.training.settings import FORMER_NAMES, Settings, TrainingError, devices, settings_with_preset
+from tempotron_core.training.settings import (
+    FORMER_NAMES,
+    Settings,
+    TrainingError,
+    devices,
+    fit_to_dataset,
+    settings_with_preset,
+)
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["Interrupt", "main", "training_parser"]
@@ -71,6 +78,7 @@ def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
             if processes.is_main:
                 for note in dataset.notes:
                     _print_error(f"{dataset.name}: {note}")
+            settings = fit_to_dataset(settings, dataset)
             require_fits(settings, dataset)
             ahead = processes.size == 1 and available_cores() > 1
             snapshots = train_model(settings, dataset, resume_from, processes, prepare_ahead=ahead)

@@ -49,9 +49,11 @@ def render(view: View, note: str | None = None) -> None:
 def _accuracies(view: View) -> tuple[float | None, ...]:
     """Return the accuracies with and without overrides, None while they are computed.
 
-    Nothing is returned for a live model and where no override is applied to the network.
+    Nothing is returned for a live model, for samples without labels and where no override is applied to the network.
     """
-    if is_live() or view.trained is None or not any(override.is_applied for override in view.overrides):
+    if is_live() or view.trained is None or not view.labelled:
+        return ()
+    if not any(override.is_applied for override in view.overrides):
         return ()
     get = background_accuracies().get
     models = (view.model, view.trained)

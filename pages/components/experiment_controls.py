@@ -51,9 +51,12 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     code = overrides.code_in_use(model[0]) if model else DEFAULT_CODE
     values: dict[str, float | None] = {}
     feature = current_dataset()[0].feature
+    has_code = not current_dataset()[0].has_spike_times
     for name, container in zip(names, containers, strict=True):
+        if name in ("m", "beta") and not has_code:
+            continue  # recorded spike times are not encoded
         setting, (label, explanation) = SETTINGS[name], LABELS[name]
-        label = label.replace("pixel", feature)
+        label, explanation = label.replace("pixel", feature), explanation.replace("pixel", feature)
         low, high = setting.low or 0, setting.high or 0
         value = trained.get(name, low)
         if name == "m" and code != DEFAULT_CODE:

@@ -157,7 +157,9 @@ def _sample_select(dataset: datasets.Dataset) -> None:
     st.button("Random", on_click=_draw_sample, args=(dataset.test, None), icon=":material/casino:", width="stretch")
     label = "Random within class"
     arguments: dict[str, Any] = {"on_change": _draw_sample_of_class, "args": (dataset,)}
-    if len(dataset.classes) <= _MAX_PILLS:
+    if not dataset.classes:
+        pass  # samples without labels
+    elif len(dataset.classes) <= _MAX_PILLS:
         st.pills(label, dataset.classes, key="of_class", **arguments)
     else:
         st.selectbox(label, dataset.classes, None, key="of_class", **arguments)

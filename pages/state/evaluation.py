@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.state import own_sample
-from pages.state.experiment import View, cache_key
+from pages.state.experiment import ExperimentError, View, cache_key
 from pages.state.settings import get_setting
 from tempotron_core.analysis.evaluation import Evaluation, evaluate
 from tempotron_core.data.datasets import Dataset
@@ -21,6 +21,11 @@ def _cached_evaluation(key: str, _model: Model, _dataset: Dataset) -> Evaluation
 
 def evaluate_view(view: View) -> Evaluation:
     """Return the evaluation of the model of a view on the test set of its data set; computed once."""
+    if not view.labelled:
+        raise ExperimentError(
+            f"{view.dataset.name}: expected samples with labels to compare predictions with, got none; add labels to "
+            "the file or choose another data set."
+        )
     return _cached_evaluation(cache_key(view.model, view.dataset), view.model, view.dataset)
 
 

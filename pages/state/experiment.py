@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -14,14 +15,17 @@ from pages.state import overrides, own_sample
 from pages.state.datasets import current_dataset, dataset_directory, dataset_key
 from pages.state.overrides import Override
 from pages.state.paths import PathNotAllowedError
+from pages.state.recorded_times import RECORDED, earliness, match_dataset, match_model
 from pages.state.runs import load_run_model, run_names, runs_directory
-from pages.state.settings import SAVED_RUN, get_setting
+from pages.state.settings import SAVED_RUN, SETTINGS, get_setting
 from pages.state.training import training_registry
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.model.classifier import PIXELS, Model, Prediction, predict
 from tempotron_core.runs.reader import RunError, find_run
 from tempotron_core.training.settings import Settings, initial_model
+
+_MAX_WINDOW = int(SETTINGS["T"].high or 600)
 
 
 class ExperimentError(Exception):
@@ -43,6 +47,7 @@ class View:
         warnings: sentences about parts of the experiment that do not belong together
         own_image: drawing or upload that takes the place of the test sample, uint8 [h, w]
         own_label: its true class, None if unknown
+        labelled: whether the classes of the samples are known
     """
 
     dataset: datasets.Dataset
@@ -55,25 +60,35 @@ class View:
     warnings: tuple[str, ...] = ()
     own_image: np.ndarray | None = None
     own_label: int | None = None
+    labelled: bool = True
 
     @property
     def image(self) -> torch.Tensor:
-        """The sample, uint8 [h, w], or [features] of a table: a drawing or upload, or the test sample."""
+        """The sample: a drawing or upload, or the test sample.
+
+        uint8 [h, w], or [features] of a table; or spike times in ms, float32 [features, m].
+        """
         if self.own_image is not None:
             return torch.from_numpy(self.own_image.copy())
         return self.dataset.test.images[self.index]
 
     @property
     def pixels(self) -> np.ndarray:
-        """The sample as an array, uint8 [h, w], or [features] of a table."""
-        return self.image.numpy()
+        """The sample as values to draw, uint8 [h, w] or [features]; of spike times their earliness."""
+        return self.picture(self.image)
 
     @property
     def label(self) -> int | None:
         """The true class, None for a drawing or upload without one."""
         if self.own_image is not None:
             return self.own_label
+        if not self.labelled:
+            return None
         return int(self.dataset.test.labels[self.index])
+
+    def picture(self, sample: torch.Tensor) -> np.ndarray:
+        """Return any sample of the data set as pixels does."""
+        return earliness(sample, self.model.T) if self.dataset.has_spike_times else sample.numpy()
 
     def voltages(self, model: Model | None = None, output: int | None = None) -> tuple[Prediction, VoltageInfo]:
         """Return the prediction for the image and the data of its figures.
@@ -109,11 +124,25 @@ def resolve_view(needs_model: bool = True) -> View:
         if needs_model:
             raise
         trained, settings, note = *_untrained(dataset), str(error)
+    labelled = bool(dataset.classes)
+    dataset = match_dataset(dataset, trained, dataset_key(dataset))
+    trained = match_model(trained, dataset)
+    if trained.code.code.is_recorded and not dataset.has_spike_times and needs_model:
+        raise ExperimentError(
+            f"model: expected one for the {dataset.feature}s of {dataset.name}, got one that was trained on recorded "
+            "spike times; choose a data set of spike times or another model."
+        )
     outputs = trained.num_classes
     if outputs != len(dataset.classes) and needs_model:
         raise ExperimentError(
             f"model: expected {len(dataset.classes)} outputs, one for each class of {dataset.name}, got {outputs}; "
             f"choose another model or data set{_training_hint(dataset)}."
+        )
+    if dataset.has_spike_times and not trained.code.code.is_recorded and needs_model:
+        kind = "" if dataset.m == 1 else f", {dataset.m} for each of {dataset.num_features:,} features"
+        raise ExperimentError(
+            f"model: expected {dataset.num_features * (dataset.m or 1):,} afferents, as {dataset.name} has{kind}, got "
+            f"{trained.weight.shape[1]:,}; choose another model or data set{_training_hint(dataset)}."
         )
     if trained.weight.shape[1] != dataset.num_features * trained.m and needs_model:
         raise ExperimentError(
@@ -124,6 +153,7 @@ def resolve_view(needs_model: bool = True) -> View:
     if not overrides.is_followed(trained):
         st.rerun()  # the sliders still show the constants of the former model
     model, changed, problem = overrides.apply_overrides(trained)
+    model = match_model(model, dataset)
     warnings = [problem] if problem else []
     if {settings.dataset, dataset.name} - {datasets.EMBEDDED, "MNIST"} and settings.dataset != dataset.name:
         warnings.append(
@@ -138,7 +168,7 @@ def resolve_view(needs_model: bool = True) -> View:
     return set_current_view(
         View(
             dataset, index, model, note, settings, trained, changed, tuple(warnings), image,
-            label if label is not None and label < len(dataset.classes) else None,
+            label if label is not None and label < len(dataset.classes) else None, labelled,
         )
     )  # fmt: skip
 
@@ -149,7 +179,8 @@ def selected_model() -> tuple[Model, Settings] | None:
         model, settings, _ = _resolve_model(get_setting("model"))
     except ExperimentError:
         return None
-    return model, settings
+    dataset = current_dataset()[0]
+    return match_model(model, match_dataset(dataset, model, dataset_key(dataset))), settings
 
 
 def set_current_view(view: View) -> View:
@@ -189,12 +220,24 @@ def _training_hint(dataset: datasets.Dataset) -> str:
 def _untrained(dataset: datasets.Dataset) -> tuple[Model, Settings]:
     """Return a network with initial weights for the samples and classes of a data set, and its settings."""
     settings = Settings()
+    if dataset.m is not None:
+        settings = Settings(m=dataset.m, code=RECORDED.name, T=_window(dataset))
+        model = initial_model(settings, len(dataset.classes) or 2, RECORDED, dataset.num_features)
+        with contextlib.suppress(ValueError, PathNotAllowedError):
+            settings = replace(settings, dataset=dataset.name, dataset_dir=dataset_directory())
+        return model, settings
     if (len(dataset.classes), dataset.num_features) == (10, PIXELS):
         return initial_model(settings), settings
     model = initial_model(settings, len(dataset.classes), features=dataset.num_features)
     with contextlib.suppress(ValueError, PathNotAllowedError):  # of a data set that is not selected
         settings = Settings(dataset=dataset.name, dataset_dir=dataset_directory())
     return model, settings
+
+
+def _window(dataset: datasets.Dataset) -> int:
+    """Return a window in ms in which the test samples' last spikes still have an effect."""
+    latest = float(dataset.test.images.max()) + 4 * Settings().tau_s
+    return int(min(max(10 * math.ceil(latest / 10), 20), _MAX_WINDOW))
 
 
 def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:

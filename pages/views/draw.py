@@ -33,9 +33,10 @@ def reset_perturbation() -> None:
 
 
 def perturbation_controls(dataset: Dataset) -> Perturbation:
-    """Show the sliders and return the perturbation they describe; a table cannot be shifted."""
+    """Show the sliders and return the perturbation they describe; only images can be shifted."""
     values = dict.fromkeys(SLIDERS, 0)
-    names = [key for key in SLIDERS if dataset.shape or key not in ("right", "down")]
+    absent = () if dataset.shape else ("right", "down", "noise") if dataset.has_spike_times else ("right", "down")
+    names = [key for key in SLIDERS if key not in absent]
     columns = st.columns(4, vertical_alignment="bottom")
     for index, key in enumerate(names):
         label, help_text = SLIDERS[key]
@@ -82,7 +83,7 @@ def render() -> None:
             height = stage.figure_height(360, prompt)
             charts.plotly_chart(figures.placeholder_figure(prompt, height), "perturbed", prompt)
     else:
-        image = torch.from_numpy(pixels.copy())
+        image = view.image if view.dataset.has_spike_times else torch.from_numpy(pixels.copy())
         clean = predict(model, image)
         perturbed = perturb_image(image.unsqueeze(0), perturbation)
         prediction = predict_from_spikes(model, perturb_spikes(model.spike_times(perturbed), perturbation))
@@ -91,12 +92,12 @@ def render() -> None:
         )
         headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
         with image_area:
-            pixels_shown, title = perturbed[0].numpy(), "Input of the network"
+            pixels_shown, title = view.picture(perturbed[0]), "Input of the network"
             name = "drawn or uploaded" if prompt else image_name(replace(view, own_image=None))
             alt = f"{title}: {name}, {perturbation.description or 'not perturbed'}."
             st.markdown(f"**{title}**")
             height = 200 if prompt else min(260, stage.figure_height(260, taken=110))
-            digit = figures.digit_html(pixels_shown, alt, height, view.dataset.features)
+            digit = figures.digit_html(pixels_shown, alt, height, view.dataset.features, view.dataset.quantity)
             charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(pixels_shown))
         with traces:
             height = stage.figure_height(360, info.headline)
@@ -109,7 +110,7 @@ def render() -> None:
             )
         with lower_right:
             spike_changes = figures.spike_changes_info(
-                clean.times.numpy(), prediction.times.numpy(), model.T, shape=tuple(image.shape)
+                clean.times.numpy(), prediction.times.numpy(), model.T, shape=pixels.shape
             )
             st.markdown(f"**{spike_changes.takeaway}**")
             spikes = figures.spike_changes_html(spike_changes, 320)

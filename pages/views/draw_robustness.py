@@ -32,11 +32,15 @@ def robustness_panel(view: View, perturbation: Perturbation) -> None:
     """
     st.divider()
     heading, first, second = st.empty(), *st.columns([1, 2], vertical_alignment="bottom")
-    names = tuple(name for name in SWEEPS if view.dataset.shape or not name.startswith("shift"))
+    absent = () if view.dataset.shape else ("shift", "noise") if view.dataset.has_spike_times else ("shift",)
+    names = tuple(name for name in SWEEPS if not name.startswith(absent))
     name = first.selectbox("Accuracy against", names, **url_widget("curve"))
     enabled = second.toggle("Measure on the test set", **url_widget("measure"))
     chart_area = st.empty()
     sweep = SWEEPS.get(name or "", SWEEPS["jitter"])
+    if not view.labelled:
+        heading.markdown("#### Robustness needs samples with labels, which this data set does not have.")
+        return
     if not enabled:
         heading.markdown("#### Robustness on the whole test set")
         return

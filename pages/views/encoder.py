@@ -13,12 +13,19 @@ from pages.state.experiment import View, resolve_view
 from pages.state.overrides import CODE, NEURON, constants_in_use
 from pages.state.settings import CODE_ANALYSIS, LOCAL_PATTERNS, ONE_PIXEL, TWO_CODES, get_setting, url_widget
 from pages.streamlit_hooks import flushing_fragment
-from pages.views import encoder_code_analysis, encoder_comparison, encoder_one_pixel, encoder_patterns
+from pages.views import (
+    encoder_code_analysis,
+    encoder_comparison,
+    encoder_one_pixel,
+    encoder_patterns,
+    encoder_spikes,
+)
 from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code
 from tempotron_core.model.codes import DEFAULT_CODE, FittedCode, require_known_code
 from tempotron_core.training.recipes import CODE_PRESETS
 
 VIEWS = (ONE_PIXEL, CODE_ANALYSIS, TWO_CODES, LOCAL_PATTERNS)
+RECORDED = "recorded spike times"
 
 
 def training_constants(view: View) -> dict[str, Any]:
@@ -35,7 +42,7 @@ def training_constants(view: View) -> dict[str, Any]:
 def code_line(view: View, constants: dict[str, Any]) -> None:
     """Show what the code does and the button that fills the Training form with it."""
     text, button = st.columns([3, 1], vertical_alignment="center")
-    text.caption(require_known_code(constants["code"]).summary)
+    text.caption(require_known_code(constants["code"]).summary.replace("pixel", view.dataset.feature))
     pressed = button.button(
         "Train with this code", icon=":material/school:", key="train_code_button", width="stretch",
         disabled=not is_writable(),
@@ -57,10 +64,15 @@ def render(view_name: str) -> None:
     constants = constants_in_use(view.trained or view.model)
     with bar:
         experiment_bar.render(view)
-    code_line(view, constants)
+    if not view.dataset.has_spike_times:
+        code_line(view, constants)
     name, m, beta, T = (constants[key] for key in ("code", *CODE))
     # One container each: Streamlit must not reuse elements of one view in another, see optional_caption().
-    containers = {name: st.container() for name in VIEWS}
+    containers = {name: st.container() for name in (*VIEWS, RECORDED)}
+    if view.dataset.has_spike_times:
+        with containers[RECORDED]:
+            encoder_spikes.render(view, T)
+        return
     with containers[view_name]:
         if view_name == LOCAL_PATTERNS:
             encoder_patterns.render(view)
@@ -128,6 +140,7 @@ register_code(Code(
 
 
 page_header("Encoder")
+has_code = not current_dataset()[0].has_spike_times
 view_name = st.segmented_control(
     "View",
     VIEWS,
@@ -136,7 +149,9 @@ view_name = st.segmented_control(
     required=True,
     **url_widget("view"),
     label_visibility="collapsed",
+    disabled=not has_code,
 )
 render(view_name)
-lazy_expander("The equations", equations)
-lazy_expander("A code of your own", own_code)
+if has_code:
+    lazy_expander("The equations", equations)
+    lazy_expander("A code of your own", own_code)

@@ -97,7 +97,8 @@ def draw_column(info: figures.EvidenceInfo, heading: str, key: str, height: int)
     if not is_presentation_mode():
         st.markdown(info.takeaway)
     evidence_map(info, key, height)
-    charts.lightweight_chart(figures.neurons_figure(info), f"{key}_neurons", info.neurons_takeaway)
+    if info.times.shape[1] > 1:
+        charts.lightweight_chart(figures.neurons_figure(info), f"{key}_neurons", info.neurons_takeaway)
     st.markdown(f"**Strongest spikes** of {np.count_nonzero(info.contributions):,} that contribute")
     charts.html_figure(
         figures.strongest_spikes_html(info), f"{key}_spikes", "Strongest spikes", lambda: charts.contributions_csv(info)

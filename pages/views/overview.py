@@ -14,10 +14,12 @@ def render() -> None:
     """Draw the page."""
     view = resolve_view()
     decision, voltages = view.voltages()
-    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T, feature=view.dataset.feature)
     alt = f"The {view.dataset.sample} {image_name(view)}"
     digit, spikes = (
-        figures.digit_html(view.pixels, alt, height=190, features=view.dataset.features),
+        figures.digit_html(
+            view.pixels, alt, height=190, features=view.dataset.features, quantity=view.dataset.quantity
+        ),
         figures.raster_html(raster, height=212, cursor=True),
     )
     height = stage.figure_height(280, voltages.prediction_text)

@@ -1,6 +1,5 @@
 """Page "Replay": prediction of the networks of a run for the selected sample, before training and after every epoch."""
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pages.refresh import refresh_interval
 from pages.state import overrides
 from pages.state.experiment import ExperimentError, View, resolve_view, set_current_view
 from pages.state.markdown import escape_markdown
+from pages.state.recorded_times import match_model
 from pages.state.runs import runs_directory
 from pages.state.settings import SAVED_RUN, get_setting, is_presentation_mode, url_widget
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, training_registry
@@ -51,6 +51,7 @@ def cached_replay(
     output: int | None,
     constants: dict[str, float],
     shape: tuple[int, ...],
+    recorded_m: int | None = None,
 ) -> Replay:
     """Return the predictions of all saved networks of a run for an image.
 
@@ -63,9 +64,11 @@ def cached_replay(
         output: class whose contributions are computed, None for the predicted class
         constants: fields of the networks that the overrides change
         shape: that of the sample
+        recorded_m: afferents of a feature where the sample is spike times, else None
     """
-    pixels = torch.frombuffer(bytearray(image), dtype=torch.uint8).view(shape)
-    return replay_run(os.fsdecode(folder), pixels, label, classes, checkpoints(), output, constants)
+    dtype = torch.uint8 if recorded_m is None else torch.float32
+    sample = torch.frombuffer(bytearray(image), dtype=dtype).view(shape if recorded_m is None else (*shape, recorded_m))
+    return replay_run(os.fsdecode(folder), sample, label, classes, checkpoints(), output, constants)
 
 
 def class_weight_maps(model: Model, shape: tuple[int, ...]) -> np.ndarray:
@@ -81,10 +84,11 @@ def map_limit(
     epochs: tuple[int, ...],
     classes: int,
     shape: tuple[int, ...],
+    features: int,
     _settings: Settings,
 ) -> float:
-    """Return the largest absolute value in the weight maps of these epochs."""
-    models = (checkpoints().model(os.fsdecode(folder), _settings, classes, epoch, math.prod(shape)) for epoch in epochs)
+    """Return the largest absolute value in the weight maps of these epochs; features: of the network."""
+    models = (checkpoints().model(os.fsdecode(folder), _settings, classes, epoch, features) for epoch in epochs)
     return max(float(np.abs(class_weight_maps(model, shape)).max()) for model in models)
 
 
@@ -210,23 +214,27 @@ def render() -> bool:
         replayed = cached_replay(
             os.fsencode(folder),
             saved,
-            view.pixels.tobytes(),
+            view.image.numpy().tobytes(),
             label,
             len(classes),
             output,
             constants,
             view.pixels.shape,
+            view.dataset.m,
         )
         epochs = [str(epoch) for epoch in replayed.epochs]
         index = replay_epoch_player.render(folder, epochs, replayed.first_correct, controls[0])
-        model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index], view.dataset.num_features)
-        weight_limit = map_limit(os.fsencode(folder), saved, replayed.epochs, len(classes), view.pixels.shape, settings)
+        features = view.dataset.num_features * (view.dataset.m or settings.m) // settings.m
+        model = checkpoints().model(folder, settings, len(classes), replayed.epochs[index], features)
+        weight_limit = map_limit(
+            os.fsencode(folder), saved, replayed.epochs, len(classes), view.pixels.shape, features, settings
+        )
     except RunError as error:
         replay_epoch_player.stop()
         title.title("Replay")
         headline.warning(escape_markdown(error), icon=":material/error:")
         return False
-    model = replace(model, **constants)
+    model = match_model(replace(model, **constants), view.dataset)
     view_at_epoch = set_current_view(replace(view, model=model, settings=settings, note=None, trained=None))
     title.title(f"Replay · {f'epoch {epochs[index]}' if replayed.epochs[index] else 'before training'}", anchor=False)
     render_epoch(view_at_epoch, replayed, replayed.epochs[index], output, weight_limit, headline, place)

@@ -62,8 +62,12 @@ def sample_gallery(view: View, results: Evaluation, cell: tuple[int | None, int 
         with columns[position % 6].container():
             true, predicted = classes[results.labels[index]], classes[results.predicted[index]]
             caption = true if true == predicted else f"{true} → {predicted}"
-            image = view.dataset.test.images[index].numpy()
-            charts.html_figure(figures.digit_html(image, f"{caption}, test sample {index}", 110, view.dataset.features))
+            image = view.picture(view.dataset.test.images[index])
+            charts.html_figure(
+                figures.digit_html(
+                    image, f"{caption}, test sample {index}", 110, view.dataset.features, view.dataset.quantity
+                )
+            )
             label = f"{caption} ({results.margin[index]:+.2f})"
             st.button(label, key=f"open_{position}", width="stretch", on_click=open_sample, args=(index,))
 

@@ -85,7 +85,7 @@ def _constants_form(network: Network, file_id: str) -> tuple[dict[str, Any], str
     defaults: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
     features = 784
     with contextlib.suppress(ValueError):
-        features = current_dataset()[0].test.images[0].numel()
+        features = current_dataset()[0].num_features
     if network.afferents % features == 0 and network.afferents // features > 2:
         defaults["m"] = network.afferents // features
     columns = st.columns(len(CONSTANTS) + 1, vertical_alignment="bottom")

@@ -22,7 +22,7 @@ from tempotron_core.jobs.job import ACTIVE_STATES, STOP_TIMEOUT_SECONDS, TRANSIT
 from tempotron_core.model.codes import CODES, DEFAULT_CODE
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import explain_if_too_large
-from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices
+from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices, fit_to_dataset
 from tempotron_core.training.snapshot import Snapshot
 
 
@@ -113,6 +113,7 @@ def settings_form() -> Settings | None:
             code=PRESETS.get(recipe, {}).get("code", DEFAULT_CODE) if code == CODE_OF_RECIPE else code, **changes,
         )  # fmt: skip
         dataset, fallback_reason = current_dataset()
+        settings = fit_to_dataset(settings, dataset)
         misfit_text = explain_if_too_large(settings, None if fallback_reason else dataset)
     except (ValueError, TypeError) as error:
         refuse(str(error))

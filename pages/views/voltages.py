@@ -36,11 +36,13 @@ def render() -> None:
         charts.plotly_chart(traces, "traces", info.prediction_text)
     with right:
         charts.html_figure(peaks, "peaks", info.prediction_text, lambda: charts.predictions_csv(info))
-    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T)
+    raster = figures.raster_info(decision.times.numpy(), view.pixels, view.model.T, feature=view.dataset.feature)
     third, fourth = st.columns([1, 2.3])
     with third:
         alt = f"The {view.dataset.sample} {image_name(view)}"
-        digit = figures.digit_html(view.pixels, alt, height=260, features=view.dataset.features)
+        digit = figures.digit_html(
+            view.pixels, alt, height=260, features=view.dataset.features, quantity=view.dataset.quantity
+        )
         charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
     with fourth:
         spikes = figures.raster_html(raster, height=260, cursor=True)

@@ -121,20 +121,18 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
     _, error, dw = _gradient_step(model, times, settings)
     after = replace(model, weight=model.weight + dw)
     old, new = predict(model, image), predict(after, image)
-    classes, k, T = old.neurons.shape
+    classes, k, _ = old.neurons.shape
     t_max = old.peak_times
     targets = torch.arange(classes) == settings.target
-    grid = torch.arange(T)
-    spikes = torch.bincount(times[times >= 0].long(), minlength=T).double()
-    effect = model.kernel(t_max.unsqueeze(-1) - grid)
+    delay = t_max.unsqueeze(-1).double() - times[0].double()
+    has_effect = (times[0] >= 0) & (delay >= 0)
     if model.after_spike == "shunt":
-        effect *= (old.t_spike.unsqueeze(-1) < 0) | (grid < old.t_spike.unsqueeze(-1))
+        has_effect &= (old.t_spike.unsqueeze(-1) < 0) | (times[0] < old.t_spike.unsqueeze(-1))
+    effect = model.kernel(delay) * has_effect
     if (model.time, model.after_spike) == ("grid", "continue"):
         change = (new.neurons.double() - old.neurons.double()).gather(2, t_max.unsqueeze(-1)).squeeze(-1)
     else:  # of V at the old peak, without spikes that had no effect there
-        bins = times[0].clamp(min=0).long()
-        moved = (after.weight.double() - model.weight.double()).view(classes, k, -1) * (times[0] >= 0)
-        change = (moved * effect.gather(2, bins.expand(classes, k, -1))).sum(dim=2)
+        change = ((after.weight.double() - model.weight.double()).view(classes, k, -1) * effect).sum(dim=2)
     return LearningStep(
         settings,
         old,
@@ -144,7 +142,7 @@ def learning_step(model: Model, image: torch.Tensor, settings: StepSettings) -> 
         error.view(classes, k),
         t_max,
         dw.view(classes, k, *old.times.shape),
-        settings.rate * error.view(classes, k).double() * (effect.square() @ spikes),
+        settings.rate * error.view(classes, k).double() * effect.square().sum(dim=2),
         change,
         old.peaks <= 0,
     )

@@ -20,7 +20,7 @@ import torch
 
 from tempotron_core.analysis.attribution import evidence
 from tempotron_core.model.classifier import PIXELS, Model, predict
-from tempotron_core.model.codes import DEFAULT_CODE
+from tempotron_core.model.codes import AS_RECORDED, DEFAULT_CODE, FittedCode
 from tempotron_core.runs.reader import RunError, load_code, load_model, read_run
 from tempotron_core.training.settings import Settings, initial_model
 
@@ -163,14 +163,14 @@ def replay_run(
     output: int | None = None,
     constants: Mapping[str, float] | None = None,
 ) -> Replay:
-    """Return the predictions for a sample, uint8 of any shape, of the untrained network and of each saved epoch.
+    """Return the predictions for a sample of the untrained network and of each saved epoch.
 
     Damaged or missing epochs are left out, and so is the untrained network of a run that was imported: its weights
     are those of epoch 0, or unknown.
 
     Args:
         path: folder of the run
-        image: grey values
+        image: sample uint8 of any shape, or spike times in ms, float32 [features, m]
         label: true class
         classes: number of classes
         checkpoints: cache of the networks
@@ -187,6 +187,8 @@ def replay_run(
             f"epochs of {record.name!r}: expected the weights after at least one epoch, found none; let a training go "
             "on to the end of its first epoch, or choose another run."
         )
+    is_recorded = image.is_floating_point()  # recorded spike times need no code, so that any network takes them
+    features = image.numel() // record.settings.m if is_recorded else image.numel()
     damaged: dict[int, str] = {}
     rows: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]] = {}
     # The untrained network last: only where weights have been read is its size known to be a sensible one.
@@ -195,11 +197,13 @@ def replay_run(
         if epoch == 0 and untrained and not rows:
             raise RunError(next(iter(damaged.values())))
         try:
-            model = checkpoints.model(path, record.settings, classes, epoch, image.numel())
+            model = checkpoints.model(path, record.settings, classes, epoch, features)
         except RunError as error:
             damaged[epoch] = str(error)
             continue
         model = replace(model, **(constants or {}))  # type: ignore[arg-type]
+        if is_recorded:
+            model = replace(model, m=image.shape[1], code=FittedCode(AS_RECORDED))
         decision = predict(model, image)
         contributions = evidence(
             model, decision, int(decision.v_max.argmax()) if output is None else output

@@ -167,9 +167,11 @@ SWEEPS = {
 def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int = 0) -> torch.Tensor:
     """Return samples uint8 [batch, h, w] shifted and with noise; those of a table, [batch, features], are not shifted.
 
+    Recorded spike times have no values and are returned as they are.
+
     chunk: part of a data set, for the seed.
     """
-    if images.dim() == 3 and (perturbation.shift_x or perturbation.shift_y):
+    if images.dim() == 3 and not images.is_floating_point() and (perturbation.shift_x or perturbation.shift_y):
         shifted = torch.zeros_like(images)
         (to_y, from_y), (to_x, from_x) = (
             _slices(shift, side)
@@ -177,7 +179,7 @@ def perturb_image(images: torch.Tensor, perturbation: Perturbation, chunk: int =
         )
         shifted[:, to_y, to_x] = images[:, from_y, from_x]
         images = shifted
-    if perturbation.noise:
+    if perturbation.noise and not images.is_floating_point():
         noise = torch.randn(images.shape, generator=_generator(perturbation, chunk, 0))
         images = (images + perturbation.noise * noise).round_().clamp_(0, 255).to(torch.uint8)
     return images

@@ -9,11 +9,13 @@ import shutil
 import tempfile
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tempotron_core.data.dataset_files import PICTURE_SUFFIXES, read_dataset_file
 from tempotron_core.data.datasets import is_file_name
 from tempotron_core.data.samples import MAX_BYTES, DataError, Dataset
+from tempotron_core.data.spike_times import write_spike_times
 from tempotron_core.data.zip_directory import directory_bytes
 from tempotron_core.validation import one_line_error
 
@@ -28,13 +30,17 @@ _MAX_RATIO, _SMALL_BYTES = 200, 2**26  # pictures are packed already; what is sm
 _IGNORED = re.compile(r"(^|/)(__MACOSX/|\.[^/.]|Thumbs\.db$|desktop\.ini$)")
 
 
-def store_dataset_file(content: bytes, name: str, folder: str | os.PathLike[str]) -> Dataset:
+def store_dataset_file(
+    content: bytes, name: str, folder: str | os.PathLike[str], unit: str | None = None, step_ms: float = 1.0
+) -> Dataset:
     """Read a data set file and store it in a folder; nothing is stored unless it can be read, and nothing is replaced.
 
     Args:
         content: content of the file
         name: its name; the folder of a zip archive has the name without the ending
         folder: where it goes; made where it is missing
+        unit: unit of spike times where the file names none; such a file is stored as NPZ with its times in ms
+        step_ms: duration of a step in ms, where that is the unit
 
     Returns:
         The data set; its name is that of the file or folder that was stored.
@@ -61,8 +67,18 @@ def store_dataset_file(content: bytes, name: str, folder: str | os.PathLike[str]
             _unpack(content, name, file)
         else:
             file.write_bytes(content)
-        dataset = read_dataset_file(file)
+        dataset = read_dataset_file(file, unit, step_ms)
+        if dataset.has_spike_times and (unit or "ms") != "ms":
+            target = target.with_suffix(".npz")
+            if target.exists():
+                raise DataError(
+                    f"{target.name}: expected a name that is not taken, got one of a file there; rename it."
+                )
+            file = work / "in_ms.npz"
+            write_spike_times(dataset, file)
+            dataset = read_dataset_file(file)
         _place(file, target)
+        dataset = replace(dataset, name=target.name)
     except OSError as error:
         raise DataError(
             f"{target.name}: expected a folder that can be written, got {one_line_error(error)} in "

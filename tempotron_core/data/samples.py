@@ -111,6 +111,11 @@ class Dataset:
         return int(self.train.images.shape[1]) if self.has_spike_times else math.prod(self.train.images.shape[1:])
 
     @property
+    def quantity(self) -> str:
+        """Return what the values of a sample are that is drawn as bars."""
+        return "earliness, 1 at 0 ms" if self.has_spike_times else "value, 0 to 1"
+
+    @property
     def feature(self) -> str:
         """Return what one value of a sample is called."""
         if self.has_spike_times and self.m == 1:

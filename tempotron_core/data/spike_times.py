@@ -1,8 +1,8 @@
 """Data sets of spike times that were recorded or encoded elsewhere: CSV, NPZ, arrays.
 
     CSV    one row for each spike: afferent, or pixel (or feature) and neuron; time_ms, time_s, time_steps or time; and,
-           of several samples, sample and label. Samples, afferents and pixels count from 0, neurons from 1, or from 0
-           where a 0 occurs. Lines that begin with # are skipped.
+           of several samples, sample and label. Samples, afferents and pixels count from 0, features and neurons from
+           1, or from 0 where a 0 occurs. Lines that begin with # are skipped.
     NPZ    times [n, afferents] or [n, features, m], or [afferents] of one sample; optional labels [n], classes, unit;
            times_test and labels_test for a test part of its own
 
@@ -34,7 +34,15 @@ from tempotron_core.data.samples import (
     split_samples,
 )
 
-__all__ = ["UNITS", "dataset_from_spike_times", "fit_width", "has_spike_columns", "read_spike_arrays", "read_spike_csv"]
+__all__ = [
+    "UNITS",
+    "dataset_from_spike_times",
+    "fit_width",
+    "has_spike_columns",
+    "read_spike_arrays",
+    "read_spike_csv",
+    "write_spike_times",
+]
 
 UNITS = ("ms", "s", "steps")
 """Units of spike times; a step has a duration in ms."""
@@ -121,6 +129,19 @@ def fit_width(dataset: Dataset, features: int, m: int) -> Dataset:
         return Split(times, split.labels)
 
     return _make(dataset.name, padded(dataset.train), padded(dataset.test), dataset.classes, dataset.notes, True)
+
+
+def write_spike_times(dataset: Dataset, file: Path) -> None:
+    """Write a data set of spike times as NPZ, in ms."""
+    arrays = {"times": dataset.train.images.numpy(), "unit": np.array("ms")}
+    if dataset.classes:
+        arrays |= {
+            "labels": dataset.train.labels.numpy(),
+            "times_test": dataset.test.images.numpy(),
+            "labels_test": dataset.test.labels.numpy(),
+            "classes": np.array(dataset.classes),
+        }
+    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _make(
@@ -273,6 +294,8 @@ def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) ->
     zero = np.zeros(len(next(iter(place.values()))), np.int64)
     sample = place.get("sample", zero)
     feature = place["afferent"] if "afferent" in place else next(place[c] for c in _FEATURE_COLUMNS if c in place)
+    if "feature" in place and "afferent" not in place and "pixel" not in place:
+        feature = feature - 1 if feature.min() > 0 else feature
     neuron = zero if "afferent" in place else place["neuron"]
     neuron = (
         neuron - 1 if len(neuron) and "neuron" in place and "afferent" not in place and neuron.min() > 0 else neuron

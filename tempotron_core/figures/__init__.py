@@ -46,6 +46,11 @@ from tempotron_core.figures.charts.robustness import (
     spike_changes_info,
 )
 from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
+from tempotron_core.figures.charts.spike_statistics import (
+    SpikeStatisticsInfo,
+    afferent_information_figure,
+    spike_rate_figure,
+)
 from tempotron_core.figures.charts.study import (
     MAX_STUDY_TRIALS,
     STUDY_FIGURES,
@@ -117,6 +122,7 @@ __all__ = [
     "ReplayInfo",
     "RobustnessInfo",
     "SpikeChangesInfo",
+    "SpikeStatisticsInfo",
     "StepInfo",
     "SuccessRates",
     "TradeOffInfo",
@@ -124,6 +130,7 @@ __all__ = [
     "VoltageInfo",
     "WeightChangeInfo",
     "accuracy_figure",
+    "afferent_information_figure",
     "bands_figure",
     "capacity_figure",
     "cell_of_selection",
@@ -171,6 +178,7 @@ __all__ = [
     "scale_figure",
     "spike_changes_html",
     "spike_changes_info",
+    "spike_rate_figure",
     "split_takeaway",
     "states_html",
     "step_figure",

@@ -16,7 +16,7 @@ from tempotron_core.interchange.networks import Network
 from tempotron_core.model.sample_store import store_samples
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.metrics import EpochMetrics, History
-from tempotron_core.training.settings import Settings, model_from_weights
+from tempotron_core.training.settings import Settings, fit_to_dataset, model_from_weights
 from tempotron_core.training.snapshot import Snapshot
 from tempotron_core.training.trainer import Assessment, evaluate_health
 
@@ -98,6 +98,7 @@ def import_run(
         FormatError: where the weights do not fit the constants or the data set.
         TrainingError: where the run cannot be written.
     """
+    settings = fit_to_dataset(settings, dataset)
     weight = network.scaled_weight(settings.v_threshold, peer)
     _check_shape(network, settings, dataset)
     most = _TRAIN_SAMPLES if settings.time == "grid" else _TRAIN_SAMPLES_IN_ORDER
@@ -115,7 +116,7 @@ def import_run(
     classes = dataset.classes
     snapshot = Snapshot(
         settings, "finished", 0, epochs=History([row]), classes=classes, weight=weight, state=state,
-        shape=tuple(dataset.test.images.shape[1:]),
+        shape=dataset.sample_shape,
     )  # fmt: skip
     with open_run_log(settings) as log:
         log.write(snapshot)
@@ -137,7 +138,7 @@ def _assess(weight: torch.Tensor, settings: Settings, split: Split) -> Assessmen
 
 
 def _check_shape(network: Network, settings: Settings, dataset: Dataset) -> None:
-    features, classes = dataset.test.images[0].numel(), len(dataset.classes)
+    features, classes = dataset.num_features, len(dataset.classes)
     outputs = classes * settings.resolved_recipe.tempotrons_per_class
     if settings.T > _MAX_T or settings.m > _MAX_M:
         raise FormatError(

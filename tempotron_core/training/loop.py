@@ -90,7 +90,8 @@ def _snapshots(
     samples_per_epoch, code_images = len(dataset.train), dataset.train.images
     dataset = processes.shard(dataset)
     steps_per_epoch = math.ceil(samples_per_epoch / settings.batch_size)
-    shape = tuple(dataset.train.images.shape[1:])
+    _check_samples(settings, dataset)
+    shape = dataset.sample_shape
     total_steps = steps_per_epoch * settings.epochs
     snapshot = Snapshot(settings, "preparing", total_steps, classes=dataset.classes, shape=shape)
     if resume_from is not None:
@@ -202,6 +203,18 @@ def _snapshots(
             yield snapshot
             if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
                 trainer.reinitialise(health.dead_outputs, epoch)
+
+
+def _check_samples(settings: Settings, dataset: datasets.Dataset) -> None:
+    if not dataset.classes:
+        raise TrainingError(
+            f"{dataset.name}: expected samples with labels, got none; add labels to the file or choose another set."
+        )
+    if dataset.m not in (None, settings.m):
+        raise TrainingError(
+            f"m: expected {dataset.m}, the afferents of a feature in {dataset.name}, got {settings.m}; choose "
+            f"{dataset.m}."
+        )
 
 
 def _spacing(steps: int) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS, Model, initial_weight
-from tempotron_core.model.codes import CODES, DEFAULT_CODE, FittedCode, require_known_code, unfitted_code
+from tempotron_core.model.codes import AS_RECORDED, CODES, DEFAULT_CODE, FittedCode, require_known_code, unfitted_code
 from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.recipes import (
     CODE_PRESETS,
@@ -31,6 +31,7 @@ __all__ = [
     "TrainingError",
     "current_names",
     "devices",
+    "fit_to_dataset",
     "initial_model",
     "model_from_weights",
     "require_startable",
@@ -219,6 +220,13 @@ def settings_with_preset(given: Mapping[str, Any]) -> Settings:
         preset = {name: value for name, value in preset.items() if name not in ("tau", "tau_s")}
     added = {name: value for name, value in preset.items() if name not in given}
     return Settings(**added, **given, from_preset=tuple(added))
+
+
+def fit_to_dataset(settings: Settings, dataset: datasets.Dataset) -> Settings:
+    """Return the settings with code and m of a data set of recorded spike times; those of others as they are."""
+    if dataset.m is None:
+        return settings
+    return replace(settings, code=AS_RECORDED.name, m=dataset.m)
 
 
 def require_startable(settings: Settings) -> None:

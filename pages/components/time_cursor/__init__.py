@@ -60,9 +60,8 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces", r
         traces: key of the chart of the membrane potentials
         reports: whether a change of the time reruns the page or fragment
     """
-    model, T = view.model, info.v.shape[1]
-    table = model.spike_table().numpy()
-    symbols, positions = np.unique(model.code.symbols(view.image.unsqueeze(0))[0].numpy(), return_inverse=True)
+    T = info.v.shape[1]
+    times, positions = _spike_times(view)
     scale = PRESENTATION_SCALE if is_presentation_mode() else 1.0
     colours = [figures.class_colour(i, info.true_class, info.predicted) for i in range(len(info.classes))]
     _mount(
@@ -80,7 +79,7 @@ def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces", r
             "image": _base64(view.pixels),
             "symbols": _base64(positions.astype("<u2")),  # a number of times
             "shape": view.pixels.shape,  # a table has no picture to cover
-            "times": [[int(t) for t in table[symbol] if t >= 0] for symbol in symbols],
+            "times": times,
             "spike": list(bytes.fromhex(figures.SPIKE[1:])),
             "traces": traces,
             "range": figures.trace_range(info),
@@ -105,6 +104,17 @@ def reported_time(T: int) -> int | None:
         return time_from_query(T)
     time = state["time"]
     return min(max(int(time), 0), T - 1) if isinstance(time, int | float) and math.isfinite(time) else None
+
+
+def _spike_times(view: View) -> tuple[list[list[int]], np.ndarray]:
+    """Return lists of the ms in which spikes occur, and the list of each position."""
+    model = view.model
+    if model.code.code.is_recorded:  # no picture on which the cursor would show them by position
+        times = view.image.numpy()
+        return [times[(times >= 0) & (times < model.T)].astype(int).tolist()], np.zeros(1, int)
+    table = model.spike_table().numpy()
+    symbols, positions = np.unique(model.code.symbols(view.image.unsqueeze(0))[0].numpy(), return_inverse=True)
+    return [[int(t) for t in table[symbol] if t >= 0] for symbol in symbols], positions
 
 
 def time_from_query(T: int) -> int | None:

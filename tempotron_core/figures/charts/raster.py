@@ -25,6 +25,7 @@ class RasterInfo:
         step: Width of a column in ms.
         shape: Height and width of the image, or the number of features of a table.
         rest: What the positions of the background are called.
+        feature: What one of its values is called.
     """
 
     foreground: np.ndarray
@@ -36,6 +37,7 @@ class RasterInfo:
     step: int
     shape: tuple[int, ...] = (28, 28)
     rest: str = "black pixels"
+    feature: str = "feature"
 
     @property
     def spikes(self) -> int:
@@ -53,16 +55,22 @@ class RasterInfo:
 
 
 def raster_info(
-    times: np.ndarray, image: np.ndarray, T: int, columns: int = 200, rest: str = "black pixels"
+    times: np.ndarray,
+    image: np.ndarray,
+    T: int,
+    columns: int = 200,
+    rest: str = "black pixels",
+    feature: str = "feature",
 ) -> RasterInfo:
     """Count the spikes of an image.
 
     Args:
-        times: Spike times in whole ms, -1 for no spike, [features, m].
+        times: Spike times in ms, -1 for no spike, [features, m].
         image: The image, uint8 [h, w], or the features of a sample of a table, [n]; or their symbols, 0 at rest.
         T: Length of the window in ms.
         columns: Largest number of columns of the raster.
         rest: What positions of value 0 are called.
+        feature: What one value of a sample of a table is called.
     """
     step = max(1, -(-T // columns))
     pixel, neuron = np.nonzero((times >= 0) & (times < T))
@@ -84,4 +92,5 @@ def raster_info(
         step=step,
         shape=image.shape,
         rest=rest,
+        feature=feature,
     )

@@ -42,7 +42,7 @@ def features_html(
     zero, span = (0.5, 0.5) if signed else (0.0, 1.0)
     title = f'<div style="text-align:center">{escape(quantity)}</div>' if quantity else ""
     if len(values) > MAX_NAMED:
-        return _columns(values / limit, alt, height, title, zero, span, attributes)
+        return _columns(values / limit, short_name(names, 0), alt, height, title, zero, span, attributes)
     rows = []
     for i, value in enumerate(values.tolist()):
         share = min(abs(value) / limit, 1.0) * span
@@ -68,11 +68,14 @@ def features_columns_html(values: np.ndarray, limit: float, height: int = 120) -
     return f'<div style="background:{_GRID}">{_svg(values / limit, height, 0.5, 0.5)}</div>'
 
 
-def _columns(shares: np.ndarray, alt: str, height: int, title: str, zero: float, span: float, attributes: str) -> str:
+def _columns(
+    shares: np.ndarray, first: str, alt: str, height: int, title: str, zero: float, span: float, attributes: str
+) -> str:
     return (
         f'<div role="img" aria-label="{escape(alt)}" {attributes} style="font-size:0.9375rem;line-height:1.2">'
         f"{_svg(shares, height - 24, zero, span)}"
-        f'<div style="display:flex;justify-content:space-between"><span>feature 1</span><span>{len(shares):,}</span>'
+        f'<div style="display:flex;justify-content:space-between"><span>{escape(first)}</span>'
+        f"<span>{len(shares):,}</span>"
         f"</div>{title}</div>"
     )
 

@@ -36,10 +36,12 @@ __all__ = [
 _GRID = "rgba(127,135,144,0.35)"
 
 
-def digit_html(image: np.ndarray, alt: str, height: int = 230, features: tuple[str, ...] = ()) -> str:
+def digit_html(
+    image: np.ndarray, alt: str, height: int = 230, features: tuple[str, ...] = (), quantity: str = "value, 0 to 1"
+) -> str:
     """Draw an image, uint8 [h, w], white on black, or a sample of a table, [n], as bars named by its features."""
     if image.ndim == 1:
-        return features_html(image / 255, features, alt, height, "value, 0 to 1", 1.0)
+        return features_html(image / 255, features, alt, height, quantity, 1.0)
     picture = Image.fromarray(np.ascontiguousarray(image))
     frame = f"position:relative;{_frame(image, height)};margin:auto"
     image_style = "width:100%;height:100%;image-rendering:pixelated;display:block"
@@ -109,7 +111,7 @@ def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> st
         cursor: True to let the time cursor of the page cover the raster.
     """
     return _raster_html(
-        info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, info.shape, cursor
+        info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, info.shape, cursor, info.feature
     )
 
 
@@ -128,6 +130,7 @@ def _raster_html(
     alt: str,
     shape: tuple[int, ...],
     cursor: bool = False,
+    feature: str = "feature",
 ) -> str:
     """Draw foreground counts [features, columns] over background counts in the given colour."""
     pixels = len(foreground)
@@ -138,7 +141,7 @@ def _raster_html(
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // 7)))]
-    quantity = "image row" if len(shape) == 2 else "feature"
+    quantity = "image row" if len(shape) == 2 else feature
     return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, quantity, height, alt, cursor)
 
 
@@ -151,7 +154,7 @@ def histogram_html(info: RasterInfo, height: int = 200) -> str:
     counts = [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")]
     names = (None, theme.MUTED, theme.SPIKE)
     names_of_kinds = (info.rest, "others") if len(info.shape) == 2 else ("lowest values", "other values")
-    legend = _legend(tuple(zip((theme.MUTED, theme.SPIKE), names_of_kinds, strict=True)))
+    legend = _legend(tuple(zip((theme.MUTED, theme.SPIKE), names_of_kinds, strict=True))) if background.any() else ""
     return legend + _with_axes(classes, names, _time_ticks(info.T), counts, "spikes", height, info.takeaway)
 
 
