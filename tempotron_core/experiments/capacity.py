@@ -17,6 +17,7 @@ import torch
 
 from tempotron_core.analysis.evaluation import wilson_interval
 from tempotron_core.experiments.random_patterns import LearningSession, Problem, learn
+from tempotron_core.experiments.records import read_record
 
 __all__ = [
     "RECORD",
@@ -165,7 +166,7 @@ class ExtraTrials:
 @lru_cache(maxsize=1)
 def load_record() -> Capacity:
     """Return the record of the project."""
-    record = json.loads(RECORD.read_text())
+    record = read_record(RECORD)
     settings = {"max_cycles" if name == "most_cycles" else name: value for name, value in record["settings"].items()}
     series = tuple(
         Series(

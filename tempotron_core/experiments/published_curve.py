@@ -19,6 +19,7 @@ import torch
 from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
+from tempotron_core.experiments.records import read_record
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
@@ -39,9 +40,7 @@ def regime_settings(dataset: str, directory: str | None, epochs: int = _EPOCHS, 
 
 def load_record() -> dict[str, Any]:
     """Return the recorded curves on MNIST: settings and accuracies of the runs, and the linear baselines."""
-    record = json.loads(RECORD.read_text())
-    assert isinstance(record, dict)
-    return record
+    return read_record(RECORD)
 
 
 def accuracies_by_recipe(record: dict[str, Any], name: str) -> dict[str, list[list[float]]]:
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for seed in range(options.seeds)
             for settings in regime_settings("MNIST", options.dataset_dir, options.epochs, seed=seed)
         ]
-        record = json.loads(options.output.read_text()) if options.resume and options.output.exists() else {}
+        record = read_record(options.output) if options.resume and options.output.exists() else {}
     except (datasets.DataError, OSError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)
         return 2

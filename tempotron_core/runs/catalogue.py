@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tempotron_core.runs.files import END_MARKER, escape_surrogates, write_atomic
+from tempotron_core.runs.files import END_MARKER, decode_text, escape_surrogates, write_atomic
 from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock
 from tempotron_core.runs.reader import RunError, RunRecord
 
@@ -75,7 +75,7 @@ def run_title(record: RunRecord) -> str:
     with suppress(OSError):
         if file.is_file() and not file.is_symlink():
             with file.open("rb") as text:
-                title = text.read(4 * MAX_NAME_LENGTH).decode(errors="replace")
+                title = decode_text(text.read(4 * MAX_NAME_LENGTH), errors="replace")
     printable = "".join(letter if letter.isprintable() else " " for letter in title)
     return " ".join(printable.split())[:MAX_NAME_LENGTH] or _default_title(record)
 

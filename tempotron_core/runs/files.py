@@ -23,6 +23,7 @@ __all__ = [
     "END_MARKER",
     "STUDIES_FOLDER",
     "RunError",
+    "decode_text",
     "escape_surrogates",
     "read_tensors",
     "read_text",
@@ -90,10 +91,19 @@ def read_text(folder: Path, name: str) -> str:
             raise RunError(
                 f"{name} of {folder.name!r}: expected at most {_MAX_TEXT_BYTES:,} bytes, got more; restore it."
             )
-        encoding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-        return text.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+        return decode_text(text)
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{name} of {folder.name!r}: expected a readable file, got {one_line_error(error)}.") from error
+
+
+def decode_text(content: bytes, errors: str = "strict") -> str:
+    """Return text in UTF-8, or in UTF-16 with a byte-order mark, without the mark and with newlines as line ends.
+
+    Raises:
+        UnicodeDecodeError: for another encoding, if errors is "strict".
+    """
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return content.decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_tensors(

@@ -11,6 +11,7 @@ from tempotron_core.analysis.baselines import linear_accuracy
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.experiments import published_curve
+from tempotron_core.experiments.records import read_record
 from tempotron_core.figures import REGIMES, PublishedInfo
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.recipes import RECIPES
@@ -99,3 +100,31 @@ def test_linear_classifiers_learn(features: str, least: float) -> None:
 def test_unknown_features_are_refused() -> None:
     with pytest.raises(ValueError, match="expected one of pixels, gaussian, spikes, got 'x'"):
         linear_accuracy(idx_files.few_digits(5, 5), "x")
+
+
+@pytest.mark.parametrize("name", ["published_curve.json", "capacity.json"])
+def test_a_record_that_an_editor_has_touched_is_read(name: str, tmp_path: Path) -> None:
+    text = published_curve.RECORD.with_name(name).read_text()
+    before = json.loads(text)
+    for content in (
+        b"\xef\xbb\xbf" + text.encode(),
+        text.replace("\n", "\r\n").encode() + b"\r\n\r\n",
+        text.encode("utf-16"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert read_record(tmp_path / name) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe\xfd", b"[" * 100_000, b"7"])
+def test_another_file_than_a_record_is_told_in_one_sentence(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "record.json"
+    output.write_bytes(content)
+    folder = tmp_path / "data"
+    idx_files.write_set(folder)
+    arguments = ["--dataset-dir", str(folder), "--output", str(output), "--resume", "--at-most", "0"]
+    assert published_curve.main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("record.json: expected the record of an experiment")
+    assert output.read_bytes() == content

@@ -165,6 +165,11 @@ def test_files_that_an_editor_has_touched_are_read(run: Path) -> None:
             assert (record.settings, record.points, record.epochs) == (before.settings, before.points, before.epochs)
             assert record.notes == ()
         (run / name).write_text(text)
+    (run / "environment.json").write_bytes(b"\xef\xbb\xbf" + (run / "environment.json").read_bytes() + b"\r\n\r\n")
+    assert load_snapshot(run).epochs_done == 2
+    for title in (b"\xef\xbb\xbfa name\r\n\r\n", "a name\n".encode("utf-16")):
+        (run / "title.txt").write_bytes(title)
+        assert run_title(read_run(run)) == "a name"
 
 
 def test_the_second_writer_of_a_run_is_told_who_holds_it(run: Path) -> None:
