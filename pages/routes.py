@@ -16,9 +16,10 @@ def page_routes() -> list[Route]:
     """Return one route per page, and one that redirects `/overview` to the start page."""
     base = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = base.rstrip("/")
-    history = Path(__file__).with_name("shell") / "history.js"
+    shell = Path(__file__).with_name("shell")
+    scripts = "\n".join((shell / name).read_text(encoding="utf-8") for name in ("history.js", "colour_scheme.js"))
     url_paths = [entry.url_path for entry in navigation.PAGES if entry.url_path]
-    content = streamlit_hooks.index_html(url_paths, history.read_text(encoding="utf-8"))
+    content = streamlit_hooks.index_html(url_paths, scripts)
 
     def document(request: Request) -> Response:
         return HTMLResponse(content, headers={"Cache-Control": "no-cache"})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pages import memory, navigation, streamlit_hooks
 from pages.components import charts, export_panel, show_code
-from pages.shell import presentation, sidebar, theme_fixes, tour
+from pages.shell import presentation, shortcuts, sidebar, theme_fixes, tour
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
@@ -26,6 +26,7 @@ def render(page: StreamlitPage) -> None:
         tour.render_start_button()
         presentation.render_controls(script)
         theme_fixes.apply()
+        shortcuts.listen()
         tour.render_banner(script)
         page.run()
         export_panel.render(page.title, page.url_path)

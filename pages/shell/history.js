@@ -1,6 +1,6 @@
 // One entry of the browser's history for each action of the viewer. Streamlit adds one for each message of the server
 // that changes the URL, so that a button that opens another page adds two, and Back shows a page without its parameters:
-// streamlit #13963. Remove once it adds one.
+// streamlit #8102. Remove once it adds one.
 (() => {
   let hasEntry = true; // that of the load
   const push = window.history.pushState;

@@ -38,8 +38,9 @@ def render_controls(script: str) -> None:
         for label, key, shortcut, by in (("Previous page", "back", keys[0], -1), ("Next page", "next", keys[1], 1)):
             if st.button(label, key=f"present_page_{key}", shortcut=shortcut):
                 switch_page(scripts[(index + by) % len(scripts)])
-        st.button("Previous sample", on_click=_step, args=(-1,), key="present_back", shortcut="B")
-        st.button("Next sample", on_click=_step, args=(1,), key="present_next", shortcut="N")
+        st.button("Previous sample", on_click=step_sample, args=(-1,), key="present_back")
+        st.button("Next sample", on_click=step_sample, args=(1,), key="present_next")
+        st.button("Theme", key="present_theme", icon=":material/contrast:")  # shortcuts.js switches it
         st.button(
             "Leave",
             on_click=_leave_presentation,
@@ -71,7 +72,8 @@ def mark_rendered() -> None:
         st.session_state.setdefault("_steps_sent", time.monotonic())
 
 
-def _step(by: int) -> None:
+def step_sample(by: int) -> None:
+    """Select the test sample this many places after the present one; from the last one to the first."""
     reconcile_sample()
     own_sample.select_test_sample()
     dataset, _ = current_dataset()
