@@ -74,6 +74,7 @@ from tempotron_core.figures.charts.weight_change import WeightChangeInfo, change
 from tempotron_core.figures.echarts import make_option
 from tempotron_core.figures.export import (
     columns_to_csv,
+    cursor_page,
     figure_to_csv,
     figure_to_json,
     figure_to_page,
@@ -142,6 +143,7 @@ __all__ = [
     "comparison_figure",
     "confusion_figure",
     "css_text_colour",
+    "cursor_page",
     "curves_figure",
     "digit_figure",
     "digit_html",

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from html import escape, unescape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["columns_to_csv", "figure_to_csv", "figure_to_json", "figure_to_page", "html_page", "scale_figure"]
+__all__ = [
+    "columns_to_csv",
+    "cursor_page",
+    "figure_to_csv",
+    "figure_to_json",
+    "figure_to_page",
+    "html_page",
+    "scale_figure",
+]
+
+_CURSOR_PAGE_CSS = """
+body { font-family: sans-serif; max-width: 1180px; margin: 1.5rem auto; padding: 0 1rem; color: #222; background: #fff;
+  color-scheme: light; }
+h1 { font-size: 1.6rem; }
+.row { display: grid; gap: 24px; margin: 18px 0; align-items: start; }
+.first { grid-template-columns: minmax(0, 1fr) minmax(0, 2.2fr); }
+.second { grid-template-columns: minmax(0, 2.2fr) minmax(0, 1fr); }
+.js-plotly-plot { position: relative; }
+@media (max-width: 640px) { .first, .second { grid-template-columns: minmax(0, 1fr); } }
+"""
 
 
 def scale_figure(figure: go.Figure, factor: float) -> go.Figure:
@@ -63,6 +83,48 @@ def html_page(content: str, title: str) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"></head><body style="{body_style}">{content}</body></html>'
     )
+
+
+def cursor_page(
+    title: str,
+    headline: str,
+    pictures: tuple[str, str, str],
+    traces: go.Figure,
+    cursor: tuple[str, str, str],
+    data: dict[str, Any],
+    caption: str,
+) -> str:
+    """Return a self-contained HTML page of a prediction with its time cursor; it needs no server and no network.
+
+    Args:
+        title: Title of the document.
+        headline: Prediction as one sentence.
+        pictures: HTML of the sample, of the spike raster and of the peaks.
+        traces: Figure of the membrane potentials.
+        cursor: HTML, CSS and JavaScript module of the time cursor; the module exports the function that mounts it.
+        data: Data of the time cursor.
+        caption: Text below the figures.
+    """
+    sample, raster, peaks = pictures
+    markup, css, script = cursor
+    figure: str = traces.to_html(
+        include_plotlyjs=True, full_html=False, default_width="100%", config={"displayModeBar": False}
+    )
+    values = json.dumps(data).replace("<", "\\u003c")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<meta name="viewport" content="width=device-width"><style>{_CURSOR_PAGE_CSS}{css}</style></head>
+<body><main class="stMain"><h1>{escape(headline)}</h1>
+<div id="cursor">{markup}</div>
+<div class="row first"><div>{sample}</div><div>{raster}</div></div>
+<div class="row second"><div class="st-key-traces">{figure}</div><div>{peaks}</div></div>
+<p>{escape(caption)}</p></main>
+<script type="module">
+{script.replace("export default function", "function mountCursor", 1)}
+window.history.replaceState = () => {{}}; // the address of a file stays as it is
+mountCursor({{ data: {values}, parentElement: document.querySelector("#cursor"), setStateValue() {{}} }});
+</script></body></html>
+"""
 
 
 def figure_to_csv(figure: go.Figure) -> str:

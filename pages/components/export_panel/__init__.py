@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import charts, show_code
+from pages.components import charts, show_code, time_cursor
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -73,9 +73,41 @@ def _export_options(title: str, url_path: str) -> None:
             on_click="ignore",
             width="stretch",
         )
+    if {"digit", "spikes", "traces", "peaks"} <= set(exportables) and not url_path:
+        st.download_button(
+            "Overview with time cursor (HTML)", lambda: overview_page(exportables), "overview.html", "text/html",
+            key="save_overview", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.caption("One file with the figures and the time cursor: open it in a browser, without server and network.")
     st.caption(
         "The zip contains the figure, its numbers, the settings, the seed, the network, Python code that computes the "
         "numbers, and instructions to reproduce the view."
+    )
+
+
+def overview_page(exportables: dict[str, charts.ExportableFigure]) -> str:
+    """Return the page Overview with a working time cursor as one HTML file.
+
+    Args:
+        exportables: figures of the page, by key
+    """
+    sample, raster, traces, peaks = (exportables[key] for key in ("digit", "spikes", "traces", "peaks"))
+    view = traces.view
+    caption = f"Sample: {sample.alt}. {raster.alt}"
+    if view is not None:
+        model = view.model
+        caption += (
+            f" Code: {model.m} neurons per {view.dataset.feature}, beta {model.beta:g}, window {model.T} ms. Neuron: "
+            f"tau {model.tau:g} ms, tau_s {model.tau_s:g} ms, threshold {model.threshold:g}."
+        )
+    return figures.cursor_page(
+        f"Overview: {sample.alt}",
+        traces.alt,
+        (sample.source, raster.source, peaks.source),
+        traces.figure,
+        time_cursor.SOURCES,
+        time_cursor.exported_data(),
+        caption,
     )
 
 

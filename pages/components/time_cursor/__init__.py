@@ -3,6 +3,7 @@
 import base64
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -42,13 +43,20 @@ _CSS = """
 .cursor-dot { width: 14px; height: 14px; margin: -7px 0 0 -7px; border-radius: 50%; border: 2px solid white; }
 .cursor-digit { inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
 """
-_mount = st.components.v2.component(
-    "tempotron_time_cursor",
-    html=_HTML,
-    css=_CSS,
-    js=Path(__file__).with_name("time_cursor.js").read_text(encoding="utf-8"),
-    isolate_styles=False,
-)
+_JS = Path(__file__).with_name("time_cursor.js").read_text(encoding="utf-8")
+_component = st.components.v2.component("tempotron_time_cursor", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)
+SOURCES = (_HTML, _CSS, _JS)
+"""HTML, CSS and JavaScript of the cursor, for pages without a server."""
+
+
+def _mount(**arguments: Any) -> None:
+    st.session_state["_cursor_data"] = arguments["data"]
+    _component(**arguments)
+
+
+def exported_data() -> dict[str, Any]:
+    """Return the data of the cursor that was mounted last, for figures at their size outside presentation mode."""
+    return {**st.session_state["_cursor_data"], "margin": list(figures.MARGINS), "requested": [], "reports": False}
 
 
 def time_cursor(view: View, info: figures.VoltageInfo, traces: str = "traces", reports: bool = False) -> None:

@@ -1,7 +1,7 @@
 // Time cursor over the figures of a page: digit, spike raster, membrane potentials and peaks. It runs in the browser
 // alone: it draws overlays for the time t over figures that the server has sent before.
 
-const memory = { t: null, dispose: null, requestedId: null };
+const memory = { t: null, dispose: null, requestedId: null, root: null, reported: null };
 
 export default function ({ data, parentElement, setStateValue }) {
   const scene = decode(data);
@@ -14,7 +14,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const find = (name) => root.querySelector(`[data-part=${name}]`);
   const [play, slider, off, statusText, peakButtons] = ["play", "slider", "off", "words", "jumps"].map(find);
   const main = document.querySelector(".stMain");
-  let frame = 0, lastFrame = 0, playing = false, reportTimer = 0, reported = data.t;
+  let frame = 0, lastFrame = 0, playing = false, reportTimer = 0;
 
   slider.max = scene.T - 1;
   peakButtons.replaceChildren(...data.classes.map((name, i) => {
@@ -54,7 +54,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const send = () => {
       reportTimer = 0;
       const t = memory.t === null ? null : Math.floor(memory.t);
-      if (t !== reported) setStateValue("time", (reported = t));
+      if (t !== memory.reported) setStateValue("time", (memory.reported = t));
     };
     reportTimer = setTimeout(send, 150);
   }
@@ -133,7 +133,10 @@ export default function ({ data, parentElement, setStateValue }) {
   };
   memory.dispose = dispose;
   show();
-  if (data.reports && memory.t !== null && Math.floor(memory.t) !== data.t) store(memory.t);
+  if (data.reports && memory.root !== root) { // new on this page: the server may know the time of a former visit
+    [memory.root, memory.reported] = [root, undefined];
+    report();
+  }
   return dispose;
 }
 
