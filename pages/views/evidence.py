@@ -99,7 +99,6 @@ def draw_column(info: figures.EvidenceInfo, heading: str, key: str, height: int)
     evidence_map(info, key, height)
     if info.times.shape[1] > 1:
         charts.lightweight_chart(figures.neurons_figure(info), f"{key}_neurons", info.neurons_takeaway)
-    st.markdown(f"**Strongest spikes** of {np.count_nonzero(info.contributions):,} that contribute")
     charts.html_figure(
         figures.strongest_spikes_html(info), f"{key}_spikes", "Strongest spikes", lambda: charts.contributions_csv(info)
     )

@@ -72,21 +72,26 @@ def store_in_url() -> None:
 
 
 def clickable_table(records: tuple[RunRecord, ...]) -> None:
-    """Draw the table; its selected rows are the selected runs."""
+    """Draw the table; its selected rows are the selected runs, a click into another row selects that run alone."""
     names = [record.name for record in records]
     selected = [name for name in st.session_state["compared"] if name in names]
     # The state of the table holds numbers of rows, which change with the runs: another list is another table.
-    key = f"runs_table_{hash((tuple(names), tuple(selected)))}"
+    key = f"runs_table_{hash((tuple(names), tuple(selected), st.session_state.get('_table', 0)))}"
 
     def on_select() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
+        selection = st.session_state[key]["selection"]
+        cells = [row for row, _ in selection.get("cells", [])]  # a click into a row selects this run alone
+        rows = cells or selection["rows"]
         readable = [records[row].name for row in rows if row < len(records) and records[row].problem is None]
         kept = [name for name in selected if name in readable]
-        st.session_state["compared"] = [*kept, *(name for name in readable if name not in kept)][:MAX_SELECTED]
+        compared = [*kept, *(name for name in readable if name not in kept)][:MAX_SELECTED]
+        if compared or not cells:  # not where the clicked run cannot be read
+            st.session_state["compared"] = compared
+        st.session_state["_table"] = st.session_state.get("_table", 0) + 1
 
     st.dataframe(
         runs_table(records), hide_index=True, width="stretch", height=min(38 * len(records) + 40, 330), key=key,
-        on_select=on_select, selection_mode="multi-row", alt="Table of all runs",
+        on_select=on_select, selection_mode=["multi-row", "single-cell"], alt="Table of all runs",
         selection_default={"selection": {"rows": [names.index(name) for name in selected]}},
     )  # fmt: skip
 

@@ -13,12 +13,13 @@ from helpers.jobs import with_train
 from helpers.pages import EMBEDDED, TINY, app, button, figure, run_app, train_small_model
 from helpers.waiting import PATIENCE, wait_until
 
+from pages.views import runs_table
 from tempotron_core import figures
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
-from tempotron_core.runs.reader import read_run
+from tempotron_core.runs.reader import list_runs, read_run
 from tempotron_core.training.settings import Settings, initial_model
 from tempotron_core.training.snapshot import Snapshot
 
@@ -178,3 +179,26 @@ def test_dots_and_intervals_are_those_of_each_class() -> None:
     assert (list(worst.x), list(worst.y)) == ([50.0], [2])
     assert (worst.error_x.array[0], worst.error_x.arrayminus[0]) == pytest.approx((20, 20))
     assert "lowest for c, 50.0%" in info.takeaway and "highest for a, 90.0%" in info.takeaway
+
+
+@pytest.mark.parametrize(("rows", "cells", "wanted"), [([0, 1], [], [1, 0]), ([1], [(0, "name")], [0]), ([], [], [])])
+def test_a_click_into_a_row_selects_its_run(
+    rows: list[int],
+    cells: list[tuple[int, str]],
+    wanted: list[int],
+    registry: TrainingRegistry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seed in (1, 2):
+        train_small_model(registry, tmp_path, seed=seed)
+    records = list_runs(tmp_path)
+    state: dict[str, Any] = {"compared": [records[1].name]}
+    selected = dict[str, Any]()
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("streamlit.dataframe", lambda *_, **arguments: selected.update(arguments))
+    runs_table.clickable_table(tuple(records))
+    assert selected["selection_default"]["selection"]["rows"] == [1]
+    state[selected["key"]] = {"selection": {"rows": rows, "cells": cells}}
+    selected["on_select"]()
+    assert state["compared"] == [records[i].name for i in wanted]

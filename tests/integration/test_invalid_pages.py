@@ -17,8 +17,9 @@ from tempotron_core.jobs.registry import TrainingRegistry
 
 KEYS = (
     "data", "sample", "model", "run", "present", "m", "beta", "T", "pixel", "x", "tau", "tau_s", "threshold", "neuron",
-    "why", "why_not", "why_neuron", "true", "taken", "t", "tour", "dir", "train_log_dir", "train_epochs", "compared",
-    "epoch", "step", "no-such-key", "__proto__", "_stcore",
+    "why", "why_not", "why_neuron", "why_time", "true", "taken", "cells", "open_in",
+    "gallery", "t", "tour", "dir", "train_log_dir", "train_epochs", "compared", "epoch", "step",
+    "no-such-key", "__proto__", "_stcore",
 )  # fmt: skip
 HOSTILE = {
     "negative": "-1",

@@ -77,7 +77,9 @@ def strongest_spikes_html(info: EvidenceInfo, count: int = 10) -> str:
         f'<th style="{cell};text-align:{side}">{name}</th>'
         for name, side in (("afferent", "left"), ("spike", "right"), ("contribution", "right"))
     )
+    heading = f"<b>Strongest spikes</b> of {np.count_nonzero(info.contributions):,} that contribute"
     return (
+        f'<p style="margin:0 0 6px">{heading}</p>'
         '<table style="border-collapse:collapse;font-size:0.9375rem;font-variant-numeric:tabular-nums">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
