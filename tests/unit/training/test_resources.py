@@ -28,7 +28,7 @@ from tempotron_core.training.settings import Settings, TrainingError
 
 ROOT = Path(__file__).parents[3]
 MEASURE = """
-import json, resource, sys
+import json, os, resource, sys
 import torch
 from helpers import idx_files
 from torch.utils.tensorboard import SummaryWriter
@@ -36,33 +36,57 @@ from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.loop import train_model
 torch.set_num_threads(1)
-settings, few = Settings(**json.loads(sys.argv[1])), idx_files.few_digits(int(sys.argv[2]), 500)
-before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
-with open_run_log(settings) as log:
-    for snapshot in train_model(settings, few):
-        log.write(snapshot)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+for case in sys.argv[1:]:
+    child = os.fork()  # the imports take longer than the trainings: each case has a process, all have one import
+    if child:
+        if os.waitpid(child, 0)[1]:
+            sys.exit(1)
+        continue
+    options = json.loads(case)
+    settings, few = Settings(**options["settings"]), idx_files.few_digits(options["samples"], options["test_samples"])
+    before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+    with open_run_log(settings) as log:
+        for snapshot in train_model(settings, few):
+            log.write(snapshot)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before, flush=True)
+    os._exit(0)
 """
+CASES: dict[str, dict[str, Any]] = {
+    "a long window": {"T": 4000, "batch_size": 500},
+    "many weights": {"m": 64, "recipe": "population", "batch_size": 500},
+    "a large batch": {"T": 1000, "batch_size": 2000},
+    "local patterns": {"m": 32, "code": "local-pattern", "batch_size": 64},
+}
+TEST_SAMPLES = 500
+
+
+def num_samples(name: str) -> int:
+    return max(1000, CASES[name]["batch_size"])
+
+
+@pytest.fixture(scope="module")
+def measured_memory(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """Bytes that the training of each case takes at its peak."""
+    folder = str(tmp_path_factory.mktemp("runs"))
+    cases = [
+        {
+            "settings": {"epochs": 1, "log_dir": folder, **changes},
+            "samples": num_samples(name),
+            "test_samples": TEST_SAMPLES,
+        }
+        for name, changes in CASES.items()
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MEASURE, *map(json.dumps, cases)]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return dict(zip(CASES, map(float, output.split()), strict=True))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"T": 4000, "batch_size": 500},
-        {"m": 64, "recipe": "population", "batch_size": 500},
-        {"T": 1000, "batch_size": 2000},
-        {"m": 32, "code": "local-pattern", "batch_size": 64},
-    ],
-    ids=["a long window", "many weights", "a large batch", "local patterns"],
-)
-def test_the_estimate_is_within_a_factor_of_two_of_the_peak(changes: dict[str, Any], tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"epochs": 1, "log_dir": str(tmp_path), **changes}
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    samples = max(1000, settings["batch_size"])
-    command = [sys.executable, "-c", MEASURE, json.dumps(settings), str(samples)]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    measured, estimated = float(told.stdout), estimate(Settings(**settings), samples, 500).memory
+@pytest.mark.parametrize("name", CASES)
+def test_the_estimate_is_within_a_factor_of_two_of_the_peak(name: str, measured_memory: dict[str, float]) -> None:
+    measured = measured_memory[name]
+    estimated = estimate(Settings(epochs=1, **CASES[name]), num_samples(name), TEST_SAMPLES).memory
     assert measured / 2 <= estimated <= 2 * measured, (measured, estimated)
 
 
