@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from helpers.jobs import model_of
+from helpers.jobs import model_of, with_train
 from helpers.waiting import PATIENCE
 from tempotron_core import figures
 from tempotron_core.data import datasets
 from tempotron_core.figures import VoltageInfo
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, predict
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
+from tempotron_core.training.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
@@ -35,12 +39,12 @@ TINY = replace(
 
 def single_page(page: str, **state: Any) -> AppTest:
     """One page without navigation and sidebar, with that session state."""
-    return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=60), state)
+    return with_state(AppTest.from_file(str(ROOT / f"pages/views/{page}.py"), default_timeout=PATIENCE), state)
 
 
 def app(page: str = "overview", **state: Any) -> AppTest:
     """The dashboard with one page open, with that session state."""
-    test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=PATIENCE)
     return with_state(test.switch_page(f"views/{page}.py"), state)
 
 
@@ -68,10 +72,22 @@ def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> s
     return VoltageInfo(*arrays, decision.v_threshold, dataset.classes, int(dataset.test.labels[index])).prediction_text
 
 
+@cache
+def _train_once(settings: Settings) -> tuple[Snapshot, ...]:
+    return tuple(train_model(settings, TINY))
+
+
+def _repeat_training(settings: Settings, _: datasets.Dataset | None) -> Iterator[Snapshot]:
+    """Yield the snapshots of the first training with these settings: many tests want the same small model."""
+    for snapshot in _train_once(replace(settings, log_dir=Settings.log_dir)):
+        yield replace(snapshot, settings=settings)
+
+
 def train_small_model(trainings: TrainingRegistry, tmp_path: Path, **changes: Any) -> Model:
-    """Train a small network to the end through the process's one place to train."""
+    """Let a job of the process's registry finish with a small network, and return it."""
     values: dict[str, Any] = {"epochs": 1, "m": 4, "T": 20, "log_dir": str(tmp_path)} | changes
-    trainings.start(Settings(**values), TINY).join(PATIENCE)
+    settings = Settings(**values)
+    trainings.start(settings, TINY, with_train(_repeat_training)).join(PATIENCE)
     model = model_of(trainings.finished)
     assert model is not None
     return model

@@ -12,8 +12,8 @@ from tempotron_core.jobs.job import Job
 from tempotron_core.training.settings import Settings
 from tempotron_core.training.snapshot import Snapshot
 
-PATIENCE = 120.0
-"""Seconds. Only a fault uses them up: long enough for a slow machine with busy processors."""
+PATIENCE = 300.0
+"""Seconds. Only a fault uses them up: long enough for a slow machine with busy processors, or one that is suspended."""
 
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:

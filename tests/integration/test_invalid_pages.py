@@ -56,6 +56,8 @@ def test_links_that_repeat_their_choices(name: str) -> None:
     for key in KEYS:
         test.query_params[key] = ["3", "inf", "-1", "<b>"]
     run_app(test)
+    assert test.sidebar.number_input(key="sample").value in range(len(EMBEDDED.test))
+    assert test.sidebar.radio(key="model").value in settings.MODELS
 
 
 FORM: list[tuple[str, str, Any]] = [
@@ -145,7 +147,7 @@ STRANGE: dict[str, Change] = {
     "a fast neuron": lambda run: _settings(run, tau=1e-3, tau_s=2e-3),
     "a slow neuron": lambda run: _settings(run, tau=1e6, tau_s=9e5),
     "one millisecond": lambda run: _settings(run, T=1),
-    "ten seconds": lambda run: _settings(run, T=10_000),
+    "three seconds": lambda run: _settings(run, T=3000),
     "narrow curves": lambda run: _settings(run, beta=1e3),
     "wide curves": lambda run: _settings(run, beta=1e-3),
     "a high threshold": lambda run: _settings(run, v_threshold=1e6),
@@ -183,4 +185,7 @@ def test_a_strange_run_is_shown_by_every_page_or_told(
     shutil.copytree(complete_run, tmp_path / "logs" / "strange")
     change(tmp_path / "logs" / "strange")
     for name in ("overview", "voltages", "evidence"):
-        run_app(app(name, model=settings.SAVED_RUN, run="strange", train_log_dir=str(tmp_path / "logs")))
+        page = run_app(app(name, model=settings.SAVED_RUN, run="strange", train_log_dir=str(tmp_path / "logs")))
+        has_figure = page.get("plotly_chart") or page.get("html")
+        has_sentence = any("expected" in element.value for element in page.warning)
+        assert has_figure or has_sentence, name

@@ -46,7 +46,7 @@ from tempotron_core.training.snapshot import Snapshot
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_run_alone_and_in_the_app_on_an_untrained_network(name: str) -> None:
     run_app(single_page(name))
-    run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
+    run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=PATIENCE))
     test = run_app(app(name))
     assert test.sidebar.number_input(key="sample").value == 0
 
@@ -541,7 +541,8 @@ def test_the_settings_make_room_for_the_curves_at_the_start(
     test = run_app(app("training"))
     assert test.session_state["settings_open"]
     test.text_input(key="train_log_dir").set_value(str(tmp_path / "logs"))
-    test.number_input(key="train_epochs").set_value(1)
+    for key, value in {"epochs": 1, "m": 3, "T": 10}.items():
+        test.number_input(key=f"train_{key}").set_value(value)
     button(test, "Start").click()
     run_app(test)
     assert not test.session_state["settings_open"]
@@ -581,7 +582,7 @@ def test_quick_steps_through_a_presentation_all_count(monkeypatch: pytest.Monkey
     script = "from pages.shell import presentation, sidebar\n" + "".join(
         f"{call}({arguments.get(call, '')})\n" for call in calls
     )
-    at = run_app(with_state(AppTest.from_string(script, default_timeout=60), {"sample": 3, "present": True}))
+    at = run_app(with_state(AppTest.from_string(script, default_timeout=PATIENCE), {"sample": 3, "present": True}))
     for key, told, expected in (
         ("present_next", None, 4),
         ("present_back", 3, 3),  # the page has not heard of the step before

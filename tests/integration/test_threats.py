@@ -50,6 +50,7 @@ from helpers import idx_files
 from helpers.dataset_server import serve_folder, use_mirrors
 from helpers.invalid_input import BOMB, RUNS, STATES
 from helpers.pages import NAMES, TINY, app, button, run_app, train_small_model
+from helpers.waiting import PATIENCE
 from packaging.requirements import Requirement
 from packaging.version import Version
 from streamlit.testing.v1 import AppTest
@@ -101,12 +102,12 @@ def test_it_listens_on_localhost() -> None:
 
 def test_log_in_comes_first(registry: TrainingRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamlit.user", {"is_logged_in": False})
-    test = run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60))
+    test = run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=PATIENCE))
     assert [element.label for element in test.button] == ["Log in"]
     assert not test.sidebar.children
     assert registry.job is None
     monkeypatch.setattr("streamlit.user", {"is_logged_in": True})
-    assert run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=60)).sidebar.children
+    assert run_app(AppTest.from_file(str(ROOT / "pages/main.py"), default_timeout=PATIENCE)).sidebar.children
 
 
 def test_other_sites_are_kept_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(one.ravel().astype(float), other.ravel().astype(float))[0, 1])
 
 
+@cache
 def ink(index: int) -> np.ndarray:
-    return ph.place(ph.ink_of(DIGITS[index], SIDE), *SHAPE, 150, 90)
+    array = ph.place(ph.ink_of(DIGITS[index], SIDE), *SHAPE, 150, 90)
+    array.setflags(write=False)
+    return array
 
 
 def read(picture: np.ndarray, seed: int = 0, options: ReadingOptions | None = None) -> NormalisedDigit:
@@ -41,9 +45,12 @@ def read(picture: np.ndarray, seed: int = 0, options: ReadingOptions | None = No
     return normalise(read_picture(ph.to_file(ph.to_image(noisy))), options=options)
 
 
+@cache
 def clean(index: int) -> np.ndarray:
     """The digit read from a picture without any disturbance."""
-    return normalise(np.asarray(ph.to_image(ph.on_paper(ink(index)).render()))).image
+    array = normalise(np.asarray(ph.to_image(ph.on_paper(ink(index)).render()))).image
+    array.setflags(write=False)
+    return array
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir()))

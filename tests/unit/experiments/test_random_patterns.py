@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import reference
+from helpers.waiting import PATIENCE
 from streamlit.testing.v1 import AppTest
 
 from tempotron_core import figures
@@ -430,7 +431,7 @@ def test_capacity_words_and_figure() -> None:
 
 
 def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages/views/laboratory.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages/views/laboratory.py"), default_timeout=PATIENCE)
     for key, value in query.items():
         test.query_params[f"lab_{key}"] = value
     return run_app(test)

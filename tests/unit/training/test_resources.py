@@ -61,7 +61,7 @@ TEST_SAMPLES = 500
 
 
 def num_samples(name: str) -> int:
-    return max(1000, CASES[name]["batch_size"])
+    return max(1000, int(CASES[name]["batch_size"]))
 
 
 @pytest.fixture(scope="module")
