@@ -120,4 +120,5 @@ def _import_packages() -> None:
     from pages.state.training import start_initial_training
 
     _imported.set()
-    start_initial_training()
+    if os.environ.get("TEMPOTRON_INITIAL_TRAINING", "1") != "0":
+        start_initial_training()

@@ -21,6 +21,7 @@ from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.analysis.learning_step import StepSettings, apply_steps, decode_steps, learning_step
 from tempotron_core.analysis.replay import CheckpointCache, Replay, replay_run
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
+from tempotron_core.dashboard import explore
 from tempotron_core.data import datasets
 from tempotron_core.data.drawings import decode_drawing
 from tempotron_core.data.samples import Dataset, dataset_from_arrays
@@ -29,6 +30,7 @@ from tempotron_core.experiments.random_patterns import LearningSession, Problem,
 from tempotron_core.model import classifier
 from tempotron_core.model.classifier import Model, Prediction, pixel_tuning, predict_from_spikes
 from tempotron_core.model.codes import GAUSSIAN, FittedCode, require_known_code
+from tempotron_core.recording import record
 from tempotron_core.runs import reader
 from tempotron_core.runs.reader import read_run
 from tempotron_core.snn.encoding import GaussianTuning
@@ -56,6 +58,7 @@ __all__ = [
     "encode",
     "evaluate",
     "evidence",
+    "explore",
     "fit_code",
     "learning_step",
     "load_dataset",
@@ -68,6 +71,7 @@ __all__ = [
     "predict_from_spikes",
     "published_record",
     "read_run",
+    "record",
     "replay",
     "simulate",
     "untrained_model",

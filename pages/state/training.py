@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import streamlit as st
+
 from pages import streamlit_hooks
 from pages.state.process_objects import process_objects
+from pages.state.runs import run_names, runs_directory
 from pages.state.settings import DEFAULTS, get_setting
+from tempotron_core.jobs.followed_run import follow_run
 from tempotron_core.jobs.job import Status
 from tempotron_core.jobs.registry import TrainingRegistry
+from tempotron_core.runs.files import END_MARKER
+from tempotron_core.runs.reader import RunError, find_run
 from tempotron_core.training.settings import Settings, devices
 
 TRAINING_REFRESH_SECONDS = 1.2
 LIVE_MODEL_REFRESH_SECONDS = 2.0
+_FOLLOWED = "_followed_run"
+_NEWEST = 3
+"""Runs among which one that another process writes is looked for."""
 
 
 _registry: TrainingRegistry | None = None
@@ -30,6 +42,38 @@ def training_registry() -> TrainingRegistry:
     registry: TrainingRegistry = objects["training registry"]
     _registry = registry
     return registry
+
+
+def shown_status() -> Status | None:
+    """Return the status that the page Training shows: that of the job of this process, or of another process's run.
+
+    A run that another process writes is shown while no job is active here, and stays after its end.
+    """
+    status = training_registry().status
+    if status is not None and status.active:
+        st.session_state.pop(_FOLLOWED, None)
+        return status
+    own = Path(status.log).name if status is not None and status.log else None
+    folder = st.session_state.get(_FOLLOWED)
+    candidates = [Path(folder)] if folder else [find_run(runs_directory(), name) for name in run_names()[:_NEWEST]]
+    for candidate in candidates:
+        if candidate.name == own or (not folder and (candidate / END_MARKER).exists()):
+            continue
+        try:
+            changed = (candidate / "epochs.csv").stat().st_mtime_ns
+            followed = _follow(os.fsencode(candidate), changed, (candidate / END_MARKER).exists())
+        except (RunError, OSError):
+            st.session_state.pop(_FOLLOWED, None)
+            continue
+        if folder or followed.active:
+            st.session_state[_FOLLOWED] = str(candidate)
+            return followed
+    return status
+
+
+@st.cache_resource(max_entries=4, ttl=10, show_spinner=False)
+def _follow(folder: bytes, changed: int, has_ended: bool) -> Status:
+    return follow_run(Path(os.fsdecode(folder)))
 
 
 def start_initial_training() -> None:

@@ -1,5 +1,6 @@
 """Page "Training": settings of a run, controls, learning curves, run health and weight maps."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pages.state.datasets import current_dataset, dataset_directory
 from pages.state.markdown import escape_markdown
 from pages.state.paths import RUNS_ROOTS_ENV, check_inside_roots
 from pages.state.settings import CODE_OF_RECIPE, DEFAULTS, get_setting, number_widget, url_widget
-from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
+from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, shown_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from pages.views.training_continue import continue_panel
 from tempotron_core import figures
@@ -223,6 +224,9 @@ def health_panel(snapshot: Snapshot | None, failed_step: int | None) -> None:
             render_metrics((finite,))
         return
     last = snapshot.epochs[-1]
+    if math.isnan(last.firing_error_rate):
+        st.caption("Run health was not measured: a training loop of your own recorded this run.")
+        return
     T = snapshot.settings.T
     dead = ", ".join(str(index) for index in last.dead_outputs) or "none"
     rows = (
@@ -286,7 +290,7 @@ def render_metrics(rows: tuple[tuple[str, str, str], ...]) -> None:
 
 def progress_panel(state: str) -> None:
     """Show progress, curves, health and weights of the current or last run; rerun the page when its state changes."""
-    status = training_registry().status
+    status = shown_status()
     message, bar = st.empty(), st.empty()
     if status is None:
         message.info("No training yet. Press Start.")
@@ -306,7 +310,7 @@ def progress_panel(state: str) -> None:
         health_panel(snapshot, status.failed_step)
         return
     left = snapshot.seconds_left
-    pace = f" · {snapshot.samples_per_second:,.0f} samples/s"
+    pace = f" · {snapshot.samples_per_second:,.0f} samples/s" if snapshot.samples_per_second else ""
     remaining = f" · {left:.0f} s left" if left and status.active else ""
     bar.progress(snapshot.progress, format_status(status) + pace + remaining)
     draw_curves(snapshot)
@@ -339,9 +343,10 @@ with st.expander("Settings", key="settings_open", on_change="rerun"):
     settings = settings_form()
 render_controls(settings, status)
 lazy_expander("Continue or extend a run", continue_panel)
-interval = refresh_interval(TRAINING_REFRESH_SECONDS, bool(status and status.active))
+shown = shown_status()
+interval = refresh_interval(TRAINING_REFRESH_SECONDS, bool(shown and shown.active))
 with stage.on_stage(place):
-    flushing_fragment(progress_panel, run_every=interval)(status.state if status else "idle")
+    flushing_fragment(progress_panel, run_every=interval)(shown.state if shown else "idle")
 with st.expander("What the buttons do"):
     charts.html_figure(figures.states_html(TRANSITIONS, status.state if status else None))
     st.caption(
@@ -350,4 +355,4 @@ with st.expander("What the buttons do"):
         f"{STOP_TIMEOUT_SECONDS:.0f} s after Stop, it is abandoned, so that another one can start."
     )
 st.session_state.pop("refused", None)  # here, as a rerun of the panel above would lose the sentence
-show_code.render(lambda: training_code(status.log if status else None))
+show_code.render(lambda: training_code(shown.log if shown else None))

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tempotron_core.runs.files import END_MARKER, decode_text, escape_surrogates, write_atomic
-from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock
+from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock, has_live_writer
 from tempotron_core.runs.reader import RunError, RunRecord
 
 __all__ = [
@@ -180,7 +180,7 @@ def delete_run(record: RunRecord) -> None:
 
 
 def is_being_written(record: RunRecord) -> bool:
-    """Return whether the run has epochs left and its folder changed recently, by any process."""
+    """Return whether the run has epochs left, and its folder changed recently or its writer is a running process."""
     if record.settings is None or record.epochs_done >= record.settings.epochs:
         return False
     if (record.path / END_MARKER).exists():
@@ -189,4 +189,4 @@ def is_being_written(record: RunRecord) -> bool:
         latest = max(path.stat().st_mtime for path in record.path.iterdir())
     except (OSError, ValueError):
         return False
-    return time.time() - latest < _ACTIVE_SECONDS
+    return time.time() - latest < _ACTIVE_SECONDS or has_live_writer(record.path)

@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["HOLDER_FILE", "LOCK_FILE", "RunLock", "RunLockedError"]
+__all__ = ["HOLDER_FILE", "LOCK_FILE", "RunLock", "RunLockedError", "has_live_writer"]
 
 LOCK_FILE, HOLDER_FILE = ".lock", ".writer.json"
 
@@ -77,6 +77,23 @@ class RunLock:
         with suppress(OSError):
             os.close(self._file)
         self._file = None
+
+
+def has_live_writer(folder: Path) -> bool:
+    """Return whether a process of this machine holds the lock of the folder; False where that cannot be told."""
+    if fcntl is None:  # os.kill would end the process
+        return False
+    try:
+        with (folder / HOLDER_FILE).open("rb") as file:
+            holder = json.loads(file.read(_MAX_HOLDER_BYTES))
+        if holder["host"] != socket.gethostname() or not isinstance(holder["pid"], int) or holder["pid"] <= 0:
+            return False
+        os.kill(holder["pid"], 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _describe_holder(folder: Path) -> str:

@@ -134,6 +134,16 @@ class RunLog:
                 "before are kept; free the disk or choose another log directory, then resume the run."
             ) from error
 
+    def change_settings(self, settings: Settings) -> None:
+        """Record other settings of the run in progress, such as its number of epochs."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        try:
+            _record_changes(self.path, settings)
+        except (OSError, RuntimeError, ValueError, RunError):
+            return  # where the folder was deleted, write() creates it again with these settings
+
     def close(self) -> None:
         """Flush everything to disk, the latest weights included, and write the end marker."""
         latest = self._last_snapshot
