@@ -35,6 +35,8 @@ from tempotron_core.runs import reader
 from tempotron_core.runs.reader import read_run
 from tempotron_core.snn.encoding import GaussianTuning
 from tempotron_core.snn.tempotron import Tempotron
+from tempotron_core.studies.storage import StudyPlace
+from tempotron_core.studies.trials import StudyReader, group_curves, ranked
 from tempotron_core.training.settings import Settings, initial_model
 
 __all__ = [
@@ -60,9 +62,11 @@ __all__ = [
     "evidence",
     "explore",
     "fit_code",
+    "group_curves",
     "learning_step",
     "load_dataset",
     "load_model",
+    "load_study",
     "perturb_image",
     "perturb_spikes",
     "pixel_tuning",
@@ -70,6 +74,7 @@ __all__ = [
     "predict",
     "predict_from_spikes",
     "published_record",
+    "ranked",
     "read_run",
     "record",
     "replay",
@@ -114,6 +119,19 @@ def load_model(run: str | os.PathLike[str], epoch: int | str = "last") -> Model:
         if settings is not None and settings.imported_from is None:
             return initial_model(settings, last.num_classes, last.code, last.num_features)
     return reader.load_model(run, f"epochs/{epoch:04}" if isinstance(epoch, int) else epoch)
+
+
+def load_study(name: str, log_dir: str = "runs") -> StudyReader:
+    """Open a study to read its trials.
+
+    Args:
+        name: name of the study
+        log_dir: log directory
+
+    Raises:
+        StudyError: where it cannot be opened.
+    """
+    return StudyReader(StudyPlace(name, log_dir))
 
 
 def untrained_model(dataset: Dataset | None = None, **settings: Any) -> Model:

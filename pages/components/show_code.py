@@ -17,7 +17,7 @@ from pages.state.runs import runs_directory
 from pages.state.settings import MODELS, SAVED_RUN, get_setting
 from pages.state.training import is_live, training_registry
 from tempotron_core.data.drawings import encode_drawing
-from tempotron_core.interchange.code_generation import CodeInput
+from tempotron_core.interchange.code_parts import CodeInput
 from tempotron_core.interchange.notebook import to_notebook
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.reader import find_run

@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.components import charts, stage
+from pages.components import charts, show_code, stage
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
 from pages.state.markdown import escape_markdown
 from pages.state.process_objects import process_objects
+from pages.state.runs import runs_directory
 from pages.state.settings import SAVED_RUN, get_setting, number_widget, url_widget
 from pages.state.studies import open_reader, plan_of_form, start_study, study_names
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
+from tempotron_core.interchange.code_generation import studies_code
 from tempotron_core.studies.explanation import MIN_TRIALS, correlations, explain, rank_correlation
 from tempotron_core.studies.plan import PRUNERS, SAMPLERS, StudyError, check_study_name
 from tempotron_core.studies.quantities import QUANTITIES
@@ -292,6 +294,8 @@ def show_study(name: str, place: Any) -> bool:
     draw_figure(reader, records, place)
     explanation(records)
     trials_table(reader, records)
+    by = str(st.session_state.get("study_by") or reader.plan.parameters[0].name)
+    show_code.render(lambda: studies_code(name, runs_directory(), by))
     return any(one.state == "running" for one in records)
 
 

@@ -1,17 +1,13 @@
-"""Python code that computes the numbers of a view with tempotron_core.
-
-Every value enters the code through repr, so that names of runs and data sets cannot add statements to it.
-"""
+"""Python code that computes the numbers of a view with tempotron_core."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from tempotron_core.interchange.code_parts import CodeInput, arguments, literal, script
+
 __all__ = [
-    "CodeInput",
     "code_statistics_code",
     "encoder_code",
     "evidence_code",
@@ -23,74 +19,9 @@ __all__ = [
     "results_code",
     "rule_code",
     "runs_code",
+    "studies_code",
     "training_code",
-    "with_run",
 ]
-
-_LOAD_MODEL = re.compile(r"(?:# .*\n)?model = tc\.load_model\((?:[^()'\"]|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")*\)")
-
-
-@dataclass(frozen=True)
-class CodeInput:
-    """What determines a view.
-
-    Attributes:
-        dataset: name of the data set
-        directory: its folder, None for a set that comes with the package
-        index: number of the test sample
-        drawing: drawing or upload that takes the place of the sample, as text, see encode_drawing
-        shape: height and width of that drawing in pixels
-        run: folder of the run of the model, None for an untrained one
-        epoch: epoch of the model, see load_model
-        settings: settings of an untrained model that differ from the defaults
-        changes: fields of Model that differ from those of the run
-        note: sentence on what the code does not reproduce, None without one
-    """
-
-    dataset: str
-    directory: str | None = None
-    index: int = 0
-    drawing: str | None = None
-    shape: tuple[int, int] = (28, 28)
-    run: str | None = None
-    epoch: int | str = "last"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    note: str | None = None
-
-    @property
-    def dataset_lines(self) -> list[str]:
-        """Return the line that loads the data set."""
-        place = "" if self.directory is None else f", {_literal(self.directory)}"
-        return [f"dataset = tc.load_dataset({_literal(self.dataset)}{place})"]
-
-    @property
-    def sample_lines(self) -> list[str]:
-        """Return the lines that load data set and sample."""
-        if self.drawing is None:
-            return [*self.dataset_lines, f"sample = dataset.test.images[{self.index}]"]
-        size = "" if self.shape == (28, 28) else f", {_literal(self.shape)}"
-        return [*self.dataset_lines, f"sample = tc.decode_drawing({_literal(self.drawing)}{size})"]
-
-    @property
-    def model_lines(self) -> list[str]:
-        """Return the lines that load the model and change its constants."""
-        if self.run is None:
-            settings = "".join(f", {name}={_literal(value)}" for name, value in self.settings.items())
-            lines = [f"model = tc.untrained_model(dataset{settings})"]
-        else:
-            epoch = "" if self.epoch == "last" else f", {_literal(self.epoch)}"
-            lines = [f"model = tc.load_model({_literal(self.run)}{epoch})"]
-        if self.note:
-            lines.insert(0, f"# {' '.join(self.note.split())}")
-        if self.changes:
-            lines.append(f"model = replace(model, {_arguments(self.changes)})")
-        return lines
-
-    @property
-    def imports(self) -> tuple[str, ...]:
-        """Return the import that the lines of the model need."""
-        return ("from dataclasses import replace",) if self.changes else ()
 
 
 def potentials_code(source: CodeInput, output: int | None = None) -> str:
@@ -115,7 +46,7 @@ def potentials_code(source: CodeInput, output: int | None = None) -> str:
         'print("prediction:", dataset.classes[int(v_max.argmax())])',
     ]
     title = "Membrane potentials, peaks and prediction of one sample."
-    return _script(title, source.imports, [*source.sample_lines, *source.model_lines], lines)
+    return script(title, source.imports, [*source.sample_lines, *source.model_lines], lines)
 
 
 def encoder_code(
@@ -133,9 +64,9 @@ def encoder_code(
         is_own: whether the code was computed from the training images of the model
     """
     own = [*source.model_lines, "code = model.code"]
-    setup = [*source.sample_lines, *(own if is_own else [f"code = tc.fit_code({_literal(name)}, dataset, m={m})"])]
+    setup = [*source.sample_lines, *(own if is_own else [f"code = tc.fit_code({literal(name)}, dataset, m={m})"])]
     imports = (*(source.imports if is_own else ()), "import torch")
-    constants = f"{m}, {T}, {_literal(beta)}"
+    constants = f"{m}, {T}, {literal(beta)}"
     lines = [
         "sample = torch.as_tensor(sample)",
         f"times = code.spike_times(sample[None], {constants})[0].view(-1, {m})  # in ms, -1: no spike",
@@ -146,14 +77,14 @@ def encoder_code(
     if x is not None:
         lines += [
             "",
-            f"tuning = tc.pixel_tuning({m}, beta={_literal(beta)})",
+            f"tuning = tc.pixel_tuning({m}, beta={literal(beta)})",
             "grid = torch.linspace(0, 1, 201).view(1, 1, -1)",
             "curves = tuning.response(grid)[0, 0]  # [201, m]",
-            f"x = torch.tensor([[[{_literal(x)}]]])",
+            f"x = torch.tensor([[[{literal(x)}]]])",
             f"response, time = tuning.response(x)[0, 0, 0], tuning.encode(x, {T})[0, 0, 0]  # [m]",
             "print(time.tolist())",
         ]
-    return _script("Spikes of one sample, and tuning curves at one value.", imports, setup, lines)
+    return script("Spikes of one sample, and tuning curves at one value.", imports, setup, lines)
 
 
 def code_statistics_code(source: CodeInput, m: int, beta: float, T: int, time_to_peak: float) -> str:
@@ -168,7 +99,7 @@ def code_statistics_code(source: CodeInput, m: int, beta: float, T: int, time_to
     """
     lines = [
         "counts = tc.count_values(dataset.train, len(dataset.classes))",
-        f"constants = {m}, {T}, {_literal(beta)}, {_literal(time_to_peak)}  # m, T, beta, time to the kernel's peak",
+        f"constants = {m}, {T}, {literal(beta)}, {literal(time_to_peak)}  # m, T, beta, time to the kernel's peak",
         "code = tc.PopulationCode(*constants, counts.histogram, dataset.num_features)",
         "spikes = code.spikes  # of each value, [256]",
         "bits, chance = tc.curve_information(code.table, counts)  # mutual information with the class, [m]",
@@ -178,7 +109,7 @@ def code_statistics_code(source: CodeInput, m: int, beta: float, T: int, time_to
         "for j, information in enumerate(bits.tolist(), 1):",
         '    print(f"curve {j}: {information:.4f} bits")',
     ]
-    return _script("Information that the code preserves.", (), source.dataset_lines, lines)
+    return script("Information that the code preserves.", (), source.dataset_lines, lines)
 
 
 def evidence_code(
@@ -193,7 +124,7 @@ def evidence_code(
         neuron: one of the tempotrons of the class, None for the strongest
         time: time in ms whose potential is explained, None for the peak
     """
-    at = "" if time is None else f", time={_literal(time)}"
+    at = "" if time is None else f", time={literal(time)}"
     which = ("" if neuron is None else f", {neuron}") + at
     lines = [
         "decision = tc.predict(model, sample)",
@@ -207,7 +138,7 @@ def evidence_code(
         'print("largest difference: feature", int(difference.abs().argmax()))',
     ]
     title = "Contribution of each spike to the peak of a class."
-    return _script(title, source.imports, [*source.sample_lines, *source.model_lines], lines)
+    return script(title, source.imports, [*source.sample_lines, *source.model_lines], lines)
 
 
 def perturbation_code(source: CodeInput, perturbation: Mapping[str, Any]) -> str:
@@ -218,7 +149,7 @@ def perturbation_code(source: CodeInput, perturbation: Mapping[str, Any]) -> str
         perturbation: fields of Perturbation other than 0
     """
     lines = [
-        f"perturbation = tc.Perturbation({_arguments(perturbation)})",
+        f"perturbation = tc.Perturbation({arguments(perturbation)})",
         "image = tc.perturb_image(torch.as_tensor(sample)[None], perturbation)",
         "spikes = tc.perturb_spikes(model.spike_times(image), perturbation)",
         "clean = tc.predict(model, sample)",
@@ -230,7 +161,7 @@ def perturbation_code(source: CodeInput, perturbation: Mapping[str, Any]) -> str
     ]
     imports = (*source.imports, "import torch")
     title = "Membrane potentials of a sample and of the perturbed sample."
-    return _script(title, imports, [*source.sample_lines, *source.model_lines], lines)
+    return script(title, imports, [*source.sample_lines, *source.model_lines], lines)
 
 
 def training_code(run: str | None) -> str:
@@ -241,9 +172,9 @@ def training_code(run: str | None) -> str:
     """
     if run is None:
         lines = ['print("No run yet: train one on the page Training or with python -m tempotron_core.train.")']
-        return _script("Learning curves of a run.", (), [], lines)
+        return script("Learning curves of a run.", (), [], lines)
     lines = [
-        f"run = tc.read_run({_literal(run)})",
+        f"run = tc.read_run({literal(run)})",
         "epochs = [result.epoch for result in run.epochs]",
         "test_accuracy = [result.test_accuracy for result in run.epochs]",
         'steps, loss = run.points.column("step"), run.points.column("loss")',
@@ -251,11 +182,11 @@ def training_code(run: str | None) -> str:
         "for epoch, accuracy in zip(epochs, test_accuracy):",
         '    print(f"epoch {epoch}: test accuracy {accuracy:.2%}")',
         "",
-        f"last = tc.load_model({_literal(run)})",
+        f"last = tc.load_model({literal(run)})",
         "maps = last.weight.view(len(last.weight), -1, last.m).sum(2)  # [outputs, features]",
         'print("weight norm", float(last.weight.norm()))',
     ]
-    return _script("Learning curves and weights of a run.", (), [], lines)
+    return script("Learning curves and weights of a run.", (), [], lines)
 
 
 def rule_code(source: CodeInput, steps: str, step: Mapping[str, Any]) -> str:
@@ -267,9 +198,9 @@ def rule_code(source: CodeInput, steps: str, step: Mapping[str, Any]) -> str:
         step: fields of StepSettings of the step that is shown
     """
     lines = [
-        f"steps = tc.decode_steps({_literal(steps)}, len(dataset.classes))  # made before",
+        f"steps = tc.decode_steps({literal(steps)}, len(dataset.classes))  # made before",
         "sequence = tc.apply_steps(model, torch.as_tensor(sample), steps)",
-        f"settings = tc.StepSettings({_arguments(step)})",
+        f"settings = tc.StepSettings({arguments(step)})",
         "step = tc.learning_step(sequence.model, torch.as_tensor(sample), settings)",
         "v_before, v_after = step.before.v, step.after.v  # membrane potentials [classes, T]",
         "v_max_before, v_max_after = step.before.v_max, step.after.v_max",
@@ -278,7 +209,7 @@ def rule_code(source: CodeInput, steps: str, step: Mapping[str, Any]) -> str:
         '    print(f"{name}: v_max {before:.4f}, after the step {after:.4f}")',
     ]
     imports = (*source.imports, "import torch")
-    return _script("One learning step.", imports, [*source.sample_lines, *source.model_lines], lines)
+    return script("One learning step.", imports, [*source.sample_lines, *source.model_lines], lines)
 
 
 def replay_code(source: CodeInput, run: str, label: int, classes: int, epoch: int) -> str:
@@ -291,16 +222,16 @@ def replay_code(source: CodeInput, run: str, label: int, classes: int, epoch: in
         classes: number of classes
         epoch: epoch that is shown
     """
-    changes = "".join(f", {name}={_literal(value)}" for name, value in source.changes.items())
+    changes = "".join(f", {name}={literal(value)}" for name, value in source.changes.items())
     lines = [
-        f"replay = tc.replay({_literal(run)}, sample, {label}, {classes}{changes})",
+        f"replay = tc.replay({literal(run)}, sample, {label}, {classes}{changes})",
         "epochs, margin = replay.epochs, replay.margin  # 0: before training",
         f"shown = epochs.index({epoch})",
         "v, v_max, t_max = replay.v[shown], replay.v_max[shown], replay.t_max[shown]",
         "for epoch, value, predicted in zip(epochs, margin.tolist(), replay.predicted.tolist()):",
         '    print(f"epoch {epoch}: margin {value:+.3f}, prediction {dataset.classes[predicted]}")',
     ]
-    return _script("Prediction for one sample after every epoch of a run.", (), source.sample_lines, lines)
+    return script("Prediction for one sample after every epoch of a run.", (), source.sample_lines, lines)
 
 
 def laboratory_code(problem: Mapping[str, Any], cycles: int, target: bool) -> str:
@@ -312,7 +243,7 @@ def laboratory_code(problem: Mapping[str, Any], cycles: int, target: bool) -> st
         target: whether a target pattern is shown, else a null pattern
     """
     lines = [
-        f"problem = tc.Problem({_arguments(problem)})",
+        f"problem = tc.Problem({arguments(problem)})",
         "session = tc.LearningSession(problem)",
         "session.start()",
         f"for _ in range({cycles}):",
@@ -326,7 +257,7 @@ def laboratory_code(problem: Mapping[str, Any], cycles: int, target: bool) -> st
         'print("errors per cycle:", errors)',
         'print(f"v_max {before.v_max:.3f} before learning, {current.v_max:.3f} now")',
     ]
-    return _script("One tempotron learns random patterns.", (), [], lines)
+    return script("One tempotron learns random patterns.", (), [], lines)
 
 
 def results_code(source: CodeInput) -> str:
@@ -341,7 +272,7 @@ def results_code(source: CodeInput) -> str:
         '    print(f"{name}: {accuracy:.1%}")',
     ]
     setup = [*source.dataset_lines, *source.model_lines]
-    return _script("Evaluation on the test set.", source.imports, setup, lines)
+    return script("Evaluation on the test set.", source.imports, setup, lines)
 
 
 def runs_code(runs: Sequence[str]) -> str:
@@ -352,14 +283,35 @@ def runs_code(runs: Sequence[str]) -> str:
     """
     lines = [
         "runs = [",
-        *(f"    tc.read_run({_literal(run)})," for run in runs),
+        *(f"    tc.read_run({literal(run)})," for run in runs),
         "]",
         "test_accuracy = [[result.test_accuracy for result in run.epochs] for run in runs]",
         "train_accuracy = [[result.train_accuracy for result in run.epochs] for run in runs]",
         "for run, accuracies in zip(runs, test_accuracy):",
         '    print(run.name, " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies))',
     ]
-    return _script("Test accuracy of runs after each epoch.", (), [], lines)
+    return script("Test accuracy of runs after each epoch.", (), [], lines)
+
+
+def studies_code(name: str, log_dir: str, by: str) -> str:
+    """Return the code of the page Studies.
+
+    Args:
+        name: name of the study
+        log_dir: log directory
+        by: setting by which the curves are grouped
+    """
+    lines = [
+        f"study = tc.load_study({literal(name)}, {literal(log_dir)})",
+        "trials = [trial for trial in study.records() if trial.is_complete]",
+        "accuracy = [trial.accuracy for trial in trials]  # on held-out samples",
+        "seconds = [trial.seconds for trial in trials]",
+        f"(setting,) = (one for one in study.plan.parameters if one.name == {literal(by)})",
+        "curves = {group.label: group.mean for group in tc.group_curves(trials, setting)}",
+        "for trial in tc.ranked(trials):",
+        '    print(f"trial {trial.number}: {trial.accuracy:.2%}", trial.values)',
+    ]
+    return script("Trials of a study and their mean curves by a setting.", (), [], lines)
 
 
 def published_code() -> str:
@@ -372,28 +324,4 @@ def published_code() -> str:
         "for name in names:",
         '    print(name, " ".join(f"{100 * accuracy:.2f}" for accuracy in test_accuracy[name]))',
     ]
-    return _script("Recorded test accuracy of four training regimes.", (), [], lines)
-
-
-def with_run(code: str, run: str) -> str:
-    """Return the code with the model taken from another run folder, as in an exported zip."""
-    return _LOAD_MODEL.sub(lambda _: f"model = tc.load_model({_literal(run)})", code)
-
-
-def _literal(value: object) -> str:
-    """Return a value as Python, plain text in double quotes."""
-    is_plain = isinstance(value, str) and value.isascii() and value.isprintable() and not set(value) & set('"\\')
-    return f'"{value}"' if is_plain else repr(value)
-
-
-def _arguments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_literal(value)}" for name, value in values.items())
-
-
-def _script(title: str, imports: Sequence[str], setup: Sequence[str], lines: Sequence[str]) -> str:
-    standard = [line for line in imports if line.startswith("from dataclasses")]
-    other = [line for line in imports if not line.startswith("from dataclasses")]
-    parts = [f'"""{title}"""', *(["\n".join(standard)] if standard else [])]
-    parts.append("\n".join([*other, "import tempotron_core as tc"]))
-    parts += ["\n".join(part) for part in (setup, lines) if part]
-    return "\n\n".join(parts) + "\n"
+    return script("Recorded test accuracy of four training regimes.", (), [], lines)

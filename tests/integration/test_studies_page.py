@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.pages import TINY, app, button, figure, run_app
@@ -45,8 +46,21 @@ def test_a_study_is_started_compared_and_one_trial_loaded(study: StudyReader, tm
         test.selectbox(key="study_view").set_value(view)
         run_app(test)
         assert figure(test, "study_figure")["data"], view
+    run_shown_code(study, tmp_path)
     open_by_link(study, tmp_path)
     click_points(study)
+
+
+def run_shown_code(study: StudyReader, tmp_path: Path) -> None:
+    test = run_app(app("studies", train_log_dir=str(tmp_path), code_panel=True, study_by="m"))
+    code = next(element.value for element in test.code if "tc.load_study" in element.value)
+    numbers: dict[str, Any] = {}
+    exec(compile(code, "code", "exec"), numbers)
+    assert numbers["accuracy"] == [one.accuracy for one in study.records()]
+    traces = [trace for trace in test.session_state["_shown"]["study_figure"].figure.data if trace.name]
+    assert len(numbers["curves"]) == 3
+    for name, mean in numbers["curves"].items():
+        assert any(name in trace.name and list(trace.y) == pytest.approx(list(100 * mean)) for trace in traces)
 
 
 def open_by_link(study: StudyReader, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pages.components import charts, show_code, time_cursor
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
-from tempotron_core.interchange.code_generation import with_run
+from tempotron_core.interchange.code_parts import with_run
 from tempotron_core.interchange.notebook import to_notebook
 from tempotron_core.runs.export import view_zip, zip_files
 

@@ -9,7 +9,8 @@ import zipfile
 
 import torch
 
-from tempotron_core.interchange.code_generation import CodeInput, potentials_code, runs_code, with_run
+from tempotron_core.interchange.code_generation import potentials_code, runs_code
+from tempotron_core.interchange.code_parts import CodeInput, with_run
 from tempotron_core.interchange.notebook import to_notebook
 from tempotron_core.runs.export import view_zip
 from tempotron_core.training.settings import Settings
