@@ -9,6 +9,7 @@ v = tc.potentials(model, dataset.test.images[7])
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -25,11 +26,12 @@ from tempotron_core.dashboard import explore
 from tempotron_core.data import datasets
 from tempotron_core.data.drawings import decode_drawing
 from tempotron_core.data.samples import Dataset, dataset_from_arrays
+from tempotron_core.data.spike_times import fit_width
 from tempotron_core.experiments.published_curve import load_record as published_record
 from tempotron_core.experiments.random_patterns import LearningSession, Problem, simulate
 from tempotron_core.model import classifier
 from tempotron_core.model.classifier import Model, Prediction, pixel_tuning, predict_from_spikes
-from tempotron_core.model.codes import GAUSSIAN, FittedCode, require_known_code
+from tempotron_core.model.codes import AS_RECORDED, GAUSSIAN, FittedCode, require_known_code
 from tempotron_core.recording import record
 from tempotron_core.runs import reader
 from tempotron_core.runs.reader import read_run
@@ -67,6 +69,7 @@ __all__ = [
     "load_dataset",
     "load_model",
     "load_study",
+    "match_recorded_times",
     "perturb_image",
     "perturb_spikes",
     "pixel_tuning",
@@ -149,6 +152,34 @@ def untrained_model(dataset: Dataset | None = None, **settings: Any) -> Model:
     return initial_model(Settings(**settings), classes, features=features)
 
 
+def match_recorded_times(model: Model, dataset: Dataset) -> tuple[Model, Dataset]:
+    """Return a network for recorded spike times, which need no code, and the data set with all its afferents.
+
+    Afferents that are silent in all samples are added, and classes are named by their numbers where they have no names.
+
+    Args:
+        model: network
+        dataset: data set of recorded spike times
+
+    Raises:
+        ValueError: for a data set of another kind, and for another number of afferents.
+    """
+    m, afferents = dataset.m, model.weight.shape[1]
+    if m is None:
+        raise ValueError(f"dataset: expected recorded spike times, got {dataset.name}; pass its samples to predict.")
+    if dataset.is_sparse:
+        dataset = fit_width(dataset, *((afferents, 1) if m == 1 else (afferents // model.m, model.m)))
+        m = dataset.m or m
+    if dataset.num_features * m != afferents:
+        raise ValueError(
+            f"dataset: expected {afferents:,} afferents, those of the network, got {dataset.num_features * m:,}; "
+            "choose another data set or network."
+        )
+    if not dataset.classes:
+        dataset = dataclasses.replace(dataset, classes=tuple(map(str, range(model.num_classes))))
+    return dataclasses.replace(model, m=m, code=FittedCode(AS_RECORDED)), dataset
+
+
 def encode(sample: Sample, m: int = 16, T: int = 100, beta: float = 1.5) -> torch.Tensor:
     """Return the spike times of a sample in the Gaussian population code: float32 [features, m] in ms, -1 for none.
 
@@ -188,7 +219,7 @@ def predict(model: Model, sample: Sample) -> Prediction:
 
     Args:
         model: network
-        sample: grey values or features, uint8, as many as the network has inputs
+        sample: grey values or features, uint8, as many as the network has inputs; or recorded spike times in ms
 
     Returns:
         times [features, m], v [classes, T], v_max [classes], t_max [classes] and more, see Prediction.
@@ -197,6 +228,8 @@ def predict(model: Model, sample: Sample) -> Prediction:
         TypeError: for a sample of another type.
         ValueError: for a sample of another size.
     """
+    if model.code.code.is_recorded:
+        return classifier.predict(model, torch.as_tensor(sample))
     values = _to_sample(sample)
     if values.numel() != model.num_features and model.code.name == GAUSSIAN.name:
         raise ValueError(
@@ -242,7 +275,15 @@ def replay(run: str | os.PathLike[str], sample: Sample, label: int, classes: int
     Raises:
         RunError: where no epoch can be read.
     """
-    return replay_run(run, _to_sample(sample), label, classes, CheckpointCache(), constants=changes)
+    values = torch.as_tensor(sample)
+    return replay_run(
+        run,
+        values if values.is_floating_point() else _to_sample(sample),
+        label,
+        classes,
+        CheckpointCache(),
+        constants=changes,
+    )
 
 
 def _to_sample(sample: object) -> torch.Tensor:

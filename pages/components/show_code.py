@@ -64,7 +64,7 @@ def code_input(view: View, pixels: np.ndarray | None = None) -> CodeInput:
     own_image = own_sample.own_image()
     test_sample = view.dataset.test.images[view.index].numpy()
     shown = view.pixels if pixels is None else pixels
-    is_own = own_image is not None and not np.array_equal(shown, test_sample)
+    is_own = own_image is not None and view.dataset.shape is not None and not np.array_equal(shown, test_sample)
     return CodeInput(
         dataset=view.dataset.name,
         directory=_directory(view),
@@ -76,6 +76,7 @@ def code_input(view: View, pixels: np.ndarray | None = None) -> CodeInput:
         epoch=_epoch(),
         changes=_changes(trained, view.model),
         note=note,
+        is_recorded=view.dataset.has_spike_times,
     )
 
 

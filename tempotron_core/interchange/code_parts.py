@@ -30,6 +30,7 @@ class CodeInput:
         settings: settings of an untrained model that differ from the defaults
         changes: fields of Model that differ from those of the run
         note: sentence on what the code does not reproduce, None without one
+        is_recorded: whether the samples are recorded spike times
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class CodeInput:
     settings: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     note: str | None = None
+    is_recorded: bool = False
 
     @property
     def dataset_lines(self) -> list[str]:
@@ -52,6 +54,8 @@ class CodeInput:
     @property
     def sample_lines(self) -> list[str]:
         """Return the lines that load data set and sample."""
+        if self.is_recorded:  # the sample follows the model, which tells the number of afferents
+            return self.dataset_lines
         if self.drawing is None:
             return [*self.dataset_lines, f"sample = dataset.test.images[{self.index}]"]
         size = "" if self.shape == (28, 28) else f", {literal(self.shape)}"
@@ -68,6 +72,9 @@ class CodeInput:
             lines = [f"model = tc.load_model({literal(self.run)}{epoch})"]
         if self.note:
             lines.insert(0, f"# {' '.join(self.note.split())}")
+        if self.is_recorded:
+            lines.append("model, dataset = tc.match_recorded_times(model, dataset)")
+            lines.append(f"sample = dataset.test.images[{self.index}]  # spike times [features, m] in ms")
         if self.changes:
             lines.append(f"model = replace(model, {arguments(self.changes)})")
         return lines

@@ -59,6 +59,11 @@ def check_potentials(numbers: Numbers, shown: Shown) -> None:
     assert np.array_equal(column(shown, "spikes", "time_ms"), numbers["times"][numbers["times"] >= 0])
 
 
+def check_traces(numbers: Numbers, shown: Shown) -> None:
+    assert all(contains(series(shown, "traces"), row) for row in numbers["v"])
+    assert np.allclose(column(shown, "peaks", "v_max"), numbers["v_max"], atol=1e-5)
+
+
 def check_encoder(numbers: Numbers, shown: Shown) -> None:
     *curves, marks = series(shown, "tuning")  # those of several curves in one line, marks at the spikes
     visible = numbers["curves"][numbers["curves"] > 1e-3]
@@ -147,6 +152,7 @@ CASES = (
     case("overview", check_potentials, POTENTIALS),
     case("overview", check_potentials, POTENTIALS, query={"image": encode_drawing(DRAWING), "label": "3"}),
     case("overview", check_potentials, POTENTIALS, model="untrained", data="iris"),
+    case("voltages", check_traces, "v v_max", model="untrained", data="spikes.npz", dir="data"),
     case("encoder", check_encoder, "curves time times", query={"m": "6", "x": "0.62"}),
     case(
         "encoder", check_statistics, "bits", query={"view": "Information in the code"}, data="iris", model="untrained"
@@ -167,6 +173,9 @@ CASES = (
 
 def test_the_code_of_every_page_computes_its_numbers(registry: TrainingRegistry, tmp_path: Path) -> None:
     train_small_model(registry, Path("runs"))
+    Path("data").mkdir()
+    times = np.random.default_rng(0).uniform(0, 80, (20, 30))
+    np.savez("data/spikes.npz", times=times, labels=np.arange(20) % 3, unit=np.array("ms"))
     scripts, figures = [], []
     for entry in CASES:
         test = app(entry.page, sample=3, code_panel=True, train_log_dir="runs", **entry.state)
