@@ -49,9 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], interrupt: Interrupt) -> int:
     options, others = _parser().parse_known_args(arguments)
     given = vars(training_parser(with_defaults=False, prog="sweep").parse_args(others))
-    for name in ("download", "resume"):
+    for name in ("download", "resume", "start_from"):
         if given.pop(name, None):
-            raise StudyError(f"--{name}: expected options of a study, got one of a single training; leave it out.")
+            raise StudyError(
+                f"--{name.replace('_', '-')}: expected options of a study, got one of a single training; leave it out."
+            )
     place = StudyPlace(options.study, given.get("log_dir", "runs"), options.storage, options.heartbeat)
     plan = _plan(options, given, place)
     local = {name: given[name] for name in ("device",) if name in given}

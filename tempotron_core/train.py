@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from tempotron_core.data import datasets
 from tempotron_core.model.codes import CODES
+from tempotron_core.runs.fine_tune import fine_tune_settings, require_same_shape
 from tempotron_core.runs.reader import RunError, load_snapshot
 from tempotron_core.runs.resume import CHANGEABLE, copy_run, resume_settings
 from tempotron_core.runs.writer import open_run_log
@@ -60,11 +61,18 @@ def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
     given = vars(training_parser(with_defaults=False).parse_args(arguments))
     folder = Path(resume_folder).expanduser() if resume_folder is not None else None
     try:
-        resume_from = None
+        resume_from, initial = None, None
         if folder is None:
             values = {name: value for name, value in given.items() if name not in ("download", "resume")}
-            values["dataset"], values["dataset_dir"] = datasets.locate(values.get("dataset"), values.get("dataset_dir"))
-            settings = settings_with_preset(values)
+            if "start_from" in values:
+                if "dataset" in values or "dataset_dir" in values:
+                    located = datasets.locate(values.get("dataset"), values.get("dataset_dir"))
+                    values["dataset"], values["dataset_dir"] = located
+                settings, initial = fine_tune_settings(values["start_from"], {"log_dir": "runs", **values})
+            else:
+                located = datasets.locate(values.get("dataset"), values.get("dataset_dir"))
+                values["dataset"], values["dataset_dir"] = located
+                settings = settings_with_preset(values)
         else:
             resume_from = load_snapshot(folder)
             settings = resume_settings(folder, resume_from, _require_changeable(given, resume_from.settings))
@@ -79,9 +87,11 @@ def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
                 for note in dataset.notes:
                     _print_error(f"{dataset.name}: {note}")
             settings = fit_to_dataset(settings, dataset)
+            if initial is not None:
+                require_same_shape(settings, initial, dataset)
             require_fits(settings, dataset)
             ahead = processes.size == 1 and available_cores() > 1
-            snapshots = train_model(settings, dataset, resume_from, processes, prepare_ahead=ahead)
+            snapshots = train_model(settings, dataset, resume_from, processes, prepare_ahead=ahead, initial=initial)
             if not processes.is_main:
                 for _ in snapshots:
                     pass
@@ -199,8 +209,17 @@ def training_parser(
         "--resume",
         metavar="RUN",
         help="folder of a run to go on with; "
-        "only --device, --dataset-dir, --epochs and --log-dir may differ from its settings",
+        "only --device, --dataset-dir, --epochs, --lr, --log-dir, --patience and --target-accuracy may differ",
     )
+    add(
+        "--start-from",
+        dest="start_from",
+        help="folder of a run with whose weights, and settings where none are given, a new run starts; "
+        "after a colon: last, best or the number of an epoch",
+    )
+    add("--lr-changes", dest="lr_changes", help="other learning rates after some epochs, such as 3:1e-4,6:1e-5")
+    add("--target-accuracy", dest="target_accuracy", type=float, help="end at this accuracy on held-out samples")
+    add("--patience", dest="patience", type=int, help="end after so many epochs without a better held-out accuracy")
     add("-b", "--batch-size", dest="batch_size", type=int, help="samples a step, over all processes")
     add("-l", "--lr", "--learning-rate", dest="lr", type=float, help="learning rate")
     add("-T", "--T", "--time-steps", dest="T", type=int, help="time window, ms")

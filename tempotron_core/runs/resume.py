@@ -13,13 +13,16 @@ from typing import Any
 from tempotron_core.data import datasets
 from tempotron_core.runs.files import RunError
 from tempotron_core.runs.lock import HOLDER_FILE, LOCK_FILE, RunLock
+from tempotron_core.training.rate_changes import add_rate_change
 from tempotron_core.training.settings import Settings, devices
 from tempotron_core.training.snapshot import Snapshot
 
 __all__ = ["CHANGEABLE", "copy_run", "resume_settings"]
 
-CHANGEABLE = ("dataset_dir", "device", "epochs", "log_dir")
-"""Settings of which a resumed run may have other values; all others determine what has been learned."""
+CHANGEABLE = ("dataset_dir", "device", "epochs", "log_dir", "lr", "patience", "target_accuracy")
+"""Settings of which a resumed run may have other values; all others determine what has been learned.
+
+Another learning rate holds from the next epoch on and is recorded as a change."""
 
 
 def resume_settings(folder: Path, resume_from: Snapshot, changes: Mapping[str, Any]) -> Settings:
@@ -47,6 +50,10 @@ def resume_settings(folder: Path, resume_from: Snapshot, changes: Mapping[str, A
             f"epochs: expected at least the {resume_from.epochs_done:,} that {folder.name!r} has done, got "
             f"{changes['epochs']:,}; choose more."
         )
+    changes, done = dict(changes), resume_from.epochs_done
+    rate = changes.pop("lr", None)
+    if rate is not None and rate != recorded.rate_after(done):
+        changes["lr_changes"] = add_rate_change(recorded.lr_changes, done, rate)
     directory = recorded.dataset_dir
     if directory and recorded.dataset not in (datasets.EMBEDDED, *datasets.TABLES):
         directory = _find_data(folder, recorded.dataset, directory)

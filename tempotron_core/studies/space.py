@@ -21,7 +21,8 @@ MAX_GRID = 10_000
 FIXED = {
     "device": "--device", "dataset": "--dataset", "dataset_dir": "--dataset-dir",
     "log_dir": "--log-dir", "epochs": "--epochs", "seed": "--seed and --seeds", "validation": "--validation",
-    "imported_from": "", "from_preset": "",
+    "imported_from": "", "start_from": "", "from_preset": "", "lr_changes": "--lr-changes", "patience": "--patience",
+    "target_accuracy": "--target-accuracy",
 }  # fmt: skip
 """Settings that do not vary within a study -> the option that sets them."""
 

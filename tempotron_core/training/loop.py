@@ -12,6 +12,7 @@ import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Split
+from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import CodeError, FittedCode, require_known_code, restore_code
 from tempotron_core.model.sample_store import Store, store_in_steps
 from tempotron_core.training.distributed import SINGLE_PROCESS, ProcessGroup
@@ -35,6 +36,7 @@ def train_model(
     resume_from: Snapshot | None = None,
     processes: ProcessGroup = SINGLE_PROCESS,
     prepare_ahead: bool = False,
+    initial: Model | None = None,
 ) -> Iterator[Snapshot]:
     """Train, yielding a snapshot every STEPS_PER_SNAPSHOT steps, after every epoch and at the end.
 
@@ -47,6 +49,7 @@ def train_model(
         resume_from: snapshot with a state to continue from, bit for bit on the CPU
         processes: processes that train together; each gets the same snapshots
         prepare_ahead: arrange the spikes of the next batches on a second thread; the weights are the same
+        initial: network whose weights and code take the place of the initial ones; not used in a run that is resumed
 
     Raises:
         DataError: where the data cannot be loaded.
@@ -54,7 +57,7 @@ def train_model(
             weights.
     """
     try:
-        yield from _snapshots(settings, dataset, resume_from, processes, prepare_ahead)
+        yield from _snapshots(settings, dataset, resume_from, processes, prepare_ahead, initial)
     except (RuntimeError, MemoryError) as problem:
         if message := out_of_memory_message(problem, settings):
             raise TrainingError(message) from problem
@@ -79,6 +82,7 @@ def _snapshots(
     resume_from: Snapshot | None,
     processes: ProcessGroup,
     prepare_ahead: bool,
+    initial: Model | None,
 ) -> Iterator[Snapshot]:
     try:
         require_startable(settings)
@@ -111,6 +115,8 @@ def _snapshots(
     clock = _Clock()
     try:
         code = resume_from.code if resume_from is not None else None
+        if code is None and initial is not None:
+            code = initial.code
         code = code or _fit_code(settings, code_images, processes)
         del code_images
         snapshot = replace(snapshot, code=code)
@@ -127,6 +133,8 @@ def _snapshots(
     trainer = Trainer(settings, len(dataset.classes), processes, shape)
     shuffle = torch.Generator().manual_seed(settings.seed)
     step, first = 0, 1
+    if initial is not None:
+        trainer.start_from(initial.weight)
     if resume_from is not None and resume_from.state is not None:
         trainer.restore(resume_from.state)
         shuffle.set_state(resume_from.state["shuffle"])
@@ -141,6 +149,7 @@ def _snapshots(
     spacing = _spacing(snapshot.total_steps)
     clock = _Clock()
     for epoch in range(first, settings.epochs + 1):
+        trainer.set_rate(settings.rate_after(epoch - 1))
         samples_seen, samples_reported, epoch_began = 0, 0, clock.seconds
         epoch_total, running_totals = torch.zeros(2, dtype=torch.float64), _RunningTotals(settings.device)
         since_point = torch.zeros_like(epoch_total)
@@ -197,12 +206,15 @@ def _snapshots(
                 health.firing_error_rate,
                 health.peaks_at_start, health.peaks_at_end, *trainer.norms(),
             )  # fmt: skip
-            phase = "finished" if epoch == settings.epochs else "training"
+            accuracies = [*(one.test_accuracy for one in snapshot.epochs), health.accuracy]
+            is_last = epoch == settings.epochs or settings.ends_after(accuracies)
+            phase = "finished" if is_last else "training"
             state = trainer.state() | {"shuffle": shuffle.get_state()}
             snapshot = replace(snapshot, phase=phase, epochs=snapshot.epochs.appended(result), state=state)
             yield snapshot
-            if epoch < settings.epochs:  # the weights that are kept are those that were evaluated
-                trainer.reinitialise(health.dead_outputs, epoch)
+            if is_last:
+                return  # the weights that are kept are those that were evaluated
+            trainer.reinitialise(health.dead_outputs, epoch)
 
 
 def _check_samples(settings: Settings, dataset: datasets.Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from tempotron_core.data import datasets
 from tempotron_core.model.classifier import PIXELS, Model, initial_weight
 from tempotron_core.model.codes import AS_RECORDED, CODES, DEFAULT_CODE, FittedCode, require_known_code, unfitted_code
 from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
+from tempotron_core.training.rate_changes import parse_rate_changes, rate_after
 from tempotron_core.training.recipes import (
     CODE_PRESETS,
     DEFAULT_RECIPE,
@@ -54,7 +55,16 @@ FORMER_NAMES = {
 }
 """Names that settings had in run folders of version 0.1 before they were renamed -> present name."""
 
-_LATER_FIELDS = ("time", "after_spike", "imported_from", "code")  # not in settings.json of version 0.1
+_LATER_FIELDS = (
+    "time",
+    "after_spike",
+    "imported_from",
+    "code",
+    "start_from",
+    "lr_changes",
+    "target_accuracy",
+    "patience",
+)  # not in settings.json of version 0.1
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +104,9 @@ class Settings:
     time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
     validation: training samples held out and used instead of the test set throughout the run. From loss to init_scale:
     changes of the recipe, None for the recipe's own value. imported_from: name of the file that the weights before the
-    first epoch come from; None where the seed gives them. code: one of CODES. from_preset: names of the
+    first epoch come from; None where the seed gives them. start_from: run and checkpoint with whose weights it starts.
+    lr_changes: see rate_changes. target_accuracy, patience: the run ends once the held-out samples reach this accuracy,
+    or after so many epochs without a higher one. code: one of CODES. from_preset: names of the
     settings whose values the recipe's preset gave, see settings_with_preset.
 
     Raises:
@@ -133,6 +145,10 @@ class Settings:
     after_spike: str = "continue"
     imported_from: str | None = None
     code: str = DEFAULT_CODE
+    start_from: str | None = None
+    lr_changes: str | None = None
+    target_accuracy: float | None = None
+    patience: int | None = None
     from_preset: tuple[str, ...] = field(default=(), compare=False)
 
     def to_record(self) -> dict[str, Any]:
@@ -168,6 +184,32 @@ class Settings:
         values = {name: getattr(self, name) for name in RECIPE_OVERRIDES}
         return {name: value for name, value in values.items() if value is not None}
 
+    def rate_after(self, epochs_done: int) -> float:
+        """Return the learning rate of the epoch that follows, before the factor of the schedule."""
+        return rate_after(self.lr, self.lr_changes, epochs_done)
+
+    def ends_after(self, accuracies: Sequence[float]) -> bool:
+        """Return whether a run ends before its last epoch: at the target, or after patience epochs without progress.
+
+        accuracies: those on the held-out samples after each epoch
+        """
+        if not accuracies:
+            return False
+        reached = self.target_accuracy is not None and accuracies[-1] >= self.target_accuracy
+        best = max(range(len(accuracies)), key=accuracies.__getitem__)  # the first of equal ones
+        return reached or (self.patience is not None and len(accuracies) - 1 - best >= self.patience)
+
+    def _check_stopping(self) -> None:
+        if self.patience is not None:
+            positive_integer("patience", self.patience)
+        if self.target_accuracy is not None:
+            positive_real("target accuracy (0 to 1)", self.target_accuracy, maximum=1.0)
+        if not self.validation and (self.patience is not None or self.target_accuracy is not None):
+            raise ValueError(
+                "validation samples: expected some, on which the end of the run is decided, got none; the test set "
+                "must not decide it; hold out training samples, or leave patience and target accuracy out."
+            )
+
     def __post_init__(self) -> None:
         """Check the ranges."""
         positive_integer("batch size", self.batch_size)
@@ -189,8 +231,11 @@ class Settings:
         if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {self.recipe!r}; choose one of these.")
         replace(RECIPES[self.recipe], **self._overrides())
-        if self.imported_from is not None and not (isinstance(self.imported_from, str) and self.imported_from):
-            raise TypeError(f"imported_from: expected the name of a file, got {self.imported_from!r}; pass a string.")
+        for name, value in (("imported_from", self.imported_from), ("start_from", self.start_from)):
+            if value is not None and not (isinstance(value, str) and value):
+                raise TypeError(f"{name}: expected a name, got {value!r}; pass a string.")
+        parse_rate_changes(self.lr_changes)
+        self._check_stopping()
         datasets.require_known(self.dataset, self.dataset_dir)
         if self.device not in devices():
             raise ValueError(

@@ -103,7 +103,27 @@ class Trainer:
         )
         self._recipe, self._processes, self._shape = recipe, processes, shape
         self._dropout_generator = torch.Generator(settings.device).manual_seed(settings.seed)
+        self._rate = settings.rate_after(0)
         self._loss, self._schedule = recipe.loss_function, SCHEDULES[recipe.schedule]
+
+    def set_rate(self, lr: float) -> None:
+        """Set the learning rate of the steps that follow, before the factor of the schedule."""
+        self._rate = lr
+
+    def start_from(self, weight: torch.Tensor) -> None:
+        """Replace the initial weights by these, [outputs, afferents].
+
+        Raises:
+            TrainingError: for another shape.
+        """
+        rows = weight.t()
+        if rows.shape != self._weight_by_afferent.shape:
+            afferents, outputs = self._weight_by_afferent.shape
+            raise TrainingError(
+                f"initial weights: expected {afferents:,} afferents and {outputs} outputs, got {rows.shape[0]:,} and "
+                f"{rows.shape[1]}; choose a network for this data set."
+            )
+        self._weight_by_afferent.data.copy_(rows)
 
     def step(
         self, spikes: Spikes, labels: torch.Tensor, progress: float, size: int | None = None
@@ -113,7 +133,7 @@ class Trainer:
         size: samples of the step over all processes.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.lr * self._schedule(progress)
+            group["lr"] = self._rate * self._schedule(progress)
         mask = self._dropout_mask()
         rows = self._weight_by_afferent
         # A factor per row of the memory costs a quarter of the time of one per column of fc.weight.

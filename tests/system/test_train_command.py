@@ -55,6 +55,10 @@ def last_line(text: str) -> dict[str, Any]:
         "code",
         "from_preset",
         "imported_from",
+        "start_from",
+        "lr_changes",
+        "target_accuracy",
+        "patience",
     } <= set(found["settings"])
     return found
 
@@ -335,7 +339,7 @@ def test_a_resumed_run_takes_what_can_change(tmp_path: Path, capsys: pytest.Capt
     assert train.main(begin) == 0
     folder = last_line(capsys.readouterr().out)["log"]
     for arguments, words in (
-        (["--lr", "0.5"], "got --lr;"),
+        (["--batch-size", "7"], "got --batch-size;"),
         (["--seed", "3", "-T", "31", "-e", "9"], "got --seed, --T;"),
         (["--recipe", "reference"], "got --recipe;"),
         (["--no-zero-grad"], "got --zero-grad;"),
