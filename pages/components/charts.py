@@ -81,16 +81,17 @@ def _title_from_key(key: str) -> str:
     return key.replace("_", " ").capitalize()
 
 
-def plotly_chart(figure: Any, key: str, alt: str, **kwargs: Any) -> Any:
+def plotly_chart(figure: Any, key: str, alt: str, zoom: bool = False, **kwargs: Any) -> Any:
     """Draw a Plotly figure in the theme of the page and return the result of st.plotly_chart.
 
     Args:
         figure: Plotly figure
         key: widget key, also the key of the export
         alt: text alternative
+        zoom: whether the wheel zooms and a double-click resets the axes
         **kwargs: further arguments of st.plotly_chart
     """
-    config = {"displayModeBar": False, "scrollZoom": False}
+    config = {"displayModeBar": False, "scrollZoom": zoom, "doubleClick": "reset" if zoom else False}
     register_export(key, alt, figure)
     if is_presentation_mode():
         figure = figures.scale_figure(figure, PRESENTATION_SCALE)
@@ -135,9 +136,15 @@ def lightweight_chart(figure: Any, key: str, alt: str) -> None:
 
 
 def predictions_csv(info: VoltageInfo) -> str:
-    """Return the peak potentials as CSV, one row per class."""
+    """Return peaks and first threshold crossings as CSV, one row per class; -1 for no crossing."""
     return figures.columns_to_csv(
-        {"class": info.classes, "v_max": info.v_max, "t_max_ms": info.t_max, "fired": info.has_fired}
+        {
+            "class": info.classes,
+            "v_max": info.v_max,
+            "t_max_ms": info.t_max,
+            "fired": info.has_fired,
+            "first_crossing_ms": info.first_crossing,
+        }
     )
 
 

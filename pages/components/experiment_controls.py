@@ -1,4 +1,4 @@
-"""Sliders of the code and the neuron, in the body of one page and in the sidebar of all others."""
+"""Controls of the code and the neuron, in the body of one page and in the sidebar of all others."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ LABELS = {
     "T": ("T, window in ms", "Spike times are distributed over this window."),
     "tau": ("tau, membrane, ms", "Time constant with which the postsynaptic potential decays."),
     "tau_s": ("tau_s, synapse, ms", "Time constant with which the postsynaptic potential rises."),
+    "time": (
+        "time, where V is evaluated",
+        "grid: at whole milliseconds from 0 to T - 1. exact: peaks and threshold crossings at any time from 0 to T.",
+    ),
+    "after_spike": (
+        "after_spike, what an output does",
+        "continue: the potential does not depend on the output's own spike. shunt: spikes that arrive at or after the "
+        "first threshold crossing have no effect.",
+    ),
     "threshold": (
         "threshold",
         "Outputs whose potential reaches it fire. The potentials do not change: their kernel stays as it was trained.",
@@ -49,7 +58,7 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     model = selected_model()
     trained = overrides.model_constants(model[0]) if model else {}
     code = overrides.code_in_use(model[0]) if model else DEFAULT_CODE
-    values: dict[str, float | None] = {}
+    values: dict[str, float | str | None] = {}
     feature = current_dataset()[0].feature
     has_code = not current_dataset()[0].has_spike_times
     for name, container in zip(names, containers, strict=True):
@@ -73,6 +82,19 @@ def draw_sliders(names: Sequence[str], containers: Sequence[Any]) -> None:
     streamlit_hooks.bind_on_all_pages(values)
 
 
+def draw_choices(container: Any) -> None:
+    """Draw the options of the neuron."""
+    model = selected_model()
+    trained = overrides.model_constants(model[0]) if model else {}
+    values: dict[str, float | str | None] = {}
+    for name, options in overrides.CHOICES.items():
+        label, explanation = LABELS[name]
+        index = options.index(trained.get(name, options[0]))
+        shown = container.selectbox(label, options, index, help=explanation, **url_widget(name))
+        values[name] = None if shown == options[index] else shown
+    streamlit_hooks.bind_on_all_pages(values)
+
+
 def draw_in_sidebar(url_path: str) -> None:
     """Draw the widgets that the page does not show in its body; call once per run, before the page."""
     if model := selected_model():
@@ -82,3 +104,4 @@ def draw_in_sidebar(url_path: str) -> None:
         if url_path != "encoder":
             draw_code_select(st)
         draw_sliders(names, [st] * len(names))
+        draw_choices(st)

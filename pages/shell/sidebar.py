@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components import experiment_controls
 from pages.refresh import count_active_sessions, refresh_interval
-from pages.state import own_sample
+from pages.state import own_sample, pinned
 from pages.state.auth import is_writable, show_view_only_notice
 from pages.state.datasets import EMBEDDED_SETS, current_dataset, dataset_directory, file_names
 from pages.state.markdown import escape_markdown
@@ -37,6 +37,7 @@ def render(url_path: str) -> None:
     """Draw the sidebar; call once per run, before the page at this URL path."""
     correct_query_params()
     own_sample.follow_url()
+    pinned.follow_url()
     with st.sidebar:
         # One container each: elements that appear in one must not move the others, see optional_caption().
         with st.container():

@@ -24,15 +24,30 @@ def current_dataset() -> tuple[datasets.Dataset, str | None]:
         return _load_dataset(datasets.EMBEDDED, ""), str(error)
 
 
-def dataset_directory() -> str | None:
-    """Return the folder of the selected data set, None for an embedded one.
+def dataset_named(name: str) -> datasets.Dataset:
+    """Return a data set by its name, from the folder of the sidebar or those of TEMPOTRON_DATA.
+
+    Raises:
+        DataError: if it cannot be loaded.
+    """
+    try:
+        return _load_dataset(name, dataset_directory(name) or "")
+    except paths.PathNotAllowedError as error:
+        raise datasets.DataError(str(error)) from None
+
+
+def dataset_directory(name: str | None = None) -> str | None:
+    """Return the folder of a data set, None for an embedded one.
 
     A file that is not in the folder of the sidebar is looked for in the folders of TEMPOTRON_DATA.
+
+    Args:
+        name: name of the data set, None for the selected one
 
     Raises:
         PathNotAllowedError: if the folder is outside the allowed ones.
     """
-    name, typed = str(get_setting("data")), str(get_setting("dir") or "")
+    name, typed = str(name or get_setting("data")), str(get_setting("dir") or "")
     if name in EMBEDDED_SETS:
         return None
     if name not in datasets.BUILT_IN:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -17,10 +19,11 @@ from pages.state.overrides import Override
 from pages.state.paths import PathNotAllowedError
 from pages.state.recorded_times import RECORDED, earliness, match_dataset, match_model
 from pages.state.runs import load_run_model, run_names, runs_directory
-from pages.state.settings import SAVED_RUN, SETTINGS, get_setting
+from pages.state.settings import MODELS, SAVED_RUN, SETTINGS, get_setting
 from pages.state.training import training_registry
+from tempotron_core.analysis.response import response_between
 from tempotron_core.data import datasets
-from tempotron_core.figures import VoltageInfo
+from tempotron_core.figures import Curves, VoltageInfo
 from tempotron_core.model.classifier import PIXELS, Model, Prediction, predict
 from tempotron_core.runs.reader import RunError, find_run
 from tempotron_core.training.settings import Settings, initial_model
@@ -90,20 +93,50 @@ class View:
         """Return any sample of the data set as pixels does."""
         return earliness(sample, self.model.T) if self.dataset.has_spike_times else sample.numpy()
 
-    def voltages(self, model: Model | None = None, output: int | None = None) -> tuple[Prediction, VoltageInfo]:
+    def voltages(
+        self, model: Model | None = None, shown: tuple[int, ...] | None = None
+    ) -> tuple[Prediction, VoltageInfo]:
         """Return the prediction for the image and the data of its figures.
 
         Args:
             model: model to use instead of that of the view
-            output: class whose tempotrons the figures show one by one
+            shown: classes that the figures show, None for all; of a single one its tempotrons are shown one by one
         """
-        decision = predict(model or self.model, self.image)
-        info = VoltageInfo(
-            decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold,
-            self.dataset.classes, self.label, output,
-            None if output is None or decision.neurons.shape[1] == 1 else decision.neurons[output].numpy(),
+        model = model or self.model
+        decision = predict(model, self.image)
+        return decision, voltage_info(model, decision, self.dataset.classes, self.label, shown)
+
+
+def voltage_info(
+    model: Model,
+    decision: Prediction,
+    classes: tuple[str, ...],
+    label: int | None,
+    shown: tuple[int, ...] | None = None,
+) -> VoltageInfo:
+    """Return the data of the figures of a prediction.
+
+    Args:
+        model: network of the prediction
+        decision: prediction for one sample
+        classes: names of the classes
+        label: true class, None if unknown
+        shown: see View.voltages
+    """
+    selected = shown[0] if shown is not None and len(shown) == 1 and decision.neurons.shape[1] > 1 else None
+    curves = None
+    if (model.time, model.after_spike) != ("grid", "continue"):
+        response = response_between(model, decision)
+        curves = Curves(
+            response.t.numpy(), response.v.numpy(),
+            None if response.unshunted is None else response.unshunted.numpy(),
+            None if selected is None else response.neurons[selected].numpy(),
         )  # fmt: skip
-        return decision, info
+    return VoltageInfo(
+        decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy(), decision.v_threshold, classes, label,
+        shown, None if selected is None else decision.neurons[selected].numpy(), decision.t_spike.numpy(), curves,
+        model.time == "exact",
+    )  # fmt: skip
 
 
 def resolve_view(needs_model: bool = True) -> View:
@@ -201,7 +234,7 @@ def cache_key(model: Model, dataset: datasets.Dataset) -> str:
     """Return a key that identifies a model and a data set in caches."""
     constants = (
         f"{model.m} {model.T} {model.beta} {model.tau} {model.tau_s} {model.v_threshold} {model.tempotrons_per_class} "
-        f"{model.threshold}"
+        f"{model.threshold} {model.time} {model.after_spike}"
     )
     content = hashlib.sha1(model.weight.contiguous().numpy().tobytes()).hexdigest()
     return f"{content} {constants} {dataset_key(dataset)}"
@@ -226,9 +259,9 @@ def _untrained(dataset: datasets.Dataset) -> tuple[Model, Settings]:
         with contextlib.suppress(ValueError, PathNotAllowedError):
             settings = replace(settings, dataset=dataset.name, dataset_dir=dataset_directory())
         return model, settings
+    model = _initial_model(len(dataset.classes), dataset.num_features)
     if (len(dataset.classes), dataset.num_features) == (10, PIXELS):
-        return initial_model(settings), settings
-    model = initial_model(settings, len(dataset.classes), features=dataset.num_features)
+        return model, settings
     with contextlib.suppress(ValueError, PathNotAllowedError):  # of a data set that is not selected
         settings = Settings(dataset=dataset.name, dataset_dir=dataset_directory())
     return model, settings
@@ -240,12 +273,18 @@ def _window(dataset: datasets.Dataset) -> int:
     return int(min(max(10 * math.ceil(latest / 10), 20), _MAX_WINDOW))
 
 
+@functools.lru_cache(maxsize=4)
+def _initial_model(classes: int, features: int) -> Model:
+    """Return the network with initial weights, which several parts of a page ask for."""
+    return initial_model(Settings(), classes, features=features)
+
+
 def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
     """Return the selected model, its settings and None; or a substitute, its settings and the reason."""
     registry = training_registry()
     latest, finished = registry.status, registry.finished
     if name == SAVED_RUN:
-        return _saved_model()
+        return *_saved_model(get_setting("run"), str(get_setting("checkpoint"))), None
     if name not in ("live run", "last finished run"):
         return *_untrained(current_dataset()[0]), None
     finished_only = name == "last finished run"
@@ -259,8 +298,43 @@ def _resolve_model(name: str) -> tuple[Model, Settings, str | None]:
     return model, status.settings, note if is_substitute else None
 
 
-def _saved_model() -> tuple[Model, Settings, str | None]:
-    names, name = run_names(), get_setting("run")
+def model_reference() -> dict[str, str]:
+    """Return what selects the current model in a pinned experiment: model, and run and checkpoint of a saved one."""
+    name = str(get_setting("model"))
+    run = get_setting("run") if name == SAVED_RUN else st.query_params.get("run")
+    if name not in (SAVED_RUN, MODELS[0]) or not run:
+        return {"model": name}
+    checkpoint = str(get_setting("checkpoint")) if name == SAVED_RUN else "last"
+    return {"model": SAVED_RUN, "run": run} | ({"checkpoint": checkpoint} if checkpoint != "last" else {})
+
+
+def load_model(name: str, run: str | None, checkpoint: str, dataset: datasets.Dataset) -> tuple[Model, Settings]:
+    """Return a model and its settings by the parts of model_reference.
+
+    Args:
+        name: one of MODELS
+        run: folder name of a saved run
+        checkpoint: "last", "best" or the number of an epoch
+        dataset: data set of an untrained model
+
+    Raises:
+        ExperimentError: if there is no such model.
+    """
+    finished = training_registry().finished
+    if name == SAVED_RUN and checkpoint == "last" and finished is not None and finished.log:
+        # The run may lie in another folder than the selected one.
+        snapshot = finished.snapshot
+        if Path(finished.log).name == run and snapshot is not None and snapshot.model is not None:
+            return snapshot.model, finished.settings
+    if name == SAVED_RUN:
+        return _saved_model(run, checkpoint)
+    if name in MODELS and name != "untrained":
+        return _resolve_model(name)[:2]
+    return _untrained(dataset)
+
+
+def _saved_model(name: str | None, checkpoint: str) -> tuple[Model, Settings]:
+    names = run_names()
     if name is None and not names:
         raise ExperimentError(
             f"model: expected a saved run in {runs_directory()!r}, found none; train a model or choose another one."
@@ -272,6 +346,6 @@ def _saved_model() -> tuple[Model, Settings, str | None]:
             "or set the log directory on the page Training."
         )
     try:
-        return *load_run_model(find_run(runs_directory(), name), str(get_setting("checkpoint"))), None
+        return load_run_model(find_run(runs_directory(), name), checkpoint)
     except (RunError, OSError) as error:
         raise ExperimentError(str(error)) from None

@@ -14,12 +14,15 @@ import streamlit as st
 from pages.state.settings import SETTINGS
 from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import CODES
+from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.recipes import CODE_PRESETS
 from tempotron_core.validation import check_time_constants
 
 CODE, NEURON = ("m", "beta", "T"), ("tau", "tau_s", "threshold")
 CONSTANTS = CODE + NEURON
-KEYS = ("code", *CONSTANTS)
+CHOICES = {"time": TIMES, "after_spike": AFTER_SPIKE}
+"""Options of the neuron by name: when its potential is evaluated, and what it does after it has fired."""
+KEYS = ("code", *CONSTANTS, *CHOICES)
 UNITS = {"T": " ms", "tau": " ms", "tau_s": " ms"}
 _MODEL, _FOLLOWED, _USED = "_values_of_model", "_constants_of_model", "_constants_in_use"
 
@@ -48,17 +51,18 @@ class Override:
     @property
     def text(self) -> str:
         """Return the change as text."""
-        if self.name == "code":
-            return f"code {self.value} instead of {self.trained}"
+        if isinstance(self.value, str):
+            return f"{self.name} {self.value} instead of {self.trained}"
         unit = UNITS.get(self.name, "")
         return f"{self.name} {self.value:g}{unit} instead of {self.trained:g}{unit}"
 
 
-def model_constants(model: Model) -> dict[str, float]:
+def model_constants(model: Model) -> dict[str, Any]:
     """Return the constants of a model by the names of their settings."""
     return {
         "m": model.m, "beta": model.beta, "T": model.T,
         "tau": model.tau, "tau_s": model.tau_s, "threshold": model.threshold,
+        "time": model.time, "after_spike": model.after_spike,
     }  # fmt: skip
 
 
@@ -96,7 +100,7 @@ def follow_model(model: Model) -> None:
     if state.get("code") != name:
         state["code"] = name
     values = _values_followed(model, name)
-    for key in CONSTANTS:
+    for key in (*CONSTANTS, *CHOICES):
         # Streamlit forgets the value of a slider that was in a fragment of the former page, hence the copy.
         value = state[key] if key in state else used.get(key)
         if value is None or value == followed.get(key):
@@ -111,8 +115,11 @@ def follow_model(model: Model) -> None:
     state[_FOLLOWED], state[_MODEL] = values, {"code": model.code.name, **model_constants(model)}
 
 
-def _requested(name: str, trained: float, default: float, code: str) -> float:
-    """Return the value that the URL requests, within the bounds of the slider, or the default."""
+def _requested(name: str, trained: Any, default: Any, code: str) -> Any:
+    """Return the value that the URL requests, within the bounds of the slider or among the options, or the default."""
+    if name in CHOICES:
+        requested = st.query_params.get(name)
+        return requested if requested in CHOICES[name] else default
     try:
         value = float(st.query_params[name])
     except (KeyError, ValueError):
@@ -142,7 +149,7 @@ def constants_in_use(model: Model) -> dict[str, Any]:
 
 def _value(name: str, trained: Any) -> Any:
     value = st.session_state.get(name)
-    return trained if value is None else type(trained)(value)
+    return trained if value is None or (name in CHOICES and value not in CHOICES[name]) else type(trained)(value)
 
 
 def apply_overrides(model: Model) -> tuple[Model, tuple[Override, ...], str | None]:

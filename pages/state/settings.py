@@ -12,6 +12,7 @@ from pages.state import paths
 from tempotron_core.data.datasets import EMBEDDED
 from tempotron_core.data.samples import MAX_FEATURES
 from tempotron_core.experiments.random_patterns import MAX_MOMENTUM, Problem
+from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 
 PRESENTATION_SCALE = 4 / 3
 """Text of 15 px is 20 px large in presentation mode."""
@@ -69,6 +70,8 @@ SETTINGS = {
         Setting("tau", None, 1.0, 100.0, 0.25, persistent=True),
         Setting("tau_s", None, 0.25, 50.0, 0.25, persistent=True),
         Setting("threshold", None, 0.1, 3.0, 0.05, persistent=True),
+        Setting("time", None, persistent=True),
+        Setting("after_spike", None, persistent=True),
         # Encoder
         Setting("view", ONE_PIXEL),
         Setting("pixel", 431, 0, MAX_FEATURES - 1, 1),  # grey in the first test digit: its spike times are distinct
@@ -110,6 +113,8 @@ SETTINGS = {
         Setting("train_tau", 15.0, 0.1, 1000.0, 1.0, in_url=False, persistent=True),
         Setting("train_tau_s", 3.75, 0.1, 1000.0, 0.25, in_url=False, persistent=True),
         Setting("train_threshold", 1.0, 0.01, 100.0, 0.1, in_url=False, persistent=True),
+        Setting("train_time", TIMES[0], in_url=False, persistent=True),
+        Setting("train_after_spike", AFTER_SPIKE[0], in_url=False, persistent=True),
         Setting("train_validation", 0, 0, 60_000, 500, in_url=False, persistent=True),
         # Learning rule
         Setting("rule"),

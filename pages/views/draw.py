@@ -7,14 +7,14 @@ import torch
 
 from pages.components import charts, experiment_bar, show_code, stage
 from pages.components.page import draw_body, page_header
-from pages.state.experiment import View, image_name, resolve_view
+from pages.state.experiment import image_name, resolve_view, voltage_info
 from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget
 from pages.views import draw_digit_source, draw_robustness
 from tempotron_core import figures
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.interchange.code_generation import perturbation_code
-from tempotron_core.model.classifier import Prediction, predict, predict_from_spikes
+from tempotron_core.model.classifier import predict, predict_from_spikes
 
 SLIDERS = {
     "jitter": ("Jitter, ms", "Each spike time changes by a random value with this standard deviation."),
@@ -53,14 +53,6 @@ def perturbation_controls(dataset: Dataset) -> Perturbation:
     )  # fmt: skip
 
 
-def voltage_info(prediction: Prediction, view: View, true_class: int | None) -> figures.VoltageInfo:
-    """Return the data of the figures of a prediction."""
-    return figures.VoltageInfo(
-        prediction.v.numpy(), prediction.v_max.numpy(), prediction.t_max.numpy(), prediction.v_threshold,
-        view.dataset.classes, true_class,
-    )  # fmt: skip
-
-
 def render() -> None:
     """Draw the page."""
     view = resolve_view()
@@ -88,7 +80,9 @@ def render() -> None:
         perturbed = perturb_image(image.unsqueeze(0), perturbation)
         prediction = predict_from_spikes(model, perturb_spikes(model.spike_times(perturbed), perturbation))
         info = figures.PerturbedInfo(
-            voltage_info(clean, view, true_class), voltage_info(prediction, view, true_class), perturbation.description
+            voltage_info(model, clean, view.dataset.classes, true_class),
+            voltage_info(model, prediction, view.dataset.classes, true_class),
+            perturbation.description,
         )
         headline.markdown(f"## :{info.colour}[{info.headline}]" if info.colour else f"## {info.headline}")
         with image_area:

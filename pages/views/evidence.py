@@ -73,7 +73,7 @@ def evidence_map(info: figures.EvidenceInfo, key: str, height: int) -> None:
 
 
 def time_of_moment(
-    moment: str, view: View, decision: Prediction, output: int, neuron: int | None
+    moment: str, view: View, decision: Prediction, voltages: figures.VoltageInfo, output: int, neuron: int | None
 ) -> tuple[float | None, str | None]:
     """Return the time in ms of a moment, None for the peaks; or why there is none."""
     name = view.dataset.classes[output]
@@ -86,7 +86,7 @@ def time_of_moment(
         )
         return time, problem if time is None else None
     if moment == CURSOR:
-        time = time_cursor.reported_time(view.model.T)
+        time = time_cursor.reported_time(voltages.last_time, voltages.is_exact)
         return time, "Move the time cursor or press play to choose a time." if time is None else None
     return None, None
 
@@ -128,8 +128,8 @@ def render() -> None:
         mistake_buttons(view)
     with st.container():
         if moment == CURSOR:
-            time_cursor.time_cursor(view, voltages, reports=True)
-    time, problem = time_of_moment(moment, view, decision, output, neuron)
+            time_cursor.time_cursor(view, decision, voltages, reports=True)
+    time, problem = time_of_moment(moment, view, decision, voltages, output, neuron)
     if problem:
         st.info(escape_markdown(problem), icon=":material/schedule:")
         return

@@ -27,7 +27,7 @@ def render() -> None:
     st.markdown(prediction_headline(voltages))
     place = stage.key_figure_stage()
     experiment_bar.render(view)
-    time_cursor.time_cursor(view, voltages)
+    time_cursor.time_cursor(view, decision, voltages)
     first, second = st.columns([1, 2.2])
     with first:
         title = "Image" if view.dataset.shape else "Sample"
@@ -43,11 +43,12 @@ def render() -> None:
     with third:
         if not is_presentation_mode():
             page_link("views/voltages.py", "**3 · Membrane potentials** → Voltages", ":material/monitoring:")
-        charts.plotly_chart(traces, "traces", voltages.prediction_text)
+        charts.lightweight_chart(traces, "traces", voltages.prediction_text)
     with fourth:
         if not is_presentation_mode():
             page_link("views/voltages.py", "**4 · Prediction** → Voltages", ":material/gavel:")
         charts.html_figure(peaks, "peaks", voltages.prediction_text, lambda: charts.predictions_csv(voltages))
+    st.markdown(voltages.firing_text)
     show_code.render(lambda: potentials_code(show_code.code_input(view)))
 
 

@@ -1,5 +1,6 @@
 """Learning steps on a copy of the selected model, stored in the session and in the URL."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -108,14 +109,17 @@ def weight_change_info(
         tempotron: index of the tempotron within the class
         neuron: index of the tuning neuron in the map, None for the sum of all
     """
-    name, t_max = view.dataset.classes[output], int(step.t_max[output, tempotron])
+    name, t_max = view.dataset.classes[output], step.t_max[output, tempotron].item()
     name = name if view.model.tempotrons_per_class == 1 else f"tempotron {tempotron + 1} of {name}"
-    grid = torch.arange(0, view.model.T - 0.75, 0.25)
-    peak, t_max_after = step.after.neurons[output, tempotron].max(dim=0)
+    last = view.model.T if view.model.time == "exact" else view.model.T - 1
+    grid = torch.arange(0, last + 0.25, 0.25)
+    t_spike = float(step.before.t_spike[output, tempotron]) if view.model.after_spike == "shunt" else -1.0
     return figures.WeightChangeInfo(
         name, step.dw[output, tempotron].numpy(), step.before.times.numpy(), float(step.error[output, tempotron]),
-        step.settings.rate, t_max, int(t_max_after), grid.numpy(), kernel_at_peak(view.model, grid, t_max).numpy(),
+        step.settings.rate, t_max, step.after.peak_times[output, tempotron].item(), grid.numpy(),
+        kernel_at_peak(view.model, grid, t_max, t_spike).numpy(),
         float(step.predicted[output, tempotron]), float(step.actual[output, tempotron]),
-        float(peak - step.before.neurons[output, tempotron].max()), bool(step.dead_outputs[output, tempotron]),
-        view.pixels, neuron, view.dataset.features,
+        float(step.after.peaks[output, tempotron] - step.before.peaks[output, tempotron]),
+        bool(step.dead_outputs[output, tempotron]),
+        view.pixels, neuron, view.dataset.features, t_spike if t_spike >= 0 else math.inf,
     )  # fmt: skip

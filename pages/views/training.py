@@ -21,6 +21,7 @@ from tempotron_core import figures
 from tempotron_core.interchange.code_generation import training_code
 from tempotron_core.jobs.job import ACTIVE_STATES, STOP_TIMEOUT_SECONDS, TRANSITIONS, Status
 from tempotron_core.model.codes import CODES, DEFAULT_CODE
+from tempotron_core.snn.tempotron import AFTER_SPIKE, TIMES
 from tempotron_core.training.recipes import DEFAULT_RECIPE, LOSSES, OPTIMISERS, PRESETS, RECIPES, SCHEDULES
 from tempotron_core.training.resources import explain_if_too_large
 from tempotron_core.training.settings import RECIPE_OVERRIDES, Settings, devices, fit_to_dataset
@@ -93,6 +94,11 @@ def settings_form() -> Settings | None:
         tau_s = third[2].number_input("tau_s, ms", **number_widget("train_tau_s"))
         threshold = third[3].number_input("Threshold", **number_widget("train_threshold"))
         validation = third[4].number_input("Validation samples", **number_widget("train_validation"))
+        fourth = st.columns(2)
+        time = fourth[0].selectbox("time, where V is evaluated", TIMES, **url_widget("train_time"))
+        after_spike = fourth[1].selectbox(
+            "after_spike, what an output does", AFTER_SPIKE, **url_widget("train_after_spike")
+        )
     changes = recipe_editor(recipe)
     with st.expander("Directories"):
         log_dir = st.text_input("Log directory", DEFAULTS["train_log_dir"], **url_widget("train_log_dir"))
@@ -110,7 +116,7 @@ def settings_form() -> Settings | None:
             device=device, dataset_dir=dataset_directory(), batch_size=int(batch),
             lr=float(lr), T=int(T), epochs=int(epochs), m=int(m), log_dir=folder, seed=int(seed), dataset=name,
             recipe=recipe, beta=float(beta), tau=float(tau), tau_s=float(tau_s), v_threshold=float(threshold),
-            validation=int(validation),
+            validation=int(validation), time=time, after_spike=after_spike,
             code=PRESETS.get(recipe, {}).get("code", DEFAULT_CODE) if code == CODE_OF_RECIPE else code, **changes,
         )  # fmt: skip
         dataset, fallback_reason = current_dataset()

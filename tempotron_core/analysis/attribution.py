@@ -83,7 +83,7 @@ def evidence(
         decision: prediction to explain
         output: class, from 0
         neuron: one of its k tempotrons, from 0; the one with the highest peak if None
-        time: time in ms, from 0 and below T; that of the peak if None
+        time: time in ms, from 0 to T - 1, to T for exact times; that of the peak if None
 
     Raises:
         ValueError: where there is no such output, tempotron or time.
@@ -99,13 +99,14 @@ def evidence(
         float(values[output, neuron]) for values in (decision.peaks, decision.peak_times, decision.t_spike)
     )
     if time is not None:
-        if not 0 <= time < T:
-            raise ValueError(f"time (ms): expected 0 or more and below {T}, got {time:g}; choose a time in the window.")
+        last = T if model.time == "exact" else T - 1
+        if not 0 <= time <= last:
+            raise ValueError(f"time (ms): expected 0 to {last}, got {time:g}; choose a time in the window.")
         t_max = float(time)
     weight = model.weight[output * k + neuron].double().view(decision.times.shape)
     kernel = kernel_at_peak(model, decision.times, t_max, t_spike)
     contributions = weight * kernel
-    if time is not None and t_max == int(t_max):
+    if time is not None and t_max == int(t_max) and t_max < T:
         v_max = float(decision.neurons[output, neuron, int(t_max)])
     elif time is not None:  # between two steps of the trace
         v_max = decision.v_threshold if t_max == t_spike else float(contributions.sum())

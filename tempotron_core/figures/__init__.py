@@ -69,7 +69,8 @@ from tempotron_core.figures.charts.training import (
     weight_maps_takeaway,
 )
 from tempotron_core.figures.charts.tuning import TuningInfo, tuning_figure
-from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
+from tempotron_core.figures.charts.voltage_info import Curves, VoltageInfo, format_time
+from tempotron_core.figures.charts.voltages import time_range, trace_range, traces_figure
 from tempotron_core.figures.charts.weight_change import WeightChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.echarts import make_option
 from tempotron_core.figures.export import (
@@ -83,9 +84,11 @@ from tempotron_core.figures.export import (
 )
 from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.job_states import states_html
+from tempotron_core.figures.html.kernel import kernel_html
 from tempotron_core.figures.html.maps import change_html, evidence_html, strongest_spikes_html, weights_html
 from tempotron_core.figures.html.patterns import patterns_html
 from tempotron_core.figures.html.pictures import (
+    SharedAxis,
     digit_html,
     histogram_html,
     peaks_html,
@@ -93,6 +96,7 @@ from tempotron_core.figures.html.pictures import (
     pixel_html,
     pixel_raster_html,
     raster_html,
+    raster_legend_html,
     spike_changes_html,
 )
 from tempotron_core.figures.theme import DARK_VARIANT, MARGINS, SELECTED, SPIKE, class_colour, css_text_colour
@@ -111,6 +115,7 @@ __all__ = [
     "ClassAccuracyInfo",
     "CodeStatisticsInfo",
     "ComparisonInfo",
+    "Curves",
     "CurvesInfo",
     "ErrorsInfo",
     "EvaluationInfo",
@@ -122,6 +127,7 @@ __all__ = [
     "RasterInfo",
     "ReplayInfo",
     "RobustnessInfo",
+    "SharedAxis",
     "SpikeChangesInfo",
     "SpikeStatisticsInfo",
     "StepInfo",
@@ -154,10 +160,12 @@ __all__ = [
     "figure_to_csv",
     "figure_to_json",
     "figure_to_page",
+    "format_time",
     "histogram_figure",
     "histogram_html",
     "html_page",
     "kernel_figure",
+    "kernel_html",
     "loss_figure",
     "make_option",
     "neurons_figure",
@@ -175,6 +183,7 @@ __all__ = [
     "placeholder_figure",
     "raster_html",
     "raster_info",
+    "raster_legend_html",
     "replay_figure",
     "robustness_figure",
     "scale_figure",
@@ -186,6 +195,7 @@ __all__ = [
     "step_figure",
     "strongest_spikes_html",
     "study_figure",
+    "time_range",
     "time_text",
     "times_figure",
     "trace_range",

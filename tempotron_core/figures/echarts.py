@@ -19,7 +19,7 @@ from tempotron_core.figures import theme
 __all__ = ["make_option", "ticks"]
 
 _GRID = "rgba(127,135,144,0.25)"
-_DASH = {"dot": [2, 5], "dash": [9, 7], "longdash": [15, 7], "dashdot": [9, 5, 2, 5]}
+_DASH = {"dot": [2, 5], "dash": [9, 7], "longdash": [15, 7], "dashdot": [9, 5, 2, 5], "14px,3px": [14, 3]}
 _SYMBOL = {
     "square": "rect",
     "diamond": "diamond",

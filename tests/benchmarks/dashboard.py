@@ -45,6 +45,7 @@ PROBE = """() => {
         probe.last = performance.now();
     }
     const main = {
+      '': '.st-key-traces .stEChartsChart path',
       evidence: '[data-figure=evidence] img',
       rule: '.st-key-step .stEChartsChart path',
       replay: '.st-key-traces .stEChartsChart path',

@@ -70,7 +70,7 @@ def test_every_page_opens_with_its_figures_in_the_dark_on_a_narrow_screen(page: 
 def test_overview_reads_the_digit_and_leads_on(page: Page, server: Server) -> None:
     wait_for_first_model(page, server)
     open_page(page, server, "Overview")
-    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(chart("traces"))).to_have_count(1)
     expect(page.locator(".stMain [role=img], .stMain img")).not_to_have_count(0)
     expect(heading(page)).to_have_text(re.compile(r"^(Correct|Incorrect): \d "))
     page.get_by_role("link", name="3 · Membrane potentials").click()

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from helpers.jobs import model_of, with_train
 from helpers.waiting import PATIENCE
+from pages.state.experiment import voltage_info
 from tempotron_core import figures
 from tempotron_core.data import datasets
-from tempotron_core.figures import VoltageInfo
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, predict
 from tempotron_core.training.loop import train_model
@@ -68,8 +68,8 @@ def headline(test: AppTest) -> str:
 
 def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
     decision = predict(model, dataset.test.images[index])
-    arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
-    return VoltageInfo(*arrays, decision.v_threshold, dataset.classes, int(dataset.test.labels[index])).prediction_text
+    label = int(dataset.test.labels[index])
+    return voltage_info(model, decision, dataset.classes, label).prediction_text
 
 
 @cache

@@ -67,7 +67,7 @@ def test_a_link_opens_with_its_values(page: str) -> None:
     run_app(test)
     assert test.sidebar.number_input(key="sample").value == int(LINKS[page]["sample"])
     expected: dict[str, dict[str, object]] = {
-        "voltages": {"tau": 20.0, "tau_s": 5.0, "threshold": 0.5, "neuron": "3"},
+        "voltages": {"tau": 20.0, "tau_s": 5.0, "threshold": 0.5, "neuron": ["3"]},
         "encoder": {"m": 6, "beta": 2.5, "T": 60, "pixel": 406, "x": 0.62},
         "rule": {"rule": "cross-entropy", "rule_rate": "5e-3"},
     }

@@ -6,6 +6,7 @@ import base64
 import threading
 import zlib
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,21 @@ import numpy as np
 import pytest
 import torch
 from helpers import pages as page_helpers
-from helpers.pages import EMBEDDED, app, button, headline, run_app, train_small_model, verdict
+from helpers.pages import EMBEDDED, app, button, figure, headline, run_app, train_small_model, verdict
 from helpers.waiting import PATIENCE, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pages.state import accuracy
+from pages.state.experiment import voltage_info
 from pages.state.overrides import CONSTANTS, Override
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import drawings
 from tempotron_core.jobs.registry import TrainingRegistry
-from tempotron_core.model.classifier import predict
+from tempotron_core.model.classifier import Prediction, predict
 from tempotron_core.runs.reader import checkpoint_path, load_model
+from tempotron_core.runs.writer import open_run_log
+from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings, initial_model
 
 SAME_HEADLINE = ("overview", "voltages", "evidence", "draw")
@@ -38,28 +42,93 @@ def query_app(page: str, **query: Any) -> Any:
     return run_app(test)
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs."""
+    changes = Settings(m=4, T=30, epochs=2, batch_size=16, log_dir=str(tmp_path_factory.mktemp("runs")))
+    with open_run_log(changes) as log:
+        for snapshot in train_model(changes, page_helpers.TINY):
+            log.write(snapshot)
+    return log.path
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     sample=st.integers(0, 1999),
+    is_drawing=st.booleans(),
+    checkpoint=st.sampled_from((None, "1", "last")),
     tau=st.sampled_from((5.0, 15.0, 40.0)),
     tau_s=st.sampled_from((3.75, 10.0)),
-    threshold=st.sampled_from((0.25, 1.0, 2.5)),
+    threshold=st.sampled_from((0.1, 0.25, 1.0)),
     T=st.sampled_from((60, 100)),
     beta=st.sampled_from((1.5, 2.5)),
+    time=st.sampled_from(("grid", "exact")),
+    after_spike=st.sampled_from(("continue", "shunt")),
 )
 def test_all_pages_report_the_same(
-    sample: int, tau: float, tau_s: float, threshold: float, T: int, beta: float
+    two_epochs: Path, sample: int, is_drawing: bool, checkpoint: str | None, **constants: Any
 ) -> None:
-    query = {"sample": sample, "tau": tau, "tau_s": tau_s, "threshold": threshold, "T": T, "beta": beta}
-    model = replace(UNTRAINED, tau=tau, tau_s=tau_s, firing_threshold=threshold, T=T, beta=beta)
-    decision = predict(model, EMBEDDED.test.images[sample])
-    for page in SAME_HEADLINE:
-        assert headline(query_app(page, **query)) == verdict(model, sample)
+    query: dict[str, Any] = {"sample": sample, **constants}
+    model, state = UNTRAINED, {"model": "untrained"}
+    if checkpoint is not None:
+        model = load_model(two_epochs, "last" if checkpoint == "last" else f"epochs/{int(checkpoint):04}")
+        state = {"model": "saved run", "train_log_dir": str(two_epochs.parent)}
+        query |= {"run": two_epochs.name, "checkpoint": checkpoint}
+    image, label = EMBEDDED.test.images[sample], int(EMBEDDED.test.labels[sample])
+    if is_drawing:
+        image = image.flip(1).contiguous()
+        query |= {"image": drawings.encode_drawing(image.numpy()), "label": label}
+    model = replace(model, firing_threshold=constants.pop("threshold"), **constants)
+    decision = predict(model, image)
+    info = voltage_info(model, decision, EMBEDDED.classes, label)
+
+    def opened(page: str) -> Any:
+        test = app(page, **state)
+        test.query_params.update({key: str(value) for key, value in query.items()})
+        return run_app(test)
+
+    shown = {page: opened(page) for page in ("overview", "voltages", "evidence", "rule", "encoder", "results")}
+    shown |= {} if is_drawing else {"draw": opened("draw")}
+    shown |= {"replay": opened("replay")} if checkpoint == "last" else {}
+    for page in ("overview", "voltages", "evidence", "draw", "replay"):
+        if page in shown:
+            assert headline(shown[page]) == info.prediction_text, page
+    for page in ("overview", "voltages"):
+        assert any(line.value.startswith(info.firing_text) for line in shown[page].markdown), page
+    for page in ("overview", "voltages", "draw"):
+        if page in shown:
+            assert any(escape(info.firing_text) in element.proto.body for element in shown[page].get("html")), page
+    for page in ("overview", "voltages", "replay"):
+        if page in shown:
+            check_marks(figure(shown[page], "traces"), decision, model.threshold)
+    rings = next(trace for trace in figure(shown["rule"], "step")["data"] if trace.get("mode") == "markers")
+    peaks = set(zip(decision.t_max.tolist(), decision.v_max.tolist(), strict=True))
+    assert {(float(t), float(v)) for t, v in zip(numbers(rings["x"]), numbers(rings["y"]), strict=True)} <= peaks
     spikes = f"{int((decision.times >= 0).sum()):,}"
-    assert any(spikes in link.label for link in query_app("overview", **query).get("page_link"))
-    assert any(f"{spikes} of" in line.value for line in query_app("encoder", **query).markdown)
-    expected = f"Test accuracy {evaluate(model, EMBEDDED.test).accuracy:.1%}"
-    assert any(expected in line.value for line in query_app("results", **query).markdown)
+    assert any(spikes in link.label for link in shown["overview"].get("page_link"))
+    assert any(f"{spikes} of" in line.value for line in shown["encoder"].markdown)
+    accuracy_text = f"Test accuracy {evaluate(model, EMBEDDED.test).accuracy:.1%}"
+    assert any(accuracy_text in line.value for line in shown["results"].markdown)
+
+
+def numbers(column: Any) -> list[float]:
+    """The values of a column of a figure, which Plotly may have encoded."""
+    if isinstance(column, dict):
+        return np.frombuffer(base64.b64decode(column["bdata"]), column["dtype"]).tolist()  # type: ignore[no-any-return]
+    return [float(value) for value in column]
+
+
+def check_marks(drawn: Any, decision: Prediction, threshold: float) -> None:
+    """Peaks and crossings are marked where they are."""
+    marked = {trace["marker"]["symbol"]: trace for trace in drawn["data"] if trace.get("mode") == "markers"}
+    peaks = sorted(zip(decision.t_max.tolist(), decision.v_max.tolist(), strict=True))
+    symbols = ("diamond", "circle-open")
+    found = [pair for name in symbols for pair in zip(*(numbers(marked[name][axis]) for axis in "xy"), strict=True)]
+    assert np.array(sorted(found)) == pytest.approx(np.array(peaks))
+    crossings = decision.t_spike[decision.t_spike >= 0].tolist()
+    triangles = marked.get("triangle-up", {"x": [], "y": []})
+    assert sorted(numbers(triangles["x"])) == pytest.approx(sorted(crossings))
+    assert all(y == threshold for y in numbers(triangles["y"]))
 
 
 @pytest.mark.parametrize("page", ["overview", "encoder", "voltages", "rule"])
@@ -129,10 +198,10 @@ def test_constants_follow_another_model_and_overrides_stay(registry: TrainingReg
 
 
 def test_train_with_these_settings_fills_the_form() -> None:
-    test = query_app("voltages", tau="40", threshold="2", beta="2.5")
+    test = query_app("voltages", tau="40", threshold="2", beta="2.5", time="exact")
     button(test, "Train with these settings").click()
     run_app(test)
-    wanted = {"m": 16, "T": 100, "beta": 2.5, "tau": 40.0, "tau_s": 3.75, "threshold": 2.0}
+    wanted = {"m": 16, "T": 100, "beta": 2.5, "tau": 40.0, "tau_s": 3.75, "threshold": 2.0, "time": "exact"}
     assert {name: test.session_state[f"train_{name}"] for name in wanted} == wanted
 
 

@@ -175,7 +175,7 @@ def test_voltages_follow_the_constants() -> None:
         test.slider(key="threshold").set_value(threshold)
         run_app(test)
         assert headline(test) == verdict(replace(model, tau=tau, tau_s=tau_s, firing_threshold=threshold), 2)
-    test.selectbox(key="neuron").set_value("7")
+    test.multiselect(key="neuron").set_value(["7"])
     run_app(test)
 
 
@@ -324,15 +324,15 @@ def test_a_link_to_the_encoder_keeps_its_value_until_another_pixel_is_chosen() -
 
 def test_a_link_to_the_voltages_brings_constants_and_the_isolated_output() -> None:
     test = app("voltages", model="untrained")
-    test.query_params.update({"tau": "20", "tau_s": "5", "threshold": "1.5", "neuron": "3"})
+    test.query_params.update({"tau": "20", "tau_s": "5", "threshold": "1.5", "neuron": ["3", "5"]})
     run_app(test)
     assert headline(test) == verdict(replace(initial_model(Settings()), tau=20, tau_s=5, firing_threshold=1.5), 0)
     drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
-    assert drawn["3"]["opacity"] == 1 and all(drawn[name]["opacity"] < 0.3 for name in "012456789")
-    test.selectbox(key="neuron").set_value("all")
+    assert set(drawn) == {"3", "5"}
+    test.multiselect(key="neuron").set_value([])
     run_app(test)
     drawn = {trace.get("name"): trace for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"}
-    assert all(trace["opacity"] >= 0.5 for trace in drawn.values())
+    assert set(drawn) == set("0123456789")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -398,11 +398,11 @@ def test_pages_show_a_population(name: str, registry: TrainingRegistry, tmp_path
     if name in ("overview", "voltages"):
         assert headline(test) == verdict(model, 3)
     if name == "voltages":
-        test.selectbox(key="neuron").set_value("7")
+        test.multiselect(key="neuron").set_value(["7"])
         run_app(test)
         drawn = [trace.get("name") or "" for trace in figure(test, "traces")["data"] if trace["mode"] == "lines"]
         assert sum("tempotron" in trace for trace in drawn) == 20
-        assert len(drawn) == 30
+        assert len(drawn) == 21
 
 
 def test_results_open_a_sample_on_the_voltages(registry: TrainingRegistry, tmp_path: Path) -> None:

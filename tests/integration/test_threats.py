@@ -395,7 +395,7 @@ def test_names_are_only_words_in_pictures() -> None:
     image = TINY.test.images[0]
     decision = predict(initial_model(Settings()), image)
     arrays = decision.v.numpy(), decision.v_max.numpy(), decision.t_max.numpy()
-    info = figures.VoltageInfo(*arrays, decision.v_threshold, classes, 3, 3, decision.v[:2].numpy())
+    info = figures.VoltageInfo(*arrays, decision.v_threshold, classes, 3, (3,), decision.v[:2].numpy())
     results = figures.EvaluationInfo(np.full((10, 10), 3), classes, 0.1, (0.0, 0.2))
     curve = (np.array([0.5, 0.6]),)
     rival = decision.times.numpy()

@@ -7,25 +7,32 @@ export default function ({ data, parentElement, setStateValue }) {
   const scene = decode(data);
   if (memory.t === null && data.t !== null) memory.t = data.t;
   if (data.requested.length && data.requested[0] !== memory.requestedId) [memory.requestedId, memory.t] = data.requested;
-  if (memory.t !== null) memory.t = Math.min(memory.t, scene.T - 1);
+  if (memory.t !== null) memory.t = scene.settle(memory.t);
   const root = parentElement.querySelector(".cursor");
   // Only one instance may be active: two would overwrite each other's changes endlessly.
   memory.dispose?.();
   const find = (name) => root.querySelector(`[data-part=${name}]`);
-  const [play, slider, off, statusText, peakButtons] = ["play", "slider", "off", "words", "jumps"].map(find);
+  const [play, slider, off, statusText, peakButtons, crossings, crossingButtons] =
+    ["play", "slider", "off", "words", "jumps", "crossings", "crossing-jumps"].map(find);
   const main = document.querySelector(".stMain");
   let frame = 0, lastFrame = 0, playing = false, reportTimer = 0;
 
-  slider.max = scene.T - 1;
-  peakButtons.replaceChildren(...data.classes.map((name, i) => {
+  slider.max = scene.last;
+  slider.step = scene.exact ? 0.1 : 1;
+  const jump = (i, t, title, label) => {
     const button = document.createElement("button");
-    button.textContent = name;
-    button.title = `peaks at ${data.t_max[i]} ms`;
-    button.setAttribute("aria-label", `go to the peak of ${name}, ${data.t_max[i]} ms`);
+    button.textContent = data.classes[i];
+    button.title = `${title} at ${scene.format(t)}`;
+    button.setAttribute("aria-label", `go to the ${label} of ${data.classes[i]}, ${scene.format(t)}`);
     button.style.color = data.text_colours[i];
-    button.onclick = () => { stop(); move(data.t_max[i]); };
+    button.onclick = () => { stop(); move(t); };
     return button;
-  }));
+  };
+  peakButtons.replaceChildren(...data.t_max.map((t, i) => jump(i, t, data.k > 1 ? "strongest neuron peaks" : "peaks", "peak")));
+  const crossing = data.k > 1 ? "first neuron crosses the threshold" : "crosses the threshold";
+  const crossed = data.t_spike.map((t, i) => [i, t]).filter(([, t]) => t >= 0);
+  crossingButtons.replaceChildren(...crossed.map(([i, t]) => jump(i, t, crossing, "threshold crossing")));
+  crossings.hidden = !crossed.length;
 
   const observer = new MutationObserver((records) => {
     if (!root.isConnected) observer.disconnect();
@@ -33,10 +40,11 @@ export default function ({ data, parentElement, setStateValue }) {
   });
   function show() {
     observer.disconnect();
+    followZoom();
     draw(scene, data, memory.t);
-    const t = memory.t === null ? scene.T - 1 : Math.floor(memory.t);
+    const t = memory.t === null ? scene.last : scene.settle(memory.t);
     slider.value = t;
-    slider.setAttribute("aria-valuetext", `${t} ms`);
+    slider.setAttribute("aria-valuetext", scene.format(t));
     off.disabled = memory.t === null;
     root.classList.toggle("on", memory.t !== null);
     setText(play, playing ? "❚❚" : "▶");
@@ -45,7 +53,7 @@ export default function ({ data, parentElement, setStateValue }) {
     observer.observe(main, { childList: true, subtree: true });
   }
   function store(t) {
-    storeInUrl(t);
+    storeInUrl(scene, t);
     report();
   }
   // A page whose figures are drawn for the time of the cursor learns of it at rest and a few times a second.
@@ -53,7 +61,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!data.reports || reportTimer) return;
     const send = () => {
       reportTimer = 0;
-      const t = memory.t === null ? null : Math.floor(memory.t);
+      const t = memory.t === null ? null : scene.settle(memory.t);
       if (t !== memory.reported) setStateValue("time", (memory.reported = t));
     };
     reportTimer = setTimeout(send, 150);
@@ -67,14 +75,14 @@ export default function ({ data, parentElement, setStateValue }) {
   function stop() {
     playing = false;
     cancelAnimationFrame(frame);
-    if (memory.t !== null) memory.t = Math.floor(memory.t);
+    if (memory.t !== null) memory.t = scene.settle(memory.t);
   }
   function advance(now) {
     if (!playing) return;
     // The timestamp of a frame is that of its start, which may lie before the click that requested it.
-    memory.t = Math.min(scene.T - 1, memory.t + (Math.max(0, now - lastFrame) / 1000) * scene.pace);
+    memory.t = Math.min(scene.last, memory.t + (Math.max(0, now - lastFrame) / 1000) * scene.pace);
     lastFrame = now;
-    if (memory.t >= scene.T - 1) stop();
+    if (memory.t >= scene.last) stop();
     else frame = requestAnimationFrame(advance);
     show();
     if (!playing) store(memory.t);
@@ -86,7 +94,7 @@ export default function ({ data, parentElement, setStateValue }) {
       move(memory.t);
       return;
     }
-    if (memory.t === null || memory.t >= scene.T - 1) memory.t = 0;
+    if (memory.t === null || memory.t >= scene.last) memory.t = 0;
     playing = true;
     lastFrame = performance.now();
     frame = requestAnimationFrame(advance);
@@ -104,11 +112,13 @@ export default function ({ data, parentElement, setStateValue }) {
     const plot = event.target.closest?.(".cursor-handle")?.parentElement;
     if (!plot) return;
     event.preventDefault();
+    event.stopPropagation();
     stop();
-    const box = plot.getBoundingClientRect();
+    const box = plot.getBoundingClientRect(), [from, to] = timeRange(plot, scene);
     const onMove = (moved) => {
       const fraction = (moved.clientX - box.left - scene.left) / (box.width - scene.left - scene.right);
-      memory.t = Math.round(Math.min(1, Math.max(0, fraction)) * (scene.T - 1));
+      const t = from + Math.min(1, Math.max(0, fraction)) * (to - from);
+      memory.t = scene.settle(scene.exact ? t : Math.round(t));
       show();
     };
     const release = () => {
@@ -120,12 +130,24 @@ export default function ({ data, parentElement, setStateValue }) {
     window.addEventListener("pointerup", release);
   };
   main.addEventListener("pointerdown", drag);
+  // A zoom changes only attributes and, during the wheel, a transformation, which the MutationObserver does not report.
+  const follow = scheduleOnce(show);
+  const followed = new Set();
+  const followZoom = () => {
+    const plot = findPlot(data);
+    if (!plot?.on || followed.has(plot)) return;
+    followed.add(plot);
+    for (const event of ["plotly_relayout", "plotly_relayouting", "plotly_afterplot"]) plot.on(event, follow);
+  };
   const dispose = () => {
     playing = false;
     cancelAnimationFrame(frame);
     clearTimeout(reportTimer);
     observer.disconnect();
     main.removeEventListener("pointerdown", drag);
+    for (const plot of followed) {
+      for (const event of ["plotly_relayout", "plotly_relayouting", "plotly_afterplot"]) plot.removeListener?.(event, follow);
+    }
     if (memory.dispose === dispose) {
       memory.dispose = null;
       document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
@@ -154,34 +176,68 @@ function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
+// Runs the function in the next frame, once for any number of calls before it.
+function scheduleOnce(run) {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => { pending = false; run(); });
+  };
+}
+
 function decode(data) {
-  const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T;
+  const v = new Float32Array(bytes(data.v).buffer), image = bytes(data.image), T = data.T, exact = data.exact;
   const symbols = new Uint16Array(bytes(data.symbols).buffer);
   const counts = new Array(T).fill(0);
   for (const symbol of symbols) for (const t of data.times[symbol]) counts[t] += 1;
   for (let t = 1; t < T; t += 1) counts[t] += counts[t - 1];
-  return { v, image, symbols, T, counts, pace: Math.max(15, T / 6), left: data.margin[0], right: data.margin[1] };
+  const last = exact ? T : T - 1;
+  const settle = (t) => Math.min(last, Math.max(0, exact ? t : Math.floor(t)));
+  const format = (t) => `${exact ? t.toFixed(2) : t} ms`;
+  return { v, image, symbols, T, exact, last, settle, format, counts, pace: Math.max(15, T / 6), left: data.margin[0], right: data.margin[1] };
 }
 
-function leader(scene, classes, t) {
-  let best = 0;
-  for (let i = 1; i < classes; i += 1) if (scene.v[i * scene.T + t] > scene.v[best * scene.T + t]) best = i;
-  return best;
+// V of a class at a time. On the grid it is a lookup. Where no spike arrives between the two given times t0 and t0 + h,
+// V(t0 + u) = exp(-u / tau) V(t0) + K(u) Y with Y from V(t0 + h); of a pooled class for each of its neurons. Spikes at
+// real times may arrive between them, so that h is small then.
+function potential(scene, data, i, t) {
+  if (!scene.exact) return scene.v[i * scene.T + t];
+  const count = scene.T * data.rate, h = 1 / data.rate, at = Math.min(Math.floor(t * data.rate), count - 1), u = t - at * h;
+  const slow = Math.max(data.tau, data.tau_s), fast = Math.min(data.tau, data.tau_s);
+  const rise = (s) => Math.exp(-s / slow) - Math.exp(-s / fast);
+  const neuron = (row) => {
+    const [first, next] = [0, 1].map((i) => scene.v[row * (count + 1) + at + i]);
+    return first * Math.exp(-u / slow) + (rise(u) / rise(h)) * (next - first * Math.exp(-h / slow));
+  };
+  if (data.k === 1) return neuron(i);
+  const values = Array.from({ length: data.k }, (_, j) => neuron(i * data.k + j)), top = Math.max(...values);
+  return top + Math.log(values.reduce((sum, value) => sum + Math.exp(value - top), 0) / data.k);
 }
 
 function describe(scene, data, t) {
-  const best = leader(scene, data.classes.length, t);
-  const arrived = scene.counts[t].toLocaleString("en"), all = scene.counts[scene.T - 1].toLocaleString("en");
-  const v = scene.v[best * scene.T + t];
+  const values = data.classes.map((_, i) => potential(scene, data, i, t)), best = values.indexOf(Math.max(...values));
+  const arrived = scene.counts[Math.min(Math.floor(t), scene.T - 1)].toLocaleString("en");
+  const all = scene.counts[scene.T - 1].toLocaleString("en"), v = values[best];
   const lead = v > 0 ? `${data.classes[best]} is highest, V = ${v.toFixed(2)}` : "no potential is above rest";
-  return `${t} ms: ${arrived} of ${all} spikes have arrived; ${lead}.`;
+  return `${scene.format(t)}: ${arrived} of ${all} spikes have arrived; ${lead}.`;
 }
 
-function storeInUrl(t) {
+function storeInUrl(scene, t) {
   const url = new URL(window.location.href);
   if (t === null) url.searchParams.delete("t");
-  else url.searchParams.set("t", String(Math.floor(t)));
+  else url.searchParams.set("t", String(scene.exact ? Number(t.toFixed(3)) : Math.floor(t)));
   window.history.replaceState(window.history.state, "", url);
+}
+
+function findPlot(data) {
+  return document.querySelector(`.st-key-${data.traces} :is(.js-plotly-plot, .stEChartsChart)`);
+}
+
+// Returns the ends of the time axis as it is drawn now, zoomed or not; an ECharts chart has no zoom.
+function timeRange(plot, scene) {
+  const range = plot._fullLayout?.xaxis?.range ?? plot.layout?.xaxis?.range;
+  return range ? [Number(range[0]), Number(range[1])] : [0, Math.max(scene.last, 1)];
 }
 
 // Returns an overlay of the host, created if the host has none: a rerun of the page may have replaced the host.
@@ -197,55 +253,84 @@ function overlay(host, name, kind = "div") {
 }
 
 function draw(scene, data, t) {
-  const now = t === null ? null : Math.floor(t);
+  const now = t === null ? null : scene.settle(t);
   drawPeaks(scene, data, now);
+  const plot = findPlot(data), range = plot ? timeRange(plot, scene) : null;
+  if (range) placeRaster(range);
   if (t === null) {
     document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
     return;
   }
-  const plot = document.querySelector(`.st-key-${data.traces} .js-plotly-plot`);
-  if (plot) drawTraces(plot, scene, data, t, now);
+  if (plot) drawTraces(plot, scene, data, t, now, range);
   document.querySelectorAll("[data-cursor=raster]").forEach((host) => {
-    const left = `${(100 * (now + 1)) / scene.T}%`;
-    overlay(host, "cursor-shade").style.left = left;
-    overlay(host, "cursor-line").style.left = left;
+    const shade = overlay(host, "cursor-shade"), line = overlay(host, "cursor-line");
+    if (host.dataset.from === undefined || !range) {  // a column for each millisecond
+      shade.style.left = line.style.left = `${(100 * (Math.floor(now) + 1)) / scene.T}%`;
+      return;
+    }
+    const fraction = (at) => (at - range[0]) / (range[1] - range[0]);
+    line.style.left = `${100 * fraction(t)}%`;
+    line.style.display = fraction(t) < 0 || fraction(t) > 1 ? "none" : "";
+    shade.style.left = `${100 * Math.min(1, Math.max(0, fraction(Math.floor(now) + 0.5)))}%`;
   });
   document.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(overlay(host, "cursor-digit", "canvas"), scene, data, now));
 }
 
-function drawTraces(plot, scene, data, t, now) {
-  const fraction = t / Math.max(scene.T - 1, 1);
+// Moves the image of a raster that shares the time axis of the traces.
+function placeRaster(range) {
+  document.querySelectorAll("[data-cursor=raster][data-from]").forEach((host) => {
+    const image = host.querySelector("[data-part=image]"), from = Number(host.dataset.from), to = Number(host.dataset.to);
+    image.style.left = `${(100 * (from - range[0])) / (range[1] - range[0])}%`;
+    image.style.width = `${(100 * (to - from)) / (range[1] - range[0])}%`;
+  });
+}
+
+function drawTraces(plot, scene, data, t, now, range) {
+  const share = (at) => (at - range[0]) / (range[1] - range[0]);
   const position = (x) => `calc(${scene.left}px + (100% - ${scene.left + scene.right}px) * ${x})`;
+  const isVisible = (x) => (x < 0 || x > 1 ? "none" : "");
   const [top, bottom] = [`${data.margin[2]}px`, `${data.margin[3]}px`];
   const shade = overlay(plot, "cursor-shade"), line = overlay(plot, "cursor-line"), handle = overlay(plot, "cursor-handle");
-  for (const piece of [shade, line, handle]) Object.assign(piece.style, { left: position(fraction), top, bottom });
-  shade.style.right = `${scene.right}px`;
+  for (const piece of [line, handle]) Object.assign(piece.style, { left: position(share(t)), top, bottom, display: isVisible(share(t)) });
+  Object.assign(shade.style, { left: position(Math.min(1, Math.max(0, share(t)))), top, bottom, right: `${scene.right}px` });
   const [low, high] = data.range;
   data.visible_classes.forEach((i) => {
-    const dot = overlay(plot, `cursor-dot-${i}`), y = (scene.v[i * scene.T + now] - low) / (high - low);
+    const dot = overlay(plot, `cursor-dot-${i}`), y = (potential(scene, data, i, now) - low) / (high - low);
     dot.classList.add("cursor-dot");
     Object.assign(dot.style, {
-      left: position(now / Math.max(scene.T - 1, 1)),
+      left: position(share(now)),
       top: `calc(${top} + (100% - ${data.margin[2] + data.margin[3]}px) * ${1 - y})`,
       background: data.colours[i],
+      display: isVisible(share(now)),
     });
+  });
+  plot.querySelectorAll(":scope > .cursor-dot").forEach((dot) => {
+    if (!data.visible_classes.some((i) => dot.classList.contains(`cursor-dot-${i}`))) dot.remove();
   });
 }
 
 function drawPeaks(scene, data, now) {
   document.querySelectorAll("[data-cursor=peaks]").forEach((host) => {
-    const low = Number(host.dataset.low), span = Number(host.dataset.span);
-    data.classes.forEach((_, i) => {
+    const values = data.classes.map((_, i) => (now === null ? data.v_max[i] : potential(scene, data, i, now)));
+    const top = Number(host.dataset.low) + Number(host.dataset.span);
+    // Potentials below rest occur before and after the peaks: the axis of the bars covers those of all times.
+    const low = now === null ? Number(host.dataset.low) : Math.min(Number(host.dataset.low), data.lowest);
+    const place = (value) => Math.min(1, Math.max(0, (value - low) / (top - low || 1)));
+    host.querySelectorAll("[data-threshold]").forEach((mark) => {
+      const at = place(Number(host.dataset.vThreshold));
+      mark.style.left = `${100 * at}%`;
+      if (mark.tagName === "SPAN") mark.style.transform = `translateX(-${100 * at}%)`;
+    });
+    values.forEach((value, i) => {
       const bar = host.querySelector(`[data-bar="${i}"]`), number = host.querySelector(`[data-number="${i}"]`);
       if (!bar || !number) return;
-      const value = now === null ? data.v_max[i] : scene.v[i * scene.T + now];
-      const start = Math.max(0, (Math.min(value, 0) - low) / span), end = Math.min(1, (Math.max(value, 0) - low) / span);
+      const start = place(Math.min(value, 0)), end = place(Math.max(value, 0));
       bar.style.left = `${100 * start}%`;
-      bar.style.width = `${100 * Math.max(0, end - start)}%`;
+      bar.style.width = `${100 * (end - start)}%`;
       setText(number, value.toFixed(2));
     });
     const foot = host.querySelector("[data-foot]");
-    if (foot) setText(foot, now === null ? "peak potential" : `potential at ${now} ms`);
+    if (foot) setText(foot, now === null ? "peak potential" : `potential at ${scene.format(now)}`);
   });
 }
 

@@ -63,6 +63,7 @@ function readTooltipData(figure) {
 
 function decode(tooltipData) {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  if (tooltipData.raster) return { ...tooltipData, raster: tooltipData.raster.map((part) => new Uint16Array(bytes(part))) };
   const counts = new Uint8Array(bytes(tooltipData.counts)), starts = [0];
   counts.forEach((count) => starts.push(starts.at(-1) + count));
   return {
@@ -73,6 +74,7 @@ function decode(tooltipData) {
 }
 
 function cellAtPointer(tooltipData, box) {
+  if (tooltipData.raster) return rasterCellAtPointer(tooltipData, box);
   // Without a number of columns the map is square.
   const columns = tooltipData.columns ?? Math.round(Math.sqrt(tooltipData.values.length)), size = box.width / columns;
   const [column, row] = [(last[0] - box.left) / size, (last[1] - box.top) / size].map(Math.floor);
@@ -85,6 +87,21 @@ function cellAtPointer(tooltipData, box) {
   }
   if (end - first > MAX_LINES) lines.push(`and ${end - first - MAX_LINES} more`);
   return { x: box.left + (column + 0.5) * size, y: box.top + (row + 0.5) * size, text: lines.join("\n"), size };
+}
+
+// A cell of a raster: the spikes of some neighbouring pixels in some milliseconds.
+function rasterCellAtPointer({ raster: [foreground, background], columns, rows, step, perLine, pixels, width }, box) {
+  const [across, down] = [box.width / columns, box.height / rows];
+  const [column, line] = [(last[0] - box.left) / across, (last[1] - box.top) / down].map(Math.floor);
+  const cell = line * columns + column;
+  if (Math.min(column, line) < 0 || column >= columns || cell >= foreground.length) return null;
+  const ends = [line * perLine, Math.min(pixels, (line + 1) * perLine) - 1].map((pixel) => (width ? Math.floor(pixel / width) : pixel) + 1);
+  const place = `${width ? "image row" : "feature"}${ends[0] === ends[1] ? ` ${ends[0]}` : `s ${ends[0]} to ${ends[1]}`}`;
+  const time = step === 1 ? `${column} ms` : `${column * step} to ${(column + 1) * step - 1} ms`;
+  const total = foreground[cell] + background[cell], spikes = total === 1 ? "1 spike" : `${total} spikes`;
+  const text = `${time}, ${place}: ${spikes}${background[cell] ? `, ${background[cell]} of ${width ? "black pixels" : "the lowest values"}` : ""}`;
+  const size = Math.max(6, Math.min(across, down));
+  return { x: box.left + (column + 0.5) * across, y: box.top + (line + 0.5) * down, text, size };
 }
 
 function formatNumber(number, digits, signed) {

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure, placeholder
-from tempotron_core.figures.charts.voltages import VoltageInfo, trace_range, traces_figure
+from tempotron_core.figures.charts.voltage_info import VoltageInfo
+from tempotron_core.figures.charts.voltages import trace_range, traces_figure
 
 __all__ = [
     "PerturbedInfo",

@@ -2,164 +2,175 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import FigureBuilder, new_figure
+from tempotron_core.figures.charts.voltage_info import Curves, VoltageInfo
 
-__all__ = ["VoltageInfo", "trace_range", "traces_figure"]
+__all__ = ["time_range", "trace_range", "traces_figure"]
 
-
-@dataclass(frozen=True, eq=False)
-class VoltageInfo:
-    """Potentials and peaks of C outputs for one image.
-
-    Attributes:
-        v: Membrane potentials, [C, T].
-        v_max: Peak potentials, [C].
-        t_max: Times of the peaks in ms, [C].
-        v_threshold: Threshold potential.
-        classes: Names of the classes, C of them.
-        true_class: Label of the image, None if unknown.
-        selected_class: The only output shown in full, None for all.
-        tempotrons: Potentials [k, T] of the tempotrons that the selected output pools, None if there is only one.
-    """
-
-    v: np.ndarray
-    v_max: np.ndarray
-    t_max: np.ndarray
-    v_threshold: float
-    classes: tuple[str, ...]
-    true_class: int | None
-    selected_class: int | None = None
-    tempotrons: np.ndarray | None = None
-
-    @property
-    def predicted(self) -> int:
-        """Return the output with the highest peak."""
-        return int(self.v_max.argmax())
-
-    @property
-    def has_fired(self) -> np.ndarray:
-        """Return a mask of the outputs whose peak reaches the threshold, [C]."""
-        return self.v_max >= self.v_threshold
-
-    @property
-    def margin(self) -> float:
-        """Return the difference between the highest and the second highest peak."""
-        if len(self.v_max) < 2:
-            return float(self.v_max.max())
-        second, first = np.sort(self.v_max)[-2:]
-        return float(first - second)
-
-    @property
-    def is_tie(self) -> bool:
-        """Return True if several outputs share the highest peak."""
-        return int((self.v_max == self.v_max.max()).sum()) > 1
-
-    @property
-    def prediction_text(self) -> str:
-        """Return the predicted class, the time of its peak and its margin, or its distance from the true class."""
-        if self.is_tie:
-            equal = int((self.v_max == self.v_max.max()).sum())
-            return f"Tie: {equal} outputs share the highest peak, so no class is predicted."
-        winner = self.predicted
-        name = self.classes[winner]
-        # t_max is the time of the peak, not of the first threshold crossing.
-        when = f"peaks at {self.t_max[winner]:.0f} ms" if self.has_fired[winner] else "peaks below the threshold"
-        if self.true_class is None:
-            return f"Prediction: {name} {when}, margin {self.margin:.2f}."
-        if winner == self.true_class:
-            return f"Correct: {name} {when}, margin {self.margin:.2f}."
-        deficit = self.v_max[winner] - self.v_max[self.true_class]
-        return f"Incorrect: {name} {when}; the true class {self.classes[self.true_class]} peaks {deficit:.2f} lower."
-
-    @property
-    def firing_text(self) -> str:
-        """Return which outputs reach the threshold."""
-        names = [self.classes[i] for i in np.flatnonzero(self.has_fired)]
-        if not names:
-            return "No output reaches the threshold; the prediction depends only on the highest peak."
-        if len(names) == 1:
-            return f"Only {names[0]} reaches the threshold."
-        return f"{len(names)} of {len(self.has_fired)} outputs reach the threshold: {', '.join(names)}."
+_GHOST_WIDTH = 2.5
+_MAX_WIDE = 4
+"""Selected outputs with wide lines and labels."""
 
 
-def trace_range(info: VoltageInfo) -> tuple[float, float]:
+def trace_range(info: VoltageInfo, ghost: VoltageInfo | None = None) -> tuple[float, float]:
     """Return the lower and the upper end of the potential axis that shows all visible traces and the threshold."""
-    visible = info.v if info.selected_class is None else info.v[[info.selected_class]]
-    if info.tempotrons is not None:
-        visible = np.concatenate((visible, info.tempotrons))
-    low, high = min(float(visible.min()), 0.0), max(float(visible.max()), info.v_threshold)
+    parts = [np.append(part, info.v_threshold) for shown in (info, ghost) if shown for part in _visible_parts(shown)]
+    low, high = min(0.0, *(float(part.min()) for part in parts)), max(float(part.max()) for part in parts)
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
-def traces_figure(info: VoltageInfo, height: int = 470, span: tuple[float, float] | None = None) -> go.Figure:
-    """Draw the potentials of all outputs, the threshold and the peaks.
+def _visible_parts(info: VoltageInfo) -> list[np.ndarray]:
+    which = list(info.visible)
+    curves = info.curves or Curves(np.arange(info.v.shape[1]), info.v, None, info.tempotrons)
+    parts = [curves.v[which], info.v_max[which]]
+    return parts + [part for part in (_unshunted(info, which), curves.tempotrons) if part is not None]
 
-    The true and the predicted class are highlighted. A filled mark is a peak that reaches the threshold.
+
+def _unshunted(info: VoltageInfo, which: list[int]) -> np.ndarray | None:
+    return None if info.curves is None or info.curves.unshunted is None else info.curves.unshunted[which]
+
+
+def time_range(info: VoltageInfo, padded: bool = False) -> tuple[float, float]:
+    """Return the ends of the time axis, padded by half a millisecond so that a raster can share it."""
+    return (-0.5, info.last_time + 0.5) if padded else (0.0, max(info.last_time, 1.0))
+
+
+def traces_figure(
+    info: VoltageInfo,
+    height: int = 470,
+    span: tuple[float, float] | None = None,
+    zoom: bool = False,
+    ghost: VoltageInfo | None = None,
+) -> go.Figure:
+    """Draw the potentials of all outputs, the threshold, the peaks and the threshold crossings.
+
+    The true and the predicted class are highlighted. A filled mark is a peak that reaches the threshold, a triangle a
+    crossing. Where outputs shunt, their potential without shunting is dotted.
 
     Args:
         info: Potentials and peaks.
         height: Height of the figure in pixels.
         span: Lower and upper end of the potential axis, those of trace_range if None.
+        zoom: True for a time axis that can be zoomed and that a raster shares.
+        ghost: Potentials of a pinned experiment, drawn as dotted lines for the highlighted classes of both.
     """
-    T = info.v.shape[1]
     figure = new_figure(
         height,
-        xaxis={"title": {"text": "time, ms"}, "range": [0, max(T - 1, 1)]},
+        xaxis={"title": {"text": "time, ms"}, "range": list(time_range(info, padded=zoom))},
         yaxis={
             "title": {"text": "membrane potential V"},
-            "range": list(span or trace_range(info)),
+            "range": list(span or trace_range(info, ghost)),
+            "fixedrange": True,
         },
         hovermode="closest",
+        dragmode="zoom" if zoom else False,
     )
-    t = np.arange(T)
-    highlighted = (info.true_class, info.predicted) if info.selected_class is None else (info.selected_class,)
+    curves = info.curves or Curves(np.arange(info.v.shape[1]), info.v, None, info.tempotrons)
+    highlighted = (info.true_class, info.predicted) if info.shown is None else info.shown
     front = [i for i in dict.fromkeys(highlighted) if i is not None]
-    order = [i for i in range(len(info.v)) if i not in front] + front[::-1]
-    if info.tempotrons is not None and info.selected_class is not None:
-        name, colour = (
-            theme.escape_label(info.classes[info.selected_class]),
-            theme.class_colour(info.selected_class, info.true_class, info.predicted),
-        )
-        for j, trace in enumerate(info.tempotrons, 1):
-            figure.add_scatter(
-                x=t,
-                y=trace,
-                mode="lines",
-                name=f"{name}, tempotron {j}",
-                line={"color": colour, "width": 1.4},
-                opacity=0.6,
-                hovertemplate=f"tempotron {j}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
-            )
+    others = [i for i in range(len(info.v)) if i not in front]
+    order = (others if info.shown is None else []) + front[::-1]
+    _add_tempotrons(figure, info, curves)
+    if ghost is not None:
+        _add_ghost(figure, info, ghost, front)
+    place = "%{x:.2f} ms" if info.is_exact else "%{x} ms"
     for i in order:
-        is_highlighted = i in front
-        is_faded = info.selected_class is not None and not is_highlighted
-        colour = theme.class_colour(i, info.true_class, info.predicted)
+        colour, name = theme.class_colour(i, info.true_class, info.predicted), theme.escape_label(info.classes[i])
+        width = 4 if i in front[:_MAX_WIDE] else 1.6
+        if curves.unshunted is not None and not np.array_equal(curves.unshunted[i], curves.v[i]):
+            look = {"color": colour, "width": 0.6 * width, "dash": "dot"}
+            text = f"<b>{name}</b> without shunting<br>{place}, V = %{{y:.3f}}<extra></extra>"
+            figure.add_scatter(
+                x=curves.t,
+                y=curves.unshunted[i],
+                mode="lines",
+                name=f"{name}, without shunting",
+                line=look,
+                hovertemplate=text,
+            )
         figure.add_scatter(
-            x=t,
-            y=info.v[i],
+            x=curves.t,
+            y=curves.v[i],
             mode="lines",
-            name=theme.escape_label(info.classes[i]),
-            line={"color": colour, "width": 4 if is_highlighted else 1.6, "dash": _dash(colour)},
-            opacity=0.18 if is_faded else 1,
-            hovertemplate=f"<b>{theme.escape_label(info.classes[i])}</b><br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+            name=name,
+            line={"color": colour, "width": width, "dash": _dash(colour)},
+            hovertemplate=f"<b>{name}</b><br>{place}, V = %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=info.v_threshold, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     figure.add_annotation(
         **theme.text_label(0.004, info.v_threshold, "threshold", xref="paper", xanchor="left", yanchor="bottom")
     )
-    _mark_peaks(figure, info, front)
+    _mark_crossings(figure, info, front)
+    _mark_peaks(figure, info, front[:_MAX_WIDE])
     return figure.build()
 
 
+def _add_tempotrons(figure: FigureBuilder, info: VoltageInfo, curves: Curves) -> None:
+    """Draw the tempotrons of the only class shown as thin lines."""
+    if curves.tempotrons is None or info.shown is None or len(info.shown) != 1:
+        return
+    (i,) = info.shown
+    name, colour = theme.escape_label(info.classes[i]), theme.class_colour(i, info.true_class, info.predicted)
+    for j, trace in enumerate(curves.tempotrons, 1):
+        figure.add_scatter(
+            x=curves.t,
+            y=trace,
+            mode="lines",
+            name=f"{name}, tempotron {j}",
+            line={"color": colour, "width": 1.4},
+            opacity=0.6,
+            hovertemplate=f"tempotron {j}<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+        )
+
+
+def _add_ghost(figure: FigureBuilder, info: VoltageInfo, ghost: VoltageInfo, front: list[int]) -> None:
+    """Draw the potentials of a pinned experiment for the highlighted classes of both."""
+    curves = ghost.curves or Curves(np.arange(ghost.v.shape[1]), ghost.v)
+    which = front if info.shown is not None else [*front, ghost.predicted]
+    for i in dict.fromkeys(i for i in which if i < len(ghost.v)):
+        colour, name = theme.class_colour(i, info.true_class, info.predicted), theme.escape_label(ghost.classes[i])
+        figure.add_scatter(
+            x=curves.t,
+            y=curves.v[i],
+            mode="lines",
+            name=f"{name}, pinned",
+            line={"color": colour, "width": _GHOST_WIDTH, "dash": "dashdot"},
+            opacity=0.55,
+            hovertemplate=f"<b>{name}</b>, pinned<br>%{{x}} ms, V = %{{y:.3f}}<extra></extra>",
+        )
+
+
 def _dash(colour: str) -> str:
-    """Distinguish the incorrect predicted class from the true class without hue."""
-    return "longdash" if colour == theme.PREDICTED else "solid"
+    """Distinguish the incorrect predicted class without hue; the gaps are too short to hide a peak."""
+    return "14px,3px" if colour == theme.PREDICTED else "solid"
+
+
+def _mark_crossings(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> None:
+    """Mark the first threshold crossings by triangles on the threshold; of a pooled class those of its neurons."""
+    crossing = info.first_crossing
+    which = [i for i in info.visible if crossing[i] >= 0]
+    if not which:
+        return
+    k = info.neurons_per_class
+    verb = "crosses the threshold" if k == 1 else f"first of {k} neurons crosses the threshold"
+    figure.add_scatter(
+        x=crossing[which],
+        y=np.full(len(which), info.v_threshold),
+        mode="markers",
+        name="threshold crossings",
+        marker={
+            "symbol": "triangle-up",
+            "size": [13 if i in front else 8 for i in which],
+            "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
+            "line": {"width": 1.5, "color": "white"},
+        },
+        text=[f"<b>{theme.escape_label(info.classes[i])}</b> {verb} at {info.format_time(crossing[i])}" for i in which],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> None:
@@ -168,9 +179,7 @@ def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> N
         (True, "diamond", "reaches the threshold"),
         (False, "circle-open", "below the threshold"),
     ):
-        which = [
-            i for i in range(len(info.v)) if bool(info.has_fired[i]) == fired and (info.selected_class in (None, i))
-        ]
+        which = [i for i in info.visible if bool(info.has_fired[i]) == fired]
         figure.add_scatter(
             x=info.t_max[which],
             y=info.v_max[which],
@@ -182,10 +191,13 @@ def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> N
                 "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
                 "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},
             },
-            text=[f"<b>{theme.escape_label(info.classes[i])}</b> peaks at {info.t_max[i]:.0f} ms" for i in which],
+            text=[
+                f"<b>{theme.escape_label(info.classes[i])}</b> peaks at {info.format_time(info.t_max[i])}"
+                for i in which
+            ],
             hovertemplate=f"%{{text}}, V = %{{y:.3f}}, {level}<extra></extra>",
         )
-    last = info.v.shape[1] - 1
+    last = info.last_time
     for i in front:
         at, peak = float(info.t_max[i]), float(info.v_max[i])
         colour = theme.class_colour(i, info.true_class, info.predicted)
@@ -196,7 +208,9 @@ def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> N
             left = at > 0.8 * last
             place = {"xanchor": "right" if left else "left", "xshift": -14 if left else 14}
         figure.add_annotation(
-            **theme.text_label(at, peak, f"<b>{theme.escape_label(info.classes[i])}</b> · {at:.0f} ms", colour)
+            **theme.text_label(
+                at, peak, f"<b>{theme.escape_label(info.classes[i])}</b> · {info.format_time(at)}", colour
+            )
             | {"font": {"size": 18, "color": colour}}
             | place
         )

@@ -39,6 +39,7 @@ class WeightChangeInfo:
         image: The image, uint8 [h, w], or the features of a sample of a table, [n].
         neuron: Tuning neuron shown in the map, from 0; None sums over all.
         features: Names of the features of a table.
+        end: Time in ms from which on spikes are shunted.
     """
 
     name: str
@@ -46,8 +47,8 @@ class WeightChangeInfo:
     times: np.ndarray
     error: float
     rate: float
-    t_max: int
-    t_max_after: int
+    t_max: float
+    t_max_after: float
     grid: np.ndarray
     kernel: np.ndarray
     predicted: float
@@ -57,6 +58,7 @@ class WeightChangeInfo:
     image: np.ndarray
     neuron: int | None = None
     features: tuple[str, ...] = ()
+    end: float = math.inf
 
     @property
     def by_pixel(self) -> np.ndarray:
@@ -92,8 +94,12 @@ class WeightChangeInfo:
             return f"No weight of {self.name} changes: its potential is never above 0, so its gradient is 0."
         if not changed:
             return f"No weight of {self.name} changes: its error is 0."
-        direction, late = "increase" if self.error > 0 else "decrease", int((self.times >= self.t_max).sum())
+        direction = "increase" if self.error > 0 else "decrease"
+        spikes = int((self.times >= 0).sum())
+        late = int((self.times >= self.t_max).sum())
         late_text = f"; {late:,} spikes are not before the peak and have no effect" if late else ""
+        if shunted := int(((self.times >= self.end) & (self.times < self.t_max)).sum()):
+            late_text += f"; {shunted:,} of {spikes:,} spikes arrive after the first crossing and are shunted"
         return f"{changed:,} weights of {self.name} {direction}{late_text}."
 
     @property
@@ -103,12 +109,17 @@ class WeightChangeInfo:
             return f"{self.name} has t_max = 0, where K is 0 for every spike, so its gradient is 0."
         if not self.dw.any():
             return f"No weight of {self.name} changes; dotted: the change for an error of +1."
-        when = "" if self.t_max_after == self.t_max else f", now at {self.t_max_after} ms,"
+        when = "" if self.t_max_after == self.t_max else f", now at {_time(self.t_max_after)} ms,"
         text = (
-            f"Change of V({self.t_max} ms) of {self.name}: predicted λ·e·ΣK² = {self.predicted:+.3f}, "
+            f"Change of V({_time(self.t_max)} ms) of {self.name}: predicted λ·e·ΣK² = {self.predicted:+.3f}, "
             f"actual {self.actual:+.3f}; its peak{when} changes by {self.peak_change:+.3f}."
         )
         return text.replace("-", "−")
+
+
+def _time(t: float) -> str:
+    """Return a time in ms with at most two digits."""
+    return f"{round(t, 2):g}"
 
 
 def change_figure(info: WeightChangeInfo, height: int = 340) -> go.Figure:
@@ -158,7 +169,9 @@ def kernel_figure(info: WeightChangeInfo, height: int = 300) -> go.Figure:
     figure.add_vline(x=info.t_max, line={"color": theme.REFERENCE, "width": 2.5, "dash": "dash"})
     right = info.t_max > 0.5 * float(info.grid[-1])
     figure.add_annotation(
-        **theme.text_label(info.t_max, 1, f"t_max = {info.t_max} ms", yref="paper", yanchor="bottom", font={"size": 16})
+        **theme.text_label(
+            info.t_max, 1, f"t_max = {_time(info.t_max)} ms", yref="paper", yanchor="bottom", font={"size": 16}
+        )
         | {"xanchor": "right" if right else "left", "yshift": 20}
     )
     return figure.build()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -17,11 +18,12 @@ from PIL import Image
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.raster import RasterInfo
 from tempotron_core.figures.charts.robustness import SpikeChangesInfo
-from tempotron_core.figures.charts.voltages import VoltageInfo
+from tempotron_core.figures.charts.voltage_info import VoltageInfo
 from tempotron_core.figures.html.features import features_html
-from tempotron_core.figures.html.tooltips import cell_tooltips, tooltip_attribute
+from tempotron_core.figures.html.tooltips import cell_tooltips, encode_array, tooltip_attribute
 
 __all__ = [
+    "SharedAxis",
     "digit_html",
     "histogram_html",
     "peaks_html",
@@ -30,10 +32,35 @@ __all__ = [
     "pixel_raster_html",
     "png_data_url",
     "raster_html",
+    "raster_legend_html",
     "spike_changes_html",
 ]
 
 _GRID = "rgba(127,135,144,0.35)"
+
+
+@dataclass(frozen=True)
+class SharedAxis:
+    """Time axis that a raster shares with the figure below it.
+
+    Attributes:
+        range: Times in ms at the ends of the axis.
+        image: Times in ms at the left and the right edge of the image of the raster.
+        margins: Left and right margin of the figure below, in pixels.
+    """
+
+    range: tuple[float, float]
+    image: tuple[float, float]
+    margins: tuple[int, int]
+
+    def fraction(self, t: float) -> float:
+        """Return the position of a time as a fraction of the axis."""
+        return (t - self.range[0]) / (self.range[1] - self.range[0])
+
+    @property
+    def width(self) -> float:
+        """Return the width of the image as a fraction of the axis."""
+        return self.fraction(self.image[1]) - self.fraction(self.image[0])
 
 
 def digit_html(
@@ -100,7 +127,9 @@ def pixel_html(image: np.ndarray, pixel: int, alt: str, height: int = 290) -> st
     )
 
 
-def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> str:
+def raster_html(
+    info: RasterInfo, height: int = 400, cursor: bool = False, axis: SharedAxis | None = None, tooltips: bool = False
+) -> str:
     """Draw the spikes of all afferents against time, with the pixels in row-major order from the top.
 
     Several pixels share a row of the raster, so that single spikes are visible.
@@ -109,10 +138,44 @@ def raster_html(info: RasterInfo, height: int = 400, cursor: bool = False) -> st
         info: Spike counts.
         height: Height in pixels.
         cursor: True to let the time cursor of the page cover the raster.
+        axis: Time axis of the figure below, None for one of its own.
+        tooltips: True to show the spikes under the pointer.
     """
     return _raster_html(
-        info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, info.shape, cursor, info.feature
-    )
+        info.background, info.foreground, theme.MUTED, info.T, height, info.takeaway, info.shape, cursor,
+        info.feature, axis, _raster_tooltips(info, height) if tooltips else None,
+    )  # fmt: skip
+
+
+def raster_legend_html(info: RasterInfo) -> str:
+    """Explain the two colours of a raster."""
+    if not info.background.any():
+        return ""
+    if len(info.shape) != 2:
+        return _legend(((theme.SPIKE, "values above the lowest"), (theme.MUTED, "lowest values")))
+    grey = "black pixels: columns, because all spike at the same times"
+    return _legend(((theme.SPIKE, "pixels above 0"), (theme.MUTED, grey)))
+
+
+def _lines(pixels: int, height: int) -> tuple[int, np.ndarray]:
+    """Return how many pixels share a line of a raster, and the first pixel of each line."""
+    per_line = max(1, round(2.5 * pixels / height))
+    return per_line, np.arange(0, pixels, per_line)
+
+
+def _raster_tooltips(info: RasterInfo, height: int) -> dict[str, object]:
+    """Return the numbers of spikes in each cell for the tooltips, which are those of the lines as drawn."""
+    per_line, starts = _lines(len(info.foreground), height)
+    counts = [np.add.reduceat(grid.astype(np.uint16), starts, axis=0) for grid in (info.foreground, info.background)]
+    return {
+        "raster": [encode_array(part, "<u2") for part in counts],
+        "columns": counts[0].shape[1],
+        "rows": len(info.foreground) / per_line,
+        "step": info.step,
+        "perLine": per_line,
+        "pixels": len(info.foreground),
+        "width": info.shape[1] if len(info.shape) == 2 else 0,
+    }
 
 
 def spike_changes_html(info: SpikeChangesInfo, height: int = 320) -> str:
@@ -131,18 +194,20 @@ def _raster_html(
     shape: tuple[int, ...],
     cursor: bool = False,
     feature: str = "feature",
+    axis: SharedAxis | None = None,
+    tooltips: dict[str, object] | None = None,
 ) -> str:
     """Draw foreground counts [features, columns] over background counts in the given colour."""
     pixels = len(foreground)
-    rows_per_line = max(1, round(2.5 * pixels / height))
-    starts = np.arange(0, pixels, rows_per_line)
+    rows_per_line, starts = _lines(pixels, height)
     foreground, background = (np.add.reduceat(grid, starts, axis=0) for grid in (foreground, background))
     classes = np.where(foreground > 0, 2, np.where(background > 0, 1, 0))
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // 7)))]
     quantity = "image row" if len(shape) == 2 else feature
-    return _with_axes(classes, (None, colour, theme.SPIKE), _time_ticks(T), rows, quantity, height, alt, cursor)
+    colours = (None, colour, theme.SPIKE)
+    return _with_axes(classes, colours, _time_ticks(T), rows, quantity, height, alt, cursor, axis, tooltips)
 
 
 def histogram_html(info: RasterInfo, height: int = 200) -> str:
@@ -196,13 +261,13 @@ def peaks_html(info: VoltageInfo, height: int = 470) -> str:
         rows.append(
             f'<div style="font-weight:{weight};text-align:right;white-space:nowrap">{escape(info.classes[i])}</div>'
             f'<div style="{bar_area}"><div data-bar="{i}" style="position:absolute;top:12%;bottom:12%;{bar}"></div>'
-            f'<div style="position:absolute;left:{threshold:.2%};top:0;bottom:0;'
+            f'<div data-threshold="" style="position:absolute;left:{threshold:.2%};top:0;bottom:0;'
             f'border-left:2.5px dashed {theme.REFERENCE}"></div></div><div data-number="{i}" '
             f'style="font-weight:{weight};color:{theme.css_text_colour(colour)};text-align:right">{peak:.2f}</div>'
         )
     header = (
         f'<div></div><div style="{bar_area};color:{theme.css_text_colour(theme.REFERENCE)}">'
-        f'<span style="position:absolute;bottom:0;'
+        f'<span data-threshold="" style="position:absolute;bottom:0;'
         f'left:{threshold:.2%};transform:translateX(-{100 * threshold:.0f}%)">threshold</span></div><div></div>'
     )
     axis = "text-align:center;font-size:1.0625rem;padding-top:8px"
@@ -212,7 +277,9 @@ def peaks_html(info: VoltageInfo, height: int = 470) -> str:
         f"column-gap:10px;height:{height}px;font-size:0.9375rem;align-items:center;line-height:1.4"
     )
     alt = escape(f"{info.prediction_text} {info.firing_text}")
-    cursor_attributes = f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}"'
+    cursor_attributes = (
+        f'data-cursor="peaks" data-low="{low:.6g}" data-span="{span:.6g}" data-v-threshold="{info.v_threshold:.6g}"'
+    )
     return (
         f'<div role="img" aria-label="{alt}" {cursor_attributes} style="{grid}">{header}{"".join(rows)}{footer}</div>'
     )
@@ -227,10 +294,13 @@ def _with_axes(
     height: int,
     alt: str,
     cursor: bool = False,
+    axis: SharedAxis | None = None,
+    tooltips: dict[str, object] | None = None,
 ) -> str:
     """Draw an image of colour indices [rows, columns] with axes.
 
-    Labels are placed at fractions of the width, and of the height from below.
+    Labels are placed at fractions of the width, and of the height from below. With a shared axis the figure below has
+    the labels of the time axis.
     """
     x_ticks = "".join(
         f'<span style="position:absolute;left:{at:.2%};transform:translateX(-50%)">{text}</span>'
@@ -245,18 +315,26 @@ def _with_axes(
         for at, _ in x_labels
     )
     image, title = png_data_url(_to_rgba_image(classes, colours)), "font-size:1.0625rem"
-    cursor_attribute = 'data-cursor="raster" ' if cursor else ""
+    left, right = (74, 18) if axis is None else axis.margins
+    below = (
+        f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'
+        f'<div></div><div></div><div style="text-align:center;{title}">time, ms</div>'
+    )
+    place, attributes = "inset:0;width:100%", 'data-cursor="raster" ' if cursor else ""
+    if axis is not None:
+        place = f"top:0;bottom:0;left:{axis.fraction(axis.image[0]):.4%};width:{axis.width:.4%}"
+        attributes += f'data-from="{axis.image[0]:g}" data-to="{axis.image[1]:g}" '
+        below = lines = ""
     return (
-        f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px 44px 1fr;'
-        f'font-size:0.9375rem;line-height:1.2;padding-right:18px;padding-top:8px">'
+        f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px {left - 30}px 1fr;'
+        f'font-size:0.9375rem;line-height:1.2;padding-right:{right}px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
-        f'<div {cursor_attribute}style="position:relative;height:{height - 56}px;border-bottom:1px solid {_GRID}">'
-        f"{lines}"
-        f'<img src="{image}" alt="" style="position:absolute;inset:0;width:100%;height:100%;image-rendering:pixelated">'
-        f"</div>"
-        f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'
-        f'<div></div><div></div><div style="text-align:center;{title}">time, ms</div></div>'
+        f'<div {attributes}style="position:relative;overflow:hidden;height:{height - (8 if axis else 56)}px;'
+        f'border-bottom:1px solid {_GRID}">{lines}'
+        f'<div data-part="image" {tooltip_attribute(tooltips)}style="position:absolute;height:100%;{place}">'
+        f'<img src="{image}" alt="" style="width:100%;height:100%;display:block;image-rendering:pixelated"></div>'
+        f"</div>{below}</div>"
     )
 
 

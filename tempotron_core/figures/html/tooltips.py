@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cell_tooltips", "tooltip_attribute"]
+__all__ = ["cell_tooltips", "encode_array", "tooltip_attribute"]
 
 
 def tooltip_attribute(tooltips: Any) -> str:
@@ -34,16 +34,17 @@ def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str
     has_spike = times >= 0
     shape = {"columns": values.shape[1]} if values.ndim == 2 and values.shape[0] != values.shape[1] else {}
     return shape | {
-        "values": _base64(values.reshape(-1), "<f4"),
-        "counts": _base64(has_spike.sum(axis=1), "u1"),
-        "neurons": _base64(np.nonzero(has_spike)[1] + 1, "u1"),
-        "times": _base64(times[has_spike].round(), "<u2"),
+        "values": encode_array(values.reshape(-1), "<f4"),
+        "counts": encode_array(has_spike.sum(axis=1), "u1"),
+        "neurons": encode_array(np.nonzero(has_spike)[1] + 1, "u1"),
+        "times": encode_array(times[has_spike].round(), "<u2"),
         "spikes": [
-            {"words": label, "signed": signed, "numbers": _base64(numbers[has_spike], "<f4")}
+            {"words": label, "signed": signed, "numbers": encode_array(numbers[has_spike], "<f4")}
             for label, numbers, signed in columns
         ],
     }
 
 
-def _base64(numbers: np.ndarray, dtype: str) -> str:
+def encode_array(numbers: np.ndarray, dtype: str) -> str:
+    """Encode numbers as base64 in this type."""
     return base64.b64encode(np.ascontiguousarray(numbers.astype(dtype)).tobytes()).decode()

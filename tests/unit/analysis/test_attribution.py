@@ -156,7 +156,7 @@ def test_contributions_sum_to_the_potential_at_the_crossing_and_at_any_time(time
 @pytest.mark.parametrize("time", [-1, 100, float("nan")])
 def test_a_time_outside_the_window_is_refused(time: float) -> None:
     model = model_of()
-    with pytest.raises(ValueError, match="expected 0 or more and below 100"):
+    with pytest.raises(ValueError, match="expected 0 to 99"):
         evidence(model, predict(model, DIGITS.images[0]), 0, time=time)
 
 

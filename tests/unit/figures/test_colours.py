@@ -13,7 +13,8 @@ from tempotron_core import figures
 from tempotron_core.figures import theme
 from tempotron_core.figures.charts.evaluation import EvaluationInfo, confusion_figure, histogram_figure
 from tempotron_core.figures.charts.run_comparison import ComparisonInfo, comparison_figure
-from tempotron_core.figures.charts.voltages import VoltageInfo, traces_figure
+from tempotron_core.figures.charts.voltage_info import VoltageInfo
+from tempotron_core.figures.charts.voltages import traces_figure
 
 WHITE, DARK, SIDE_LIGHT, SIDE_DARK = "#ffffff", "#171614", "#f8f8f7", "#201f1b"
 MEANINGS = {
@@ -129,7 +130,7 @@ def test_without_any_hue_a_second_cue_tells_the_wrong_class_from_the_true_one() 
     )  # fmt: skip
     drawn = traces_figure(info)
     dashes = {trace.name: trace.line.dash for trace in drawn.data if trace.mode == "lines"}
-    assert dashes == {"a": "longdash", "b": "solid", "c": "solid"}
+    assert dashes == {"a": "14px,3px", "b": "solid", "c": "solid"}
     assert {label.text.split("<")[1] for label in drawn.layout.annotations if "<b>" in label.text} == {"b>a", "b>b"}
     right, wrong = histogram_figure(np.arange(4.0), np.arange(4) > 1, "margin", ("right", "wrong")).data
     assert right.marker.pattern.shape is None
