@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
 from pages.state import pinned
 from pages.state.experiment import ExperimentError, View, image_name
 from pages.state.markdown import escape_markdown
+from tempotron_core.analysis.attribution import Evidence, crossing_time, evidence
 from tempotron_core.figures import VoltageInfo
+from tempotron_core.model.classifier import Model, Prediction
+
+PINNED = "pinned experiment"
+"""Option in place of a rival class."""
 
 
-def render(view: View, info: VoltageInfo) -> tuple[View, VoltageInfo] | None:
+@dataclass(frozen=True, eq=False)
+class PinnedExperiment:
+    """The pinned experiment, its prediction and the data of its figures."""
+
+    view: View
+    decision: Prediction
+    info: VoltageInfo
+
+    def evidence(
+        self, model: Model, output: int, time: float | None, at_crossing: bool = False
+    ) -> tuple[Evidence | None, str]:
+        """Return the contributions to the potential of a class, or None and the reason.
+
+        Args:
+            model: current network, whose contributions are compared
+            output: class
+            time: time in ms, None for the peak
+            at_crossing: whether the time is that of the threshold crossing, here of the pinned experiment
+        """
+        own, name = self.view.model, self.info.classes[output]
+        if (own.m, own.num_features) != (model.m, model.num_features):
+            return None, (
+                f"Contributions are compared spike by spike: expected a pinned network with m {model.m}, got m {own.m}."
+            )
+        if at_crossing:
+            time = crossing_time(self.decision, output)
+            if time is None:
+                return None, f"{name} does not reach the threshold in the pinned experiment; choose the peak."
+        if time is not None and time > self.info.last_time:
+            return None, f"The pinned experiment ends at {self.info.last_time:.0f} ms; choose an earlier time."
+        if time is not None and not self.info.is_exact:
+            time = int(time)
+        return evidence(own, self.decision, output, None, time), ""
+
+
+def render(view: View, info: VoltageInfo) -> PinnedExperiment | None:
     """Show the controls of the pinned experiment and the sentence, and return it with the data of its figures.
 
     Args:
@@ -32,9 +74,9 @@ def render(view: View, info: VoltageInfo) -> tuple[View, VoltageInfo] | None:
             return None
         if other is None:
             return None
-        _, other_info = other.voltages(shown=info.shown)
+        decision, other_info = other.voltages(shown=info.shown)
         st.markdown(comparison_text(other, other_info, view, info))
-    return other, other_info
+    return PinnedExperiment(other, decision, other_info)
 
 
 def comparison_text(other: View, other_info: VoltageInfo, view: View, info: VoltageInfo) -> str:

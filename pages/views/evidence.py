@@ -5,10 +5,12 @@ The potential is that of the peak, of the threshold crossing of the class, or of
 
 import numpy as np
 import streamlit as st
+import torch
 
-from pages.components import charts, experiment_bar, pixel_picker, show_code, stage, time_cursor
+from pages.components import charts, comparison, experiment_bar, pixel_picker, show_code, stage, time_cursor
 from pages.components.mistakes import mistake_buttons
 from pages.components.page import draw_body, lazy_expander, page_header, prediction_headline
+from pages.state import pinned
 from pages.state.datasets import current_dataset
 from pages.state.experiment import View, resolve_view
 from pages.state.markdown import escape_markdown
@@ -61,6 +63,8 @@ def evidence_info(
     if rival is None:
         return figures.EvidenceInfo(name, *own, features=features, moment=moment)
     other = rival[1]
+    times = evidence_of_class.times  # of a pinned experiment other afferents may spike
+    own = (*own[:2], torch.where(times < 0, other.times, times).numpy(), *own[3:])
     return figures.EvidenceInfo(
         name, *own, rival[0], other.weight.numpy(), other.kernel.numpy(), other.v_max, other.t_max, features, moment
     )
@@ -111,8 +115,9 @@ def render() -> None:
     decision, voltages = view.voltages()
     header, place, bar = st.empty(), stage.key_figure_stage(), st.container()
     controls = st.columns(4 if k > 1 else 3)
+    rivals = (RIVAL, *classes, *((comparison.PINNED,) if pinned.is_pinned() else ()))
     class_name = controls[0].selectbox("Class", (PREDICTED, *classes), **url_widget("why"))
-    rival_name = controls[1].selectbox("Compared with", (RIVAL, *classes), **url_widget("why_not"))
+    rival_name = controls[1].selectbox("Compared with", rivals, **url_widget("why_not"))
     moment = controls[2].selectbox("At", figures.MOMENTS, **url_widget("why_time")) or PEAK
     output = classes.index(class_name) if class_name in classes else voltages.predicted
     other = classes.index(rival_name) if rival_name in classes else default_rival(voltages, output)
@@ -126,6 +131,7 @@ def render() -> None:
     with bar:
         experiment_bar.render(view)
         mistake_buttons(view)
+        compared = comparison.render(view, voltages)
     with st.container():
         if moment == CURSOR:
             time_cursor.time_cursor(view, decision, voltages, reports=True)
@@ -133,17 +139,28 @@ def render() -> None:
     if problem:
         st.info(escape_markdown(problem), icon=":material/schedule:")
         return
-    own, rival = evidence(view.model, decision, output, neuron, time), evidence(view.model, decision, other, None, time)
-    features = view.dataset.features
+    own, features = evidence(view.model, decision, output, neuron, time), view.dataset.features
+    rival, label = evidence(view.model, decision, other, None, time), classes[other]
+    is_pinned = rival_name == comparison.PINNED and compared is not None
+    if is_pinned and compared is not None:
+        found, reason = compared.evidence(view.model, output, time, moment == CROSSING)
+        if found is None:
+            st.info(escape_markdown(reason), icon=":material/keep:")
+            return
+        rival, label = found, f"{classes[output]} of the pinned experiment"
     alone = evidence_info(classes[output], own, view.pixels, None, features, moment)
-    lead = evidence_info(classes[output], own, view.pixels, (classes[other], rival), features, moment)
+    lead = evidence_info(classes[output], own, view.pixels, (label, rival), features, moment)
     with stage.on_stage(place):
         left, right = st.columns(2)
     height = stage.figure_height(350, voltages.prediction_text, taken=60)
     with left:
         draw_column(alone, f"Evidence for {alone.name}", "evidence", height)
     with right:
-        title = f"Evidence for {lead.name} compared with {lead.rival}" if other != output else "Choose another class"
+        title = (
+            f"Evidence for {lead.name} compared with {lead.rival}"
+            if is_pinned or other != output
+            else "Choose another class"
+        )
         draw_column(lead, title, "lead", height)
     pixel_picker.open_pixels_in_encoder(view, "evidence", "lead")
     show_code.render(lambda: evidence_code(show_code.code_input(view), output, other, neuron, time))
@@ -156,7 +173,12 @@ def render() -> None:
         f":green[**Green**] {view.dataset.feature}s contribute positively to {alone.name}, :violet[**purple**] ones "
         f"negatively; in the comparison purple means evidence for {lead.rival}.{pointing if view.dataset.shape else ''}"
     )
-    if moment == CROSSING and other != output:
+    if is_pinned:
+        st.caption(
+            "Differences are computed for each afferent; the listed spike times are those of the current experiment, "
+            "and of the pinned one where only that has a spike."
+        )
+    if moment == CROSSING and other != output and not is_pinned:
         st.caption(f"Both potentials are those at {figures.time_text(own.t_max)}, when {alone.name} fires.")
     if k > 1:
         st.caption(

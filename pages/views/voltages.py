@@ -62,7 +62,7 @@ def render() -> None:
         experiment_bar.render(view)
         mistake_buttons(view)
         compared = comparison.render(view, info)
-    ghost = compared[1] if compared else None
+    ghost = compared.info if compared else None
     span = figures.trace_range(info, ghost)
     traces = figures.traces_figure(info, height, span, zoom=True, ghost=ghost)
     experiment_controls.draw_sliders(NEURON, controls[:3])

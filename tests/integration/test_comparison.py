@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.pages import EMBEDDED, app, button, figure, run_app, train_small_model
 
+from tempotron_core.analysis.attribution import evidence
 from tempotron_core.data.drawings import encode_drawing
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model, predict
@@ -92,3 +93,17 @@ def test_the_same_experiment_is_not_compared() -> None:
     test = opened(sample=3)
     button(test, "Pin for comparison").click()
     assert any(line.value.startswith("The pinned experiment is the current one") for line in run_app(test).markdown)
+
+
+def test_contributions_of_two_samples_are_subtracted() -> None:
+    test = opened("evidence", sample=3, pin="sample:5;tau:30", why="7", why_not="pinned experiment")
+    info = test.session_state["_shown"]["lead"].figure
+    models = UNTRAINED, replace(UNTRAINED, tau=30.0)
+    decisions = [predict(model, EMBEDDED.test.images[i]) for model, i in zip(models, (3, 5), strict=True)]
+    now, before = (evidence(model, d, 7) for model, d in zip(models, decisions, strict=True))
+    difference = (now.contributions - before.contributions).sum(dim=1).view(28, 28)
+    assert np.allclose(next(trace for trace in info.data if trace.type == "heatmap").z, difference, atol=1e-5)
+    total = float(decisions[0].v_max[7] - decisions[1].v_max[7])
+    assert float(difference.sum()) == pytest.approx(total, abs=1e-4)
+    assert any("compared with 7 of the pinned experiment" in line.value for line in test.markdown)
+    assert any(f"by {abs(total):.2f}" in line.value for line in test.markdown)

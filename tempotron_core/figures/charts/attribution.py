@@ -101,6 +101,8 @@ class EvidenceInfo:
         lead = "leads" if self.total >= 0 else "trails"
         if self.moment == PEAK:
             start = f"{self.name} (peak at {at}) {lead} {self.rival} (peak at {time_text(self.rival_t_max)})"
+        elif self.rival_t_max != self.t_max:
+            start = f"{self.name} at {at} {lead} {self.rival} at {time_text(self.rival_t_max)}"
         else:
             start = f"At {at} {self.name} {lead} {self.rival}"
         return (
