@@ -156,7 +156,12 @@ def render_epoch(
         st.markdown(f"#### {history.takeaway}")
         history_height = 190 if not is_presentation_mode() else max(60, int(0.38 * total))
         charts.lightweight_chart(figures.replay_figure(history, history_height), "replay", history.takeaway)
-    voltage_range = figures.trace_range(replace(voltages, v=replayed.v.flatten(0, 1).numpy()))
+    all_epochs = replayed.v.flatten(0, 1).numpy(), replayed.v_max.flatten().numpy()
+    ranges = (
+        figures.trace_range(replace(voltages, v=all_epochs[0], v_max=all_epochs[1], curves=None)),
+        figures.trace_range(voltages),
+    )
+    voltage_range = min(low for low, _ in ranges), max(high for _, high in ranges)
     with stage.on_stage(place):
         left, right = st.columns([1.4, 1])
     height = 360 if not is_presentation_mode() else max(90, total - history_height)

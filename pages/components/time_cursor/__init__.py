@@ -51,6 +51,7 @@ _CSS = """
 .cursor-line { top: 0; bottom: 0; border-left: 3px solid #d6336c; margin-left: -1.5px; }
 .cursor-handle { width: 26px; margin-left: -13px; cursor: ew-resize; pointer-events: auto; touch-action: none; }
 .cursor-dot { width: 14px; height: 14px; margin: -7px 0 0 -7px; border-radius: 50%; border: 2px solid white; }
+@media (pointer: coarse) { .st-key-traces .nsewdrag { pointer-events: none; } } /* a finger scrolls the page */
 .cursor-digit { inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
 """
 _JS = Path(__file__).with_name("time_cursor.js").read_text(encoding="utf-8")

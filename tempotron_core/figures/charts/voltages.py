@@ -24,14 +24,12 @@ def trace_range(info: VoltageInfo, ghost: VoltageInfo | None = None) -> tuple[fl
 
 
 def _visible_parts(info: VoltageInfo) -> list[np.ndarray]:
-    which = list(info.visible)
+    which = slice(None) if info.shown is None else list(info.shown)
     curves = info.curves or Curves(np.arange(info.v.shape[1]), info.v, None, info.tempotrons)
     parts = [curves.v[which], info.v_max[which]]
-    return parts + [part for part in (_unshunted(info, which), curves.tempotrons) if part is not None]
-
-
-def _unshunted(info: VoltageInfo, which: list[int]) -> np.ndarray | None:
-    return None if info.curves is None or info.curves.unshunted is None else info.curves.unshunted[which]
+    if curves.unshunted is not None:
+        parts.append(curves.unshunted[which])
+    return parts if curves.tempotrons is None else [*parts, curves.tempotrons]
 
 
 def time_range(info: VoltageInfo, padded: bool = False) -> tuple[float, float]:

@@ -315,7 +315,7 @@ def _with_axes(
         for at, _ in x_labels
     )
     image, title = png_data_url(_to_rgba_image(classes, colours)), "font-size:1.0625rem"
-    left, right = (74, 18) if axis is None else axis.margins
+    left, right = (66, 18) if axis is None else axis.margins
     below = (
         f'<div></div><div></div><div style="position:relative;height:24px;margin-top:4px">{x_ticks}</div>'
         f'<div></div><div></div><div style="text-align:center;{title}">time, ms</div>'
@@ -326,7 +326,7 @@ def _with_axes(
         attributes += f'data-from="{axis.image[0]:g}" data-to="{axis.image[1]:g}" '
         below = lines = ""
     return (
-        f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px {left - 30}px 1fr;'
+        f'<div role="img" aria-label="{escape(alt)}" style="display:grid;grid-template-columns:22px {left - 22}px 1fr;'
         f'font-size:0.9375rem;line-height:1.2;padding-right:{right}px;padding-top:8px">'
         f'<div style="writing-mode:vertical-rl;transform:rotate(180deg);text-align:center;{title}">{quantity}</div>'
         f'<div style="position:relative;margin-right:8px">{y_ticks}</div>'
