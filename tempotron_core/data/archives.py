@@ -139,7 +139,7 @@ def check_zip(file: IO[bytes], name: str, max_bytes: int = MAX_BYTES) -> dict[st
     total = 0
     for member in members:
         parts = re.split(r"[/\\]", member.filename)
-        if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or member.is_dir():
+        if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or not parts[-1]:
             raise FormatError(
                 f"{name}: expected members without paths, got {member.filename[:80]!r}; save the file again."
             )

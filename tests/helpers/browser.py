@@ -99,7 +99,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
-        self.folder, self._log = folder, folder / "server.log"
+        self.folder, self._log = folder, folder / f"server-{port}.log"
         self.has_model, self._read_length = False, 0
         if "--server.baseUrlPath" in options:
             self.url += f"/{options[options.index('--server.baseUrlPath') + 1]}"

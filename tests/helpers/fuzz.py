@@ -8,6 +8,7 @@ As a script it drives atheris over them, for as long as is wanted, and says how 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,18 +17,36 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from types import FunctionType
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save
 
 from helpers import idx_files
 from pages.state import markdown, paths
-from tempotron_core.data import datasets
+from tempotron_core.data import (
+    archives,
+    dataset_files,
+    dataset_upload,
+    datasets,
+    npz_files,
+    spike_times,
+    table_files,
+    torchvision_sets,
+)
+from tempotron_core.data import idx_files as idx
+from tempotron_core.data.dataset_upload import store_dataset_file
+from tempotron_core.experiments import records
+from tempotron_core.experiments.records import read_record
+from tempotron_core.interchange import networks, tensor_files, torch_files
+from tempotron_core.interchange.networks import read_network
 from tempotron_core.runs import csv_tables, files, reader
 from tempotron_core.runs.catalogue import run_title
 from tempotron_core.runs.reader import RunError
@@ -66,9 +85,42 @@ def seeds() -> dict[str, bytes]:
         "title.txt": b"a name",
         "images": idx_files.to_idx_bytes(idx_files.images(torch.arange(20).numpy() % 10)),
         "labels": idx_files.to_idx_bytes(torch.arange(20).numpy() % 10),
+        "network npz": _npz(weight=np.ones((3, 12), np.float32), m=np.array(3)),
+        "network pt": _torch_file(),
+        "set npz": _npz(x=np.arange(80.0).reshape(20, 4), y=np.arange(20) % 2),
+        "set csv": b"a,b,label\n" + b"".join(b"%d,%d.5,%s\n" % (i, i * i, (b"x", b"y")[i % 2]) for i in range(20)),
+        "set zip": _picture_archive(),
+        "spikes npz": _npz(
+            times=np.arange(80.0).reshape(20, 4), labels=np.arange(20) % 2, unit=np.array("ms"), T=np.array(100)
+        ),
+        "spikes csv": b"sample,afferent,time_ms,label\n"
+        + b"".join(b"%d,%d,%d.5,%d\n" % (i, a, 7 * a + i, i % 2) for i in range(20) for a in range(3)),
+        "record": b'{"runs": [{"settings": {"seed": 0}, "test_accuracy": [0.5]}], "torch": "2"}',
         "text": b"[tap](javascript:alert(1)) **b** <img src=x> http://a.bc",
         "path": b"sub/../../etc",
     }
+
+
+def _npz(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _torch_file() -> bytes:
+    file = io.BytesIO()
+    torch.save({"fc.weight": torch.ones(3, 12)}, file)
+    return file.getvalue()
+
+
+def _picture_archive() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(12):
+            picture = io.BytesIO()
+            Image.fromarray(np.full((4, 4), 9 * number, np.uint8)).save(picture, "PNG")
+            archive.writestr(f"{'ab'[number % 2]}/{number}.png", picture.getvalue())
+    return file.getvalue()
 
 
 def _in_run(name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
@@ -95,6 +147,32 @@ def _in_set(file: str) -> Callable[[bytes], None]:
             path.write_bytes(whole)
 
     return target
+
+
+def _read_network(file: str) -> Callable[[bytes], None]:
+    def target(content: bytes) -> None:
+        network = read_network(content, file)
+        assert network.weight.isfinite().all() and network.weight.ndim == 2
+
+    return target
+
+
+def _store_set(file: str) -> Callable[[bytes], None]:
+    def target(content: bytes) -> None:
+        place = folder() / "uploads"
+        try:
+            loaded = store_dataset_file(content, file, place)
+            assert len(loaded.test.images) == len(loaded.test.labels) > 0
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    return target
+
+
+def _read_experiment(content: bytes) -> None:
+    path = folder() / "record.json"
+    path.write_bytes(content)
+    assert isinstance(read_record(path), dict)
 
 
 def _resume(run_folder: Path) -> None:
@@ -132,6 +210,15 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {
     "state": (_in_run("state.safetensors", _resume), "state.safetensors"),
     "images": (_in_set(idx_files.FILES[2]), "images"),
     "labels": (_in_set(idx_files.FILES[3]), "labels"),
+    "network npz": (_read_network("net.npz"), "network npz"),
+    "network pt": (_read_network("net.pt"), "network pt"),
+    "network safetensors": (_read_network("net.safetensors"), "last.safetensors"),
+    "set npz": (_store_set("set.npz"), "set npz"),
+    "set csv": (_store_set("set.csv"), "set csv"),
+    "set zip": (_store_set("set.zip"), "set zip"),
+    "spikes npz": (_store_set("spikes.npz"), "spikes npz"),
+    "spikes csv": (_store_set("spikes.csv"), "spikes csv"),
+    "record": (_read_experiment, "record"),
     "text": (_list_or_render, "text"),
     "path": (_check_path, "path"),
 }
@@ -142,7 +229,7 @@ def fuzz_once(name: str, content: bytes) -> bool:
     """Give the reader those bytes; whether it took them. Anything but a sentence of its own is thrown."""
     try:
         TARGETS[name][0](content)
-    except (RunError, datasets.DataError, TrainingError, paths.PathNotAllowedError) as error:
+    except (RunError, datasets.DataError, TrainingError, paths.PathNotAllowedError, ValueError) as error:
         text = str(error)
         assert len(text.splitlines()) == 1 and len(text) < 6000, text
         assert any(word in text for word in ("expected", "truncated", "too long")), text
@@ -154,7 +241,10 @@ def main(name: str, seconds: int) -> None:
     """Fuzz one reader that long, in this process; libFuzzer reports the number of inputs on its last line."""
     import atheris
 
-    for module in (files, csv_tables, reader, datasets, paths):
+    for module in (
+        files, csv_tables, reader, datasets, paths, archives, dataset_files, dataset_upload, idx, npz_files, records,
+        spike_times, table_files, torchvision_sets, networks, tensor_files, torch_files,
+    ):  # fmt: skip
         for function in [value for value in vars(module).values() if isinstance(value, FunctionType)]:
             if function.__module__ == module.__name__:
                 setattr(module, function.__name__, atheris.instrument_func(function))

@@ -101,7 +101,10 @@ def test_any_sizes_of_a_set(name: str, numbers: list[int], body: bytes) -> None:
     fuzz.fuzz_once(name, struct.pack(f">{len(numbers)}I", *numbers) + body)
 
 
-KEYS = ("sample", "model", "data", "run", "tau", "threshold", "neuron", "t", "tour", "present")
+KEYS = (
+    "sample", "model", "data", "run", "tau", "tau_s", "beta", "m", "T", "threshold", "time", "after_spike", "neuron",
+    "t", "pin", "tour", "present", "image", "label",
+)  # fmt: skip
 
 
 @settings(

@@ -111,6 +111,13 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
+def nameless_member() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("~", b"1")
+    return file.getvalue().replace(b"~", b"\0")  # zipfile cuts a name at the first zero
+
+
 def header_only(header: dict[str, Any]) -> bytes:
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text
@@ -129,6 +136,7 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "garbage": ("a.npz", lambda: b"PK\x03\x04" + bytes(500), "zip archive"),
     "another ending": ("a.onnx", lambda: b"x", r"ends in \.safetensors"),
     "zip bomb": ("a.npz", bomb, "compression below"),
+    "member without a name": ("a.npz", nameless_member, "without paths"),
     "huge header": ("a.safetensors", lambda: (2**40).to_bytes(8, "little") + b"{}", "header of at most"),
     "a billion rows": (
         "a.safetensors",
