@@ -6,6 +6,8 @@ const TEXT = "textarea, select, [contenteditable=true], [role=combobox], [role=s
   + "input:not([type=range], [type=button], [type=checkbox], [type=radio])";
 const OWN_ARROWS = "[role=slider], [role=radio], [role=tab], [role=menu], [role=menuitem], [role=option], [role=grid], "
   + "input[type=range], input[type=radio]";
+const OWN_SPACE = "button, a, summary, [role=button], [role=checkbox], [role=radio], [role=switch], [role=tab], "
+  + "[role=option], input[type=checkbox], input[type=radio]";
 
 export default function ({ data, setTriggerValue, parentElement }) {
   // In the sidebar the list would be hidden in presentation mode.
@@ -66,7 +68,7 @@ function moveCursor(event, target) {
   if (!slider || target === slider) return false;
   const { key } = event;
   if (key === " ") {
-    if (target.matches?.(":focus-visible") && target !== document.body && !target.matches(".stMain, .stApp")) return false;
+    if (target.closest?.(OWN_SPACE)?.matches(":focus-visible, :has(:focus-visible)")) return false;
     find("play").click();
   } else if (key === "ArrowLeft" || key === "ArrowRight") {
     if (target.closest?.(OWN_ARROWS)) return false;

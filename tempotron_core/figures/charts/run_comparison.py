@@ -58,6 +58,11 @@ class ComparisonInfo:
         if len(sets := dict.fromkeys(self.test_sets[i] for i in sorted(shown) if self.test_sets)) > 1:
             return f"No common ranking: the runs were tested on different samples ({'; '.join(sets)})."
         second = shown[1]
+        if float(self.test[second][-1]) == best:
+            return (
+                f"Highest final test accuracy: {best:.2%}{self._interval_text(first)}, the same for "
+                f"{self.names[second]} and {name}."
+            )
         text = (
             f"Highest final test accuracy: {name}, {best:.2%}{self._interval_text(first)}, "
             f"{100 * (best - float(self.test[second][-1])):.2f} points above {self.names[second]}"

@@ -156,6 +156,8 @@ def test_runs_with_different_test_sets_have_no_ranking() -> None:
         info = figures.ComparisonInfo(("a", "b"), curves, curves, ("embedded",) * 2, ((0.65, 0.72), (low, 0.8)))
         assert info.takeaway.startswith("Highest final test accuracy: b, 75.00% (95 % interval")
         assert info.takeaway.endswith(f"the intervals {verb}.")
+    same = figures.ComparisonInfo(("a", "b"), (curves[0],) * 2, curves)
+    assert same.takeaway == "Highest final test accuracy: 70.00%, the same for a and b."
 
 
 def test_the_samples_of_an_accuracy_are_known(record: RunRecord) -> None:
