@@ -101,7 +101,7 @@ def test_the_confusion_matrix_is_shown_in_counts_or_rates() -> None:
     row, column = divmod(int(found.confusion.argmax()), 10)
     for cells, wanted in (
         ("counts", f"{found.confusion[row, column]:,}"),
-        ("rates, %", f"{100 * found.confusion[row, column] / found.confusion[row].sum():.1f}"),
+        ("rates, %", f"{100 * found.confusion[row, column] / found.confusion[row].sum():.0f}"),
     ):
         test = linked("results", cells=cells)
         traces = [trace for trace in test.session_state["_shown"]["confusion"].figure.data if trace.type == "scatter"]

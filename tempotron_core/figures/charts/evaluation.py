@@ -132,7 +132,7 @@ def confusion_figure(
     cells, diagonal = info.confusion.reshape(-1), rows == columns
     percent = 100 * share.reshape(-1)
     texts = [
-        "" if not number else f"{rate:.1f}" if rates else f"{number:,}"
+        "" if not number else (f"{rate:.0f}" if rate >= 0.5 else "&lt;1") if rates else f"{number:,}"
         for number, rate in zip(cells.tolist(), percent.tolist(), strict=True)
     ]
     for which, font in (
