@@ -271,7 +271,8 @@ def fit_to_dataset(settings: Settings, dataset: datasets.Dataset) -> Settings:
     """Return the settings with code and m of a data set of recorded spike times; those of others as they are."""
     if dataset.m is None:
         return settings
-    return replace(settings, code=AS_RECORDED.name, m=dataset.m)
+    others = tuple(name for name in settings.from_preset if name not in ("m", "code"))
+    return replace(settings, code=AS_RECORDED.name, m=dataset.m, from_preset=others)
 
 
 def require_startable(settings: Settings) -> None:
