@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -75,6 +76,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="evaluate a network of SpikingJelly 2.0.0 without its shunting, exact spike times and exact peaks",
     )
+    parser.add_argument(
+        "--untested",
+        action="store_true",
+        help="import a network that fits no data set here, without a test",
+    )
     add("--dataset-dir", dest="dataset_dir", help="folder in torchvision's layout; without it the embedded subset")
     parser.add_argument("--dataset", help="name, or path of a file; MNIST where a folder is given, else embedded")
     add("--log-dir", dest="log_dir", help="where the run goes")
@@ -95,7 +101,7 @@ def import_file(options: argparse.Namespace) -> ImportedRun:
     given["dataset"], given["dataset_dir"] = datasets.locate(options.dataset, options.dataset_dir)
     given["tempotrons_per_class"] = None if options.tempotrons_per_class == 1 else options.tempotrons_per_class
     settings = complete_settings(network, given, options.peer, options.without_shunting)
-    dataset = datasets.load(settings.dataset, settings.dataset_dir)
+    dataset = None if options.untested else datasets.load(settings.dataset, settings.dataset_dir)
     run = import_run(network, settings, dataset, options.peer)
     for note in run.notes:
         print(note, file=sys.stderr)
@@ -113,7 +119,7 @@ def summarise(run: ImportedRun) -> dict[str, object]:
         "afferents": network.afferents,
         "constants": {name: getattr(settings, name) for name in ("m", "T", "beta", "tau", "tau_s", "v_threshold")},
         "dataset": settings.dataset,
-        "test_accuracy": run.test_accuracy,
+        "test_accuracy": None if math.isnan(run.test_accuracy) else run.test_accuracy,
         "notes": list(run.notes),
         "log": str(run.path),
     }

@@ -188,7 +188,9 @@ def resolve_view(needs_model: bool = True) -> View:
     model, changed, problem = overrides.apply_overrides(trained)
     model = match_model(model, dataset)
     warnings = [problem] if problem else []
-    if {settings.dataset, dataset.name} - {datasets.EMBEDDED, "MNIST"} and settings.dataset != dataset.name:
+    is_foreign = {settings.dataset, dataset.name} - {datasets.EMBEDDED, "MNIST"} and settings.dataset != dataset.name
+    is_untested = settings.imported_from is not None and settings.code == RECORDED.name
+    if is_foreign and not is_untested:
         warnings.append(
             f"The model was trained on {settings.dataset}, the samples are from {dataset.name}: expect low accuracy."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -54,14 +55,18 @@ def import_panel() -> None:
         dataset, missing = current_dataset()
         if missing:
             raise ValueError(missing)
+        untested = st.toggle(
+            "Without a test", key="import_untested",
+            help="For a network whose afferents are those of no data set here: it takes recorded spike times.",
+        )  # fmt: skip
         if st.button("Import", type="primary", icon=":material/upload:"):
             with st.spinner("Classifying the test set"):
-                run = import_run(network, settings, dataset, peer)
+                run = import_run(network, settings, None if untested else dataset, peer)
             st.session_state.update(model=SAVED_RUN, run=run.path.name, model_chosen=True)
+            is_tested = not math.isnan(run.test_accuracy)
+            accuracy = f"test accuracy {run.test_accuracy:.1%} on {dataset.name}" if is_tested else "not tested"
             st.session_state["imported"] = (
-                f"{network.file}: test accuracy {run.test_accuracy:.1%} on {dataset.name}. "
-                + " ".join(run.notes)
-                + " It is the model of all pages now."
+                f"{network.file}: {accuracy}. " + " ".join(run.notes) + " It is the model of all pages now."
             )
             st.rerun()
     except (ValueError, TypeError, TrainingError, PathNotAllowedError) as error:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tempotron_core.data.archives import FormatError
-from tempotron_core.data.datasets import Dataset, Split
+from tempotron_core.data.datasets import EMBEDDED, Dataset, Split
 from tempotron_core.interchange.networks import Network
+from tempotron_core.model.codes import AS_RECORDED
 from tempotron_core.model.sample_store import store_samples
 from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.metrics import EpochMetrics, History
@@ -34,7 +35,7 @@ class ImportedRun:
     Attributes:
         network: what was read
         settings: constants it is used with
-        test_accuracy: fraction of the test samples whose highest peak is that of their label
+        test_accuracy: fraction of the test samples whose highest peak is that of their label, NaN if not tested
         path: folder of the run
         notes: sentences on what was converted, or may be wrong
     """
@@ -81,25 +82,28 @@ def complete_settings(
 def import_run(
     network: Network,
     settings: Settings,
-    dataset: Dataset,
+    dataset: Dataset | None,
     peer: str | None = None,
 ) -> ImportedRun:
     """Test a network on a data set and write it as a run.
 
-    The run has one row of metrics, epoch 0, with the loss unknown, and can be continued like any other.
+    The run has one row of metrics, epoch 0, with the loss unknown, and can be continued like any other. Without a data
+    set of labelled samples it has none: the network is not tested, and takes recorded spike times of its afferents.
 
     Args:
         network: network as read
         settings: constants of the network and of a training that continues it, from complete_settings
-        dataset: data set the network was trained for
+        dataset: data set the network was trained for, None if there is none here
         peer: program that trained it, see Network.scaled_weight
 
     Raises:
         FormatError: where the weights do not fit the constants or the data set.
         TrainingError: where the run cannot be written.
     """
-    settings = fit_to_dataset(settings, dataset)
     weight = network.scaled_weight(settings.v_threshold, peer)
+    if dataset is None or not dataset.classes:
+        return _import_untested(network, settings, weight)
+    settings = fit_to_dataset(settings, dataset)
     _check_shape(network, settings, dataset)
     most = _TRAIN_SAMPLES if settings.time == "grid" else _TRAIN_SAMPLES_IN_ORDER
     train = Split(dataset.train.images[:most], dataset.train.labels[:most])
@@ -129,6 +133,22 @@ def import_run(
             f"No potential above 0 in outputs {', '.join(map(str, test.dead_outputs[:10]))}: check the constants."
         )
     return ImportedRun(network, settings, test.accuracy, log.path, tuple(notes))
+
+
+def _import_untested(network: Network, settings: Settings, weight: torch.Tensor) -> ImportedRun:
+    if settings.T > _MAX_T or network.outputs % settings.resolved_recipe.tempotrons_per_class:
+        raise FormatError(
+            f"{network.file}: expected T of at most {_MAX_T:,} ms and outputs in groups of the tempotrons per class, "
+            f"got T {settings.T:,} and {network.outputs:,} outputs; correct the constants."
+        )
+    settings = replace(settings, m=1, code=AS_RECORDED.name, dataset=EMBEDDED, dataset_dir=None)
+    count = network.outputs // settings.resolved_recipe.tempotrons_per_class
+    classes = network.classes if len(network.classes) == count else tuple(map(str, range(count)))
+    snapshot = Snapshot(settings, "finished", 0, classes=classes, weight=weight, shape=(network.afferents,))
+    with open_run_log(settings) as log:
+        log.write(snapshot)
+    notes = (*network.notes, "Not tested: choose recorded spike times of its afferents as data set.")
+    return ImportedRun(network, settings, math.nan, log.path, notes)
 
 
 def _assess(weight: torch.Tensor, settings: Settings, split: Split) -> Assessment:

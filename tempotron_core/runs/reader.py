@@ -25,7 +25,7 @@ import torch
 
 from tempotron_core.data import datasets
 from tempotron_core.model.classifier import Model
-from tempotron_core.model.codes import FittedCode, require_known_code, restore_code
+from tempotron_core.model.codes import AS_RECORDED, FittedCode, require_known_code, restore_code
 from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
 from tempotron_core.runs.files import CODE_FILE, STUDIES_FOLDER, RunError, escape_surrogates, read_tensors, read_text
 from tempotron_core.training.metrics import EpochMetrics, History, StepMetricsHistory
@@ -267,6 +267,8 @@ def _read_preset(folder: Path) -> dict[str, object]:
 
 def _fits_width(width: int, settings: Settings) -> bool:
     """Return whether this is the number of afferents of a network of the run's data set, as far as that is known."""
+    if settings.code == AS_RECORDED.name:
+        return width > 0 and width % settings.m == 0
     features = datasets.known_features(settings.dataset)
     return width > 0 and width % settings.m == 0 if features is None else width == features * settings.m
 

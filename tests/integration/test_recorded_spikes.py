@@ -12,6 +12,7 @@ from helpers.pages import NAMES, app, headline, run_app, verdict
 from helpers.waiting import PATIENCE
 from streamlit.testing.v1 import AppTest
 
+from tempotron_core import import_network
 from tempotron_core.data import datasets
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model
@@ -133,3 +134,23 @@ def test_a_file_in_seconds_is_added_in_ms(folder: Path) -> None:
     assert sorted(torch.cat([stored.train.images, stored.test.images]).view(-1).tolist()) == pytest.approx(
         range(10, 20)
     )
+
+
+def test_a_network_that_fits_no_data_set_opens_with_spike_times(folder: Path) -> None:
+    weight = torch.randn(4, 37, generator=torch.Generator().manual_seed(0))
+    torch.save({"fc.weight": weight}, folder / "net.pt")
+    options = [str(folder / "net.pt"), "-T", "80", "--untested", "--log-dir", str(folder / "runs")]
+    run = import_network.import_from_arguments(options, "import")
+    assert not isinstance(run, int)
+    assert torch.equal(load_model(run.path).weight, weight)
+    np.savez(folder / "own.npz", times=np.random.default_rng(0).uniform(0, 70, (3, 37)), unit="ms")
+    for page in VIEWS:
+        state = {"model": "saved run", "run": run.path.name}
+        test = opened(page, folder, "own.npz", **state)
+        if page not in ("results", "replay"):
+            assert not test.main.warning
+            assert WORDS.findall(texts(test)) == []
+    sentence = opened("overview", folder, "embedded", **state).main.warning[0].value
+    assert "trained on recorded spike times" in sentence
+    runs = opened("runs", folder, "own.npz", **state)
+    assert run.path.name.split("-embedded")[0] in texts(runs) or runs.get("dataframe")
