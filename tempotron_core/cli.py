@@ -10,12 +10,13 @@ from pathlib import Path
 
 __all__ = ["app_script", "main"]
 
-_USAGE = """usage: tempotron-explorer [--help] [train ... | sweep ... | open FILE ... | STREAMLIT OPTIONS]
+_USAGE = """usage: tempotron-explorer [--help] [train ... | sweep ... | open FILE | export RUN | STREAMLIT OPTIONS]
 
   tempotron-explorer                     open the dashboard; options as of streamlit run, such as --server.port 8600
   tempotron-explorer train [OPTIONS]     train without the dashboard; see tempotron-explorer train --help
   tempotron-explorer sweep [OPTIONS]     train over a space of settings; see tempotron-explorer sweep --help
   tempotron-explorer open FILE [OPTIONS] import a network and open the dashboard; see tempotron-explorer open --help
+  tempotron-explorer export RUN [OPTIONS] write a network for another program; see tempotron-explorer export --help
 """
 
 
@@ -37,10 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tempotron_core.sweep import main as sweep
 
         return sweep(arguments[1:])
+    if arguments[:1] == ["export"]:
+        from tempotron_core.export_network import main as export
+
+        return export(arguments[1:])
     if arguments[:1] == ["open"]:
         return _open_network(arguments[1:])
     if arguments and not arguments[0].startswith("-"):
-        print(f"expected train, sweep, open or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
+        print(f"expected train, sweep, open, export or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
         return 2
     return _open_dashboard(arguments)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.components import charts, show_code
+from pages.components import charts, network_download, show_code
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.components.resume_run import resume_form
 from pages.refresh import refresh_interval
@@ -38,7 +38,15 @@ from tempotron_core.runs.catalogue import (
     run_title,
     to_zip,
 )
-from tempotron_core.runs.reader import RunError, RunRecord, list_runs
+from tempotron_core.runs.reader import (
+    RunError,
+    RunRecord,
+    checkpoint_path,
+    list_checkpoints,
+    list_runs,
+    load_model,
+    read_classes,
+)
 
 
 def use_as_model(record: RunRecord) -> None:
@@ -106,11 +114,31 @@ def run_actions(record: RunRecord) -> None:
     if record.epochs and record.settings:
         with st.expander("Continue this run", key=f"resume_{record.name}"):
             resume_form(record)
+    if record.epochs and record.settings and not view_only:
+        panel = st.expander("Export the network", key=f"network_{record.name}", on_change="rerun")
+        if panel.open:
+            with panel:
+                export_network(record)
     if st.session_state.get("confirm_delete") == record.name and not view_only:
         buttons[3].button(
             "Yes, delete it for good", icon=":material/delete_forever:", width="stretch", on_click=delete_selected,
             args=(record,),
         )  # fmt: skip
+
+
+def export_network(record: RunRecord) -> None:
+    """Show the choice of an epoch and of a format for other programs, and the download."""
+    names = {"last": "last epoch", "best": "best epoch"}
+    checkpoints = list_checkpoints(record.path)
+    epoch = st.selectbox(
+        "Weights", checkpoints, format_func=lambda name: names.get(name, f"epoch {name}"), key=f"export_{record.name}"
+    )
+    try:
+        model = load_model(record.path, checkpoint_path(epoch or "last"))
+        classes = read_classes(record.path, model.num_classes)
+        network_download.render(lambda: (model, classes), record.name, f"network_{record.name}")
+    except (RunError, ValueError) as error:
+        st.warning(escape_markdown(error), icon=":material/error:")
 
 
 def render_comparison(records: list[RunRecord]) -> None:

@@ -4,6 +4,7 @@
 .npz                arrays, without pickled objects
 .pt .pth .ckpt      what torch.save writes for a state dict; the pickle in it is scanned first, and one that names
                     anything but tensors and containers is refused unopened
+.nir                the graph Linear -> CubaLI of the package nir
 
 A tempotron needs one matrix [outputs, afferents]. It is found by shape: the only floating-point matrix, else the only
 one whose name ends in fc.weight, else the only one whose name ends in weight.
@@ -30,12 +31,13 @@ from tempotron_core.data.archives import (
     shape_text,
     source_name,
 )
+from tempotron_core.interchange.nir_files import open_nir
 from tempotron_core.interchange.tensor_files import CONSTANTS, Content, open_npz, open_safetensors
 from tempotron_core.interchange.torch_files import open_torch
 
 __all__ = ["PEERS", "SUFFIXES", "AmbiguousKeyError", "Network", "read_network"]
 
-SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".ckpt")
+SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".ckpt", ".nir")
 """Endings of the files that are read."""
 
 PEERS = ("tempotron", "spikingjelly-0.0.0.0.14", "spikingjelly-2")
@@ -132,7 +134,8 @@ def read_network(source: Source, name: str | None = None, key: str | None = None
     with open_source(source, name) as file:
         content = (
             open_safetensors(file, name) if suffix == ".safetensors"
-            else open_npz(file, name) if suffix == ".npz" else open_torch(file, name)
+            else open_npz(file, name) if suffix == ".npz"
+            else open_nir(file, name) if suffix == ".nir" else open_torch(file, name)
         )  # fmt: skip
         key = _find_key(content, name) if key is None else key
         if key not in content.shapes:

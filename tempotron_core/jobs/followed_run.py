@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from contextlib import suppress
 from pathlib import Path
 
 from tempotron_core.jobs.job import Status
 from tempotron_core.model.classifier import PIXELS
 from tempotron_core.runs.catalogue import is_being_written
-from tempotron_core.runs.files import RunError, read_tensors
-from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.runs.reader import load_model, read_classes, read_run
 from tempotron_core.training.metrics import History
 from tempotron_core.training.snapshot import Snapshot
 
@@ -34,19 +31,10 @@ def follow_run(folder: Path) -> Status:
     features = model.num_features
     snapshot = Snapshot(
         record.settings, "training", max(1, math.ceil(steps * record.settings.epochs)), last.step if last else 0,
-        points=record.points, epochs=History(record.epochs), classes=_read_classes(folder, model.num_classes),
+        points=record.points, epochs=History(record.epochs), classes=read_classes(folder, model.num_classes),
         code=model.code, shape=(28, 28) if features == PIXELS else (features,), weight=model.weight,
     )  # fmt: skip
     live = is_being_written(record)
     return Status(
         "running" if live else "finished", record.settings, snapshot, str(folder), note=_NOTE if live else None
     )
-
-
-def _read_classes(folder: Path, count: int) -> tuple[str, ...]:
-    """Return the names of the outputs in the file of the weights, or their numbers."""
-    with suppress(RunError, ValueError, TypeError, RecursionError):
-        names = json.loads(read_tensors(folder, "last.safetensors")[1].get("classes", "[]"))
-        if len(names) == count and all(isinstance(name, str) for name in names):
-            return tuple(names)
-    return tuple(map(str, range(count)))

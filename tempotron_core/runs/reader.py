@@ -44,6 +44,7 @@ __all__ = [
     "load_code",
     "load_model",
     "load_snapshot",
+    "read_classes",
     "read_run",
 ]
 
@@ -254,6 +255,15 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
         code=load_code(folder, settings),
         state=state,
     )
+
+
+def read_classes(path: str | os.PathLike[str], count: int) -> tuple[str, ...]:
+    """Return the names of the classes in the file of the last weights, or the numbers 0 to count - 1."""
+    with suppress(RunError, ValueError, TypeError, RecursionError):
+        names = json.loads(read_tensors(Path(path), "last.safetensors")[1].get("classes", "[]"))
+        if len(names) == count and all(isinstance(name, str) for name in names):
+            return tuple(names)
+    return tuple(map(str, range(count)))
 
 
 def _read_preset(folder: Path) -> dict[str, object]:

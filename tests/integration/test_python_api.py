@@ -154,3 +154,16 @@ def test_every_public_name_exists() -> None:
     assert sorted(tc.__all__) == tc.__all__ == sorted(api.__all__)
     assert all(getattr(tc, name) is getattr(api, name) for name in tc.__all__)
     assert Dashboard.__doc__
+
+
+def test_the_pages_offer_the_network_in_formats_of_other_programs(registry: TrainingRegistry, tmp_path: Path) -> None:
+    with tc.record("runs", m=3, T=20) as run:
+        run.epoch(layer(), train_accuracy=0.5, test_accuracy=0.5)
+    state = {"train_log_dir": "runs", f"network_{run.path.name}": True}
+    page = run_app(app("runs", **state))
+    page.selectbox(key=f"network_{run.path.name}_format").set_value("spikingjelly-2")
+    run_app(page)
+    assert any("its decisions may differ" in caption.value for caption in page.caption)
+    page = run_app(app("overview", model="saved run", run=run.path.name, train_log_dir="runs", sharing=True))
+    assert page.selectbox(key="share_network_format").value == "npz"
+    assert page.query_params["run"] in (run.path.name, [run.path.name])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import charts, show_code, time_cursor
+from pages.components import charts, network_download, show_code, time_cursor
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -83,6 +83,10 @@ def _export_options(title: str, url_path: str) -> None:
         "The zip contains the figure, its numbers, the settings, the seed, the network, Python code that computes the "
         "numbers, and instructions to reproduce the view."
     )
+    view = exportables[key].view
+    if view is not None:
+        trained = view.trained or view.model
+        network_download.render(lambda: (trained, view.dataset.classes), "tempotron", "share_network")
 
 
 def overview_page(exportables: dict[str, charts.ExportableFigure]) -> str:
