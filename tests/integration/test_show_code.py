@@ -59,6 +59,11 @@ def check_potentials(numbers: Numbers, shown: Shown) -> None:
     assert np.array_equal(column(shown, "spikes", "time_ms"), numbers["times"][numbers["times"] >= 0])
 
 
+def check_selected(numbers: Numbers, shown: Shown) -> None:
+    assert contains(series(shown, "traces"), numbers["v"][4])
+    assert np.allclose(column(shown, "peaks", "v_max"), numbers["v_max"], atol=1e-5)
+
+
 def check_traces(numbers: Numbers, shown: Shown) -> None:
     assert all(contains(series(shown, "traces"), row) for row in numbers["v"])
     assert np.allclose(column(shown, "peaks", "v_max"), numbers["v_max"], atol=1e-5)
@@ -158,7 +163,7 @@ CASES = (
         "encoder", check_statistics, "bits", query={"view": "Information in the code"}, data="iris", model="untrained"
     ),
     case("voltages", check_potentials, POTENTIALS, model="saved run", query={"checkpoint": "1"}),
-    case("voltages", check_potentials, POTENTIALS, neuron="4", query=CHANGED),
+    case("voltages", check_selected, POTENTIALS, neuron=["4"], query=CHANGED),
     case("evidence", check_evidence, EVIDENCE, why="7", why_not="1", query=CHANGED),
     case("draw", check_perturbed, "v v_clean v_max", jitter=2.0, noise=10, right=2, drop=20, perturb_seed=5),
     case("training", check_training, "test_accuracy loss maps"),
