@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -53,20 +54,23 @@ class PinnedExperiment:
         return evidence(own, self.decision, output, None, time), ""
 
 
-def render(view: View, info: VoltageInfo) -> PinnedExperiment | None:
-    """Show the controls of the pinned experiment and the sentence, and return it with the data of its figures.
+def render(view: View, info: VoltageInfo, buttons: Any) -> PinnedExperiment | None:
+    """Show the controls of the pinned experiment and the sentence, and return it.
 
     Args:
         view: current experiment
         info: its potentials and peaks
+        buttons: container of the buttons
     """
-    with st.container(horizontal=True, vertical_alignment="center", key="comparison"):
-        label = "Pin this instead" if pinned.is_pinned() else "Pin for comparison"
-        explanation = "The next experiment is compared with this one. The pinned experiment is part of the link."
+    label = "Pin this instead" if pinned.is_pinned() else "Pin for comparison"
+    explanation = "The next experiment is compared with this one. The pinned experiment is part of the link."
+    with buttons.container(horizontal=True, horizontal_alignment="right", key="comparison"):
         st.button(label, icon=":material/keep:", key="pin", help=explanation, on_click=pinned.pin, args=(view,))
+        if pinned.is_pinned():
+            st.button("Remove the pin", icon=":material/keep_off:", key="unpin", on_click=pinned.unpin)
+    with st.container():
         if not pinned.is_pinned():
             return None
-        st.button("Remove the pin", icon=":material/keep_off:", key="unpin", on_click=pinned.unpin)
         try:
             other = pinned.resolve_pinned(view)
         except ExperimentError as error:

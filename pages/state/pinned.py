@@ -87,7 +87,7 @@ def resolve_pinned(view: View) -> View | None:
             f"pinned experiment: expected the classes of {view.dataset.name}, got those of {dataset.name}; pin another "
             "experiment or remove the pin."
         )
-    trained, settings = load_model(parts.get("model", ""), parts.get("run"), parts.get("checkpoint", "last"), dataset)
+    trained, settings = load_model(parts["model"], parts.get("run"), parts.get("checkpoint", "last"), dataset)
     if (trained.num_classes, trained.num_features) != (len(dataset.classes), dataset.num_features):
         raise ExperimentError(
             f"pinned experiment: expected a model for {dataset.name}, got one for other samples; pin another "
@@ -172,7 +172,7 @@ def _parse(text: str) -> dict[str, Any]:
             parts[name] = number
         else:
             raise problem
-    return parts
+    return parts if "model" in parts else parts | model_reference()
 
 
 def _text(value: float | str) -> str:

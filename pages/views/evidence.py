@@ -130,8 +130,10 @@ def render() -> None:
     header.markdown(prediction_headline(voltages))
     with bar:
         experiment_bar.render(view)
-        mistake_buttons(view)
-        compared = comparison.render(view, voltages)
+        mistakes, buttons = st.columns([1, 1])
+        with mistakes:
+            mistake_buttons(view)
+        compared = comparison.render(view, voltages, buttons)
     with st.container():
         if moment == CURSOR:
             time_cursor.time_cursor(view, decision, voltages, reports=True)

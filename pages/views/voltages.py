@@ -60,8 +60,10 @@ def render() -> None:
     headline.markdown(prediction_headline(info))
     with bar:
         experiment_bar.render(view)
-        mistake_buttons(view)
-        compared = comparison.render(view, info)
+        mistakes, buttons = st.columns([1, 1])
+        with mistakes:
+            mistake_buttons(view)
+        compared = comparison.render(view, info, buttons)
     ghost = compared.info if compared else None
     span = figures.trace_range(info, ghost)
     traces = figures.traces_figure(info, height, span, zoom=True, ghost=ghost)

@@ -223,7 +223,7 @@ def test_a_missing_data_set_leaves_the_page_usable(page: Page, server: Server) -
     open_page(page, server, "Overview", "data=FashionMNIST")
     expect(page.locator("[data-testid=stSidebar] [data-testid=stAlert]").first).to_contain_text("FashionMNIST")
     expect(page.locator(".stMain [data-testid=stAlert]").first).to_contain_text("FashionMNIST")
-    expect(page.locator(".js-plotly-plot")).to_have_count(0)
+    expect(page.locator(".js-plotly-plot, .stEChartsChart")).to_have_count(0)
     page.get_by_label("Dataset directory").fill("/etc")
     page.get_by_label("Dataset directory").press("Enter")
     expect(page.get_by_text("expected a folder inside").first).to_be_visible()

@@ -211,7 +211,7 @@ def test_a_missing_run_gives_a_sentence_and_nothing_in_its_place(registry: Train
         test = app(page, model="saved run", run="20200101-000000-gone", train_log_dir=str(tmp_path / "logs"))
         run_app(test)
         assert any("found none named '20200101-000000-gone'" in warning.value for warning in test.warning)
-        assert not test.get("plotly_chart")
+        assert not test.get("plotly_chart") and not test.get("echarts_chart")
 
 
 def test_a_link_shows_the_same_run_after_another_training(registry: TrainingRegistry, tmp_path: Path) -> None:
@@ -339,4 +339,4 @@ def test_a_missing_epoch_gives_one_sentence(registry: TrainingRegistry, tmp_path
     test.query_params.update({"run": folder.name, "checkpoint": name})
     run_app(test)
     assert [warning.value.split(":")[0] for warning in test.main.warning] == ["checkpoint"]
-    assert not test.get("plotly_chart")
+    assert not test.get("plotly_chart") and not test.get("echarts_chart")

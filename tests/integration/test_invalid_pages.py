@@ -136,7 +136,7 @@ def test_every_damaged_run_is_listed_and_none_breaks_a_page(
         if (logs / name / LAST).is_file():
             page = run_app(app("overview", model=settings.SAVED_RUN, run=name, train_log_dir=str(logs)))
             has_sentence = any("expected" in element.value for element in page.warning)
-            assert has_sentence or (page.get("plotly_chart") and "expected" not in listed[name]), name
+            assert has_sentence or (page.get("echarts_chart") and "expected" not in listed[name]), name
     assert not Path("exploded").exists()
 
 

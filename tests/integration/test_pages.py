@@ -132,7 +132,7 @@ def test_a_missing_data_set_gives_one_sentence_and_nothing_in_its_place(tmp_path
     test = run_app(app(data="FashionMNIST"))
     assert len({warning.value for warning in test.warning}) == 1
     assert "expected" in test.warning[0].value
-    assert not test.get("plotly_chart")
+    assert not test.get("plotly_chart") and not test.get("echarts_chart")
     test = run_app(app(data="MNIST", dir=str(tmp_path / "nowhere")))
     assert "existing folder" in test.warning[0].value
 

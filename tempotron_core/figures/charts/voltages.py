@@ -162,7 +162,8 @@ def _mark_crossings(figure: FigureBuilder, info: VoltageInfo, front: list[int]) 
         name="threshold crossings",
         marker={
             "symbol": "triangle-up",
-            "size": [13 if i in front else 8 for i in which],
+            "opacity": 1,  # Plotly's default for marks of several sizes is less
+            "size": [16 if i in front else 11 for i in which],
             "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
             "line": {"width": 1.5, "color": "white"},
         },
@@ -185,6 +186,7 @@ def _mark_peaks(figure: FigureBuilder, info: VoltageInfo, front: list[int]) -> N
             cliponaxis=False,
             marker={
                 "symbol": symbol,
+                "opacity": 1,
                 "size": [15 if i in front else 8 for i in which],
                 "color": [theme.class_colour(i, info.true_class, info.predicted) for i in which],
                 "line": {"width": 2, "color": "white"} if fired else {"width": 2.5},

@@ -153,7 +153,7 @@ def raster_legend_html(info: RasterInfo) -> str:
         return ""
     if len(info.shape) != 2:
         return _legend(((theme.SPIKE, "values above the lowest"), (theme.MUTED, "lowest values")))
-    grey = "black pixels: columns, because all spike at the same times"
+    grey = "black pixels, all at the same times"
     return _legend(((theme.SPIKE, "pixels above 0"), (theme.MUTED, grey)))
 
 
@@ -204,7 +204,8 @@ def _raster_html(
     classes = np.where(foreground > 0, 2, np.where(background > 0, 1, 0))
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
-    rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // 7)))]
+    labels = max(2, min(7, (height - 8) // 26)) if axis else 7
+    rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // labels)))]
     quantity = "image row" if len(shape) == 2 else feature
     colours = (None, colour, theme.SPIKE)
     return _with_axes(classes, colours, _time_ticks(T), rows, quantity, height, alt, cursor, axis, tooltips)
