@@ -38,6 +38,7 @@ __all__ = [
     "ValueCounts",
     "count_values",
     "curve_information",
+    "information_of_counts",
     "mutual_information",
     "pixel_information",
 ]
@@ -163,6 +164,21 @@ def mutual_information(symbols: np.ndarray, counts: ValueCounts) -> tuple[np.nda
     joint = np.take(log, _symbol_counts(number, counts.counts_below))
     bits[counts.varying_pixels] = joint.sum(axis=0).sum(axis=1) / n - independent
     chance[counts.varying_pixels] = np.take(counts.expected_under_shuffle, single).sum(axis=0) / n - independent
+    return bits, chance
+
+
+def information_of_counts(joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mutual information of symbols with the class, as counted and under shuffled labels, [N] in bits each.
+
+    joint: samples of each symbol, position and class, [symbols, N, classes]; every sample has one symbol at each of
+    the N positions.
+    """
+    single, labels = joint.sum(axis=2), joint[:, 0].sum(axis=0)
+    n = int(labels.sum())
+    log = _k_log2_k(n)
+    independent = (np.take(log, single).sum(axis=0) + log[labels].sum()) / n - np.log2(n)
+    bits = np.take(log, joint).sum(axis=(0, 2)) / n - independent
+    chance = np.take(_expected_under_shuffle(labels, log), single).sum(axis=0) / n - independent
     return bits, chance
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tempotron_core.analysis.code_statistics import count_values, mutual_information
+from tempotron_core.analysis.code_statistics import information_of_counts
 from tempotron_core.data.datasets import Split
 
 __all__ = ["INTERVALS", "MAX_SAMPLES", "SpikeStatistics", "count_spikes"]
@@ -23,7 +23,8 @@ INTERVALS = 16
 MAX_SAMPLES = 5000
 """Samples looked at, at most."""
 
-_MAX_CELLS = 2**25  # times looked at
+_MAX_CELLS = 2**23  # times looked at
+_CHUNK = 200
 _MAX_COUNTS = 2**17  # afferents x classes whose symbols are counted
 
 
@@ -86,12 +87,11 @@ def count_spikes(split: Split, classes: int, T: int, time_to_peak: float, seed: 
     columns = np.ascontiguousarray(np.where(in_window, times, -1).T)
     information, entropy = None, 0.0
     if classes and afferents * classes <= _MAX_COUNTS:
-        symbols = np.where(in_window, 1 + (times * INTERVALS / T).astype(int), 0).astype(np.uint8)
-        counts = count_values(Split(torch.from_numpy(symbols), labels), classes, len(times))
-        bits, chance = mutual_information(np.arange(256), counts)
+        joint = _count_symbols(np.where(in_window, 1 + times * INTERVALS / T, 0), labels.numpy(), classes)
+        bits, chance = information_of_counts(joint)
         information = np.maximum(bits - chance, 0)
-        share = counts.labels[counts.labels > 0] / counts.labels.sum()
-        entropy = float(-(share * np.log2(share)).sum())
+        share = np.bincount(labels.numpy()) / len(labels)
+        entropy = float(-(share[share > 0] * np.log2(share[share > 0])).sum())
     return SpikeStatistics(
         samples=len(times),
         afferents=afferents,
@@ -105,3 +105,14 @@ def count_spikes(split: Split, classes: int, T: int, time_to_peak: float, seed: 
         information=information,
         class_entropy=entropy,
     )
+
+
+def _count_symbols(symbols: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the samples of each symbol [n, N] (cut to whole numbers), afferent and class, [symbols, N, classes]."""
+    afferents = symbols.shape[1]
+    counts = np.zeros((INTERVALS + 1) * afferents * classes, np.int64)
+    for start in range(0, len(symbols), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        at = (symbols[rows].astype(np.int64) * afferents + np.arange(afferents)) * classes + labels[rows, None]
+        counts += np.bincount(at.reshape(-1), minlength=len(counts))
+    return counts.reshape(INTERVALS + 1, afferents, classes)

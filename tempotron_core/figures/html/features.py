@@ -11,6 +11,7 @@ from tempotron_core.figures.charts.features import MAX_NAMED, short_name
 
 __all__ = ["features_columns_html", "features_html"]
 
+_MAX_COLUMNS = 1000
 _GRID = "rgba(127,135,144,0.2)"
 
 
@@ -81,7 +82,14 @@ def _columns(
 
 
 def _svg(shares: np.ndarray, height: int, zero: float, span: float) -> str:
-    """Return columns of features as one path for each colour; shares: of the scale, in [-1, 1]."""
+    """Return columns of features as one path for each colour; of many neighbours the value farthest from 0.
+
+    shares: of the scale, in [-1, 1].
+    """
+    step = -(-len(shares) // _MAX_COLUMNS)
+    if step > 1:
+        padded = np.append(shares, np.zeros(-len(shares) % step)).reshape(-1, step)
+        shares = padded[np.arange(len(padded)), np.abs(padded).argmax(axis=1)]
     paths = []
     for sign, colour in ((1, theme.POSITIVE), (-1, theme.NEGATIVE)):
         which = np.flatnonzero(np.sign(shares) == sign)
