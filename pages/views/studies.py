@@ -11,7 +11,6 @@ from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
 from pages.state.markdown import escape_markdown
-from pages.state.process_objects import process_objects
 from pages.state.runs import runs_directory
 from pages.state.settings import SAVED_RUN, get_setting, number_widget, url_widget
 from pages.state.studies import open_reader, plan_of_form, start_study, study_names
@@ -135,7 +134,7 @@ def trials_table(reader: StudyReader, records: list[TrialRecord]) -> None:
         st.session_state["trials_page"] = num_pages
     st.markdown("**Trials**, best first: a click on a row makes its network the model of all pages")
     page = st.pagination(num_pages, **url_widget("trials_page")) if num_pages > 1 else 1
-    rows = ranked(records)[(page - 1) * ROWS : page * ROWS]
+    rows = reader.derive("ranked", lambda: ranked(records))[(page - 1) * ROWS : page * ROWS]
     key = f"trials_{page}"
     st.dataframe(
         trials_frame(reader, rows), hide_index=True, width="stretch", key=key, selection_mode="single-row",
@@ -155,7 +154,8 @@ def draw_figure(reader: StudyReader, records: list[TrialRecord], place: Any) -> 
     complete = [one for one in records if one.is_complete]
     numbers = [one.number for one in complete]
     if kind == CURVES:
-        groups = group_curves(complete, next(one for one in parameters if one.name == by))
+        parameter = next(one for one in parameters if one.name == by)
+        groups = reader.derive(("groups", by), lambda: group_curves(complete, parameter))
         bands = figures.BandsInfo(
             tuple(group.label for group in groups),
             tuple(group.mean for group in groups),
@@ -164,30 +164,22 @@ def draw_figure(reader: StudyReader, records: list[TrialRecord], place: Any) -> 
         )
         takeaway, figure = bands.takeaway, figures.bands_figure(bands, stage.figure_height(420, bands.takeaway))
     elif kind in (TIME, SPIKES):
-        info, numbers = trade_off(complete, kind)
+        info, numbers = reader.derive(kind, lambda: trade_off(complete, kind))
         takeaway, figure = info.takeaway, figures.trade_off_figure(info, stage.figure_height(420, info.takeaway))
     else:
         takeaway = f"{kind} of {len(complete):,} complete trials, drawn by Optuna."
-        if len(complete) > figures.MAX_STUDY_TRIALS:
-            takeaway += f" At most {figures.MAX_STUDY_TRIALS:,} are shown."
-        figure = optuna_figure(reader, kind, tuple(names), stage.figure_height(420, takeaway))
+        if len(complete) > figures.MAX_STUDY_TRIALS[kind]:
+            takeaway += f" {figures.MAX_STUDY_TRIALS[kind]:,} of them at equal distances are shown at most."
+        height = stage.figure_height(420, takeaway)
+        figure = reader.derive(
+            (kind, height), lambda: figures.study_figure(kind, reader.complete_trials(), names, height)
+        )
     with stage.on_stage(place):
         chart_heading(escape_markdown(takeaway))
         charts.plotly_chart(
             figure, "study_figure", takeaway, selection_mode="points",
             on_select=lambda: on_point_selected(reader, kind, figure, numbers),
         )  # fmt: skip
-
-
-def optuna_figure(reader: StudyReader, kind: str, names: tuple[str, ...], height: int) -> object:
-    """Return a figure of Optuna; the latest of each study and kind is kept until a trial has ended."""
-    latest = process_objects().setdefault("study figures", {})
-    key, version = (str(reader.place.folder), kind), (reader.version, height, id(reader))
-    if key not in latest or latest[key][0] != version:
-        if len(latest) > 40:
-            latest.clear()
-        latest[key] = version, figures.study_figure(kind, reader.complete_trials(), names, height)
-    return latest[key][1]
 
 
 def trade_off(complete: list[TrialRecord], kind: str) -> tuple[figures.TradeOffInfo, list[int]]:
@@ -210,16 +202,15 @@ def correlation(x: np.ndarray, accuracy: np.ndarray) -> float | None:
     return rank_correlation(x, accuracy) if len(x) >= MIN_TRIALS else None
 
 
-def explanation(records: list[TrialRecord]) -> None:
+def explanation(reader: StudyReader, records: list[TrialRecord]) -> None:
     """Show what was measured on the best and the worst trial."""
-    sentences = explain(records)
+    sentences = reader.derive("sentences", lambda: explain(records))
     if not sentences:
         return
     st.markdown("**Measured on the best and the worst trial**")
     for sentence in sentences:
         st.markdown(f"- {escape_markdown(sentence)}")
-    related = correlations(records)
-    if related:
+    if reader.derive("correlations", lambda: correlations(records)):
         st.caption("A rank correlation over the complete trials describes them; it does not show a cause.")
 
 
@@ -230,7 +221,7 @@ def state_text(reader: StudyReader, records: list[TrialRecord]) -> str:
     }
     parts = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     text = f"{len(records):,} of {reader.plan.trials:,} trials begun: {parts or 'none'}."
-    best = next((one for one in ranked(records) if one.is_complete), None)
+    best = next((one for one in reader.derive("ranked", lambda: ranked(records)) if one.is_complete), None)
     if best is None:
         return text
     text += f" Selected: trial {best.number}, {best.accuracy:.2%} on held-out samples"
@@ -285,14 +276,15 @@ def stop() -> None:
 def show_study(name: str, place: Any) -> bool:
     """Show a study and return whether a process works on it."""
     try:
-        reader = open_reader(name)
-        records = reader.records()
+        with st.spinner("Reading the study", show_time=True):
+            reader = open_reader(name)
+            records = reader.records()
     except StudyError as error:
         st.warning(escape_markdown(error), icon=":material/error:")
         return False
     st.markdown(escape_markdown(state_text(reader, records)))
     draw_figure(reader, records, place)
-    explanation(records)
+    explanation(reader, records)
     trials_table(reader, records)
     by = str(st.session_state.get("study_by") or reader.plan.parameters[0].name)
     show_code.render(lambda: studies_code(name, runs_directory(), by))

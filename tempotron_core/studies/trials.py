@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Group", "StudyReader", "TrialRecord", "group_curves", "make_records", "ranked"]
 
+T = TypeVar("T")
+
+_MAX_DERIVED = 32
 _REMOTE_SECONDS = 2.0
 _QUANTILE_GROUPS = 4
 
@@ -103,7 +106,7 @@ class StudyReader:
         self._trials: list[Any] = []
         self._test: dict[str, list[float]] = {}
         self.plan = load_plan(self.study)
-        self.version = 0
+        self._derived: dict[object, Any] = {}
 
     def records(self) -> list[TrialRecord]:
         """Return the trials; they are read only if the files of the study have changed."""
@@ -112,12 +115,23 @@ class StudyReader:
             if signature != self._signature:
                 self._trials = self.study.get_trials(deepcopy=False)
                 before, self._records = self._records, self._update(self._trials)
+                if before != self._records:
+                    self._derived = {}
                 attributes = self.study.user_attrs
                 self._test = dict(attributes.get("test", {}))
                 self.plan = load_plan(self.study)
-                self.version += before != self._records
                 self._signature = signature
             return self._records
+
+    def derive(self, key: object, compute: Callable[[], T]) -> T:
+        """Return what is computed from the records; it is kept until they change."""
+        derived = self._derived
+        if key not in derived:
+            if len(derived) >= _MAX_DERIVED:
+                derived.clear()
+            derived[key] = compute()
+        found: T = derived[key]
+        return found
 
     def test_accuracy(self, record: TrialRecord) -> list[float] | None:
         """Return the accuracies of a trial on the test set, one a seed; None where it was not selected."""

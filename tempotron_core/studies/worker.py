@@ -22,7 +22,7 @@ from tempotron_core.studies.quantities import measure
 from tempotron_core.studies.storage import StudyPlace, import_optuna, load_plan, retry, retry_lost_trials, trial_lock
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.resources import require_fits, set_threads
-from tempotron_core.training.settings import TrainingError
+from tempotron_core.training.settings import TrainingError, fit_to_dataset
 from tempotron_core.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -248,6 +248,7 @@ class Worker:
             curves.append(curve)
             try:
                 settings = self.plan.settings(values, seed, {**self.local, "log_dir": str(self.place.folder)})
+                settings = fit_to_dataset(settings, self.dataset)
                 set_threads(settings)
                 require_fits(settings, self.dataset)
                 last = None

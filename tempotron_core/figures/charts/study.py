@@ -27,8 +27,9 @@ __all__ = [
 STUDY_FIGURES = ("History", "Parallel coordinates", "Importance", "Slice", "Contour")
 """Figures that Optuna draws."""
 
-MAX_STUDY_TRIALS = 2000
-"""Trials that a figure of Optuna shows; of more they are taken at equal distances."""
+MAX_STUDY_TRIALS = {"History": 2000, "Parallel coordinates": 1000, "Importance": 2000, "Slice": 2000, "Contour": 150}
+"""Trials that a figure of Optuna shows; of more they are taken at equal distances. The size of a contour grows with
+their square."""
 
 _TARGET = "accuracy, %"
 _MAX_PARAMETERS = {"Slice": 6, "Contour": 3, "Parallel coordinates": 8}
@@ -107,7 +108,7 @@ def study_figure(kind: str, trials: Sequence[Any], parameters: Sequence[str], he
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = _copy_study(optuna, trials)
+    study = _copy_study(optuna, trials[:: _step(kind, len(trials))])
     drawn = list(parameters)[: _MAX_PARAMETERS.get(kind, len(parameters))]
     if kind in ("Importance", "Contour") and len(parameters) < 2:
         return placeholder(height, "At least two settings that vary are needed.")
@@ -146,11 +147,15 @@ def study_figure(kind: str, trials: Sequence[Any], parameters: Sequence[str], he
 
 
 def _copy_study(optuna: Any, trials: Sequence[Any]) -> Any:
-    """Return a study in memory with these trials, or some of them at equal distances."""
-    step = -(-len(trials) // MAX_STUDY_TRIALS)
+    """Return a study in memory with these trials."""
     study = optuna.create_study(direction="maximize")
-    study.add_trials(trials[::step])
+    study.add_trials(trials)
     return study
+
+
+def _step(kind: str, trials: int) -> int:
+    """Return the distance of the trials that a figure shows."""
+    return max(1, -(-trials // MAX_STUDY_TRIALS[kind])) if kind in MAX_STUDY_TRIALS else 1
 
 
 def _importance_evaluator(optuna: Any) -> Any:
@@ -170,8 +175,7 @@ def trial_of_point(kind: str, figure: Any, point: dict[str, Any], numbers: Seque
         numbers: numbers of the complete trials, as they were given to the figure
     """
     curve, index = int(point.get("curve_number", 0)), int(point.get("point_index", -1))
-    step = -(-len(numbers) // MAX_STUDY_TRIALS) if kind in STUDY_FIGURES else 1
-    shown = list(numbers)[::step]
+    shown = list(numbers)[:: _step(kind, len(numbers))]
     if kind == "History":
         index = index if curve == 0 else -1
     elif kind == "Slice":
