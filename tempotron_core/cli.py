@@ -10,11 +10,13 @@ from pathlib import Path
 
 __all__ = ["app_script", "main"]
 
-_USAGE = """usage: tempotron-explorer [--help] [train ... | sweep ... | open FILE | export RUN | STREAMLIT OPTIONS]
+_USAGE = """usage: tempotron-explorer [--help]
+       tempotron-explorer [train ... | sweep ... | report ... | open FILE | export RUN | STREAMLIT OPTIONS]
 
   tempotron-explorer                     open the dashboard; options as of streamlit run, such as --server.port 8600
   tempotron-explorer train [OPTIONS]     train without the dashboard; see tempotron-explorer train --help
   tempotron-explorer sweep [OPTIONS]     train over a space of settings; see tempotron-explorer sweep --help
+  tempotron-explorer report STUDY ...    write a study as a page or a notebook; see tempotron-explorer report --help
   tempotron-explorer open FILE [OPTIONS] import a network and open the dashboard; see tempotron-explorer open --help
   tempotron-explorer export RUN [OPTIONS] write a network for another program; see tempotron-explorer export --help
 """
@@ -38,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tempotron_core.sweep import main as sweep
 
         return sweep(arguments[1:])
+    if arguments[:1] == ["report"]:
+        from tempotron_core.report import main as report
+
+        return report(arguments[1:])
     if arguments[:1] == ["export"]:
         from tempotron_core.export_network import main as export
 
@@ -45,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["open"]:
         return _open_network(arguments[1:])
     if arguments and not arguments[0].startswith("-"):
-        print(f"expected train, sweep, open, export or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
+        commands = "train, sweep, report, open, export"
+        print(f"expected {commands} or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
         return 2
     return _open_dashboard(arguments)
 

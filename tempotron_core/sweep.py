@@ -18,7 +18,7 @@ from tempotron_core.train import Interrupt, training_parser
 from tempotron_core.training.settings import TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
-__all__ = ["main"]
+__all__ = ["main", "plan_of_arguments"]
 
 _EPILOG = (
     "All options of python -m tempotron_core.train are taken as well, for what does not vary; see its --help. Start "
@@ -46,7 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return interrupt.exit_code
 
 
-def _run(arguments: list[str], interrupt: Interrupt) -> int:
+def plan_of_arguments(arguments: Sequence[str]) -> StudyPlan:
+    """Return the plan that command-line arguments describe, without held-out samples unless they are named.
+
+    Raises:
+        StudyError, TypeError, ValueError: where there is none.
+    """
+    options, given, place = _read(arguments)
+    return _plan(options, given, place)
+
+
+def _read(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any], StudyPlace]:
     options, others = _parser().parse_known_args(arguments)
     given = vars(training_parser(with_defaults=False, prog="sweep").parse_args(others))
     for name in ("download", "resume", "start_from"):
@@ -55,6 +65,11 @@ def _run(arguments: list[str], interrupt: Interrupt) -> int:
                 f"--{name.replace('_', '-')}: expected options of a study, got one of a single training; leave it out."
             )
     place = StudyPlace(options.study, given.get("log_dir", "runs"), options.storage, options.heartbeat)
+    return options, given, place
+
+
+def _run(arguments: list[str], interrupt: Interrupt) -> int:
+    options, given, place = _read(arguments)
     plan = _plan(options, given, place)
     local = {name: given[name] for name in ("device",) if name in given}
     given["dataset"], given["dataset_dir"] = datasets.locate(
@@ -65,8 +80,7 @@ def _run(arguments: list[str], interrupt: Interrupt) -> int:
     study, plan = open_study(place, plan.with_validation(dataset))
     began, cpu_began = time.monotonic(), time.process_time()
 
-    def show(number: int) -> None:
-        trial = study.trials[number]
+    def show(number: int, trial: Any) -> None:
         accuracy = "pruned" if trial.value is None else f"validation accuracy {trial.value:.2%}"
         values = " ".join(f"{name}={value}" for name, value in trial.params.items())
         _say(f"trial {number + 1} of {plan.trials}: {accuracy} ({values})")

@@ -1,5 +1,6 @@
 """Page "Studies": trainings over a space of settings: start, follow, compare, load a trial as the model."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tempotron_core.studies.explanation import MIN_TRIALS, correlations, explain
 from tempotron_core.studies.plan import PRUNERS, SAMPLERS, StudyError, check_study_name
 from tempotron_core.studies.quantities import QUANTITIES
 from tempotron_core.studies.trials import StudyReader, TrialRecord, group_curves, ranked
+from tempotron_core.study_report import study_command, study_notebook, study_page
 
 ROWS = 25
 CURVES, TIME, SPIKES = "Curves by a setting", "Accuracy and training time", "Accuracy and spikes"
@@ -273,6 +275,20 @@ def stop() -> None:
         job.stop()
 
 
+def report_buttons(reader: StudyReader) -> None:
+    """Show the command that repeats the study and the buttons that save its reports."""
+    st.code(study_command(reader.place.name, reader.plan), language="bash", wrap_lines=True)
+    with st.container(horizontal=True):
+        for label, suffix, kind, make in (
+            ("Save as HTML page", "html", "text/html", study_page),
+            ("Save as notebook", "ipynb", "application/x-ipynb+json", study_notebook),
+        ):
+            st.download_button(
+                label, partial(make, reader), f"{reader.place.name}.{suffix}", kind, on_click="ignore",
+                icon=":material/download:",
+            )  # fmt: skip
+
+
 def show_study(name: str, place: Any) -> bool:
     """Show a study and return whether a process works on it."""
     try:
@@ -286,6 +302,7 @@ def show_study(name: str, place: Any) -> bool:
     draw_figure(reader, records, place)
     explanation(reader, records)
     trials_table(reader, records)
+    report_buttons(reader)
     by = str(st.session_state.get("study_by") or reader.plan.parameters[0].name)
     show_code.render(lambda: studies_code(name, runs_directory(), by))
     return any(one.state == "running" for one in records)

@@ -120,10 +120,13 @@ def parse_space(text: str, given: Mapping[str, Any] | None = None) -> tuple[Para
 
 
 def format_value(value: object) -> str:
-    """Return a value of a setting as text."""
+    """Return a value of a setting as text, from which the same value is read."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.6g}"
+    return short if float(short) == value else repr(value)
 
 
 def _parse_parameter(text: str) -> Parameter:

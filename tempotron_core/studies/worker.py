@@ -111,7 +111,7 @@ class Worker:
         dataset: data set of all trainings
         local: device and dataset_dir of this machine
         on_snapshot: called with every snapshot of a training; False stops the process and gives the trial back
-        on_trial: called with the first number of each trial that has ended
+        on_trial: called with the first number of each trial that has ended, and the trial
     """
 
     study: optuna.Study
@@ -120,7 +120,7 @@ class Worker:
     dataset: Dataset
     local: Mapping[str, Any] = field(default_factory=dict)
     on_snapshot: Callable[[Snapshot, str], bool] = lambda snapshot, log: True
-    on_trial: Callable[[int], object] = lambda number: None
+    on_trial: Callable[[int, optuna.trial.FrozenTrial], object] = lambda number, trial: None
     _done: list[int] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -208,7 +208,7 @@ class Worker:
         trial = self.study.trials[number]
         if "surplus" not in trial.user_attrs:
             self._done.append(first)
-            self.on_trial(first)
+            self.on_trial(first, trial)
 
     def _identify(self, trial: optuna.Trial) -> tuple[int, int]:
         """Return the first number of a trial and its rank within the plan.
