@@ -1,4 +1,4 @@
-"""Form that continues a saved run: more epochs, another device."""
+"""Form that continues a saved run: more epochs, another learning rate, another device."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def resume_form(record: RunRecord) -> None:
     A refused start leaves its sentence in the session key "run_problem", a start sets "run_resumed".
     """
     assert record.settings is not None
-    left, middle, right = st.columns([1, 1, 1], vertical_alignment="bottom")
+    left, rate, middle, right = st.columns([1, 1, 1, 1], vertical_alignment="bottom")
     planned, present = record.settings.epochs, devices()
     left.number_input(
         "Epochs in all", max(1, record.epochs_done), 2**31 - 1, max(planned, record.epochs_done),
         key=f"epochs_{record.name}",
     )  # fmt: skip
+    lr = record.settings.rate_after(record.epochs_done)
+    rate.number_input("Learning rate", 1e-12, 1e6, lr, format="%g", key=f"lr_{record.name}")
     device = record.settings.device
     middle.selectbox("Device", present, present.index(device) if device in present else 0, key=f"device_{record.name}")
     status = training_registry().status
@@ -37,16 +39,17 @@ def resume_form(record: RunRecord) -> None:
     blocked = " Resume waits until the training in progress has ended." if is_active else ""
     st.caption(
         f"{record.epochs_done:,} of {planned:,} epochs are done. The learning rate follows the schedule for the "
-        "new number of epochs. Data are read from the recorded directory, or from that in the sidebar if the same "
+        "new number of epochs; another one is recorded as a change. Data are read from the recorded directory, "
+        "or from that in the sidebar if the same "
         f"data set is selected there. The page Training shows the progress.{blocked}"
     )
 
 
 @require_write_access
 def _resume(record: RunRecord) -> None:
-    """Continue the run with the epochs and the device of its form."""
+    """Continue the run with the epochs, the rate and the device of its form."""
     trainings, state = training_registry(), st.session_state
-    changes = {"epochs": int(state[f"epochs_{record.name}"]), "device": state[f"device_{record.name}"]}
+    changes = {name: state[f"{name}_{record.name}"] for name in ("epochs", "device", "lr")}
     try:
         # The run itself is writable; its data must lie where pages may read.
         if (

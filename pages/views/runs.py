@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import charts, network_download, show_code
+from pages.components.fine_tune_run import fine_tune_form
 from pages.components.page import chart_heading, lazy_expander, page_header
 from pages.components.resume_run import resume_form
 from pages.refresh import refresh_interval
@@ -114,6 +115,10 @@ def run_actions(record: RunRecord) -> None:
     if record.epochs and record.settings:
         with st.expander("Continue this run", key=f"resume_{record.name}"):
             resume_form(record)
+        panel = st.expander("Start a new run from its weights", key=f"tune_{record.name}", on_change="rerun")
+        if panel.open:
+            with panel:
+                fine_tune_form(record)
     if record.epochs and record.settings and not view_only:
         panel = st.expander("Export the network", key=f"network_{record.name}", on_change="rerun")
         if panel.open:

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.pages import NAMES, app, button, run_app, train_small_model
 from helpers.waiting import PATIENCE
 
 from tempotron_core.jobs.registry import TrainingRegistry
-from tempotron_core.runs.reader import read_run
+from tempotron_core.runs.reader import load_model, read_run
 from tempotron_core.training.settings import Settings
 
 
@@ -45,6 +46,25 @@ def test_a_run_is_extended_on_its_page(registry: TrainingRegistry, tmp_path: Pat
     assert registry.job.status.state == "finished"
     assert json.loads((run / "settings.json").read_text())["device"] == "cpu"
     assert [result.epoch for result in read_run(run).epochs] == [1, 2]
+
+
+def test_a_new_run_starts_from_the_weights_of_another(registry: TrainingRegistry, tmp_path: Path) -> None:
+    first = train_small_model(registry, tmp_path)
+    (run,) = tmp_path.iterdir()
+    test = run_app(app("runs", train_log_dir=str(tmp_path), **{f"tune_{run.name}": True}))
+    for name, value in (("lr", "x"), ("lr", "1e-30")):
+        test.text_input(key=f"tune_{name}_{run.name}").set_value(value)
+        button(test, "Start from these weights").click()
+        run_app(test)
+        if value == "x":
+            assert any("learning rate: expected a number" in warning.value for warning in test.warning)
+    assert registry.job is not None and registry.job.join(PATIENCE)
+    assert registry.job.status.error is None
+    (tuned,) = set(tmp_path.iterdir()) - {run}
+    settings = read_run(tuned).settings
+    assert settings is not None
+    assert (settings.start_from, settings.lr, settings.m) == (run.name, 1e-30, 4)
+    assert torch.equal(load_model(tuned).weight, first.weight)  # nothing is learned at this rate
 
 
 def test_pages_open_when_the_working_directory_was_deleted(
