@@ -16,7 +16,7 @@ from tempotron_core.data.idx_files import GZIP, MAX_ENTRIES, list_idx_files, rea
 from tempotron_core.data.npz_files import read_npz
 from tempotron_core.data.picture_folders import PICTURE_SUFFIXES, read_picture_folders
 from tempotron_core.data.samples import DataError, Dataset, dataset_from_arrays
-from tempotron_core.data.spike_times import has_spike_columns, read_spike_csv
+from tempotron_core.data.spike_lists import has_spike_columns, read_spike_csv
 from tempotron_core.data.table_files import TEXT_SUFFIXES, read_csv, read_table
 
 __all__ = ["PICTURE_SUFFIXES", "SUFFIXES", "file_fingerprint", "find_dataset_files", "read_dataset_file"]

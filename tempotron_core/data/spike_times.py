@@ -1,8 +1,6 @@
 """Data sets of spike times that were recorded or encoded elsewhere: CSV, NPZ, arrays.
 
-    CSV    one row for each spike: afferent, or pixel (or feature) and neuron; time_ms, time_s, time_steps or time; and,
-           of several samples, sample and label. Samples, afferents and pixels count from 0, features and neurons from
-           1, or from 0 where a 0 occurs. Lines that begin with # are skipped.
+    CSV    one row for each spike, see spike_lists
     NPZ    times [n, afferents] or [n, features, m], or [afferents] of one sample; optional labels [n], classes, unit;
            times_test and labels_test for a test part of its own
 
@@ -11,8 +9,6 @@ A negative time, NaN or infinity is silence. Times are kept as real numbers of m
 
 from __future__ import annotations
 
-import csv
-import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,26 +31,26 @@ from tempotron_core.data.samples import (
 )
 
 __all__ = [
+    "MAX_CELLS",
+    "NO_UNIT",
     "UNITS",
     "dataset_from_spike_times",
     "fit_width",
-    "has_spike_columns",
     "read_spike_arrays",
-    "read_spike_csv",
     "write_spike_times",
 ]
 
 UNITS = ("ms", "s", "steps")
 """Units of spike times; a step has a duration in ms."""
 
-_TIME_COLUMNS = {"time_ms": "ms", "time_s": "s", "time_steps": "steps", "time": None, "t": None}
-_LABEL_COLUMNS = ("label", "class")
-_FEATURE_COLUMNS = ("pixel", "feature")
-_MAX_TEXT_BYTES = 2**27
+MAX_CELLS = MAX_BYTES // 4
+"""Times of a data set, silent ones included."""
+
 _MAX_TIME = 1e6  # ms
-_MAX_CELLS = MAX_BYTES // 4
 _NO_TEST_PART = "No test part: a fifth of the samples of each class is the test set, chosen with a fixed seed."
-_NO_UNIT = "The file does not name the unit of its times: they are taken as {}."
+
+NO_UNIT = "The file does not name the unit of its times: they are taken as {}."
+"""Note on a file whose times have no unit."""
 
 
 def dataset_from_spike_times(
@@ -180,7 +176,7 @@ def _to_ms(name: str, times: np.ndarray, unit: str, step_ms: float) -> np.ndarra
             "the shape."
         )
     afferents = math.prod(times.shape[1:])
-    if not len(times) or not 1 <= afferents <= MAX_FEATURES or len(times) > MAX_SAMPLES or times.size > _MAX_CELLS:
+    if not len(times) or not 1 <= afferents <= MAX_FEATURES or len(times) > MAX_SAMPLES or times.size > MAX_CELLS:
         raise DataError(
             f"{name}: expected 1 to {MAX_SAMPLES:,} samples of 1 to {MAX_FEATURES:,} afferents and at most 1 GiB as "
             f"float32, got {shape_text(times.shape)}, {times.size * 4 / 2**30:,.1f} GiB; choose fewer."
@@ -224,7 +220,7 @@ def read_spike_arrays(
         DataError, FormatError: for arrays of another kind, or too large ones.
     """
     shape = headers["times"].shape
-    if math.prod(shape) > _MAX_CELLS:
+    if math.prod(shape) > MAX_CELLS:
         raise DataError(
             f"{name}: expected at most 1 GiB of spike times as float32, got {shape_text(shape)}, "
             f"{math.prod(shape) * 4 / 2**30:,.1f} GiB; store fewer samples, or parts of the set."
@@ -239,155 +235,9 @@ def read_spike_arrays(
     times, classes, stated = read("times"), read("classes"), read("unit")
     assert times is not None
     named = None if stated is None else str(stated.reshape(-1)[0]) if stated.size else ""
-    notes = () if named else (_NO_UNIT.format(unit or "ms"),)
+    notes = () if named else (NO_UNIT.format(unit or "ms"),)
     return dataset_from_spike_times(
         name, times, read("labels"), read("times_test"), read("labels_test"),
         classes=() if classes is None or classes.ndim != 1 else tuple(map(str, classes[:1000].tolist())),
         unit=named or unit or "ms", step_ms=step_ms, notes=() if unit else notes,
     )  # fmt: skip
-
-
-# CSV
-
-
-def has_spike_columns(path: Path) -> bool:
-    """Return whether a text file begins with a header of spike times."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            columns = _columns(next(_lines(stream), "")[:4096])
-    except (UnicodeDecodeError, OSError):
-        return False
-    has_place = "afferent" in columns or (any(column in columns for column in _FEATURE_COLUMNS) and "neuron" in columns)
-    return has_place and any(column in columns for column in _TIME_COLUMNS)
-
-
-def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) -> Dataset:
-    """Read a data set from a table with one row for each spike.
-
-    Args:
-        path: the file
-        unit: unit of the times where the header names none
-        step_ms: duration of a step
-
-    Raises:
-        DataError: for other rows, and for several spikes of one afferent.
-    """
-    size = path.stat().st_size
-    if size > _MAX_TEXT_BYTES:
-        raise DataError(
-            f"{path.name}: expected a table of at most {_MAX_TEXT_BYTES / 2**20:.0f} MiB, got {size / 2**20:,.0f} MiB; "
-            "save the times as NPZ."
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = _lines(stream)
-            head = next(lines)
-            columns = _columns(head)
-            names = ["sample", "afferent" if "afferent" in columns else "", *_FEATURE_COLUMNS, "neuron"]
-            values, labels = _read_rows(path.name, lines, columns, max("\t;,", key=head.count))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path.name}: expected a table as text in UTF-8, got {str(error)[:80]}; save it as CSV again."
-        ) from error
-    named = next((_TIME_COLUMNS[column] for column in columns if column in _TIME_COLUMNS), None)
-    place = {column: values[column].astype(np.int64) for column in names if column in values}
-    zero = np.zeros(len(next(iter(place.values()))), np.int64)
-    sample = place.get("sample", zero)
-    feature = place["afferent"] if "afferent" in place else next(place[c] for c in _FEATURE_COLUMNS if c in place)
-    if "feature" in place and "afferent" not in place and "pixel" not in place:
-        feature = feature - 1 if feature.min() > 0 else feature
-    neuron = zero if "afferent" in place else place["neuron"]
-    neuron = (
-        neuron - 1 if len(neuron) and "neuron" in place and "afferent" not in place and neuron.min() > 0 else neuron
-    )
-    shape = tuple(int(index.max(initial=0)) + 1 for index in (sample, feature, neuron))
-    if shape[0] > MAX_SAMPLES or shape[1] * shape[2] > MAX_FEATURES or math.prod(shape) > _MAX_CELLS:
-        raise DataError(
-            f"{path.name}: expected at most {MAX_SAMPLES:,} samples, {MAX_FEATURES:,} afferents and 1 GiB as float32, "
-            f"got {shape_text(shape)}, {math.prod(shape) * 4 / 2**30:,.1f} GiB; choose fewer."
-        )
-    time = next(values[column] for column in _TIME_COLUMNS if column in values)
-    has_spike = np.isfinite(time) & (time >= 0)
-    flat = np.ravel_multi_index((sample, feature, neuron), shape)[has_spike]
-    where, count = np.unique(flat, return_counts=True)
-    if len(where) < len(flat):
-        at = np.unravel_index(where[count.argmax()], shape)
-        raise DataError(
-            f"{path.name}: expected one spike for each afferent of a sample, as the code of the tempotrons here has "
-            f"it, got {int(count.max()):,} of afferent {int(at[1] * shape[2] + at[2]):,} in sample {int(at[0]):,}; "
-            "keep the first spike, or make an afferent of each."
-        )
-    times = np.full(math.prod(shape), np.nan)
-    times[flat] = time[has_spike]
-    notes = () if named or unit else (_NO_UNIT.format("ms"),)
-    return dataset_from_spike_times(
-        path.name, times.reshape(shape), _labels_of_samples(path.name, sample, labels, shape[0]),
-        unit=named or unit or "ms", step_ms=step_ms, notes=notes, is_sparse=True,
-    )  # fmt: skip
-
-
-def _lines(stream: IO[str]) -> itertools.chain[str]:
-    return itertools.chain(line for line in stream if line.strip() and not line.startswith("#"))
-
-
-def _columns(head: str) -> list[str]:
-    return [cell.strip().strip('"').lower() for cell in head.replace(";", ",").replace("\t", ",").split(",")]
-
-
-def _read_rows(
-    name: str, lines: itertools.chain[str], columns: list[str], delimiter: str
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the numbers by column and the labels."""
-    label = next((columns.index(column) for column in _LABEL_COLUMNS if column in columns), None)
-    known = ("sample", "afferent", *_FEATURE_COLUMNS, "neuron", *_TIME_COLUMNS)
-    wanted = [i for i, column in enumerate(columns) if column in known]
-    blocks, labels, number = [], [], 1
-    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    while block := list(itertools.islice(rows, 100_000)):
-        try:
-            part = np.array([[row[i] or "nan" for i in wanted] for row in block], np.float64)
-            labels += [] if label is None else [row[label].strip() for row in block]
-        except (ValueError, IndexError):
-            part = np.full((1, 1), np.inf)
-        is_place = [columns[i] not in _TIME_COLUMNS for i in wanted]
-        places = part[:, is_place] if part.shape[1] == len(wanted) else part
-        if not (np.isfinite(places) & (places >= 0) & (places == np.rint(places)) & (places < 2**31)).all():
-            at = next((r for r, row in enumerate(block) if not _is_row(row, wanted, columns)), 0)
-            raise DataError(
-                f"{name}: expected whole numbers from 0 on and a time for {', '.join(columns[i] for i in wanted)}, got "
-                f"{delimiter.join(block[at])[:60]!r} in row {number + at:,}; correct it."
-            )
-        blocks.append(part)
-        number += len(block)
-    if not blocks:
-        raise DataError(f"{name}: expected a row for each spike, got none; add spikes.")
-    values = np.concatenate(blocks)
-    return {columns[i]: values[:, j] for j, i in enumerate(wanted)}, labels
-
-
-def _is_row(row: list[str], wanted: list[int], columns: list[str]) -> bool:
-    try:
-        numbers = {columns[i]: float(row[i] or "nan") for i in wanted}
-    except (ValueError, IndexError):
-        return False
-    places = [number for column, number in numbers.items() if column not in _TIME_COLUMNS]
-    return all(0 <= number < 2**31 and number == int(number) for number in places)
-
-
-def _labels_of_samples(name: str, sample: np.ndarray, labels: list[str], count: int) -> np.ndarray | None:
-    """Return the label of each sample, None without labels."""
-    if not labels:
-        return None
-    of_rows = np.array(labels)
-    first = np.full(count, -1)
-    first[sample[::-1]] = np.arange(len(sample))[::-1]
-    if (first < 0).any():
-        raise DataError(
-            f"{name}: expected a row with a label for each of the samples 0 to {count - 1:,}, got none for sample "
-            f"{int((first < 0).argmax()):,}; add a row with an empty time, or number the samples without gaps."
-        )
-    if not all(labels) or (of_rows != of_rows[first[sample]]).any():
-        raise DataError(f"{name}: expected one label for all rows of a sample, got several or none; correct them.")
-    of_samples: np.ndarray = of_rows[first]
-    are_numbers = all(text.isascii() and text.isdecimal() and len(text) < 16 for text in of_samples.tolist())
-    return of_samples.astype(np.int64) if are_numbers else of_samples

@@ -16,10 +16,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pages.components import charts
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import DataError
 from tempotron_core.data.spike_times import dataset_from_spike_times, fit_width
-from tempotron_core.model.classifier import predict
+from tempotron_core.model.classifier import pixel_spike_times, predict
 from tempotron_core.model.codes import AS_RECORDED, FittedCode
 from tempotron_core.training.settings import Settings, initial_model
 
@@ -86,6 +87,16 @@ def test_one_sample_without_labels_is_both_parts(tmp_path: Path) -> None:
     assert torch.equal(wider.test.images[:, :4, :4], dataset.test.images)
     assert int((wider.test.images >= 0).sum()) == 2
     assert fit_width(dataset, 3, 6) is dataset
+
+
+def test_what_the_pages_write_is_read(tmp_path: Path) -> None:
+    image = datasets.load().test.images[3]
+    times = pixel_spike_times(image[None], 5, 60)[0].view(784, 5)
+    of_image = load(tmp_path, "a.csv", charts.spikes_csv(times.numpy(), (28, 28)))
+    assert torch.equal(fit_width(of_image, 784, 5).test.images[0], times)
+    assert "28 x 28" in of_image.notes[0]
+    of_features = load(tmp_path, "b.csv", charts.spikes_csv(times[:40].numpy(), (40,)))
+    assert torch.equal(fit_width(of_features, 40, 5).test.images[0], times[:40])
 
 
 def test_a_network_takes_the_times_as_they_are() -> None:
