@@ -49,6 +49,10 @@ def test_the_cursor_follows_the_zoomed_axis(page: Page, server: Server) -> None:
     assert box is not None
     height = box["y"] + 0.3 * box["height"]
     whole = check_cursor(page, 60, is_zoomed=False)
+    potentials = predict(initial_model(Settings()), datasets.load().test.images[3]).v[:, 60].tolist()
+    widths = page.locator("[data-bar]").evaluate_all("bars => bars.map((bar) => bar.getBoundingClientRect().width)")
+    assert min(potentials) < -0.1  # below rest, where bars used to have no width
+    assert all(width > 1 for width, v in zip(widths, potentials, strict=True) if abs(v) > 0.05)
     page.mouse.move(box["x"] + 0.3 * box["width"], height)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.8 * box["width"], height, steps=5)
@@ -83,3 +87,23 @@ def test_the_cursor_moves_to_exact_times(page: Page, server: Server) -> None:
     page.reload()
     wait_until_idle(page)
     expect(page.locator(".cursor [data-part=words]")).to_have_text(text)
+
+
+def test_a_pinned_experiment_survives_other_pages_and_back(page: Page, server: Server) -> None:
+    open_page(page, server, "Voltages", "sample=3&model=untrained")
+    page.get_by_role("button", name="Pin for comparison").click()
+    page.get_by_label(re.compile("^Test sample")).fill("5")
+    page.get_by_label(re.compile("^Test sample")).press("Enter")
+    sentence = page.locator(".stMain").get_by_text(re.compile("^Pinned: .*test sample 3.* now"))
+    expect(sentence).to_be_visible()
+    text = sentence.inner_text()
+    expect(page).to_have_url(re.compile("[?&]pin="))
+    wait_until_idle(page)
+    page.get_by_role("link", name="Evidence").click()
+    expect(page.get_by_role("heading", name="Evidence", exact=True)).to_be_visible()
+    expect(sentence).to_have_text(text)
+    wait_until_idle(page)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Voltages")).to_be_visible()
+    expect(sentence).to_have_text(text)
+    expect(page).to_have_url(re.compile("[?&]pin="))

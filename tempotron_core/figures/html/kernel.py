@@ -40,6 +40,6 @@ def kernel_html(s: np.ndarray, kernel: np.ndarray, time_to_peak: float, height: 
     # As an image, because Streamlit removes SVG elements from HTML.
     source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
     return (
-        f'<div style="font-size:0.875rem;line-height:1.3">{peak}'
+        f'<div style="font-size:0.9375rem;line-height:1.3">{peak}'
         f'<img src="{source}" alt="{escape(alt)}" style="width:100%;height:{height}px;display:block"></div>'
     )

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tempotron_core.figures import (
+    Curves,
     CurvesInfo,
     RasterInfo,
     TuningInfo,
@@ -530,3 +531,30 @@ def test_small_figures_are_finite() -> None:
         traces_figure(voltages([-0.2, -0.1], true=None)),
     ):  # fmt: skip
         check_finite_json(figure)
+
+
+def test_crossings_are_marked_and_shunting_is_dotted() -> None:
+    info = voltages([0.2, 1.5, 1.2], true=2)
+    t = np.linspace(0, 50, 201)
+    exact = np.stack([np.interp(t, np.arange(50), row) for row in info.v])
+    free = exact.copy()
+    free[1] += t > 10
+    crossings = np.array([[-1.0], [4.25], [6.5]])
+    info = replace(info, t_spike=crossings, curves=Curves(t, exact, free), is_exact=True)
+    figure = traces_figure(info, zoom=True)
+    (marks,) = [trace for trace in markers(figure) if trace.marker.symbol == "triangle-up"]
+    assert list(marks.x) == [4.25, 6.5] and set(marks.y) == {1.0}
+    drawn = lines(figure)
+    assert drawn["1"].line.dash == "14px,3px" and drawn["1, without shunting"].line.dash == "dot"
+    assert "0, without shunting" not in drawn and equal_arrays(drawn["1, without shunting"].y, free[1])
+    assert equal_arrays(drawn["2"].y, exact[2]) and equal_arrays(drawn["2"].x, t)
+    assert tuple(figure.layout.xaxis.range) == (-0.5, 50.5) and figure.layout.yaxis.fixedrange
+    assert info.firing_text == "2 of 3 outputs cross the threshold: 1 at 4.25 ms, 2 at 6.50 ms."
+
+
+def test_a_pinned_experiment_is_drawn_for_the_highlighted_classes_of_both() -> None:
+    info, pinned = voltages([0.2, 1.5, 0.4], true=2), voltages([1.8, 0.1, 0.3], true=2)
+    drawn = lines(traces_figure(info, ghost=pinned))
+    assert {name for name in drawn if name.endswith(", pinned")} == {"0, pinned", "1, pinned", "2, pinned"}
+    assert equal_arrays(drawn["0, pinned"].y, pinned.v[0])
+    assert traces_figure(info, ghost=pinned).layout.yaxis.range[1] > 1.8

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tempotron_core.figures import (
+    SharedAxis,
     VoltageInfo,
     digit_html,
     histogram_html,
+    kernel_html,
     peaks_html,
     pixel_raster_html,
     raster_html,
@@ -219,3 +223,33 @@ def test_weights_are_drawn_on_one_symmetric_scale(sign: int) -> None:
 def test_weights_that_are_all_zero_are_neither_bright_nor_dark() -> None:
     (drawn,) = maps_in(weights_html(np.zeros((1, 28, 28)), ("0",), "one map"))
     assert (drawn == bytes.fromhex(theme.DIVERGING[2][1][1:])[0]).all()
+
+
+def test_a_raster_tells_the_spikes_of_each_cell() -> None:
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[3, 4] = 200
+    times = np.full((784, 2), -1.0)
+    times[:, 0] = 25
+    times[3 * 28 + 4] = (7, 9)
+    axis = SharedAxis((-0.5, 99.5), (-0.5, 99.5), (74, 12))
+    markup = raster_html(raster_info(times, pixels, 100), 150, axis=axis, tooltips=True)
+    (found,) = re.findall(r"data-tooltip='([^']*)'", markup)
+    data = json.loads(unescape(found))
+    above, black = (np.frombuffer(base64.b64decode(part), "<u2").reshape(-1, 100) for part in data["raster"])
+    line = (3 * 28 + 4) // data["perLine"]
+    assert above.sum() == 2 and above[line, 7] == above[line, 9] == 1
+    assert black.sum() == 783 and black[:, 25].sum() == 783 and black[line, 25] == data["perLine"] - 1
+    assert data["rows"] * data["perLine"] == data["pixels"] == 784
+    assert "left:0.0000%;width:100.0000%" in markup
+    zoomed = SharedAxis((24.5, 49.5), (-0.5, 99.5), (74, 12))
+    assert (zoomed.fraction(24.5), zoomed.fraction(49.5), zoomed.width) == (0, 1, 4)
+
+
+def test_the_kernel_is_drawn_as_computed() -> None:
+    s = np.linspace(0, 40, 81)
+    kernel = np.exp(-s / 15) - np.exp(-s / 4)
+    (source,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', kernel_html(s, kernel, 7.2, height=50))
+    (points,) = re.findall(r'<polyline points="([^"]*)"', base64.b64decode(source).decode())
+    x, y = np.array([[float(part) for part in point.split(",")] for point in points.split()]).T
+    assert np.allclose(x, s / 40 * 200, atol=0.06)
+    assert np.allclose((50 - 1 - y) / (50 - 1 - y).max(), kernel / kernel.max(), atol=0.01)
