@@ -180,10 +180,13 @@ def predict(model: Model, image: torch.Tensor) -> Prediction:
 def predict_from_spikes(model: Model, times: torch.Tensor) -> Prediction:
     """Return the prediction for the spikes of one sample, [1, features*m], any real times in ms, negative for none."""
     net, k = model.to_layer(), model.tempotrons_per_class
-    v, t_spike = net(times, "v"), model.to_crossing_layer()(times, "t_spike")
+    v = net(times, "v")
     if model.time == "grid":  # of the trace, shunted or not
         peaks, peak_times = v.max(dim=-1)
+        has_fired, first = (v >= model.threshold).max(dim=-1)
+        t_spike = torch.where(has_fired, first, -1).to(v.dtype)
     else:
+        t_spike = model.to_crossing_layer()(times, "t_spike")
         peaks, peak_times = net(times, "v_max"), net(times, "t_max")
     strongest_tempotron = peaks.view(-1, k).argmax(dim=1, keepdim=True)
     t_max = peak_times.view(-1, k).gather(1, strongest_tempotron).view(-1)
