@@ -169,24 +169,6 @@ def bind_on_all_pages(values: Mapping[str, float | str | None]) -> None:
         _log_missing("bind_on_all_pages", str(error))
 
 
-def remove_bound_query_params(keys: Sequence[str]) -> None:
-    """Remove the URL parameters of widgets that were set to their defaults by a button of a fragment.
-
-    Streamlit updates the URL only if the widgets run in the same rerun as the button: streamlit #14670. Remove once it
-    compares the URL in the next rerun.
-    """
-    context = get_script_run_ctx()
-    if context is None:
-        return
-    try:
-        with context.session_state.query_params() as query_params:
-            for key in keys:
-                if query_params.has_param(key):
-                    query_params.remove_param(key)
-    except (AttributeError, TypeError) as error:
-        _log_missing("remove_bound_query_params", str(error))
-
-
 def index_html(url_paths: Sequence[str], own_script: str = "") -> str:
     """Return the HTML document of Streamlit with the base URL of the server set, and a script that runs before it.
 

@@ -10,9 +10,10 @@ from pages.state.accuracy import background_accuracies
 from pages.state.experiment import View, cache_key
 from pages.state.markdown import escape_markdown
 from pages.state.training import is_live
-from pages.streamlit_hooks import flushing_fragment, remove_bound_query_params, wait_for_flush
+from pages.streamlit_hooks import flushing_fragment
 
 _ACCURACY_REFRESH_SECONDS = 0.7
+_IS_RESET = "_overrides_reset"
 
 
 def render(view: View, note: str | None = None) -> None:
@@ -24,6 +25,8 @@ def render(view: View, note: str | None = None) -> None:
         view: experiment
         note: further sentence of the page
     """
+    if st.session_state.pop(_IS_RESET, False):
+        st.rerun()  # the sliders may be outside the fragment of the page: they are drawn anew, and the URL follows them
     bar, sentences = st.container(), st.container()
     if view.overrides:
         with bar, st.container(horizontal=True, vertical_alignment="center", key="experiment_bar"):
@@ -31,10 +34,7 @@ def render(view: View, note: str | None = None) -> None:
             is_pending = None in accuracies
             interval = _ACCURACY_REFRESH_SECONDS if is_pending else None
             flushing_fragment(_show_overrides, run_every=interval)(view, is_pending)
-            if st.button("Reset", icon=":material/undo:", key="reset_overrides", on_click=overrides.reset):
-                remove_bound_query_params(overrides.KEYS)
-                wait_for_flush()  # else the rerun discards the message about the URL
-                st.rerun()  # the sliders are outside the fragment
+            st.button("Reset", icon=":material/undo:", key="reset_overrides", on_click=_reset)
             if st.button("Train with these settings", icon=":material/school:", key="train_overrides"):
                 _fill_training_form(view)
                 switch_page("views/training.py")
@@ -44,6 +44,11 @@ def render(view: View, note: str | None = None) -> None:
         for text in (note, view.note):
             if text:
                 st.caption(escape_markdown(text))
+
+
+def _reset() -> None:
+    overrides.reset()
+    st.session_state[_IS_RESET] = True  # the bar itself is not drawn any more in the run that follows
 
 
 def _accuracies(view: View) -> tuple[float | None, ...]:

@@ -202,7 +202,11 @@ def make_lowest(folder: Path) -> str:
     """Make an environment with the lowest versions; its interpreter."""
     venv.create(folder, with_pip=False)
     python = str(folder / "bin/python")
-    wanted = [f"{name}=={version}" for name, version in lowest_versions().items() if name not in _LARGE]
+    wanted = [
+        f"{name}=={version}{'.*' if name.startswith('opencv') else ''}"  # whose releases have a fourth number
+        for name, version in lowest_versions().items()
+        if name not in _LARGE
+    ]
     install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--only-binary", ":all:", *wanted]
     subprocess.run(install, check=True)
     site = next(folder.glob("lib/python*/site-packages"))

@@ -45,7 +45,7 @@ def assigned(cls: type) -> set[str]:
         (ScriptRunContext, ["session_state", "pages_manager", "is_history_navigation"]),
         (PagesManager, ["main_script_hash"]),
         (SafeSessionState, ["query_params"]),
-        (QueryParams, ["get_binding_for_param", "has_param", "set_corrected_value", "remove_param"]),
+        (QueryParams, ["get_binding_for_param", "has_param", "set_corrected_value"]),
         (WidgetBinding, ["script_hash", "value_type"]),
     ],
 )

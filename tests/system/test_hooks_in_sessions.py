@@ -88,6 +88,22 @@ def test_an_override_stays_in_the_address_on_other_pages(server: Server) -> None
     asyncio.run(story())
 
 
+def test_reset_removes_an_override_from_the_address_of_another_page(server: Server) -> None:
+    """The slider in the sidebar is not drawn in the run of the fragment with the button."""
+
+    async def story() -> None:
+        viewer = await opened(server, "evidence", "tau=30")
+        await viewer.move("button", "Reset", True)
+        await until(viewer, lambda: "tau" not in viewer.query)
+        await viewer.rerun()
+        await until(viewer, lambda: viewer.find_text("Changed:") is None)
+        assert "tau" not in viewer.query
+        assert viewer.complaints == []
+        await viewer.close()
+
+    asyncio.run(story())
+
+
 def test_going_back_to_an_address_without_an_image_selects_the_test_sample(server: Server) -> None:
     """is_history_navigation: after a link to another page the same address would keep the image."""
 

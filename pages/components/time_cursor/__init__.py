@@ -45,8 +45,6 @@ _CSS = """
 .cursor .peaks[hidden] { display: none; }
 .cursor [data-part=jumps], .cursor [data-part=crossing-jumps] { display: contents; }
 .cursor .peaks button { font-weight: 600; padding: 1px 6px; min-width: 30px; }
-.stEChartsChart:has(> .cursor-overlay) { position: relative; }
-.stEChartsChart > .cursor-overlay { z-index: 1; }
 .cursor-overlay { position: absolute; pointer-events: none; }
 .cursor-shade { top: 0; bottom: 0; right: 0; background: var(--st-background-color, Canvas); opacity: 0.82; }
 .cursor-line { top: 0; bottom: 0; border-left: 3px solid #d6336c; margin-left: -1.5px; }
