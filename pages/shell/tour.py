@@ -59,8 +59,8 @@ def _tuning(view: View, decision: Prediction, info: VoltageInfo) -> str:
 def _spikes(view: View, decision: Prediction, info: VoltageInfo) -> str:
     raster = raster_info(decision.times.numpy(), view.pixels, view.model.T)
     return (
-        f"{raster.takeaway} This is the only input of the network. Which neurons spike carries nearly all of the "
-        "information; when they spike adds little. Press play."
+        f"{raster.takeaway} This is the only input of the network. How much it relies on which neurons spike, and how "
+        "much on when, depends on the code; the Encoder measures both. Press play."
     )
 
 

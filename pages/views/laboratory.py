@@ -17,7 +17,9 @@ from pages.state.settings import DEFAULTS, is_presentation_mode, number_widget, 
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.experiments.capacity import CapacityPoint, ExtraTrials, Series, load_record, success_rate
-from tempotron_core.experiments.random_patterns import LearningSession, Problem, simulate
+from tempotron_core.experiments.capacity_by_size import SizeSeries, load_sizes, reference_loads
+from tempotron_core.experiments.pattern_learning import READ_OUTS, Problem, published_rate
+from tempotron_core.experiments.random_patterns import LearningSession, simulate
 from tempotron_core.interchange.code_generation import laboratory_code
 
 REFRESH_SECONDS, LEARN_SECONDS_PER_TICK = 0.8, 0.4
@@ -30,6 +32,7 @@ def problem_form() -> Problem | None:
     columns = [*st.columns(4)]
     with st.expander("Learning rate, time window, time constants"):
         columns += st.columns(4)
+        columns += st.columns(3, vertical_alignment="bottom")
 
     def number(column: int, label: str, key: str, form: str | None) -> Any:
         return columns[column].number_input(label, format=form, **number_widget(f"lab_{key}"))
@@ -42,12 +45,26 @@ def problem_form() -> Problem | None:
     T = number(5, "T, window in ms", "T", None)
     tau = number(6, "tau, membrane, ms", "tau", "%.2f")
     tau_s = number(7, "tau_s, synapse, ms", "tau_s", "%.2f")
+    init_std = number(8, "Width of the initial weights (2006: 0.001)", "init", "%.4f")
+    read_out = columns[9].selectbox(
+        "Peak where nothing exceeds rest", READ_OUTS, help="rest: where V is highest; last-spike: at the last spike "
+        "plus the time to the peak of K, as reported for 2006.", **url_widget("lab_read_out"),
+    )  # fmt: skip
+    formula = columns[10].toggle(
+        "Rate of 2006", DEFAULTS["lab_formula"], help="3e-3·T/(tau·N·V0) takes the place of the learning rate.",
+        **url_widget("lab_formula"),
+    )  # fmt: skip
     message_area = st.empty()
     try:
-        return Problem(
+        problem = Problem(
             int(afferents), float(alpha), int(T), float(tau), float(tau_s), rate=float(rate), momentum=float(momentum),
-            seed=int(seed), max_cycles=load_record().problem.max_cycles,
+            seed=int(seed), max_cycles=load_record().problem.max_cycles, init_std=float(init_std),
+            read_out=str(read_out),
         )  # fmt: skip
+        if formula:
+            problem = replace(problem, rate=published_rate(problem.afferents, problem.T, problem.tau, problem.tau_s))
+            message_area.caption(f"Learning rate {problem.rate:.3g}.")
+        return problem
     except (ValueError, TypeError) as error:
         message_area.warning(escape_markdown(error), icon=":material/error:")
         return None
@@ -127,6 +144,37 @@ def success_rates(name: str, points: tuple[CapacityPoint, ...], max_cycles: int)
     )
 
 
+def size_series(max_cycles: int) -> tuple[SizeSeries, ...]:
+    """Return the recorded series by number of afferents that were tried for at least this many cycles."""
+    return tuple(series for series in load_sizes() if series.max_cycles >= max_cycles)
+
+
+def size_rates(series: SizeSeries, max_cycles: int) -> figures.SuccessRates:
+    """Return the fraction of solved problems of one number of afferents."""
+    points = tuple(CapacityPoint(load, cycles) for load, cycles in series.cycles.items())
+    return success_rates(f"N {series.afferents}, settings of 2006", points, max_cycles)
+
+
+def sizes_text(info: figures.CapacityInfo, max_cycles: int) -> str:
+    """Return half-points with intervals, problems and mean cycles of the series by number of afferents."""
+    recorded = size_series(max_cycles)
+    if not recorded:
+        return f"No series by number of afferents was tried for {max_cycles:,} cycles."
+    parts = []
+    for series, rates in zip(recorded, info.sizes, strict=True):
+        means = [
+            f"{np.mean(solved):,.0f} at {load:g}"
+            for load, cycles in series.cycles.items()
+            if (solved := [c for c in cycles if c is not None and c <= max_cycles])
+        ]
+        fewest = int(rates.problems.min())
+        parts.append(f"{rates.half_text}, {fewest} or more problems per load, mean cycles {', '.join(means)}")
+    return (
+        "Load at which half of the problems are solved (where the ends of the 95 % intervals are at one half): "
+        f"{'; '.join(parts)}. Not found within these cycles does not mean that no solution exists."
+    )
+
+
 def series_name(series: Series, first: Series) -> str:
     """Return the legend entry of a series: momentum, and learning rate relative to the first series."""
     factor = series.rate / first.rate
@@ -174,10 +222,13 @@ def capacity_panel(problem: Problem, trials: ExtraTrials, was_active: bool) -> N
         tuple(success_rates(series_name(entry, record.series[0]), entry.points, max_cycles) for entry in record.series),
         success_rates("tried here", trials.points(max_cycles), max_cycles),
         problem.load, max_cycles, outcome,
+        tuple(size_rates(entry, max_cycles) for entry in size_series(max_cycles)),
+        reference_loads(problem.T, problem.tau, problem.tau_s),
     )  # fmt: skip
     with chart_area:
         chart_heading(info.takeaway)
         charts.plotly_chart(figures.capacity_figure(info), "capacity", info.takeaway)
+        st.caption(sizes_text(info, max_cycles))
     optional_caption(trials.status_text)
     if trials.active != was_active:
         st.rerun()
@@ -216,7 +267,12 @@ if problem and session:
     st.caption(
         f"Recorded by `python -m tempotron_core.capacity`: N {record.problem.afferents}, T {record.problem.T} ms, tau "
         f"{record.problem.tau:g} ms, tau_s {record.problem.tau_s:g} ms, rate {record.series[0].rate:g}, {record.seeds} "
-        f"problems per load, up to {record.problem.max_cycles:,} cycles each. Bars are 95 % confidence intervals."
+        f"problems per load, up to {record.problem.max_cycles:,} cycles each. Bars are 95 % confidence intervals. The "
+        "series by N were recorded by the same command with `--sizes`: rate 3e-3·T/(tau·N·V0), momentum 0.99, initial "
+        "weights of width 0.001, peak at the last spike plus s* where nothing exceeds rest. The dashed lines refer to "
+        "T, tau and tau_s of the form: 2 patterns per weight of a perceptron "
+        "(Cover 1965), about 3 as reported by Gütig and Sompolinsky (2006), and 2.58 + 0.72 ln ln(K/8) with "
+        "K = T/√(tau·tau_s), after Rubin, Monasson and Sompolinsky (2010), of which only the slope is a prediction."
     )
 
 
@@ -225,6 +281,8 @@ def render_rule() -> None:
     st.latex(r"\Delta w_i \leftarrow \mu\,\Delta w_i \pm \lambda\,K(t_{max}-t_i)")
     st.markdown("Applied after an error: + for a target pattern without a spike, − for a null pattern with one.")
     st.caption(
+        "The rate of 2006 is 3e-3·T/(tau·N·V0), V0 the factor that gives the kernel a peak of 1, with initial weights "
+        "of standard deviation 0.001; the default width here is 0.01. Momentum is carried over error trials only. "
         "Shunting: input after the first spike has no effect, and the potential decays to rest. Gütig, Sompolinsky: "
         "The tempotron: a neuron that learns spike timing-based decisions, 2006."
     )

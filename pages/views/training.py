@@ -86,7 +86,7 @@ def settings_form() -> Settings | None:
     device = second[3].selectbox("Device", devices(), **widget_key("device"))
     with st.expander("Encoder, neuron and validation"):
         st.button("Slow neurons, few curves: m 6, tau 60, tau_s 15", on_click=apply_slow_neuron_preset)
-        st.caption("Best of the tried settings on MNIST: 93.8 % test accuracy after ten epochs.")
+        st.caption("With the recipe cross-entropy: 93.8 % on MNIST after ten epochs, the mean of three seeds.")
         code = st.selectbox("Code", (CODE_OF_RECIPE, *CODES), **widget_key("code"))
         third = st.columns(5)
         beta = third[0].number_input("beta", **number_widget("train_beta"))

@@ -16,7 +16,9 @@ from pathlib import Path
 import torch
 
 from tempotron_core.analysis.evaluation import wilson_interval
-from tempotron_core.experiments.random_patterns import LearningSession, Problem, learn
+from tempotron_core.experiments.capacity_by_size import LOADS, SIZES_RECORD, record_sizes
+from tempotron_core.experiments.pattern_learning import Problem
+from tempotron_core.experiments.random_patterns import LearningSession, learn
 from tempotron_core.experiments.records import read_record
 
 __all__ = [
@@ -188,9 +190,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--afferents", type=int, default=Problem.afferents)
     parser.add_argument("-T", "--T", type=int, default=Problem.T, help="time window, ms")
-    parser.add_argument("--output", type=Path, default=RECORD)
+    parser.add_argument("--output", type=Path)
+    sizes = parser.add_argument_group("by number of afferents, continued where it ended")
+    sizes.add_argument("--sizes", type=int, nargs="+", metavar="N", help="numbers of afferents")
+    sizes.add_argument("--loads", type=float, nargs="+", default=LOADS, help="loads alpha")
+    sizes.add_argument("--processes", type=int, default=1)
+    sizes.add_argument("--first-seed", type=int, default=0, help="another one on each machine")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if options.sizes:
+        try:
+            record_sizes(
+                options.sizes, options.seeds, options.max_cycles, options.output or SIZES_RECORD, options.processes,
+                options.first_seed, options.loads,
+            )  # fmt: skip
+        except (ValueError, TypeError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 2
+        return 0
     shared = {"afferents": options.afferents, "T": options.T, "max_cycles": options.max_cycles}
     try:
         problems_by_series = [
@@ -212,19 +229,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"{of_alpha[-1] or 'not solved'}",
                     file=sys.stderr,
                 )
-        _write(options.output, Problem(**shared), seed + 1, cycles)
+        _write(options.output or RECORD, Problem(**shared), seed + 1, cycles)
     return 0
 
 
 def _write(output: Path, problem: Problem, seeds: int, cycles: list[list[list[int | None]]]) -> None:
-    varied_fields = ("load", "rate", "momentum", "seed")
+    varied_fields, added_fields = ("load", "rate", "momentum", "seed"), ("init_std", "read_out")
     record = {
         "command": "python -m tempotron_core.capacity",
         "torch": torch.__version__,
         "settings": {
             "most_cycles" if name == "max_cycles" else name: value
             for name, value in asdict(problem).items()
-            if name not in varied_fields
+            if name not in varied_fields and not (name in added_fields and value == getattr(Problem, name))
         },
         "seeds": seeds,
         "series": [

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tempotron_core.experiments.published_curve import load_record
+from tempotron_core.experiments.published_curve import accuracies_by_recipe, load_record
 from tempotron_core.studies.space import format_value
 
 __all__ = ["README", "RECORDS", "make_sections", "rewrite"]
@@ -50,18 +50,17 @@ def rewrite(text: str, sections: dict[str, str]) -> str:
 
 
 def _published_table(record: dict[str, Any]) -> str:
-    rows = [f"| | test accuracy after epochs 1 to {len(record['runs'][0]['test_accuracy'])}, % |", "|---|---|"]
-    for run in record["runs"]:
-        recipe = run["settings"]["recipe"]
-        values = ", ".join(f"{100 * value:.1f}" for value in run["test_accuracy"])
-        if recipe == "over-fitting":
-            values += f"; training accuracy at last {100 * run['train_accuracy'][-1]:.1f}"
-        rows.append(f"| {_REGIMES[recipe]} | {values} |")
-    linear = record["linear_test_accuracy"]
-    rows.append(
-        f"| linear classifier on the raw pixels; on the Gaussian features | {100 * linear['pixels'][-1]:.1f}; "
-        f"{100 * linear['gaussian'][-1]:.1f} ({len(linear['pixels'])} epochs) |"
-    )
+    test, train = (accuracies_by_recipe(record, name) for name in ("test_accuracy", "train_accuracy"))
+    seeds = max(len(values) for values in test.values())
+    title = f"test accuracy after epochs 1 to {len(record['runs'][0]['test_accuracy'])}, %"
+    rows = [f"| | {title}{f', mean of {seeds} seeds' if seeds > 1 else ''} |", "|---|---|"]
+    for recipe in test:
+        values = ", ".join(f"{100 * value:.1f}" for value in np.mean(test[recipe], axis=0))
+        last = 100 * float(np.mean(train[recipe], axis=0)[-1])
+        rows.append(f"| {_REGIMES[recipe]} | {values}; training accuracy at last {last:.1f} |")
+    names = {"pixels": "the raw pixels", "gaussian": "the Gaussian features", "spikes": "the spike times"}
+    for features, values in record["linear_test_accuracy"].items():
+        rows.append(f"| linear classifier on {names[features]} | {', '.join(f'{100 * v:.1f}' for v in values)} |")
     return "\n".join(rows)
 
 

@@ -243,8 +243,9 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "gutig-momentum",
-            "The tempotron rule of 2006: linear distance of wrong peaks from the threshold, SGD with momentum 0.99 "
-            "(a learning rate near 1e-5 suits it).",
+            "Loss and momentum of the tempotron rule of 2006 on mini-batches: linear distance of wrong peaks from the "
+            "threshold, SGD with momentum 0.99 (learning rate near 1e-5); the rule itself is online and carries its "
+            "momentum over error trials only.",
             loss="linear",
             optimiser="sgd-momentum",
             schedule="constant",
@@ -269,7 +270,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "over-fitting",
-            "Cross-entropy on five times the peaks, AdamW at a constant rate: memorises its training set.",
+            "Cross-entropy on five times the peaks, AdamW at a constant rate: fits its training set far better than "
+            "other samples.",
             loss="cross-entropy",
             temperature=0.2,
             optimiser="adamw",

@@ -201,6 +201,9 @@ def errors_figure(info: ErrorsInfo, height: int = 300) -> go.Figure:
     return figure.build()
 
 
+_SIZE_COLOURS = (theme.TRUE, theme.SPIKE, theme.PREDICTED)
+
+
 @dataclass(frozen=True, eq=False)
 class SuccessRates:
     """Fraction of solved problems at each load of one series.
@@ -226,6 +229,29 @@ class SuccessRates:
         """Return the fraction of solved problems, [n]."""
         return np.asarray(self.solved / self.problems)
 
+    @property
+    def half_load(self) -> float | None:
+        """Return the interpolated load at which half of the problems are solved, None where it is not covered."""
+        return _half_crossing(self.load, self.rate)
+
+    @property
+    def half_text(self) -> str:
+        """Return that load with the loads at which the ends of the confidence intervals are at one half."""
+        ends = [_half_crossing(self.load, values) for values in (self.low, self.high)]
+        if self.half_load is None:
+            return f"{self.name}: not covered"
+        interval = " to ".join("?" if end is None else f"{end:.2f}" for end in ends)
+        return f"{self.name}: {self.half_load:.2f} ({interval})"
+
+
+def _half_crossing(load: np.ndarray, rate: np.ndarray) -> float | None:
+    """Return the interpolated load at which a rate falls to one half for the last time."""
+    more = np.flatnonzero(rate >= 0.5)
+    if not len(more) or more[-1] == len(load) - 1:
+        return None
+    at = slice(int(more[-1]), int(more[-1]) + 2)
+    return float(np.interp(-0.5, -rate[at], load[at]))
+
 
 @dataclass(frozen=True, eq=False)
 class CapacityInfo:
@@ -237,6 +263,8 @@ class CapacityInfo:
         load: Load of the problem on the page.
         max_cycles: Number of cycles after which a problem counts as not solved.
         status_text: Status of the problem on the page.
+        sizes: Recorded series by number of afferents, learned with the settings reported for 2006.
+        references: Names and values of loads reported elsewhere.
     """
 
     recorded: tuple[SuccessRates, ...]
@@ -244,35 +272,32 @@ class CapacityInfo:
     load: float
     max_cycles: int
     status_text: str
+    sizes: tuple[SuccessRates, ...] = ()
+    references: tuple[tuple[str, float], ...] = ()
 
     @property
     def half_load(self) -> float | None:
         """Return the interpolated load at which half of the problems of the first series are solved, or None."""
         if not self.recorded:
             return None
-        first = self.recorded[0]
-        more = np.flatnonzero(first.rate >= 0.5)
-        if not len(more) or more[-1] == len(first.load) - 1:
-            return None
-        at = slice(int(more[-1]), int(more[-1]) + 2)
-        return float(np.interp(-0.5, -first.rate[at], first.load[at]))
+        return self.recorded[0].half_load
 
     @property
     def takeaway(self) -> str:
         """Return the load at which half of the problems are solved, and the result of this session."""
-        within = f"within {_count(self.max_cycles, 'cycle')}"
+        within = f"Found within {_count(self.max_cycles, 'cycle')}:"
         if self.half_load is None:
-            text = f"The recorded data do not show at which load half of the problems are solved {within}."
+            text = f"{within} the recorded data do not show at which load half of the problems are solved."
         else:
             load_text = f"about {self.half_load:.1f} patterns per afferent"
-            text = f"Half of the problems are solved {within} at a load of {load_text}."
+            text = f"{within} half of the problems are solved at a load of {load_text}."
         tried, solved = int(self.extra.problems.sum()), int(self.extra.solved.sum())
         return text + (f" This session: {solved} of {tried} solved." if tried else "")
 
 
 def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     """Draw the fraction of solved problems against the load, with 95 % intervals; open diamonds: this session."""
-    series = [entry for entry in (*info.recorded, info.extra) if len(entry.load)]
+    series = [entry for entry in (*info.recorded, *info.sizes, info.extra) if len(entry.load)]
     if not series:
         return placeholder(height, "The fraction of solved problems will appear here")
     max_load = max(float(entry.load.max()) for entry in series)
@@ -294,6 +319,14 @@ def capacity_figure(info: CapacityInfo, height: int = 420) -> go.Figure:
     )
     for i, entry in enumerate(info.recorded):
         _points(figure, entry, {"mode": "lines+markers", **styles[min(i, len(styles) - 1)]})
+    for entry, colour, symbol in zip(info.sizes, _SIZE_COLOURS, ("circle-open", "square-open", "star"), strict=False):
+        _points(figure, entry, {"mode": "lines+markers", "line": {"color": colour, "width": 2.5},
+                                "marker": {"size": 10, "symbol": symbol}})  # fmt: skip
+    for (name, load), dash in zip(info.references, ("dot", "dashdot", "longdash"), strict=False):
+        figure.add_scatter(
+            x=[load, load], y=[-3, 103], mode="lines", name=f"{name}: {load:.2f}",
+            line={"color": theme.REFERENCE, "width": 2, "dash": dash}, hoverinfo="skip",
+        )  # fmt: skip
     # In the legend, because a label beside the line would cover curves at some loads.
     figure.add_scatter(
         x=[info.load, info.load],

@@ -36,6 +36,7 @@ class ComparisonInfo:
         train: Training accuracies in [0, 1], one array per run.
         test_sets: Names of the samples on which they were tested, one per run; all the same if empty.
         intervals: 95 % interval of the final test accuracy of each run, None for an unknown one; none known if empty.
+        bands: Lowest and highest test accuracies of several seeds, one pair of arrays per run; none drawn if empty.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class ComparisonInfo:
     train: tuple[np.ndarray, ...]
     test_sets: tuple[str, ...] = ()
     intervals: tuple[tuple[float, float] | None, ...] = ()
+    bands: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @property
     def takeaway(self) -> str:
@@ -96,6 +98,19 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
     )
     for i, (name, test, train) in enumerate(zip(info.names, info.test, info.train, strict=True)):
         colour, epochs = _COLOURS[i % len(_COLOURS)], np.arange(1, len(test) + 1)
+        if info.bands:
+            low, high = info.bands[i]
+            figure.add_scatter(
+                x=np.concatenate((epochs, epochs[::-1])),
+                y=100 * np.concatenate((high, low[::-1])),
+                mode="lines",
+                name=f"{theme.escape_label(name)}, range of the seeds",
+                showlegend=False,
+                line={"width": 0},
+                fill="toself",
+                fillcolor=_with_alpha(colour),
+                hoverinfo="skip",
+            )
         figure.add_scatter(
             x=epochs,
             y=100 * test,
@@ -115,3 +130,8 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             hovertemplate="training %{y:.2f} %",
         )
     return figure.build()
+
+
+def _with_alpha(colour: str) -> str:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return f"rgba({red},{green},{blue},0.22)"

@@ -16,16 +16,9 @@ from helpers.waiting import PATIENCE
 from streamlit.testing.v1 import AppTest
 
 from tempotron_core import figures
-from tempotron_core.experiments import capacity, random_patterns
-from tempotron_core.experiments.random_patterns import (
-    CycleSnapshot,
-    LearningSession,
-    Problem,
-    draw_patterns,
-    learn,
-    psp_table,
-    simulate,
-)
+from tempotron_core.experiments import capacity, pattern_learning, random_patterns
+from tempotron_core.experiments.pattern_learning import CycleSnapshot, PatternLearner, Problem, draw_patterns
+from tempotron_core.experiments.random_patterns import LearningSession, learn, published_rate, simulate
 from tempotron_core.snn import engine
 from tempotron_core.snn.tempotron import Tempotron
 
@@ -78,17 +71,60 @@ def test_the_draw_is_of_one_spike_an_afferent_and_belongs_to_the_seed() -> None:
     assert not torch.equal(patterns.times, draw_patterns(Problem(seed=1)).times)
 
 
-def test_responses_are_those_of_the_engine_and_of_the_equation() -> None:
-    problem = replace(SMALL, load=2.0)
-    patterns = draw_patterns(problem)
-    table = psp_table(problem, patterns.times)
-    for p, i in ((0, 0), (7, 3), (39, 19)):
-        alone = afferent_loop(problem, [1.0], [patterns.times[p, i]])
-        assert table[p, i].tolist() == pytest.approx(alone, abs=1e-6)
-    net = Tempotron(problem.afferents, 1, problem.T, problem.tau, problem.tau_s, problem.v_threshold)
-    net.fc.weight.data = torch.randn(1, problem.afferents, generator=torch.Generator().manual_seed(0))
-    v = net(patterns.times, "v")[:, 0]
-    assert torch.allclose(net.fc.weight @ table, v.unsqueeze(1), atol=1e-5)
+@pytest.mark.parametrize("max_exponent", [600.0, 5.0])
+def test_potentials_are_those_of_the_engine_and_of_the_equation(
+    max_exponent: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several problems at once, in one block of the window or in many."""
+    monkeypatch.setattr(pattern_learning, "_MAX_EXPONENT", max_exponent)
+    problems = [replace(SMALL, load=load, seed=seed) for load, seed in ((2.0, 0), (0.5, 1), (1.0, 2))]
+    learner = PatternLearner(problems)
+    weight = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
+    for p in (0, 4, 9):
+        rows = np.array([p, 40 + p, 50 + p])
+        v = learner._potential(rows, weight.numpy())
+        for i, problem in enumerate(problems):
+            times = draw_patterns(problem).times[p]
+            assert v[i].tolist() == pytest.approx(afferent_loop(problem, weight[i], times), abs=1e-6)
+            net = Tempotron(problem.afferents, 1, problem.T, problem.tau, problem.tau_s, problem.v_threshold)
+            net.fc.weight.data = weight[i : i + 1]
+            assert torch.allclose(net(times[None], "v")[0, 0].double(), torch.from_numpy(v[i]), atol=1e-5)
+
+
+def test_problems_learned_together_are_learned_as_alone() -> None:
+    problems = [Problem(30, load, 200, seed=seed, max_cycles=40) for load in (0.5, 1.5) for seed in (0, 1)]
+    alone = [list(learn(problem)) for problem in problems]
+    together: dict[int, list[CycleSnapshot]] = {i: [] for i in range(4)}
+    learner = PatternLearner(problems)
+    while len(learner.active):
+        for number, snapshot in learner.step():
+            together[number].append(snapshot)
+    for number, snapshots in enumerate(alone):
+        assert [s.errors for s in together[number]] == [s.errors for s in snapshots]
+        assert torch.equal(together[number][-1].weight, snapshots[-1].weight)
+    with pytest.raises(ValueError, match="expected one N, T"):
+        PatternLearner([Problem(30), Problem(40)])
+
+
+def test_the_read_out_of_the_last_spike_changes_a_pattern_at_rest() -> None:
+    """Of weights that are all negative no potential exceeds rest: with the other read-out nothing is learned."""
+    problem = Problem(20, 0.05, 200, init_std=1e-9, rate=0.01, momentum=0.0, max_cycles=1)
+    seed = next(s for s in range(20) if bool(draw_patterns(replace(problem, seed=s)).target[0]))
+    patterns = draw_patterns(replace(problem, seed=seed))
+    start = CycleSnapshot(0, 1, -torch.ones(20), torch.zeros(20))
+    changed = {
+        read_out: next(learn(replace(problem, seed=seed, read_out=read_out), start)).weight + 1
+        for read_out in ("rest", "last-spike")
+    }
+    at = float(patterns.times.max()) + problem.kernel.time_to_peak
+    expected = [0.01 * reference.kernel(at - float(t), 15.0, 3.75, 1.0) for t in patterns.times[0]]
+    assert changed["last-spike"].tolist() == pytest.approx(expected, abs=1e-6)
+    assert float(changed["rest"].abs().max()) < float(changed["last-spike"].abs().max())
+
+
+def test_the_published_rate_is_the_formula() -> None:
+    assert published_rate(100, 500, 15.0, 3.75) == pytest.approx(4.7e-4, rel=0.01)
+    assert published_rate(500, 500, 10.0, 2.5) == pytest.approx(3e-3 * 500 / (10 * 500 * 2.1165), rel=1e-3)
 
 
 def test_a_correction_is_the_gradient_of_the_engines_peak() -> None:
@@ -226,7 +262,9 @@ def test_a_course_learns_in_slices_what_learning_at_once_does() -> None:
         ({"tau": 15.0, "tau_s": 15.0}, "two different time constants"),
         ({"seed": -1}, "seed"),
         ({"T": 0}, "T"),
-        ({"afferents": 1000, "T": 1000}, "got 7,629 MiB; with this N and this T choose an alpha up to 0.03"),
+        ({"afferents": 1000, "load": 8.0}, "got 183 MiB; with this N choose an alpha up to 5.59"),
+        ({"init_std": 0.0}, "init_std"),
+        ({"read_out": "first"}, "read_out: expected one of"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(more: dict[str, Any], words: str) -> None:
@@ -236,8 +274,8 @@ def test_what_does_not_fit_is_refused_with_a_sentence(more: dict[str, Any], word
 
 def test_the_nearest_that_fits_does_fit() -> None:
     with pytest.raises(ValueError, match="up to") as refused:
-        Problem(afferents=200, load=5.0)
-    Problem(afferents=200, load=float(str(refused.value).rstrip(".").rsplit(" ", 1)[1]))
+        Problem(afferents=1000, load=9.0)
+    Problem(afferents=1000, load=float(str(refused.value).rstrip(".").rsplit(" ", 1)[1]))
 
 
 # The capacity curve
@@ -411,7 +449,7 @@ def test_capacity_words_and_figure() -> None:
     )
     assert info.half_load == pytest.approx(2.75)
     assert info.takeaway == (
-        "Half of the problems are solved within 99 cycles at a load of about 2.8 patterns per afferent."
+        "Found within 99 cycles: half of the problems are solved at a load of about 2.8 patterns per afferent."
     )
     tried = replace(info, extra=share("tried here", [2.25], [2], 3))
     assert tried.takeaway.endswith("This session: 2 of 3 solved.")
@@ -424,6 +462,11 @@ def test_capacity_words_and_figure() -> None:
     assert list(figure.data[0].error_y.arrayminus) == [50, 40, 20]
     assert set(figure.data[2].x) == {2.0}
     assert figure.data[3].marker.symbol == "diamond-open" and list(figure.data[3].x) == [2.25]
+    by_size = replace(share("N 250", [2, 3], [9, 2]), low=np.array([0.6, 0.1]), high=np.array([1.0, 0.4]))
+    sized = replace(info, sizes=(by_size,), references=(("perceptron", 2.0),))
+    assert by_size.half_text == "N 250: 2.57 (2.20 to 2.83)"
+    assert share("N 500", [2], [9]).half_text == "N 500: not covered"
+    assert [trace.name for trace in figures.capacity_figure(sized).data][2:4] == ["N 250", "perceptron: 2.00"]
     assert "will appear" in figures.capacity_figure(figures.CapacityInfo((), none, 1, 1, "")).layout.annotations[0].text
 
 
@@ -528,6 +571,14 @@ def test_a_link_with_anything_in_it_leaves_the_page_working(query: dict[str, str
     assert len(test.warning) <= 1
     if not test.warning:
         press(test, "Start")
+
+
+def test_the_rate_of_2006_follows_the_form() -> None:
+    test = page(formula="true", N="20", alpha="0.5", T="200", read_out="last-spike", init="0.001")
+    problem = test.session_state["lab_course"].problem
+    assert problem.rate == pytest.approx(published_rate(20, 200, 15.0, 3.75))
+    assert (problem.read_out, problem.init_std) == ("last-spike", 0.001)
+    assert any("Cover 1965" in caption.value for caption in test.caption)
 
 
 def test_a_link_brings_its_choices() -> None:
