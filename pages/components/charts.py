@@ -24,6 +24,7 @@ class ExportableFigure:
         query: URL parameters at the time of drawing
         view: the view that was resolved last before the drawing, None if there is none
         to_csv: returns the numbers of an HTML figure as CSV
+        numbers: returns the numbers of a Plotly figure as CSV, None for those that it draws
     """
 
     name: str
@@ -32,6 +33,7 @@ class ExportableFigure:
     query: dict[str, str]
     view: View | None
     to_csv: Callable[[], str] | None = None
+    numbers: Callable[[], str] | None = None
 
     @property
     def figure(self) -> Any:
@@ -49,7 +51,8 @@ class ExportableFigure:
 
     def csv(self) -> str:
         """Return the numbers of the figure as CSV."""
-        return self.to_csv() if self.to_csv else figures.figure_to_csv(self.figure)
+        make_csv = self.to_csv or self.numbers
+        return make_csv() if make_csv else figures.figure_to_csv(self.figure)
 
 
 def exportable_figures() -> dict[str, ExportableFigure]:
@@ -63,7 +66,13 @@ def reset_exports() -> None:
     st.session_state["_shown"] = {}
 
 
-def register_export(key: str, alt: str, source: Any, to_csv: Callable[[], str] | None = None) -> None:
+def register_export(
+    key: str,
+    alt: str,
+    source: Any,
+    to_csv: Callable[[], str] | None = None,
+    numbers: Callable[[], str] | None = None,
+) -> None:
     """Record a figure for the export panel.
 
     Args:
@@ -73,7 +82,7 @@ def register_export(key: str, alt: str, source: Any, to_csv: Callable[[], str] |
         to_csv: returns the numbers of an HTML figure as CSV
     """
     exportable_figures()[key] = ExportableFigure(
-        _title_from_key(key), alt, source, st.query_params.to_dict(), current_view(), to_csv
+        _title_from_key(key), alt, source, st.query_params.to_dict(), current_view(), to_csv, numbers
     )
 
 
@@ -81,7 +90,9 @@ def _title_from_key(key: str) -> str:
     return key.replace("_", " ").capitalize()
 
 
-def plotly_chart(figure: Any, key: str, alt: str, zoom: bool = False, **kwargs: Any) -> Any:
+def plotly_chart(
+    figure: Any, key: str, alt: str, zoom: bool = False, numbers: Callable[[], str] | None = None, **kwargs: Any
+) -> Any:
     """Draw a Plotly figure in the theme of the page and return the result of st.plotly_chart.
 
     Args:
@@ -89,10 +100,11 @@ def plotly_chart(figure: Any, key: str, alt: str, zoom: bool = False, **kwargs: 
         key: widget key, also the key of the export
         alt: text alternative
         zoom: whether the wheel zooms and a double-click resets the axes
+        numbers: returns the numbers of the figure as CSV, None for those that it draws
         **kwargs: further arguments of st.plotly_chart
     """
     config = {"displayModeBar": False, "scrollZoom": zoom, "doubleClick": "reset" if zoom else False}
-    register_export(key, alt, figure)
+    register_export(key, alt, figure, numbers=numbers)
     if is_presentation_mode():
         figure = figures.scale_figure(figure, PRESENTATION_SCALE)
     return st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **kwargs)
@@ -182,3 +194,10 @@ def contributions_csv(info: figures.EvidenceInfo) -> str:
     return figures.columns_to_csv(
         {**places, "neuron": [j + 1 for j in neurons], "time_ms": times, "contribution": contributions}
     )
+
+
+def confusion_csv(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
+    """Return a confusion matrix in counts as CSV, one row per cell."""
+    true, predicted = np.divmod(np.arange(confusion.size), len(classes))
+    names = {"true_class": [classes[i] for i in true], "predicted_class": [classes[i] for i in predicted]}
+    return figures.columns_to_csv({**names, "samples": confusion.reshape(-1)})

@@ -121,7 +121,12 @@ def render() -> None:
         st.markdown(f"**Confusion matrix**{unit}: click a cell to see its samples")
         confusion = figures.confusion_figure(info, cell, height, cells == RATES)
         charts.plotly_chart(
-            confusion, "confusion", info.takeaway, on_select=lambda: on_cell_selected(classes), selection_mode="points"
+            confusion,
+            "confusion",
+            info.takeaway,
+            numbers=lambda: charts.confusion_csv(results.confusion, classes),
+            on_select=lambda: on_cell_selected(classes),
+            selection_mode="points",
         )
     with right:
         counts = results.confusion.sum(axis=1)

@@ -76,12 +76,12 @@ from tempotron_core.figures.echarts import make_option
 from tempotron_core.figures.export import (
     columns_to_csv,
     cursor_page,
-    figure_to_csv,
     figure_to_json,
     figure_to_page,
     html_page,
     scale_figure,
 )
+from tempotron_core.figures.figure_table import figure_to_csv
 from tempotron_core.figures.html.features import features_html
 from tempotron_core.figures.html.job_states import states_html
 from tempotron_core.figures.html.kernel import kernel_html

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from html import escape, unescape
+from html import escape
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 __all__ = [
     "columns_to_csv",
     "cursor_page",
-    "figure_to_csv",
     "figure_to_json",
     "figure_to_page",
     "html_page",
@@ -125,30 +123,6 @@ window.history.replaceState = () => {{}}; // the address of a file stays as it i
 mountCursor({{ data: {values}, parentElement: document.querySelector("#cursor"), setStateValue() {{}} }});
 </script></body></html>
 """
-
-
-def figure_to_csv(figure: go.Figure) -> str:
-    """Return the data of the figure as CSV with the columns trace, x, y and, for heatmaps, value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trace", "x", "y", "value"])
-    for number, trace in enumerate(figure.data, 1):
-        name = unescape(trace.name or "") or f"{trace.type} {number}"
-        if trace.type == "heatmap":
-            cells = np.asarray(trace.z)
-            across = np.arange(cells.shape[1]) if trace.x is None else np.asarray(trace.x)
-            down = np.arange(cells.shape[0]) if trace.y is None else np.asarray(trace.y)
-            writer.writerows(
-                [name, across[column], down[row], cells[row, column]]
-                for row in range(cells.shape[0])
-                for column in range(cells.shape[1])
-            )
-        elif trace.y is not None or trace.x is not None:
-            ends = [None if values is None else list(values) for values in (trace.x, trace.y)]
-            count = max(len(values) for values in ends if values is not None)
-            points = zip(*(range(count) if values is None else values for values in ends), strict=True)
-            writer.writerows([name, x, y, ""] for x, y in points)
-    return text.getvalue()
 
 
 def columns_to_csv(columns: dict[str, Any]) -> str:

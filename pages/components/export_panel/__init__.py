@@ -1,11 +1,13 @@
 """Export panel: copy the link of the view; save each figure as PNG, SVG, HTML, CSV or a zip of everything."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from pages.components import charts, network_download, show_code, time_cursor
 from pages.state.auth import VIEW_ONLY_MESSAGE, is_writable
+from pages.state.experiment import image_name
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
 from tempotron_core.interchange.code_parts import with_run
@@ -60,7 +62,7 @@ def _export_options(title: str, url_path: str) -> None:
     columns = st.columns(3)
     for column, label, mime_type, content in (
         (columns[0], "HTML", "text/html", lambda: exportables[key].html()),
-        (columns[1], "CSV", "text/csv", lambda: exportables[key].csv()),
+        (columns[1], "CSV", "text/csv", lambda: _comment_lines(exportables[key], url_path) + exportables[key].csv()),
         (columns[2], "All (zip)", "application/zip", lambda: _zip(exportables[key], url_path)),
     ):
         extension = "zip" if mime_type.endswith("zip") else label.lower()
@@ -113,6 +115,21 @@ def overview_page(exportables: dict[str, charts.ExportableFigure]) -> str:
         time_cursor.exported_data(),
         caption,
     )
+
+
+def _comment_lines(item: charts.ExportableFigure, url_path: str) -> str:
+    """Return lines that begin with # and name figure, sample, model, constants and link."""
+    lines = [f"figure: {item.name}", f"link: {url_path or 'overview'}?{urlencode(item.query)}"]
+    if (view := item.view) is not None:
+        model, run = view.model, show_code.model_run()[0]
+        lines += [
+            f"sample: {image_name(view)} of {view.dataset.name}",
+            f"model: {'untrained network' if run is None else Path(run).name}",
+            f"constants: code {model.code.name}, m {model.m}, beta {model.beta:g}, T {model.T} ms, tau {model.tau:g} "
+            f"ms, tau_s {model.tau_s:g} ms, threshold {model.threshold:g}, tempotrons per class "
+            f"{model.tempotrons_per_class}",
+        ]
+    return "".join(f"# {' '.join(line.split())}\n" for line in lines)
 
 
 def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:

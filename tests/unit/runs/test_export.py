@@ -69,11 +69,15 @@ def test_a_table_holds_every_number_of_the_figure() -> None:
     info = voltages()
     found = rows(figures.figure_to_csv(figures.traces_figure(info)))
     for name, trace in zip(info.classes, info.v, strict=True):
-        drawn = [float(row["y"]) for row in found if row["trace"] == name]
+        drawn = [float(row["membrane_potential_v"]) for row in found if row["trace"] == name]
         assert np.allclose(drawn, trace, atol=1e-6)
+    assert len(found) == info.v.size  # no rows of marks
+    assert all(all(row.values()) for row in found)
+    assert [float(row["time_ms"]) for row in found[: info.v.shape[1]]] == list(range(info.v.shape[1]))
     pixels = datasets.load().test.images[0].numpy()
     cells = rows(figures.figure_to_csv(go.Figure(go.Heatmap(z=pixels))))
     assert [int(row["value"]) for row in cells] == pixels.reshape(-1).tolist()
+    assert [(int(row["row"]), int(row["column"])) for row in cells[27:29]] == [(1, 28), (2, 1)]
     none = np.zeros(0)
     assert figures.columns_to_csv({"a": [1, 2], "b": ["x", 'y"z']}) == 'a,b\n1,x\n2,"y""z"\n'
     assert rows(figures.figure_to_csv(figures.loss_figure(figures.CurvesInfo(none, none, none, none, none, 1)))) == []
