@@ -29,6 +29,7 @@ from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import disambiguate
 from tempotron_core.runs.reader import find_run, list_checkpoints
 
+_MODELS_OF_JOBS = ("live run", MODELS[0])
 _MAX_PILLS = 40
 """Classes that have a button each; more are in a list."""
 
@@ -60,29 +61,36 @@ def render(url_path: str) -> None:
 def _follow_run_of_link() -> None:
     """Select the run that a link or the command `open` names, once per session.
 
-    The model "last finished run" of a link may be another one by now.
+    The live run or the last finished run of a link may be another one by now.
     """
     if st.session_state.setdefault("_link_followed", False):
         return
     st.session_state["_link_followed"] = True
-    requested = st.query_params.get("run") or os.environ.get("TEMPOTRON_OPEN_RUN")
-    is_default = get_setting("model") == MODELS[0] and "model" not in st.query_params
-    is_other = requested != _finished_run_name() or st.query_params.get("checkpoint", "last") != "last"
-    if requested and is_default and is_other:
+    # The radio button has not read the URL yet.
+    requested, model = st.query_params.get("run"), st.query_params.get("model", get_setting("model"))
+    if requested is None and "model" not in st.query_params:
+        requested = os.environ.get("TEMPOTRON_OPEN_RUN")
+    is_other = requested != _run_of_model(model) or st.query_params.get("checkpoint", "last") != "last"
+    if requested and model in _MODELS_OF_JOBS and is_other:
         st.session_state.update(model=SAVED_RUN, run=requested)
+        if "model" in st.query_params:
+            st.query_params["model"] = SAVED_RUN
+            st.rerun()  # the radio button would still read the former URL
 
 
-def _finished_run_name() -> str | None:
-    """Return the folder name of the last finished run."""
-    finished = training_registry().finished
-    return Path(finished.log).name if finished is not None and finished.log else None
+def _run_of_model(model: str) -> str | None:
+    """Return the folder name of the run whose weights the live run or the last finished run are, else None."""
+    registry = training_registry()
+    status = {"live run": registry.status, MODELS[0]: registry.finished or registry.status}.get(model)
+    has_weights = status is not None and status.snapshot is not None and status.snapshot.weight is not None
+    return Path(status.log).name if status is not None and has_weights and status.log else None
 
 
 def _run_select() -> None:
     """Select the saved run. The URL holds the name of its folder, because its title may change."""
     model, requested = get_setting("model"), st.query_params.get("run")
     if model != SAVED_RUN:
-        name = _finished_run_name() if model == MODELS[0] else None
+        name = _run_of_model(model)
         if name is None:
             st.query_params.pop("run", None)
         elif requested != name:

@@ -340,3 +340,17 @@ def test_a_missing_epoch_gives_one_sentence(registry: TrainingRegistry, tmp_path
     run_app(test)
     assert [warning.value.split(":")[0] for warning in test.main.warning] == ["checkpoint"]
     assert not test.get("plotly_chart") and not test.get("echarts_chart")
+
+
+@pytest.mark.parametrize("model", ["live run", "last finished run"])
+def test_the_url_contains_the_run_and_keeps_it(model: str, registry: TrainingRegistry, tmp_path: Path) -> None:
+    first = train_small_model(registry, tmp_path / "logs", seed=1)
+    state = {"train_log_dir": str(tmp_path / "logs"), "sample": 3}
+    test = run_app(app("overview", model=model, **state))
+    (run,) = [folder.name for folder in (tmp_path / "logs").iterdir()]
+    assert test.query_params["run"] in (run, [run])
+    train_small_model(registry, tmp_path / "logs", seed=2)
+    again = app("overview", **state)
+    again.query_params.update({"run": run, "model": model})
+    assert headline(run_app(again)) == verdict(first, 3)
+    assert "run" not in run_app(app("overview", model="untrained", **state)).query_params
