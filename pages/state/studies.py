@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 
+import streamlit as st
+
 from pages.state.datasets import EMBEDDED_SETS, current_dataset, dataset_directory
 from pages.state.process_objects import process_objects
 from pages.state.runs import runs_directory
-from pages.state.settings import get_setting
+from pages.state.settings import SAVED_RUN, get_setting
 from pages.state.training import training_registry
 from tempotron_core.studies.job import study_job
 from tempotron_core.studies.plan import StudyPlan
 from tempotron_core.studies.storage import StudyPlace, list_studies
-from tempotron_core.studies.trials import StudyReader
+from tempotron_core.studies.trials import StudyReader, TrialRecord
 from tempotron_core.training.settings import devices
 
 MAX_OPEN = 8
@@ -78,3 +80,16 @@ def start_study(name: str, plan: StudyPlan) -> None:
         raise ValueError(f"space: expected first values that belong together; {error}") from error
     budget = 60.0 * float(get_setting("study_minutes"))
     training_registry().start(settings, dataset, job=study_job(place, plan, local, budget))
+
+
+def use_trial(reader: StudyReader, trial: TrialRecord) -> None:
+    """Select the first run of a trial as the model of all pages."""
+    if not trial.runs or not (reader.place.folder / trial.runs[0] / "last.safetensors").is_file():
+        st.session_state["study_refused"] = (
+            f"trial {trial.number}: expected a run with weights in {str(reader.place.folder)!r}, found none; choose "
+            "another trial."
+        )
+        return
+    name = f"studies/{reader.place.name}/{trial.runs[0]}"
+    st.session_state.update(model=SAVED_RUN, run=name, model_chosen=True)
+    st.session_state["study_note"] = f"Trial {trial.number} is the model of all pages now: {trial.runs[0]}."

@@ -13,8 +13,8 @@ from pages.refresh import refresh_interval
 from pages.state.auth import is_writable, require_write_access, show_view_only_notice
 from pages.state.markdown import escape_markdown
 from pages.state.runs import runs_directory
-from pages.state.settings import SAVED_RUN, get_setting, number_widget, url_widget
-from pages.state.studies import open_reader, plan_of_form, start_study, study_names
+from pages.state.settings import get_setting, number_widget, url_widget
+from pages.state.studies import open_reader, plan_of_form, start_study, study_names, use_trial
 from pages.state.training import LIVE_MODEL_REFRESH_SECONDS, format_status, training_registry
 from pages.streamlit_hooks import flushing_fragment
 from tempotron_core import figures
@@ -39,19 +39,6 @@ def start() -> None:
         st.session_state["study"] = name
     except (trainings.StartError, StudyError, ValueError, TypeError) as error:
         st.session_state["study_refused"] = str(error)
-
-
-def use_trial(reader: StudyReader, trial: TrialRecord) -> None:
-    """Select the first run of a trial as the model of all pages."""
-    if not trial.runs or not (reader.place.folder / trial.runs[0] / "last.safetensors").is_file():
-        st.session_state["study_refused"] = (
-            f"trial {trial.number}: expected a run with weights in {str(reader.place.folder)!r}, found none; choose "
-            "another trial."
-        )
-        return
-    name = f"studies/{reader.place.name}/{trial.runs[0]}"
-    st.session_state.update(model=SAVED_RUN, run=name, model_chosen=True)
-    st.session_state["study_note"] = f"Trial {trial.number} is the model of all pages now: {trial.runs[0]}."
 
 
 def on_row_selected(reader: StudyReader, rows: list[TrialRecord], key: str) -> None:

@@ -19,7 +19,7 @@ from tempotron_core.studies.worker import lineages
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Group", "StudyReader", "TrialRecord", "group_curves", "make_records", "ranked"]
+__all__ = ["Group", "StudyReader", "TrialRecord", "group_curves", "ranked"]
 
 T = TypeVar("T")
 
@@ -60,11 +60,6 @@ class TrialRecord:
     def is_complete(self) -> bool:
         """Return whether all its trainings have ended."""
         return self.state == "complete"
-
-
-def make_records(trials: list[optuna.trial.FrozenTrial]) -> list[TrialRecord]:
-    """Return the records of the trials of a study, in the order of their first attempts."""
-    return [_record(first, trial) for first, trial in sorted(lineages(trials).items())]
 
 
 def _record(first: int, trial: optuna.trial.FrozenTrial) -> TrialRecord:

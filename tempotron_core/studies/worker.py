@@ -47,11 +47,6 @@ class Progress:
     running: int
     waiting: int
 
-    @property
-    def unassigned(self) -> int:
-        """Return the trials that no process has begun."""
-        return max(0, self.planned - self.done - self.running)
-
 
 @dataclass(frozen=True)
 class Outcome:

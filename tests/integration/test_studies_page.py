@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from helpers.pages import TINY, app, button, figure, run_app
 from helpers.waiting import PATIENCE
 
 from pages.state import datasets as dataset_state
+from pages.state import studies as studies_state
 from tempotron_core import figures
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.studies.storage import StudyPlace
@@ -33,7 +35,9 @@ def study(registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.Monkey
     return StudyReader(StudyPlace("first", str(tmp_path)))
 
 
-def test_a_study_is_started_compared_and_one_trial_loaded(study: StudyReader, tmp_path: Path) -> None:
+def test_a_study_is_started_compared_and_one_trial_loaded(
+    study: StudyReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     test = run_app(app("studies", train_log_dir=str(tmp_path)))
     records = ranked(study.records())
     assert [one.state for one in records] == ["complete"] * 6
@@ -49,6 +53,7 @@ def test_a_study_is_started_compared_and_one_trial_loaded(study: StudyReader, tm
     run_shown_code(study, tmp_path)
     open_by_link(study, tmp_path)
     click_points(study)
+    use_trials(study, tmp_path, monkeypatch)
 
 
 def run_shown_code(study: StudyReader, tmp_path: Path) -> None:
@@ -89,3 +94,15 @@ def click_points(study: StudyReader) -> None:
             assert trace.y[index] == pytest.approx(100 * (record.accuracy or 0))
             assert str(trace.x[index]) == str(record.number if kind == "History" else record.values["T"])
     assert figures.trial_of_point("Contour", drawn, {"curve_number": 0, "point_index": 0}, numbers) is None
+
+
+def use_trials(study: StudyReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, object] = {}
+    monkeypatch.setattr("streamlit.session_state", state)
+    first, second = study.records()[:2]
+    studies_state.use_trial(study, first)
+    assert (state["model"], state["run"]) == ("saved run", f"studies/first/{first.runs[0]}")
+    shutil.rmtree(study.place.folder / second.runs[0])
+    studies_state.use_trial(study, second)
+    assert "expected a run with weights" in str(state["study_refused"])
+    assert state["run"] == f"studies/first/{first.runs[0]}"
