@@ -151,7 +151,8 @@ def test_a_network_of_spikingjelly_2_responds_as_there(
             for i, image in enumerate(images):
                 prediction = predict(model, image)
                 torch.testing.assert_close(prediction.v_max, v_max[i], rtol=0, atol=1e-4)
-                assert (prediction.t_max - t_max[i]).abs().max() < 1e-2
+                is_above_rest = v_max[i] > 1e-3  # at rest the time of the peak is that of a rounding error
+                torch.testing.assert_close(prediction.t_max[is_above_rest], t_max[i][is_above_rest], rtol=0, atol=1e-2)
     assert run.test_accuracy == hits / len(few_digits.test)
     test = run_app(
         app("evidence", model="saved run", run=run.path.name, train_log_dir=str(tmp_path / "runs"), sample=3)
