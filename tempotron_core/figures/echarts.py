@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from html import escape, unescape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -39,16 +39,46 @@ _NARROW = 560
 _LEGEND_WIDTH = 300
 
 
+_COMPOUND = {"font", "line", "marker", "margin", "textfont", "tickfont", "title", "xaxis", "yaxis"}
+
+
+class _Part:
+    """Part of a figure as plain data with the access of Plotly's objects, whose properties take far longer to read."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._values.get(name)
+        if name in _COMPOUND:
+            return _Part(value or {})
+        if name in ("shapes", "annotations"):
+            return [_Part(entry) for entry in value or ()]
+        return value
+
+    __getitem__ = __getattr__
+
+
+class _Figure(NamedTuple):
+    """Traces and layout of a figure."""
+
+    data: list[_Part]
+    layout: _Part
+
+
 def make_option(figure: go.Figure) -> dict[str, Any]:
     """Convert a figure of scatter traces, bars, straight shapes and annotations to an ECharts option."""
-    layout = figure.layout
+    parts = _Figure([_Part(trace.to_plotly_json()) for trace in figure.data], _Part(figure.layout.to_plotly_json()))
+    layout = parts.layout
     if layout.xaxis.visible is False:
         text_style = {"fontSize": layout.annotations[0].font.size, "fontWeight": "normal", "color": theme.REFERENCE}
         text = _plain_text(layout.annotations[0].text)
         return {"title": {"text": text, "left": "center", "top": "middle", "textStyle": text_style}, "series": []}
-    x_range, y_range = _axis_range(figure, "x"), _axis_range(figure, "y")
+    x_range, y_range = _axis_range(parts, "x"), _axis_range(parts, "y")
     ranges = (x_range, y_range)
-    series = [_line_series(trace) if "lines" in _trace_mode(trace) else _mark_series(trace) for trace in figure.data]
+    series = [_line_series(trace) if "lines" in _trace_mode(trace) else _mark_series(trace) for trace in parts.data]
     series += [_shape_series(shape, ranges) for shape in layout.shapes]
     series += [_text_series(label, ranges) for label in layout.annotations]
     if layout.yaxis.zeroline:
@@ -76,7 +106,7 @@ def make_option(figure: go.Figure) -> dict[str, Any]:
         },
         "series": series,
     }
-    return option | _legend(figure)
+    return option | _legend(parts)
 
 
 def _trace_mode(trace: Any) -> str:
@@ -107,7 +137,7 @@ def _text_size(size: float) -> dict[str, float]:
     return {"fontSize": size, "lineHeight": round(1.25 * size)}
 
 
-def _axis_range(figure: go.Figure, name: str) -> tuple[float, float]:
+def _axis_range(figure: _Figure, name: str) -> tuple[float, float]:
     """Return the range of an axis, or the one that Plotly would choose for its values."""
     axis = figure.layout[f"{name}axis"]
     if axis.range is not None:
@@ -251,7 +281,7 @@ def _to_data(value: float, ref: str | None, ends: tuple[float, float]) -> float:
     return float(ends[0] + value * (ends[1] - ends[0]) if is_fraction else value)
 
 
-def _legend(figure: go.Figure) -> dict[str, Any]:
+def _legend(figure: _Figure) -> dict[str, Any]:
     if not figure.layout.showlegend:
         return {}
     names = [
