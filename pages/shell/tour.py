@@ -92,13 +92,10 @@ def _evidence(view: View, decision: Prediction, info: VoltageInfo) -> str:
 
 
 def _robustness(view: View, decision: Prediction, info: VoltageInfo) -> str:
-    return (
-        f"The margin between the two highest peaks is {info.margin:.2f}. Jitter, delete or delay spikes, add noise"
-        + (
-            f" or shift the image until the prediction changes; or draw your own {view.dataset.sample}."
-            if view.dataset.shape
-            else " until the prediction changes."
-        )
+    return f"The highest peak leads the second by {info.lead:.2f}. Jitter, delete or delay spikes, add noise" + (
+        f" or shift the image until the prediction changes; or draw your own {view.dataset.sample}."
+        if view.dataset.shape
+        else " until the prediction changes."
     )
 
 

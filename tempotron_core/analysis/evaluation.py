@@ -65,7 +65,7 @@ class Evaluation:
 
     @property
     def per_class(self) -> np.ndarray:
-        """Return the fraction of correct predictions of each label; NaN without samples."""
+        """Return the recall, the fraction of correct predictions of each label; NaN without samples."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.confusion.diagonal() / self.confusion.sum(axis=1))
 

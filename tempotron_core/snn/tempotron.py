@@ -73,7 +73,7 @@ class Tempotron(nn.Module):
 
     @property
     def kernel(self) -> engine.Kernel:
-        """Return the normalised postsynaptic potential K."""
+        """Return the normalised kernel K of the postsynaptic potential, whose peak is v_threshold."""
         return engine.Kernel(self.tau, self.tau_s, self.v_threshold)
 
     @property

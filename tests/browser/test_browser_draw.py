@@ -86,12 +86,12 @@ def test_a_picture_is_read_and_garbage_gets_one_sentence(page: Page, server: Ser
     expect(heading(page)).to_have_text("Upload a picture to classify")
 
 
-def test_a_slider_moves_the_margin_and_the_test_set_is_measured(page: Page, server: Server) -> None:
+def test_a_slider_moves_the_lead_and_the_test_set_is_measured(page: Page, server: Server) -> None:
     wait_for_first_model(page, server)
     open_page(page, server, "Draw and perturb", "sample=8")
     before = headline(page)
     press_slider_keys(page, "Jitter, ms", 8)
-    expect(page.locator(".stMain h2").first).to_have_text(re.compile(r"with 4 ms jitter; margin \d+\.\d\d → \d+\.\d\d"))
+    expect(page.locator(".stMain h2").first).to_have_text(re.compile(r"with 4 ms jitter; lead \d+\.\d\d → \d+\.\d\d"))
     assert headline(page) != before
     expect(page).to_have_url(re.compile("jitter=4"))
     page.get_by_text("Measure on the test set").click()

@@ -33,8 +33,8 @@ def decision_text(model: Model, sample: int) -> str:
     decision, label = predict(model, EMBEDDED.test.images[sample]), int(EMBEDDED.test.labels[sample])
     output = int(decision.v_max.argmax())
     kind = "correct" if output == label else "incorrect"
-    margin = float(decision.v_max.topk(2).values.diff().abs())
-    return f"{output} ({kind}, peaks at {float(decision.t_max[output]):.0f} ms, margin {margin:.2f})"
+    lead = float(decision.v_max.topk(2).values.diff().abs())
+    return f"{output} ({kind}, peaks at {float(decision.t_max[output]):.0f} ms, lead {lead:.2f})"
 
 
 def ghosts(test: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tempotron_core.training.settings import Settings, initial_model
 UNTRAINED = initial_model(Settings())
 
 
-def margin(model: Model, sample: int, now: Perturbation) -> float:
+def lead(model: Model, sample: int, now: Perturbation) -> float:
     images = perturb_image(EMBEDDED.test.images[sample : sample + 1], now)
     times = perturb_spikes(pixel_spike_times(images, model.m, model.T, model.beta), now)
     second, first = predict_from_spikes(model, times).v_max.sort().values[-2:]
@@ -50,7 +50,7 @@ def upload(content: bytes) -> AppTest:
     return run_app(test)
 
 
-def test_sliders_move_verdict_and_margin() -> None:
+def test_sliders_move_verdict_and_lead() -> None:
     test = run_app(app("draw", sample=3))
     assert headline(test) == verdict(UNTRAINED, 3)
     strengths = {"jitter": 4.0, "drop": 20, "delay": 3, "noise": 15, "right": 2, "down": -1}
@@ -59,8 +59,8 @@ def test_sliders_move_verdict_and_margin() -> None:
     test.number_input(key="perturb_seed").set_value(7)
     run_app(test)
     now = Perturbation(4.0, 0.2, 3.0, 15.0, 2, -1, 7)
-    before, after = margin(UNTRAINED, 3, Perturbation()), margin(UNTRAINED, 3, now)
-    assert re.search(rf"margin {before:.2f} → {after:.2f}", headline(test))
+    before, after = lead(UNTRAINED, 3, Perturbation()), lead(UNTRAINED, 3, now)
+    assert re.search(rf"lead {before:.2f} → {after:.2f}", headline(test))
     assert now.description in headline(test)
     next(button for button in test.button if button.label == "All to zero").click()
     run_app(test)

@@ -77,14 +77,15 @@ class ClassAccuracyInfo:
     @property
     def heading(self) -> str:
         """Return the class with the lowest accuracy as Markdown."""
-        return f"**Accuracy per class**: lowest for {self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}"
+        worst = f"{self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}"
+        return f"**Recall (accuracy per class)**: lowest for {worst}"
 
     @property
     def takeaway(self) -> str:
         """Return the classes with the lowest and the highest accuracy."""
         best = int(np.nan_to_num(self.accuracy, nan=-1.0).argmax())
         return (
-            f"Accuracy per class: lowest for {self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}; "
+            f"Recall (accuracy per class): lowest for {self.classes[self.worst]}, {self.accuracy[self.worst]:.1%}; "
             f"highest for {self.classes[best]}, {self.accuracy[best]:.1%}."
         )
 
@@ -167,7 +168,7 @@ def confusion_figure(
 
 
 def class_figure(info: ClassAccuracyInfo, height: int = 520) -> go.Figure:
-    """Draw the accuracy per class as dots with intervals and highlight the lowest; no dot for a class without samples.
+    """Draw the recall of each class as dots with intervals and highlight the lowest; no dot without samples.
 
     Args:
         info: Accuracies, intervals and class names.

@@ -55,11 +55,11 @@ class PerturbedInfo:
 
     @property
     def headline(self) -> str:
-        """Return whether the prediction changed, and both margins."""
+        """Return whether the prediction changed, and both leads."""
         clean, perturbed = self.clean, self.perturbed
         if not self.description or (clean.is_tie and perturbed.is_tie):
             return perturbed.prediction_text
-        margins = f"margin {clean.margin:.2f} → {perturbed.margin:.2f}"
+        leads = f"lead {clean.lead:.2f} → {perturbed.lead:.2f}"
         if not self.prediction_changed:
             name = perturbed.classes[perturbed.predicted]
             true_text = (
@@ -67,11 +67,11 @@ class PerturbedInfo:
                 if perturbed.true_class in (None, perturbed.predicted)
                 else f" (true class {perturbed.classes[perturbed.true_class or 0]})"
             )
-            return f"Prediction unchanged: {name}{true_text} with {self.description}; {margins}."
+            return f"Prediction unchanged: {name}{true_text} with {self.description}; {leads}."
         before, after = ("tie" if info.is_tie else info.classes[info.predicted] for info in (clean, perturbed))
         is_correct = not perturbed.is_tie and perturbed.predicted == perturbed.true_class
         change = "corrected" if is_correct else "changed"
-        return f"Prediction {change}: {before} → {after} with {self.description}; {margins}."
+        return f"Prediction {change}: {before} → {after} with {self.description}; {leads}."
 
     @property
     def legend(self) -> str:

@@ -93,7 +93,7 @@ class VoltageInfo:
         return np.where(np.isfinite(first), first, -1.0)
 
     @property
-    def margin(self) -> float:
+    def lead(self) -> float:
         """Return the difference between the highest and the second highest peak."""
         if len(self.v_max) < 2:
             return float(self.v_max.max())
@@ -107,7 +107,7 @@ class VoltageInfo:
 
     @property
     def prediction_text(self) -> str:
-        """Return the predicted class, the time of its peak and its margin, or its distance from the true class."""
+        """Return the predicted class, the time of its peak and its lead, or its distance from the true class."""
         if self.is_tie:
             equal = int((self.v_max == self.v_max.max()).sum())
             return f"Tie: {equal} outputs share the highest peak, so no class is predicted."
@@ -119,11 +119,11 @@ class VoltageInfo:
             name = f"the strongest neuron of {name}"
         elif not self.has_fired[winner]:
             when = "peaks below the threshold"
-        margin = f"{'pooled ' if pools else ''}margin {self.margin:.2f}"
+        lead = f"{'pooled ' if pools else ''}lead {self.lead:.2f}"
         if self.true_class is None:
-            return f"Prediction: {name} {when}, {margin}."
+            return f"Prediction: {name} {when}, {lead}."
         if winner == self.true_class:
-            return f"Correct: {name} {when}, {margin}."
+            return f"Correct: {name} {when}, {lead}."
         deficit = self.v_max[winner] - self.v_max[self.true_class]
         verb = "pools to a value" if pools else "peaks"
         return f"Incorrect: {name} {when}; the true class {self.classes[self.true_class]} {verb} {deficit:.2f} lower."
@@ -136,7 +136,7 @@ class VoltageInfo:
         name, when = self.classes[self.predicted], self.format_time(self.t_max[self.predicted])
         peak = "strongest neuron peaks" if self.neurons_per_class > 1 else "peaks"
         kind = {True: "correct, ", False: "incorrect, "}.get(self.predicted == self.true_class, "")
-        return f"{name} ({kind if self.true_class is not None else ''}{peak} at {when}, margin {self.margin:.2f})"
+        return f"{name} ({kind if self.true_class is not None else ''}{peak} at {when}, lead {self.lead:.2f})"
 
     @property
     def firing_text(self) -> str:

@@ -201,18 +201,18 @@ def peaking(values: dict[int, float], true: int | None = None) -> figures.Voltag
 @pytest.mark.parametrize(
     ("clean", "now", "true", "words", "colour"),
     [
-        ({7: 2}, {7: 1.5, 9: 1}, 7, "Prediction unchanged: 7 with it; margin 2.00 → 0.50.", "blue"),
-        ({7: 2}, {7: 1.5, 9: 1}, None, "Prediction unchanged: 7 with it; margin 2.00 → 0.50.", ""),
+        ({7: 2}, {7: 1.5, 9: 1}, 7, "Prediction unchanged: 7 with it; lead 2.00 → 0.50.", "blue"),
+        ({7: 2}, {7: 1.5, 9: 1}, None, "Prediction unchanged: 7 with it; lead 2.00 → 0.50.", ""),
         (
             {7: 2},
             {7: 1.5, 9: 1},
             9,
-            "Prediction unchanged: 7 (true class 9) with it; margin 2.00 → 0.50.",
+            "Prediction unchanged: 7 (true class 9) with it; lead 2.00 → 0.50.",
             "orange",
         ),
-        ({7: 2}, {7: 1, 9: 1.5}, 7, "Prediction changed: 7 → 9 with it; margin 2.00 → 0.50.", "orange"),
-        ({7: 2}, {7: 1, 9: 1.5}, 9, "Prediction corrected: 7 → 9 with it; margin 2.00 → 0.50.", "blue"),
-        ({7: 2}, {}, 7, "Prediction changed: 7 → tie with it; margin 2.00 → 0.00.", "orange"),
+        ({7: 2}, {7: 1, 9: 1.5}, 7, "Prediction changed: 7 → 9 with it; lead 2.00 → 0.50.", "orange"),
+        ({7: 2}, {7: 1, 9: 1.5}, 9, "Prediction corrected: 7 → 9 with it; lead 2.00 → 0.50.", "blue"),
+        ({7: 2}, {}, 7, "Prediction changed: 7 → tie with it; lead 2.00 → 0.00.", "orange"),
         ({}, {}, 0, "Tie: 10 outputs share the highest peak, so no class is predicted.", "orange"),
     ],
 )

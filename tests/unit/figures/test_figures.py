@@ -198,14 +198,14 @@ def test_the_true_class_is_drawn_over_the_others() -> None:
 @pytest.mark.parametrize(
     ("peaks", "true", "wanted"),
     [
-        ([0.2, 1.5, 0.4], 1, "Correct: 1 peaks at 5 ms, margin 1.10."),
-        ([0.2, 0.5, 0.4], 1, "Correct: 1 peaks below the threshold, margin 0.10."),
+        ([0.2, 1.5, 0.4], 1, "Correct: 1 peaks at 5 ms, lead 1.10."),
+        ([0.2, 0.5, 0.4], 1, "Correct: 1 peaks below the threshold, lead 0.10."),
         ([0.2, 1.5, 0.4], 0, "Incorrect: 1 peaks at 5 ms; the true class 0 peaks 1.30 lower."),
         ([0.2, 0.5, 0.4], 2, "Incorrect: 1 peaks below the threshold; the true class 2 peaks 0.10 lower."),
-        ([0.2, 1.5, 0.4], None, "Prediction: 1 peaks at 5 ms, margin 1.10."),
+        ([0.2, 1.5, 0.4], None, "Prediction: 1 peaks at 5 ms, lead 1.10."),
         ([1.5, 1.5, 0.4], 0, "Tie: 2 outputs share the highest peak, so no class is predicted."),
         ([0.0, 0.0, 0.0], 1, "Tie: 3 outputs share the highest peak, so no class is predicted."),
-        ([1.0, 0.25], 0, "Correct: 0 peaks at 3 ms, margin 0.75."),
+        ([1.0, 0.25], 0, "Correct: 0 peaks at 3 ms, lead 0.75."),
     ],
 )
 def test_prediction_text(peaks: list[float], true: int | None, wanted: str) -> None:
@@ -235,9 +235,9 @@ def test_who_fires(peaks: list[float], wanted: str) -> None:
     assert info.has_fired.tolist() == [peak >= 1 for peak in peaks]
 
 
-def test_margin_of_one_output() -> None:
-    assert voltages([0.5]).margin == 0.5
-    assert voltages([0.5]).prediction_text == "Correct: 0 peaks below the threshold, margin 0.50."
+def test_lead_of_one_output() -> None:
+    assert voltages([0.5]).lead == 0.5
+    assert voltages([0.5]).prediction_text == "Correct: 0 peaks below the threshold, lead 0.50."
 
 
 # Tuning

@@ -72,7 +72,7 @@ def test_decision_agrees_with_the_oracle() -> None:
     assert decision.t_max.tolist() == t_max[0].tolist()
     ranking = sorted(v_max[0].tolist(), reverse=True)
     assert voltage_info(decision).predicted == int(v_max[0].argmax())
-    assert voltage_info(decision).margin == pytest.approx(ranking[0] - ranking[1], abs=2e-5)
+    assert voltage_info(decision).lead == pytest.approx(ranking[0] - ranking[1], abs=2e-5)
     assert not voltage_info(decision).is_tie
     assert voltage_info(decision).has_fired.tolist() == [bool(peak >= 0.8) for peak in v_max[0]]
 
@@ -88,7 +88,7 @@ def test_network_holds_the_weights_without_learning() -> None:
 def test_equal_peaks_are_tied() -> None:
     decision = predict(Model(torch.zeros(10, 3 * PIXELS), 3, 30), EVERY_VALUE[0])
     assert voltage_info(decision).predicted == 0
-    assert voltage_info(decision).margin == 0
+    assert voltage_info(decision).lead == 0
     assert voltage_info(decision).is_tie
     assert not voltage_info(decision).has_fired.any()
 
@@ -102,20 +102,20 @@ def test_firing_and_margin_of_known_neurons() -> None:
     # On whole milliseconds the kernel is sampled beside its peak, so a little below the weight.
     assert decision.v_max.tolist() == pytest.approx([0, 1.5, 0.5, 0], abs=0.01)
     assert voltage_info(decision).predicted == 1
-    assert voltage_info(decision).margin == pytest.approx(1.0, abs=0.01)
+    assert voltage_info(decision).lead == pytest.approx(1.0, abs=0.01)
     assert not voltage_info(decision).is_tie
     assert voltage_info(decision).has_fired.tolist() == [False, True, False, False]
     twins = predict(Model(weight[[2, 1, 1]], 3, 60), EVERY_VALUE[0])
     assert voltage_info(twins).predicted == 1
     assert voltage_info(twins).is_tie
-    assert voltage_info(twins).margin == 0
+    assert voltage_info(twins).lead == 0
 
 
 def test_a_single_output_decides_alone() -> None:
     decision = predict(Model(initial_weight(3, 1, 0), 3, 30), EVERY_VALUE[0])
     assert voltage_info(decision).predicted == 0
     assert not voltage_info(decision).is_tie
-    assert voltage_info(decision).margin == pytest.approx(float(decision.v_max[0]))
+    assert voltage_info(decision).lead == pytest.approx(float(decision.v_max[0]))
 
 
 def test_a_population_pools_its_tempotrons() -> None:
