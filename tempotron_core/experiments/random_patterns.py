@@ -50,8 +50,7 @@ def learn(problem: Problem, resume_from: CycleSnapshot | None = None) -> Iterato
     """Learn cycle by cycle until all patterns are correct or the cycles are used up."""
     learner = PatternLearner([problem], [resume_from])
     while len(learner.active):
-        for _, snapshot in learner.step():
-            yield snapshot
+        yield learner.run_cycle()
 
 
 class LearningSession:
