@@ -29,6 +29,7 @@ from tempotron_core.data.samples import Dataset, dataset_from_arrays
 from tempotron_core.data.spike_times import fit_width
 from tempotron_core.experiments.published_curve import load_record as published_record
 from tempotron_core.experiments.random_patterns import LearningSession, Problem, simulate
+from tempotron_core.interchange.network_files import network_file
 from tempotron_core.model import classifier
 from tempotron_core.model.classifier import Model, Prediction, pixel_tuning, predict_from_spikes
 from tempotron_core.model.codes import AS_RECORDED, GAUSSIAN, FittedCode, require_known_code
@@ -70,6 +71,7 @@ __all__ = [
     "load_model",
     "load_study",
     "match_recorded_times",
+    "network_file",
     "perturb_image",
     "perturb_spikes",
     "pixel_tuning",
