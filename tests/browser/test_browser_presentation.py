@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 CHART, LINES = "[data-testid=stPlotlyChart]", ".stEChartsChart"
 KEY_FIGURES = {
-    "Overview": (1, [CHART, "[data-figure=peaks]"]),
+    "Overview": (1, [LINES, "[data-figure=peaks]"]),
     "Encoder": (2, [CHART]),
     "Voltages": (4, [CHART, "[data-figure=peaks]"]),
     "Evidence": (6, ["[data-figure=evidence]", "[data-figure=lead]"]),
