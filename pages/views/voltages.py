@@ -16,6 +16,7 @@ from tempotron_core.model.classifier import Model, Prediction
 
 # Heights in px of the raster, outside and in presentation mode.
 _RASTER_HEIGHT, _LARGE_RASTER_HEIGHT = 150, 90
+_HEIGHT_WITH_RASTER = 400  # of the stage in px: a lower one shows the potentials alone, with the raster below it
 
 
 def shown_classes(classes: tuple[str, ...], container: DeltaGenerator) -> tuple[int, ...] | None:
@@ -55,7 +56,8 @@ def render() -> None:
     shown = shown_classes(classes, controls[4])
     decision, info = view.voltages(shown=shown)
     raster_height = _LARGE_RASTER_HEIGHT if is_presentation_mode() else _RASTER_HEIGHT
-    height = stage.figure_height(430, info.prediction_text, taken=raster_height + 45)
+    has_room = not is_presentation_mode() or stage.figure_height(430, info.prediction_text) >= _HEIGHT_WITH_RASTER
+    height = stage.figure_height(430, info.prediction_text, taken=raster_height + 45 if has_room else 0)
     peaks = figures.peaks_html(info, height=height)
     headline.markdown(prediction_headline(info))
     with bar:
@@ -72,14 +74,17 @@ def render() -> None:
     time_cursor.time_cursor(view, decision, info, span=span)
     with stage.on_stage(place):
         left, right = st.columns([2.3, 1])
-    with left:
+    above = (left, right) if has_room else st.columns([2.3, 1])
+    with above[0]:
         draw_raster(view, decision, info, raster_height)
-        charts.plotly_chart(traces, "traces", info.prediction_text, zoom=True)
-    with right:
+    with above[1]:
         alt = f"The {view.dataset.sample} {image_name(view)}"
         features, quantity = view.dataset.features, view.dataset.quantity
         digit = figures.digit_html(view.pixels, alt, height=raster_height + 20, features=features, quantity=quantity)
         charts.html_figure(digit, "digit", alt, lambda: charts.pixels_csv(view.pixels))
+    with left:
+        charts.plotly_chart(traces, "traces", info.prediction_text, zoom=True)
+    with right:
         charts.html_figure(peaks, "peaks", info.prediction_text, lambda: charts.predictions_csv(info))
     st.markdown(
         f"{info.firing_text} "
