@@ -69,7 +69,7 @@ from tempotron_core.figures.charts.training import (
     weight_maps_takeaway,
 )
 from tempotron_core.figures.charts.tuning import TuningInfo, tuning_figure
-from tempotron_core.figures.charts.voltage_info import Curves, VoltageInfo, format_time
+from tempotron_core.figures.charts.voltage_info import Curves, VoltageInfo
 from tempotron_core.figures.charts.voltages import time_range, trace_range, traces_figure
 from tempotron_core.figures.charts.weight_change import WeightChangeInfo, change_figure, kernel_figure
 from tempotron_core.figures.echarts import make_option
@@ -160,7 +160,6 @@ __all__ = [
     "figure_to_csv",
     "figure_to_json",
     "figure_to_page",
-    "format_time",
     "histogram_figure",
     "histogram_html",
     "html_page",
