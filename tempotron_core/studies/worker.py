@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tempotron_core.analysis.evaluation import evaluate
@@ -40,6 +41,7 @@ class Progress:
     Attributes:
         planned: trials of the plan
         done: trials that are complete, pruned or failed for good
+        running: trials in progress, and those that were lost and are not in the queue yet
     """
 
     planned: int
@@ -89,6 +91,11 @@ def lineages(trials: list[optuna.trial.FrozenTrial]) -> dict[int, optuna.trial.F
     return latest
 
 
+def _is_lost(trial: optuna.trial.FrozenTrial) -> bool:
+    """Return whether an attempt ended without a result and without a problem of its own."""
+    return trial.state.name == "FAIL" and "problem" not in trial.user_attrs
+
+
 def selected_trial(trials: Iterable[optuna.trial.FrozenTrial]) -> optuna.trial.FrozenTrial | None:
     """Return the complete trial with the highest accuracy on held-out samples, the first of equal ones."""
     complete = [one for one in trials if one.state.name == "COMPLETE" and one.value is not None]
@@ -128,10 +135,10 @@ class Worker:
         state = optuna.trial.TrialState
         counts = {"done": 0, "running": 0, "waiting": 0}
         for trial in lineages(self.study.get_trials(deepcopy=False)).values():
-            if trial.state == state.RUNNING:
-                counts["running"] += 1
-            elif trial.state == state.WAITING or (trial.state == state.FAIL and "problem" not in trial.user_attrs):
+            if trial.state == state.WAITING:
                 counts["waiting"] += 1
+            elif trial.state == state.RUNNING or _is_lost(trial):
+                counts["running"] += 1
             else:
                 counts["done"] += 1
         return Progress(self.plan.trials, **counts)
@@ -150,7 +157,6 @@ class Worker:
         """
         deadline = time.monotonic() + time_budget
         self._done = []
-        self._repair()
         interrupted = budget_spent = False
         try:
             while keep_going():
@@ -162,6 +168,7 @@ class Worker:
                     budget_spent = True
                     break
                 if progress.waiting == 0 and progress.done + progress.running >= progress.planned:
+                    self._repair()
                     time.sleep(_POLL_SECONDS)
                     continue
                 self._run_one()
@@ -182,7 +189,15 @@ class Worker:
             if self.place.journal is not None:
                 lock = trial_lock(self.place, number)
             first, rank = self._identify(trial)
-            return self._train(trial, rank)
+            try:
+                return self._train(trial, rank)
+            except (optuna.TrialPruned, _FailedError, _InterruptedError, optuna.exceptions.OptunaError):
+                raise
+            except (ValueError, TypeError, RuntimeError, MemoryError, OSError) as error:
+                # A trial whose end has no recorded problem counts as lost and would be repeated without end.
+                reason = " ".join(str(error).split())[:300]
+                trial.set_user_attr("problem", f"The trial ended by a {type(error).__name__} ({reason}).")
+                raise _FailedError from error
 
         try:
             self.study.optimize(objective, n_trials=1, catch=(_SurplusError, _FailedError))
@@ -312,10 +327,10 @@ class Worker:
         return tuple(accuracies)
 
     def _repair(self) -> None:
-        """Queue trials that failed without a problem and were not queued: a process was killed while it did that."""
-        optuna = import_optuna()
+        """Queue lost trials that are in no queue: a process was killed while it put them there."""
         for trial in lineages(self.study.get_trials(deepcopy=False)).values():
-            if trial.state == optuna.trial.TrialState.FAIL and "problem" not in trial.user_attrs:
+            ended = trial.datetime_complete
+            if _is_lost(trial) and ended and (datetime.now() - ended).total_seconds() > self.place.heartbeat:
                 retry(self.study, trial)
 
     def _give_back(self, number: int) -> None:

@@ -95,6 +95,31 @@ def test_another_plan_is_refused_and_an_impossible_trial_is_recorded(tmp_path: P
         load_study(StudyPlace("other", str(tmp_path)))
 
 
+def test_an_unforeseen_error_ends_its_trial_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(tmp_path, StudyPlan("m=3,4", GIVEN, trials=2, sampler="grid"))
+    calls = iter([ValueError("no room"), None])
+
+    def measure(*arguments: object) -> dict[str, float]:
+        if error := next(calls):
+            raise error
+        return {}
+
+    monkeypatch.setattr("tempotron_core.studies.worker.measure", measure)
+    one.run()
+    first, second = one.study.trials
+    assert first.user_attrs["problem"] == "The trial ended by a ValueError (no room)."
+    assert second.state == optuna.trial.TrialState.COMPLETE
+
+
+def test_a_lost_trial_that_is_in_no_queue_is_repeated(tmp_path: Path) -> None:
+    one = worker(tmp_path, StudyPlan("m=3,4", GIVEN, trials=1, sampler="grid"))
+    trial = one.study.ask()  # as a process leaves it that is killed between the end and the queue
+    one.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    one.run()
+    assert [trial.state.name for trial in one.study.trials] == ["FAIL", "COMPLETE"]
+    assert one.study.trials[1].params == {"m": 3}
+
+
 def test_hopeless_trials_are_pruned(tmp_path: Path) -> None:
     # A tiny rate learns nothing; the median of the first five is better at the same epoch.
     plan = StudyPlan(
