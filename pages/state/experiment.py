@@ -158,8 +158,9 @@ def resolve_view(needs_model: bool = True) -> View:
             raise
         trained, settings, note = *_untrained(dataset), str(error)
     labelled = bool(dataset.classes)
-    dataset = match_dataset(dataset, trained, dataset_key(dataset))
-    trained = match_model(trained, dataset)
+    if dataset.has_spike_times:
+        dataset = match_dataset(dataset, trained, dataset_key(dataset))
+        trained = match_model(trained, dataset)
     if trained.code.code.is_recorded and not dataset.has_spike_times and needs_model:
         raise ExperimentError(
             f"model: expected one for the {dataset.feature}s of {dataset.name}, got one that was trained on recorded "
@@ -215,7 +216,9 @@ def selected_model() -> tuple[Model, Settings] | None:
     except ExperimentError:
         return None
     dataset = current_dataset()[0]
-    return match_model(model, match_dataset(dataset, model, dataset_key(dataset))), settings
+    if dataset.has_spike_times:
+        model = match_model(model, match_dataset(dataset, model, dataset_key(dataset)))
+    return model, settings
 
 
 def set_current_view(view: View) -> View:

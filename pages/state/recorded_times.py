@@ -20,12 +20,10 @@ def match_dataset(dataset: Dataset, model: Model, key: str) -> Dataset:
     """Return the data set with silent afferents added and classes named by their numbers, where the network has more.
 
     Args:
-        dataset: any data set
+        dataset: data set of spike times
         model: network
         key: identifies the data set in caches
     """
-    if not dataset.has_spike_times:
-        return dataset
     if dataset.is_sparse:
         afferents = model.weight.shape[1]
         features, m = (afferents, 1) if dataset.m == 1 else (afferents // model.m, model.m)

@@ -24,8 +24,9 @@ __all__ = ["has_spike_columns", "read_spike_csv"]
 _TIME_COLUMNS = {"time_ms": "ms", "time_s": "s", "time_steps": "steps", "time": None, "t": None}
 _LABEL_COLUMNS = ("label", "class")
 _FEATURE_COLUMNS = ("pixel", "feature", "row")
+_ROWS = 100_000  # at a time
 _SIDE = 28  # of the images that files of this program have without saying so
-_MAX_TEXT_BYTES = 2**27
+_MAX_TEXT_BYTES = 2**26
 
 
 def has_spike_columns(path: Path) -> bool:
@@ -122,49 +123,67 @@ def _columns(head: str) -> list[str]:
 
 def _read_rows(
     name: str, lines: itertools.chain[str], columns: list[str], delimiter: str
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the numbers by column and the labels."""
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Return the numbers by column, and the labels where there is a column of them."""
     label = next((columns.index(column) for column in _LABEL_COLUMNS if column in columns), None)
     known = ("sample", "afferent", *_FEATURE_COLUMNS, "column", "neuron", *_TIME_COLUMNS)
     wanted = [i for i, column in enumerate(columns) if column in known]
     blocks, labels, number = [], [], 1
-    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    while block := list(itertools.islice(rows, 100_000)):
+    is_place = [columns[i] not in _TIME_COLUMNS for i in wanted]
+    while block := list(itertools.islice(lines, _ROWS)):
         try:
-            part = np.array([[row[i] or "nan" for i in wanted] for row in block], np.float64)
-            labels += [] if label is None else [row[label].strip() for row in block]
+            part, of_rows = _parse_rows(block, wanted, label, delimiter)
         except (ValueError, IndexError):
-            part = np.full((1, 1), np.inf)
-        is_place = [columns[i] not in _TIME_COLUMNS for i in wanted]
-        places = part[:, is_place] if part.shape[1] == len(wanted) else part
+            part, of_rows = np.full((1, len(wanted)), np.inf), None
+        places = part[:, is_place]
         if not (np.isfinite(places) & (places >= 0) & (places == np.rint(places)) & (places < 2**31)).all():
-            at = next((r for r, row in enumerate(block) if not _is_row(row, wanted, columns)), 0)
+            rows = list(csv.reader(block, delimiter=delimiter, skipinitialspace=True))
+            at = next((r for r, row in enumerate(rows) if not _is_row(row, wanted, label, columns)), 0)
             raise DataError(
                 f"{name}: expected whole numbers from 0 on and a time for {', '.join(columns[i] for i in wanted)}, got "
-                f"{delimiter.join(block[at])[:60]!r} in row {number + at:,}; correct it."
+                f"{delimiter.join(rows[at])[:60]!r} in row {number + at:,}; correct it."
             )
         blocks.append(part)
+        labels += [] if of_rows is None else [of_rows]
         number += len(block)
     if not blocks:
         raise DataError(f"{name}: expected a row for each spike, got none; add spikes.")
     values = np.concatenate(blocks)
-    return {columns[i]: values[:, j] for j, i in enumerate(wanted)}, labels
+    return {columns[i]: values[:, j] for j, i in enumerate(wanted)}, np.concatenate(labels) if labels else None
 
 
-def _is_row(row: list[str], wanted: list[int], columns: list[str]) -> bool:
+def _parse_rows(
+    block: list[str], wanted: list[int], label: int | None, delimiter: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the numbers of lines and their labels; numpy's reader takes a tenth of the time, but no empty cells."""
     try:
-        numbers = {columns[i]: float(row[i] or "nan") for i in wanted}
+        part = np.loadtxt(block, np.float64, None, delimiter, usecols=wanted, ndmin=2, quotechar='"')
+        if label is None:
+            return part, None
+        of_rows = np.char.strip(np.loadtxt(block, "U80", None, delimiter, usecols=label, ndmin=1, quotechar='"'))
+    except ValueError:
+        rows = list(csv.reader(block, delimiter=delimiter, skipinitialspace=True))
+        part = np.array([[row[i].strip() or "nan" for i in wanted] for row in rows], np.float64)
+        of_rows = np.array([] if label is None else [row[label].strip()[:80] for row in rows], dtype=str)
+    if label is None:
+        return part, None
+    return part, of_rows.astype(f"U{max(1, int(np.char.str_len(of_rows).max()))}")
+
+
+def _is_row(row: list[str], wanted: list[int], label: int | None, columns: list[str]) -> bool:
+    try:
+        numbers = {columns[i]: float(row[i].strip() or "nan") for i in wanted}
+        row[label or 0]
     except (ValueError, IndexError):
         return False
     places = [number for column, number in numbers.items() if column not in _TIME_COLUMNS]
     return all(0 <= number < 2**31 and number == int(number) for number in places)
 
 
-def _labels_of_samples(name: str, sample: np.ndarray, labels: list[str], count: int) -> np.ndarray | None:
+def _labels_of_samples(name: str, sample: np.ndarray, of_rows: np.ndarray | None, count: int) -> np.ndarray | None:
     """Return the label of each sample, None without labels."""
-    if not labels:
+    if of_rows is None:
         return None
-    of_rows = np.array(labels)
     first = np.full(count, -1)
     first[sample[::-1]] = np.arange(len(sample))[::-1]
     if (first < 0).any():
@@ -172,7 +191,7 @@ def _labels_of_samples(name: str, sample: np.ndarray, labels: list[str], count: 
             f"{name}: expected a row with a label for each of the samples 0 to {count - 1:,}, got none for sample "
             f"{int((first < 0).argmax()):,}; add a row with an empty time, or number the samples without gaps."
         )
-    if not all(labels) or (of_rows != of_rows[first[sample]]).any():
+    if (of_rows == "").any() or (of_rows != of_rows[first[sample]]).any():
         raise DataError(f"{name}: expected one label for all rows of a sample, got several or none; correct them.")
     of_samples: np.ndarray = of_rows[first]
     are_numbers = all(text.isascii() and text.isdecimal() and len(text) < 16 for text in of_samples.tolist())

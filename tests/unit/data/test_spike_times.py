@@ -240,6 +240,6 @@ def test_a_hostile_table_is_refused_before_it_is_read(tmp_path: Path) -> None:
         file.write(HEAD.encode())
         file.truncate(2**34)
     began = time.perf_counter()
-    with pytest.raises(DataError, match="at most 128 MiB, got 16,384 MiB"):
+    with pytest.raises(DataError, match="at most 64 MiB, got 16,384 MiB"):
         datasets.load("a.csv", tmp_path)
     assert time.perf_counter() - began < 5
