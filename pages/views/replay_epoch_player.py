@@ -49,7 +49,13 @@ def render(folder: Path, epochs: list[str], first_correct: int | None, container
         ("Back", "J", "skip_previous", max(index - 1, 0), index > 0),
         ("Pause" if active else "Play", "K", "pause" if active else "play_arrow", None, True),
         ("Next", "L", "skip_next", min(index + 1, last), index < last),
-        ("First correct", "F", "flag", epochs.index(str(first_correct or 0)), first_correct is not None),
+        (
+            "First correct",
+            "F",
+            "flag",
+            epochs.index(str(first_correct)) if first_correct is not None else 0,
+            first_correct is not None,
+        ),
     ):
         action, arguments = (
             (_toggle_playback, (epochs, index)) if target is None else (_show_epoch, (epochs[target], False))

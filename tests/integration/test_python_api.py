@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from helpers.pages import EMBEDDED, ROOT, app, headline, run_app, verdict
 
 import tempotron_core as tc
 from tempotron_core import api
+from tempotron_core import dashboard as dashboard_module
 from tempotron_core.dashboard import Dashboard
 from tempotron_core.data.samples import DataError
 from tempotron_core.jobs.registry import TrainingRegistry
@@ -167,3 +169,32 @@ def test_the_pages_offer_the_network_in_formats_of_other_programs(registry: Trai
     page = run_app(app("overview", model="saved run", run=run.path.name, train_log_dir="runs", sharing=True))
     assert page.selectbox(key="share_network_format").value == "npz"
     assert page.query_params["run"] in (run.path.name, [run.path.name])
+
+
+@pytest.mark.parametrize("kind", ["spike times", "grouped spike times", "table", "without labels"])
+def test_the_pages_show_what_was_explored(
+    kind: str, registry: TrainingRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard_module, "_start", lambda folder, run, *_: (folder, run))
+    rng, labels = np.random.default_rng(0), np.arange(20) % 3
+    objects: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]] = {
+        "spike times": (rng.normal(size=(3, 50)), rng.uniform(0, 60, (20, 50)), labels),
+        "grouped spike times": (rng.normal(size=(3, 48)), rng.uniform(0, 60, (20, 16, 3)), labels),
+        "table": (rng.normal(size=(3, 16)), rng.normal(size=(20, 4)), labels),
+        "without labels": (rng.normal(size=(3, 256)), rng.integers(0, 255, (9, 8, 8)).astype(np.uint8), None),
+    }
+    weight, samples, given = objects[kind]
+    folder, run = cast("tuple[Path, str]", tc.explore(0.3 * weight, samples, given))
+    monkeypatch.setenv("TEMPOTRON_DATA", str(folder / "data"))
+    monkeypatch.setenv("TEMPOTRON_RUNS", str(folder / "runs"))
+    for name in ("overview", "replay", "training"):  # replay: there is no epoch 0
+        page = app(name, sample=3, train_log_dir=str(folder / "runs"), dir=str(folder / "data"))
+        page.query_params.update({"data": "samples.npz", "model": "saved run", "run": run})
+        run_app(page)
+        assert [warning.value for warning in page.warning] == []
+        if name == "overview" and "spike times" in kind:
+            layer = tc.Tempotron(weight.shape[1], 3, T=100)
+            layer.fc.weight.data = torch.from_numpy(0.3 * weight).float()
+            v_max = layer(torch.from_numpy(np.asarray(samples)[3]).reshape(1, -1).float(), "v_max")[0]
+            assert str(int(v_max.argmax())) in headline(page)
+    shutil.rmtree(folder)
