@@ -31,7 +31,8 @@ LABELS = {
     ),
     "threshold": (
         "threshold",
-        "Outputs whose potential reaches it fire. The potentials do not change: their kernel stays as it was trained.",
+        "Outputs whose potential reaches it fire. The potentials do not change: their kernel stays as it was trained. "
+        "Of several tempotrons per class the pooled potential is compared.",
     ),
 }
 IN_BODY = {"encoder": overrides.CODE, "voltages": overrides.NEURON}

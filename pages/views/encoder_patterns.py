@@ -171,17 +171,28 @@ def ablation_panel() -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def trained_codes(key: str, _dataset: Dataset) -> tuple[MeasuredCode, MeasuredCode]:
-    """Train both codes on the same samples and measure them, with a progress bar."""
-    few, bar, results = first_samples(_dataset, TRAIN, TEST), st.progress(0.0, "Training both codes"), []
-    for number, settings in enumerate(comparison_settings(EPOCHS)):
-        for progress in measure_code(settings, few):
-            if isinstance(progress, MeasuredCode):
-                results.append(progress)
-            else:
-                bar.progress((number + progress) / 2, f"Training and measuring the code {settings.code}")
-    bar.empty()
-    return results[0], results[1]
+def measured_codes(key: str) -> list[MeasuredCode]:
+    """Return the measured codes of a data set, an empty list to be filled at first.
+
+    They are not computed here, as a cached function must not draw a progress bar.
+    """
+    return []
+
+
+def trained_codes(key: str, dataset: Dataset) -> tuple[MeasuredCode, MeasuredCode]:
+    """Train both codes on the same samples and measure them, once, with a progress bar."""
+    cached = measured_codes(key)
+    if len(cached) < 2:
+        few, bar, results = first_samples(dataset, TRAIN, TEST), st.progress(0.0, "Training both codes"), []
+        for number, settings in enumerate(comparison_settings(EPOCHS)):
+            for progress in measure_code(settings, few):
+                if isinstance(progress, MeasuredCode):
+                    results.append(progress)
+                else:
+                    bar.progress((number + progress) / 2, f"Training and measuring the code {settings.code}")
+        bar.empty()
+        cached[:] = results
+    return cached[0], cached[1]
 
 
 def comparison_rows(codes: tuple[MeasuredCode, MeasuredCode]) -> list[tuple[str, str, str]]:

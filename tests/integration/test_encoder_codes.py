@@ -185,7 +185,8 @@ def test_two_networks_are_trained_and_compared(monkeypatch: pytest.MonkeyPatch) 
     assert f"| Weights | {784 * 6 * 10:,} | {784 * 32 * 10:,} |" in text
     assert "local-pattern is worse than gaussian: number of weights, 5.3 times that of gaussian" in text
     assert "all spikes at one time" in text
-    encoder_patterns.trained_codes.clear()
+    assert text_of(run_app(test)) == text  # from the cache
+    encoder_patterns.measured_codes.clear()
 
 
 def test_a_table_has_no_neighbourhoods() -> None:
