@@ -123,24 +123,30 @@ def record_sizes(
             for start in range(0, len(seeds), _TOGETHER):
                 part = seeds[start : start + _TOGETHER]
                 tasks.append([problem_of(afferents, load, seed, max_cycles) for seed in part])
+    for task, found in _solve(tasks, processes):
+        for problem, cycles in zip(task, found, strict=True):
+            record["problems"].append(
+                {
+                    "afferents": problem.afferents, "alpha": problem.load, "seed": problem.seed,
+                    "max_cycles": problem.max_cycles, "cycles": cycles,
+                }
+            )  # fmt: skip
+        _write(output, record)
+        print(
+            f"N {task[0].afferents}, alpha {task[0].load:g}: {sum(c is not None for c in found)} of {len(task)} solved",
+            file=sys.stderr,
+        )
+
+
+def _solve(tasks: Sequence[list[Problem]], processes: int) -> Iterator[tuple[list[Problem], list[int | None]]]:
+    """Yield each task and the cycles of its problems as soon as it is done."""
+    if processes == 1:
+        yield from ((task, solve_together(task)) for task in tasks)
+        return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         futures = {pool.submit(solve_together, task): task for task in tasks}
         for future in as_completed(futures):
-            task = futures[future]
-            for problem, cycles in zip(task, future.result(), strict=True):
-                record["problems"].append(
-                    {
-                        "afferents": problem.afferents, "alpha": problem.load, "seed": problem.seed,
-                        "max_cycles": problem.max_cycles, "cycles": cycles,
-                    }
-                )  # fmt: skip
-            _write(output, record)
-            first = task[0]
-            print(
-                f"N {first.afferents}, alpha {first.load:g}: {sum(c is not None for c in future.result())} of "
-                f"{len(task)} solved",
-                file=sys.stderr,
-            )
+            yield futures[future], future.result()
 
 
 def _write(output: Path, record: dict[str, Any]) -> None:
