@@ -191,7 +191,7 @@ def resolve_view(needs_model: bool = True) -> View:
     warnings = [problem] if problem else []
     is_foreign = {settings.dataset, dataset.name} - {datasets.EMBEDDED, "MNIST"} and settings.dataset != dataset.name
     is_untested = settings.imported_from is not None and settings.code == RECORDED.name
-    if is_foreign and not is_untested:
+    if is_foreign and not is_untested and labelled:
         warnings.append(
             f"The model was trained on {settings.dataset}, the samples are from {dataset.name}: expect low accuracy."
         )

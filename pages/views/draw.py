@@ -107,7 +107,7 @@ def render() -> None:
                 clean.times.numpy(), prediction.times.numpy(), model.T, shape=pixels.shape
             )
             st.markdown(f"**{spike_changes.takeaway}**")
-            spikes = figures.spike_changes_html(spike_changes, 320)
+            spikes = figures.spike_changes_html(spike_changes, 320, view.dataset.feature)
             charts.html_figure(
                 spikes,
                 "spikes",

@@ -177,10 +177,8 @@ def render_epoch(
             figures.evidence_html(info, height, evidence_limit), "evidence", info.takeaway,
             lambda: figures.evidence_figure(info, 360, evidence_limit),
         )  # fmt: skip
-    st.markdown(
-        f"**Weights** per class, summed over the neurons of a {view.dataset.feature}. Colours and axes are the same at "
-        "every epoch."
-    )
+    summed = f", summed over the neurons of a {view.dataset.feature}" if view.model.m > 1 else ""
+    st.markdown(f"**Weights** per class{summed}. Colours and axes are the same at every epoch.")
     alt, weights = (
         f"Weight maps at epoch {epoch}: green excitatory, purple inhibitory",
         class_weight_maps(view.model, view.pixels.shape),

@@ -144,7 +144,6 @@ def _make(
     name: str, train: Split, test: Split, classes: tuple[str, ...], notes: tuple[str, ...], is_sparse: bool
 ) -> Dataset:
     features, m = train.images.shape[1:]
-    word = "afferent" if m == 1 else "feature"
     kind = f"{features:,} afferents" if m == 1 else f"{features:,} features of {m:,} afferents"
     return Dataset(
         name,
@@ -152,7 +151,7 @@ def _make(
         test,
         classes,
         f"{len(train):,} {'training ' if classes else ''}samples of spike times of {kind}",
-        tuple(f"{word} {i}" for i in range(features)),
+        tuple(f"afferent {i}" if m == 1 else f"feature {i + 1}" for i in range(features)),
         notes=notes,
         is_sparse=is_sparse,
     )

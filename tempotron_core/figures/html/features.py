@@ -43,7 +43,8 @@ def features_html(
     zero, span = (0.5, 0.5) if signed else (0.0, 1.0)
     title = f'<div style="text-align:center">{escape(quantity)}</div>' if quantity else ""
     if len(values) > MAX_NAMED:
-        return _columns(values / limit, short_name(names, 0), alt, height, title, zero, span, attributes)
+        ends = short_name(names, 0), short_name(names, len(values) - 1)
+        return _columns(values / limit, ends, alt, height, title, zero, span, attributes)
     rows = []
     for i, value in enumerate(values.tolist()):
         share = min(abs(value) / limit, 1.0) * span
@@ -70,13 +71,21 @@ def features_columns_html(values: np.ndarray, limit: float, height: int = 120) -
 
 
 def _columns(
-    shares: np.ndarray, first: str, alt: str, height: int, title: str, zero: float, span: float, attributes: str
+    shares: np.ndarray,
+    ends: tuple[str, str],
+    alt: str,
+    height: int,
+    title: str,
+    zero: float,
+    span: float,
+    attributes: str,
 ) -> str:
+    """Draw columns between the names of the first and the last feature."""
     return (
         f'<div role="img" aria-label="{escape(alt)}" {attributes} style="font-size:0.9375rem;line-height:1.2">'
         f"{_svg(shares, height - 24, zero, span)}"
-        f'<div style="display:flex;justify-content:space-between"><span>{escape(first)}</span>'
-        f"<span>{len(shares):,}</span>"
+        f'<div style="display:flex;justify-content:space-between"><span>{escape(ends[0])}</span>'
+        f"<span>{escape(ends[1])}</span>"
         f"</div>{title}</div>"
     )
 

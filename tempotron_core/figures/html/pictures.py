@@ -178,10 +178,12 @@ def _raster_tooltips(info: RasterInfo, height: int) -> dict[str, object]:
     }
 
 
-def spike_changes_html(info: SpikeChangesInfo, height: int = 320) -> str:
+def spike_changes_html(info: SpikeChangesInfo, height: int = 320, feature: str = "feature") -> str:
     """Draw the spikes with a perturbation over those that have moved or disappeared."""
     legend = _legend(((theme.SPIKE, "with perturbation"), (_GRID, "only without")))
-    return legend + _raster_html(info.previous, info.current, _GRID, info.T, height, info.takeaway, info.shape)
+    return legend + _raster_html(
+        info.previous, info.current, _GRID, info.T, height, info.takeaway, info.shape, feature=feature
+    )
 
 
 def _raster_html(
@@ -205,7 +207,9 @@ def _raster_html(
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     labels = max(2, min(7, (height - 8) // 26)) if axis else 7
-    rows = [(1 - (row + 0.5) / shape[0], str(row + 1)) for row in range(0, shape[0], max(1, -(-shape[0] // labels)))]
+    start = 0 if feature == "afferent" else 1  # afferents are numbered as in their files
+    every = max(1, -(-shape[0] // labels))
+    rows = [(1 - (row + 0.5) / shape[0], str(row + start)) for row in range(0, shape[0], every)]
     quantity = "image row" if len(shape) == 2 else feature
     colours = (None, colour, theme.SPIKE)
     return _with_axes(classes, colours, _time_ticks(T), rows, quantity, height, alt, cursor, axis, tooltips)
