@@ -18,7 +18,7 @@ from pages.state.datasets import current_dataset, dataset_directory, dataset_key
 from pages.state.overrides import Override
 from pages.state.paths import PathNotAllowedError
 from pages.state.recorded_times import RECORDED, earliness, match_dataset, match_model
-from pages.state.runs import load_run_model, run_names, runs_directory
+from pages.state.runs import load_run_model, run_classes, run_names, runs_directory
 from pages.state.settings import MODELS, SAVED_RUN, SETTINGS, get_setting
 from pages.state.training import training_registry
 from tempotron_core.analysis.response import response_between
@@ -159,7 +159,7 @@ def resolve_view(needs_model: bool = True) -> View:
         trained, settings, note = *_untrained(dataset), str(error)
     labelled = bool(dataset.classes)
     if dataset.has_spike_times:
-        dataset = match_dataset(dataset, trained, dataset_key(dataset))
+        dataset = match_dataset(dataset, trained, dataset_key(dataset), () if labelled else _class_names())
         trained = match_model(trained, dataset)
     if trained.code.code.is_recorded and not dataset.has_spike_times and needs_model:
         raise ExperimentError(
@@ -270,6 +270,16 @@ def _untrained(dataset: datasets.Dataset) -> tuple[Model, Settings]:
     with contextlib.suppress(ValueError, PathNotAllowedError):  # of a data set that is not selected
         settings = Settings(dataset=dataset.name, dataset_dir=dataset_directory())
     return model, settings
+
+
+def _class_names() -> tuple[str, ...]:
+    """Return the names of the classes of the selected network, empty where they are not known."""
+    name, registry = get_setting("model"), training_registry()
+    if name == SAVED_RUN:
+        with contextlib.suppress(RunError, OSError):
+            return run_classes(find_run(runs_directory(), str(get_setting("run") or run_names()[0])))
+    status = {"live run": registry.status, "last finished run": registry.finished or registry.status}.get(name)
+    return status.snapshot.classes if status is not None and status.snapshot is not None else ()
 
 
 def _window(dataset: datasets.Dataset) -> int:

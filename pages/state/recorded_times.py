@@ -16,19 +16,23 @@ from tempotron_core.model.codes import AS_RECORDED, FittedCode
 RECORDED = FittedCode(AS_RECORDED)
 
 
-def match_dataset(dataset: Dataset, model: Model, key: str) -> Dataset:
-    """Return the data set with silent afferents added and classes named by their numbers, where the network has more.
+def match_dataset(dataset: Dataset, model: Model, key: str, classes: tuple[str, ...] = ()) -> Dataset:
+    """Return the data set with silent afferents added and the classes of the network, where it has more.
 
     Args:
         dataset: data set of spike times
         model: network
         key: identifies the data set in caches
+        classes: names of the classes of the network, where they are known
     """
     if dataset.is_sparse:
         afferents = model.weight.shape[1]
         features, m = (afferents, 1) if dataset.m == 1 else (afferents // model.m, model.m)
         dataset = _fit_cached(f"{key} {features} {m}", dataset, features, m)
-    return dataset if dataset.classes else replace(dataset, classes=tuple(map(str, range(model.num_classes))))
+    if dataset.classes:
+        return dataset
+    names = classes if len(classes) == model.num_classes else tuple(map(str, range(model.num_classes)))
+    return replace(dataset, classes=names)
 
 
 def match_model(model: Model, dataset: Dataset) -> Model:

@@ -14,7 +14,7 @@ from pages.state.settings import DEFAULTS, get_setting
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.catalogue import run_title
 from tempotron_core.runs.files import escape_surrogates
-from tempotron_core.runs.reader import RunError, checkpoint_path, find_run, load_model, read_run
+from tempotron_core.runs.reader import RunError, checkpoint_path, find_run, load_classes, load_model, read_run
 from tempotron_core.training.settings import Settings
 
 
@@ -89,6 +89,21 @@ def load_run_model(folder: Path, checkpoint: str = "last") -> tuple[Model, Setti
                 f"{checkpoint!r}; choose another epoch."
             ) from None
     return _load_run_model_cached(os.fsencode(folder), changed, name)
+
+
+def run_classes(folder: Path) -> tuple[str, ...]:
+    """Return the names of the classes of a run, empty where its weights name none.
+
+    Raises:
+        RunError: if the run is damaged.
+        OSError: if its folder is missing.
+    """
+    return _run_classes_cached(os.fsencode(folder), (folder / "last.safetensors").stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _run_classes_cached(folder: bytes, changed: int) -> tuple[str, ...]:
+    return load_classes(os.fsdecode(folder))
 
 
 @st.cache_data(max_entries=500, show_spinner=False)

@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "dataset_from_arrays",
     "index_classes",
+    "plain_name",
     "shape_text",
     "split_samples",
 ]
@@ -192,7 +193,7 @@ def dataset_from_arrays(
         for part, label in zip(scaled, labels, strict=True)
     )
     is_table = x.ndim == 2
-    given = tuple(_printable(text) for text in features) if len(features) == x.shape[1] else ()
+    given = tuple(plain_name(text) for text in features) if len(features) == x.shape[1] else ()
     kind = f"{x.shape[1]} features" if is_table else f"{x.shape[1]} x {x.shape[2]} pixels"
     return Dataset(
         name,
@@ -305,9 +306,9 @@ def index_classes(
     unique, indices = np.unique(labels, return_inverse=True)
     if classes and labels.dtype.kind in "bui" and int(unique[0]) >= 0 and int(unique[-1]) < len(classes):
         unique, indices = np.arange(len(classes)), labels.astype(np.int64)
-        names = [_printable(text) for text in classes]
+        names = [plain_name(text) for text in classes]
     else:
-        names = [_printable(str(label)) for label in unique.tolist()]
+        names = [plain_name(str(label)) for label in unique.tolist()]
     if not 2 <= len(unique) <= MAX_CLASSES:
         raise DataError(
             f"{name}: expected labels of 2 to {MAX_CLASSES:,} classes, got {len(unique):,}; "
@@ -369,7 +370,7 @@ def _scale(
     return scaled, tuple(low.tolist()), tuple(np.where(constant, low + 1, high).tolist()), notes
 
 
-def _printable(text: str) -> str:
+def plain_name(text: str) -> str:
     """Return a name of one line of at most 40 characters, without those that Markdown or HTML would interpret."""
     text = "".join(letter if letter.isprintable() else "_" for letter in text.strip()).translate(_PLAIN)
     return text if 0 < len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 3]}..." if text else "(empty)"

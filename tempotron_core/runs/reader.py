@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from tempotron_core.data import datasets
+from tempotron_core.data.samples import MAX_CLASSES, plain_name
 from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import AS_RECORDED, FittedCode, require_known_code, restore_code
 from tempotron_core.runs.csv_tables import read_epoch_rows, read_point_rows
@@ -41,6 +42,7 @@ __all__ = [
     "find_run",
     "list_checkpoints",
     "list_runs",
+    "load_classes",
     "load_code",
     "load_model",
     "load_snapshot",
@@ -196,6 +198,20 @@ def load_model(path: str | os.PathLike[str], checkpoint: str = "last", settings:
             "choose another run."
         )
     return model
+
+
+def load_classes(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the names of the classes that the last weights of a run are stored with; empty where they name none.
+
+    Raises:
+        RunError: for damaged or missing weights.
+    """
+    try:
+        classes = json.loads(read_tensors(Path(path), "last.safetensors")[1].get("classes", "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    is_list = isinstance(classes, list) and len(classes) <= MAX_CLASSES
+    return tuple(plain_name(str(name)) for name in classes) if is_list else ()
 
 
 def load_code(path: str | os.PathLike[str], settings: Settings) -> FittedCode:

@@ -10,13 +10,15 @@ import pytest
 import torch
 from helpers.pages import NAMES, app, headline, run_app, verdict
 from helpers.waiting import PATIENCE
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from tempotron_core import import_network
 from tempotron_core.data import datasets
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import Model
-from tempotron_core.runs.reader import list_runs, load_model
+from tempotron_core.runs.files import serialise_weights
+from tempotron_core.runs.reader import list_runs, load_classes, load_model
 from tempotron_core.training.settings import Settings, fit_to_dataset, initial_model
 
 WORDS = re.compile(r"digit|pixel|\bimage", re.IGNORECASE)
@@ -93,6 +95,7 @@ def test_every_page_shows_one_sample_without_a_class(page: str, folder: Path, tr
         times[:, : sample.shape[1]] = sample[:, :, 0]
         v_max = trained.to_layer()(times, "v_max")[0]
         assert f"{v_max.max():.2f}" in texts(test)
+        assert f"Prediction: {'abc'[int(v_max.argmax())]} " in headline(test)
 
 
 @pytest.mark.parametrize("page", VIEWS)
@@ -154,3 +157,10 @@ def test_a_network_that_fits_no_data_set_opens_with_spike_times(folder: Path) ->
     assert "trained on recorded spike times" in sentence
     runs = opened("runs", folder, "own.npz", **state)
     assert run.path.name.split("-embedded")[0] in texts(runs) or runs.get("dataframe")
+
+
+def test_names_of_classes_of_a_run_are_no_markup(tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(serialise_weights(torch.zeros(2, 3), ("<b>a</b>", "[x](http://a.b)")))
+    assert not set("".join(load_classes(tmp_path))) & set("<>[]`*$")
+    (tmp_path / "last.safetensors").write_bytes(save({"fc.weight": torch.zeros(2, 3)}, {"classes": "{"}))
+    assert load_classes(tmp_path) == ()
