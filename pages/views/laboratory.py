@@ -267,12 +267,18 @@ if problem and session:
     st.caption(
         f"Recorded by `python -m tempotron_core.capacity`: N {record.problem.afferents}, T {record.problem.T} ms, tau "
         f"{record.problem.tau:g} ms, tau_s {record.problem.tau_s:g} ms, rate {record.series[0].rate:g}, {record.seeds} "
-        f"problems per load, up to {record.problem.max_cycles:,} cycles each. Bars are 95 % confidence intervals. The "
-        "series by N were recorded by the same command with `--sizes`: rate 3e-3·T/(tau·N·V0), momentum 0.99, initial "
-        "weights of width 0.001, peak at the last spike plus s* where nothing exceeds rest. The dashed lines refer to "
-        "T, tau and tau_s of the form: 2 patterns per weight of a perceptron "
-        "(Cover 1965), about 3 as reported by Gütig and Sompolinsky (2006), and 2.58 + 0.72 ln ln(K/8) with "
-        "K = T/√(tau·tau_s), after Rubin, Monasson and Sompolinsky (2010), of which only the slope is a prediction."
+        f"problems per load, up to {record.problem.max_cycles:,} cycles each. Bars are 95 % confidence intervals."
+    )
+    if load_sizes():
+        st.caption(
+            "The series by N were recorded by the same command with `--sizes`: rate 3e-3·T/(tau·N·V0), momentum 0.99, "
+            "initial weights of width 0.001, peak at the last spike plus s* where nothing exceeds rest."
+        )
+    st.caption(
+        "Dashed lines, with T, tau, tau_s of the form: 2 patterns per weight of a perceptron (Cover 1965); about 3 as "
+        "reported by Gütig and Sompolinsky (2006); 2.58 + 0.72 ln ln(K/8) with K = T/√(tau·tau_s), after Rubin, "
+        "Monasson and Sompolinsky (2010), of which only the slope is a prediction. What is found within some cycles is "
+        "a lower bound of the capacity."
     )
 
 

@@ -50,10 +50,10 @@ class SizeSeries:
 def reference_loads(T: int, tau: float, tau_s: float) -> tuple[tuple[str, float], ...]:
     """Return reported loads with their sources."""
     K = T / math.sqrt(tau * tau_s)
-    loads = [("perceptron (Cover 1965)", 2.0), ("reported in 2006, about", 3.0)]
+    loads = [("perceptron", 2.0), ("reported in 2006", 3.0)]
     excess = K / 8
     if excess > math.e:  # below, ln ln(K/8) is negative
-        loads.append(("2.58 + 0.72 ln ln(K/8), after Rubin et al. 2010", 2.58 + 0.72 * math.log(math.log(excess))))
+        loads.append(("after Rubin et al.", 2.58 + 0.72 * math.log(math.log(excess))))
     return tuple(loads)
 
 
