@@ -11,18 +11,18 @@ from tempotron_core.interchange.network_files import FORMATS, available_formats,
 from tempotron_core.model.classifier import Model
 
 
-def render(load: Callable[[], tuple[Model, tuple[str, ...]]], stem: str, key: str) -> None:
+def render(read: Callable[[], tuple[Model, tuple[str, ...]]], stem: str, key: str) -> None:
     """Show the choice of a format, the button that saves the file, and what the other program does differently.
 
     Args:
-        load: returns the network as trained and the names of its classes
+        read: returns the network as trained and the names of its classes
         stem: name of the file without its ending
         key: prefix of the widget keys
     """
     formats = available_formats()
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     form = left.selectbox("Network as", formats, formats.index("npz"), key=f"{key}_format") or "npz"
-    model, classes = load()
+    model, classes = read()
     file = network_file(model, form, classes)
     right.download_button(
         f"Save {file.suffix}", file.content, f"{stem}-{form}{file.suffix}", "application/octet-stream",

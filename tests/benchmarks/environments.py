@@ -229,6 +229,7 @@ def main() -> int:
     parser.add_argument("--lowest", action="store_true", help="use the lowest versions of all requirements")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # for the unprivileged user
         python = make_lowest(Path(folder) / "lowest") if options.lowest else options.python
         report: dict[str, object] = {"python": platform.python_version(), "versions": versions(python)}
         faulty = False

@@ -154,8 +154,9 @@ class Server:
 
 
 def _complaints_in(log: str) -> list[str]:
-    """Tracebacks, errors, and whatever Streamlit logs, which begins with the date."""
-    return re.findall(r"^(?:.*(?:Traceback|Uncaught|Error|WARNING)|\d{4}-\d\d-\d\d ).*$", log, re.MULTILINE)
+    """Tracebacks, errors, and whatever Streamlit logs, which begins with the date, but for a missing network."""
+    found = re.findall(r"^(?:.*(?:Traceback|Uncaught|Error|WARNING)|\d{4}-\d\d-\d\d ).*$", log, re.MULTILINE)
+    return [line for line in found if not line.endswith("Did not auto detect external IP.")]
 
 
 @contextmanager

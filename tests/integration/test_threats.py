@@ -19,6 +19,10 @@ starts the server, sets its environment and writes its files is trusted, and so 
 | an address leads elsewhere | runs are chosen by name among those listed | test_addresses_open_no_folder |
 | a run's files lead elsewhere | links in a run, and runs that are links, are refused | test_runs_lead_nowhere |
 | a run's files run code | JSON, CSV and safetensors only; nothing unpickles | test_nothing_is_unpickled |
+| a network file runs code | its pickle is scanned; tensors and containers only | test_network_files_run_no_code |
+| an uploaded data set is written elsewhere | names are checked before anything is unpacked | test_uploads_stay_inside |
+| viewers import networks or add data sets | the same setting: the forms are not shown | test_viewers_cannot_import |
+| links set constants that take all memory | the sliders' bounds hold | test_links_set_constants_within_bounds |
 | the source forgets this | it is searched for whatever evaluates or unpickles | test_no_source_evaluates_or_unpickles |
 | a file or a name carries HTML | Streamlit's Markdown escapes it; ours is built from numbers | test_no_unsafe_html |
 | names carry markup into pictures | plates and charts escape them | test_names_are_only_words_in_pictures |
@@ -34,10 +38,12 @@ from __future__ import annotations
 
 import ast
 import gzip
+import io
 import os
 import pickle
 import re
 import tomllib
+import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -48,7 +54,7 @@ import pytest
 import torch
 from helpers import idx_files
 from helpers.dataset_server import serve_folder, use_mirrors
-from helpers.invalid_input import BOMB, RUNS, STATES
+from helpers.invalid_input import BOMB, RUNS, STATES, Exploding
 from helpers.pages import NAMES, TINY, app, button, run_app, train_small_model
 from helpers.waiting import PATIENCE
 from packaging.requirements import Requirement
@@ -59,6 +65,9 @@ from pages.state import auth, markdown, paths, settings
 from pages.state import runs as run_state
 from tempotron_core import figures
 from tempotron_core.data import datasets
+from tempotron_core.data.archives import FormatError
+from tempotron_core.data.dataset_upload import store_dataset_file
+from tempotron_core.interchange.networks import read_network
 from tempotron_core.jobs.job import JobError
 from tempotron_core.jobs.registry import TrainingRegistry
 from tempotron_core.model.classifier import predict
@@ -342,6 +351,50 @@ ALLOWED = {
     ("np", "load"),
     ("torch", "load"),
 }
+
+
+def test_network_files_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = io.BytesIO()
+    torch.save({"fc.weight": torch.ones(2, 4), "more": Exploding()}, file)
+    for content in (file.getvalue(), pickle.dumps(Exploding())):
+        for name in ("net.pt", "net.npz", "net.safetensors"):
+            with pytest.raises(FormatError, match="expected"):
+                read_network(content, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../a/0.png", "/a/0.png", "a/../../0.png", "a\\..\\0.png", "C:/a/0.png", "a/0.py", ""]
+)
+def test_uploads_stay_inside(name: str, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name or "~", b"x")
+    content = file.getvalue() if name else file.getvalue().replace(b"~", b"\0")
+    with pytest.raises(datasets.DataError, match="expected"):
+        store_dataset_file(content, "set.zip", tmp_path / "uploads")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not any(path.name == "set" for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.usefixtures("view_only")
+@pytest.mark.parametrize("panel", ["runs_import import import_panel", "runs_datasets import dataset_panel"])
+def test_viewers_cannot_import(panel: str) -> None:
+    name = panel.split()[-1]
+    page = run_app(AppTest.from_string(f"from pages.views.{panel}\n{name}()"))
+    assert not page.get("file_uploader") and not page.button
+
+
+@pytest.mark.parametrize("value", ["1e300", "-1e300", "nan", "inf", "999999999999", "0", "-1"])
+def test_links_set_constants_within_bounds(value: str, registry: TrainingRegistry) -> None:
+    test = app("evidence")
+    for key in ("m", "T", "beta", "tau", "tau_s", "threshold"):
+        test.query_params[key] = value
+    run_app(test)
+    sliders = {slider.key: slider for slider in test.sidebar.slider}
+    for key in ("m", "T", "beta", "tau", "tau_s", "threshold"):
+        assert sliders[key].min <= sliders[key].value <= sliders[key].max
 
 
 def test_no_source_evaluates_or_unpickles() -> None:
