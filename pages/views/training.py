@@ -125,9 +125,15 @@ def settings_form() -> Settings | None:
     except (ValueError, TypeError) as error:
         refuse(str(error))
         return None
+    if not dataset.classes:
+        misfit_text = f"{dataset.name}: expected samples with labels, got none; add labels or choose another data set."
     if misfit_text:
         refuse(misfit_text)
         return None
+    if dataset.has_spike_times:
+        problem.caption(
+            "Recorded spike times are not encoded: m and the code are those of the data set, beta has no use."
+        )
     return settings
 
 

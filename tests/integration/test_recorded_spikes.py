@@ -79,6 +79,10 @@ def test_every_page_shows_a_labelled_set(page: str, folder: Path, trained: Model
         assert headline(test) == verdict(trained, 2, dataset)
     if page == "encoder":
         assert "Silent afferents" in texts(test)
+    if page == "training":
+        assert "Recorded spike times are not encoded" in texts(test)
+        without = opened(page, folder, "one.csv")
+        assert "one.csv: expected samples with labels" in without.main.warning[0].value
 
 
 @pytest.mark.parametrize("page", VIEWS)
