@@ -22,6 +22,7 @@ from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.analysis.learning_step import StepSettings, apply_steps, decode_steps, learning_step
 from tempotron_core.analysis.replay import CheckpointCache, Replay, replay_run
 from tempotron_core.analysis.robustness import Perturbation, perturb_image, perturb_spikes
+from tempotron_core.analysis.spike_statistics import count_spikes
 from tempotron_core.dashboard import explore
 from tempotron_core.data import datasets
 from tempotron_core.data.drawings import decode_drawing
@@ -55,6 +56,7 @@ __all__ = [
     "Tempotron",
     "apply_steps",
     "contributions",
+    "count_spikes",
     "count_values",
     "curve_information",
     "dataset_from_arrays",

@@ -20,7 +20,7 @@ from pages.views import (
     encoder_patterns,
     encoder_spikes,
 )
-from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code
+from tempotron_core.interchange.code_generation import code_statistics_code, encoder_code, spike_statistics_code
 from tempotron_core.model.codes import DEFAULT_CODE, FittedCode, require_known_code
 from tempotron_core.training.recipes import CODE_PRESETS
 
@@ -72,6 +72,8 @@ def render(view_name: str) -> None:
     if view.dataset.has_spike_times:
         with containers[RECORDED]:
             encoder_spikes.render(view, T)
+        rise, classes = view.model.kernel.time_to_peak, len(view.dataset.classes) if view.labelled else 0
+        show_code.render(lambda: spike_statistics_code(show_code.code_input(view), T, rise, classes))
         return
     with containers[view_name]:
         if view_name == LOCAL_PATTERNS:

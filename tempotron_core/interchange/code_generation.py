@@ -19,6 +19,7 @@ __all__ = [
     "results_code",
     "rule_code",
     "runs_code",
+    "spike_statistics_code",
     "studies_code",
     "training_code",
 ]
@@ -85,6 +86,28 @@ def encoder_code(
             "print(time.tolist())",
         ]
     return script("Spikes of one sample, and tuning curves at one value.", imports, setup, lines)
+
+
+def spike_statistics_code(source: CodeInput, T: int, time_to_peak: float, classes: int) -> str:
+    """Return the code of the page Encoder for recorded spike times.
+
+    Args:
+        source: the view
+        T: time window in ms
+        time_to_peak: time from a spike to the peak of its kernel in ms
+        classes: number of classes, 0 without labels
+    """
+    lines = [
+        "spikes = sample[(sample >= 0)]  # spike times in ms",
+        f"per_ms = torch.bincount(spikes[spikes < {T}].long(), minlength={T})",
+        f"counts = tc.count_spikes(dataset.train, {classes}, {T}, {literal(time_to_peak)})",
+        "histogram, information = counts.histogram, counts.information",
+        'print(f"{counts.spikes_per_sample:,.1f} spikes a sample")',
+        'print(f"{counts.silent_afferents:,} of {counts.afferents:,} afferents are silent")',
+        'print(f"{counts.late_spikes:.1%} of the spikes are too late to peak")',
+    ]
+    setup = [*source.sample_lines, *source.model_lines]
+    return script("Statistics of recorded spike times.", (*source.imports, "import torch"), setup, lines)
 
 
 def code_statistics_code(source: CodeInput, m: int, beta: float, T: int, time_to_peak: float) -> str:

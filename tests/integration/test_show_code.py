@@ -77,6 +77,13 @@ def check_encoder(numbers: Numbers, shown: Shown) -> None:
     assert np.allclose(np.sort(marks.astype(float)), np.sort(numbers["time"][numbers["time"] >= 0]))
 
 
+def check_spikes(numbers: Numbers, shown: Shown) -> None:
+    times = column(shown, "spikes", "time_ms")
+    assert np.array_equal(np.bincount(times.astype(int), minlength=len(numbers["per_ms"])), numbers["per_ms"])
+    assert contains(series(shown, "spike_rate"), numbers["histogram"])
+    assert contains(series(shown, "afferent_information"), numbers["information"])
+
+
 def check_statistics(numbers: Numbers, shown: Shown) -> None:
     assert contains(series(shown, "curve_information"), numbers["bits"])
 
@@ -158,6 +165,7 @@ CASES = (
     case("overview", check_potentials, POTENTIALS, query={"image": encode_drawing(DRAWING), "label": "3"}),
     case("overview", check_potentials, POTENTIALS, model="untrained", data="iris"),
     case("voltages", check_traces, "v v_max", model="untrained", data="spikes.npz", dir="data"),
+    case("encoder", check_spikes, "per_ms histogram information", model="untrained", data="spikes.npz", dir="data"),
     case("encoder", check_encoder, "curves time times", query={"m": "6", "x": "0.62"}),
     case(
         "encoder", check_statistics, "bits", query={"view": "Information in the code"}, data="iris", model="untrained"
