@@ -82,6 +82,9 @@ def test_the_record_tells_what_is_claimed() -> None:
     assert "only if the gradients are never cleared" in told.takeaway
     assert "no sign of over-fitting" in told.findings[0]
     assert told.mean_test("cross-entropy")[-1] > 0.92 > told.mean_test("over-fitting")[-1]
+    linear = {name: values[-1] for name, values in record["linear_test_accuracy"].items()}
+    assert linear["pixels"] == pytest.approx(0.92, abs=0.01)
+    assert linear["spikes"] > told.mean_test("cross-entropy")[-1]  # no claim that the network reads more than they do
     for run in record["runs"]:
         assert (run["settings"]["m"], run["settings"]["T"], run["settings"]["batch_size"]) == (16, 100, 64)
 
