@@ -23,6 +23,7 @@ __all__ = ["open_nir"]
 _NODES = {"Input", "Linear", "CubaLI", "Output"}
 _MAX_TEXT = 2**16
 _MAX_NODES = 100
+_MAX_ENTRIES = 1000  # also ends a group that contains itself
 _MAX_TAU = 1e5  # ms
 
 
@@ -44,6 +45,7 @@ def open_nir(file: IO[bytes], name: str) -> Tensors:
         ) from error
     try:
         with h5py.File(file, "r") as content:
+            _refuse_links(content, h5py)
             return _read_graph(content, name)
     except FormatError:
         raise
@@ -51,6 +53,24 @@ def open_nir(file: IO[bytes], name: str) -> Tensors:
         raise FormatError(
             f"{name}: expected a graph of the package nir, got {one_line_error(error)}; write it with nir.write."
         ) from error
+
+
+def _refuse_links(content: Any, h5py: Any) -> None:
+    """Refuse links and values that lie in other files, which HDF5 would read from this machine."""
+    waiting, seen = [content], 0
+    while waiting:
+        group = waiting.pop()
+        for key in group:
+            seen += 1
+            if seen > _MAX_ENTRIES:
+                raise ValueError(f"more than {_MAX_ENTRIES:,} entries")
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise ValueError(f"a link in {key[:40]!r}")
+            entry = group[key]
+            if isinstance(entry, h5py.Group):
+                waiting.append(entry)
+            elif not isinstance(entry, h5py.Dataset) or entry.external or entry.is_virtual:
+                raise ValueError(f"values of another file in {key[:40]!r}")
 
 
 def _read_graph(content: Any, name: str) -> Tensors:

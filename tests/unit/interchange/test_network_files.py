@@ -141,6 +141,30 @@ def test_only_the_own_graph_is_read_back() -> None:
             read_network(content, "net.nir")
 
 
+def test_a_graph_reads_no_other_file(tmp_path: Path) -> None:
+    pytest.importorskip("nir")
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "secret").write_bytes(bytes(4 * 300))
+    content = network_file(network(), "nir", CLASSES).content
+    for kind in ("external values", "external link", "soft link", "circle"):
+        path = tmp_path / f"{kind}.nir"
+        path.write_bytes(content)
+        with h5py.File(path, "r+") as file:
+            linear = file["node/nodes/linear"]
+            if kind == "circle":
+                linear["again"] = file["node"]
+            else:
+                del linear["weight"]
+            if kind == "external values":
+                linear.create_dataset("weight", (5, 60), "f4", external=[(str(tmp_path / "secret"), 0, 1200)])
+            elif kind == "external link":
+                linear["weight"] = h5py.ExternalLink(str(tmp_path / "circle.nir"), "/node")
+            elif kind == "soft link":
+                linear["weight"] = h5py.SoftLink("/node/nodes/tempotrons/r")
+        with pytest.raises(FormatError, match=r"a link|values of another file|more than 1,000 entries"):
+            read_network(path)
+
+
 def test_the_command_writes_a_file_that_can_be_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
