@@ -174,6 +174,7 @@ def test_a_training_step_never_waits(
     trainer = Trainer.__new__(Trainer)
     settings = Settings(m=M, T=T, recipe="population", tempotrons_per_class=2, afferent_dropout=0.0)
     trainer.settings, trainer.net = settings, net
+    trainer.set_rate(1e-3)
     trainer._weight_by_afferent = torch.nn.Parameter(torch.empty(PIXELS * M, OUTPUTS, device="cuda"))
     trainer.optimiser = OPTIMISERS[optimiser]([trainer._weight_by_afferent], lr=1e-3)
     trainer._recipe, trainer._processes = settings.resolved_recipe, SimpleNamespace(size=1)  # type: ignore[assignment]
