@@ -1,11 +1,12 @@
 """Each hook into Streamlit that a page needs, in sessions on a real server: without the hook its test fails.
 
-The others: rerun_idle_sessions and drop_stale_fragment_rerun in test_sessions.py, index_html in the browser tests.
+The others: rerun_idle_sessions and drop_stale_fragment_rerun in test_sessions.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +148,10 @@ def test_a_busy_server_shows_the_later_runs_of_a_fragment(tmp_path: Path) -> Non
     finally:
         server.process.kill()
         server.process.wait()
+
+
+def test_a_deep_link_tells_the_browser_where_the_server_is(server: Server) -> None:
+    """index_html: without the address the browser looks for the server below the path of the page, and logs errors."""
+    with urllib.request.urlopen(f"{server.url}/encoder", timeout=PATIENCE) as answer:
+        document = answer.read().decode()
+    assert document.index("BACKEND_BASE_URL") < document.index('<script type="module"')
