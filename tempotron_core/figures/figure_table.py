@@ -18,17 +18,13 @@ def figure_to_csv(figure: go.Figure) -> str:
     """Return the data of a figure as CSV: of a heatmap its cells, else the points of its lines, bars or marks.
 
     The columns are named like the axes, with their units. A column trace tells the lines apart where there are several.
-    Marks without a name on top of lines or cells repeat points and are left out, and so are gaps.
+    Marks on top of lines or cells repeat points and are left out, and so are gaps.
     """
     heatmaps = [trace for trace in figure.data if trace.type == "heatmap"]
     if heatmaps:
         return _cells(figure, heatmaps[0])
     lines = [trace for trace in figure.data if trace.type == "bar" or "lines" in (getattr(trace, "mode", None) or "")]
-    shown = (
-        [trace for trace in figure.data if trace.name or any(trace is line for line in lines)]
-        if lines
-        else list(figure.data)
-    )
+    shown = lines or list(figure.data)
     shown = [trace for trace in shown if trace.x is not None or trace.y is not None]
     names = [_plain(trace.name or "") for trace in shown]
     with_names = len(shown) > 1 or any(names)
