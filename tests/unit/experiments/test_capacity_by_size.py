@@ -40,7 +40,10 @@ def test_reference_loads_are_the_formulas() -> None:
 
 
 def test_the_record_is_what_the_text_says() -> None:
-    for series in load_sizes():
-        assert series.afferents in (100, 250, 500)
-        for cycles in series.cycles.values():
-            assert all(c is None or 1 <= c <= series.max_cycles for c in cycles)
+    (series,) = load_sizes()
+    assert (series.afferents, series.max_cycles) == (100, 250)
+    solved = {load: sum(c is not None for c in cycles) for load, cycles in series.cycles.items()}
+    assert {len(cycles) for cycles in series.cycles.values()} == {30}
+    text = (Path(capacity.__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    words = f"{solved[1.5]} solved at alpha 1.5, {solved[2.0]} at 2, {solved[2.25]} at 2.25 and {solved[2.5]} at 2.5"
+    assert words in " ".join(text.split())
