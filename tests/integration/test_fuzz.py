@@ -14,6 +14,8 @@ from helpers.pages import app, run_app
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pages.state.settings import MODELS
+
 few = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = st.recursive(
@@ -33,7 +35,7 @@ def clean_fuzz_state() -> Iterator[None]:
 @pytest.mark.parametrize("name", fuzz.TARGETS)
 def test_whole_inputs_are_taken(name: str) -> None:
     if name not in ("path", "text"):
-        assert fuzz.fuzz_once(name, fuzz.seeds()[fuzz.TARGETS[name][1]])
+        assert fuzz.read_or_explain(name, fuzz.seeds()[fuzz.TARGETS[name][1]]) is None
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
@@ -41,27 +43,29 @@ def test_whole_inputs_are_taken(name: str) -> None:
 @given(start=st.integers(0, 200), new=st.binary(max_size=24), size=st.none() | st.integers(0, 400))
 def test_any_bytes_in_a_whole_input(name: str, start: int, new: bytes, size: int | None) -> None:
     whole = fuzz.seeds()[fuzz.TARGETS[name][1]]
-    fuzz.fuzz_once(name, (whole[:start] + new + whole[start + len(new) :])[:size])
+    assert fuzz.accepts_or_explains(name, (whole[:start] + new + whole[start + len(new) :])[:size])
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
 @few
 @given(content=st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
 def test_any_bytes(name: str, content: bytes) -> None:
-    fuzz.fuzz_once(name, content)
+    assert fuzz.accepts_or_explains(name, content)
 
 
 @few
 @given(changes=st.dictionaries(names, values, max_size=4))
 @example({"recipe": {}})
 def test_any_settings(changes: dict[str, Any]) -> None:
-    fuzz.fuzz_once("settings", json.dumps(json.loads(fuzz.seeds()["settings.json"]) | changes).encode())
+    assert fuzz.accepts_or_explains(
+        "settings", json.dumps(json.loads(fuzz.seeds()["settings.json"]) | changes).encode()
+    )
 
 
 @few
 @given(whole=values)
 def test_any_json_as_settings(whole: Any) -> None:
-    fuzz.fuzz_once("settings", json.dumps(whole).encode())
+    assert fuzz.accepts_or_explains("settings", json.dumps(whole).encode())
 
 
 @pytest.mark.parametrize("name", ["epochs", "points"])
@@ -69,7 +73,9 @@ def test_any_json_as_settings(whole: Any) -> None:
 @given(rows=st.lists(st.lists(cells, max_size=10), max_size=4))
 def test_any_table(name: str, rows: list[list[str]]) -> None:
     head = fuzz.seeds()[fuzz.TARGETS[name][1]].split(b"\n")[0]
-    fuzz.fuzz_once(name, head + b"\n" + "\n".join(",".join(row) for row in rows).encode(errors="replace"))
+    assert fuzz.accepts_or_explains(
+        name, head + b"\n" + "\n".join(",".join(row) for row in rows).encode(errors="replace")
+    )
 
 
 kinds = st.sampled_from(["F32", "F64", "I64", "U8", "BOOL", "F16", "BF16", "", "X"])
@@ -88,7 +94,7 @@ headers = st.dictionaries(st.sampled_from(["fc.weight", "rows", "noise", "shuffl
 @given(header=headers, length=st.none() | st.integers(0, 2**64 - 1), body=st.binary(max_size=64))
 def test_any_header_of_tensors(name: str, header: Any, length: int | None, body: bytes) -> None:
     text = json.dumps(header).encode()
-    fuzz.fuzz_once(name, struct.pack("<Q", len(text) if length is None else length) + text + body)
+    assert fuzz.accepts_or_explains(name, struct.pack("<Q", len(text) if length is None else length) + text + body)
 
 
 @few
@@ -98,7 +104,7 @@ def test_any_header_of_tensors(name: str, header: Any, length: int | None, body:
     body=st.binary(max_size=64),
 )
 def test_any_sizes_of_a_set(name: str, numbers: list[int], body: bytes) -> None:
-    fuzz.fuzz_once(name, struct.pack(f">{len(numbers)}I", *numbers) + body)
+    assert fuzz.accepts_or_explains(name, struct.pack(f">{len(numbers)}I", *numbers) + body)
 
 
 KEYS = (
@@ -117,3 +123,4 @@ def test_any_link(query: dict[str, str]) -> None:
     for key, value in query.items():
         test.query_params[key] = value.encode(errors="replace").decode()
     run_app(test)
+    assert test.sidebar.radio(key="model").value in MODELS

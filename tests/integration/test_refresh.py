@@ -16,35 +16,39 @@ from pages.state.training import format_status
 from tempotron_core.jobs.job import Status
 from tempotron_core.training.settings import Settings
 
+NOW = 1e6
+"""Seconds of the clock of these tests."""
+
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> dict[object, float]:
     seen: dict[object, float] = {}
     monkeypatch.setattr(refresh, "_last_activity", lambda: seen)
+    monkeypatch.setattr(refresh, "time", SimpleNamespace(monotonic=lambda: NOW))
     monkeypatch.setattr("streamlit.session_state", {})
     return seen
 
 
 def test_one_viewer_and_a_few_are_served_at_full_pace(others: dict[object, float]) -> None:
     assert refresh.refresh_interval(1.2, True) == 1.2
-    others.update({number: time.monotonic() for number in range(refresh.MAX_SESSIONS_AT_FULL_RATE - 1)})
+    others.update(dict.fromkeys(range(refresh.MAX_SESSIONS_AT_FULL_RATE - 1), NOW))
     assert refresh.refresh_interval(1.2, True) == 1.2
 
 
 def test_many_viewers_ask_for_no_more_runs_a_second_than_a_few(others: dict[object, float]) -> None:
-    others.update({number: time.monotonic() for number in range(24)})
+    others.update(dict.fromkeys(range(24), NOW))
     seconds = refresh.refresh_interval(1.2, True)
     assert seconds is not None
     assert 25 / seconds == pytest.approx(refresh.MAX_SESSIONS_AT_FULL_RATE / 1.2)
 
 
 def test_an_idle_page_is_silent_however_many_look(others: dict[object, float]) -> None:
-    others.update({number: time.monotonic() for number in range(24)})
+    others.update(dict.fromkeys(range(24), NOW))
     assert refresh.refresh_interval(1.2, False) is None
 
 
 def test_a_viewer_counts_once_and_not_for_ever(others: dict[object, float]) -> None:
-    others.update({number: time.monotonic() - 2 * refresh.SESSION_TIMEOUT_SECONDS for number in range(24)})
+    others.update(dict.fromkeys(range(24), NOW - 2 * refresh.SESSION_TIMEOUT_SECONDS))
     assert [refresh.count_active_sessions(), refresh.count_active_sessions()] == [1, 1]
     assert len(others) == 1
 

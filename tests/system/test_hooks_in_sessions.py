@@ -142,6 +142,7 @@ def test_a_busy_server_shows_the_later_runs_of_a_fragment(tmp_path: Path) -> Non
 
         await until(viewer, has_gone_on)
         await viewer.close()
+        assert len(shown) > 3
 
     try:
         asyncio.run(story())

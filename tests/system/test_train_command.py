@@ -86,15 +86,6 @@ def test_command_trains_and_reports(tmp_path: Path) -> None:
     assert json.loads((log / "settings.json").read_text()) == report["settings"]
 
 
-def test_command_trains_in_exact_time_with_shunting(tmp_path: Path) -> None:
-    arguments = [*SMALL, "--time", "exact", "--after-spike", "shunt", "--log-dir", str(tmp_path / "runs")]
-    with start_command(arguments, tmp_path / "errors") as command:
-        output, _ = command.communicate(timeout=PATIENCE)
-    report = last_line(output)
-    assert (report["settings"]["time"], report["settings"]["after_spike"]) == ("exact", "shunt")
-    assert json.loads((Path(report["log"]) / "settings.json").read_text()) == report["settings"]
-
-
 def test_interrupt_keeps_what_was_learnt(tmp_path: Path) -> None:
     errors = tmp_path / "errors"
     arguments = ["--epochs", "100000", "-m", "4", "-T", "30", "--log-dir", str(tmp_path / "runs")]
@@ -121,6 +112,14 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded digits are few."""
     digits = idx_files.few_digits(60, 20)
     monkeypatch.setattr(datasets, "load", lambda name, directory: digits)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_command_trains_in_exact_time_with_shunting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main([*SMALL, "--time", "exact", "--after-spike", "shunt", "--log-dir", str(tmp_path / "runs")]) == 0
+    report = last_line(capsys.readouterr().out)
+    assert (report["settings"]["time"], report["settings"]["after_spike"]) == ("exact", "shunt")
+    assert json.loads((Path(report["log"]) / "settings.json").read_text()) == report["settings"]
 
 
 @pytest.mark.usefixtures("few_digits")
