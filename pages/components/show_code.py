@@ -120,7 +120,7 @@ def _changes(trained: Model, model: Model) -> dict[str, Any]:
 
 
 def _code_panel(code: str) -> None:
-    st.code(code, language="python")
+    st.code(code, language=None, wrap_lines=True)
     left, right = st.columns(2)
     for column, extension, mime_type, content in (
         (left, "py", "text/x-python", code),

@@ -133,7 +133,8 @@ register_code(Code(
     symbols=lambda images, fitted: (images > 127).flatten(1).byte(),
     table=lambda m, T, beta, fitted: torch.tensor([[0.0, -1.0], [-1.0, 0.0]]), min_m=2, max_m=2,
 ))""",
-        language="python",
+        language=None,
+        wrap_lines=True,
     )
     st.caption(
         "symbols: samples uint8 to one symbol, 0 to 255, per position. table: spike times in ms, [symbols, m], "
