@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -21,40 +20,45 @@ from tempotron_core.runs.writer import open_run_log
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
-if TYPE_CHECKING:
-    from helpers.browser import Server
-    from playwright.sync_api import Browser, Page
-
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the servers and commands that tests start
 
+BROWSER_GROUPS = 2
+"""Processes that run browser tests: each has a dashboard with a trained model and a Chromium of its own."""
 SLOWEST_FIRST = (
-    "test_accessibility",
-    "test_browser",
     "test_sessions",
+    "test_train_command",
     "test_distributed",
+    "test_hooks_in_sessions",
+    "test_packaging",
     "test_resources",
     "test_runs",
+    "test_pages",
 )
-SPLIT = ("test_accessibility", "test_browser_pages", "test_browser_presentation", "test_sessions")
-"""Files whose tests may run in several processes at once: each of these tests can use a server of its own."""
+"""Files that start right after the browser tests; the shorter ones then fill the processes to the same end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slowest files first, and let each process take whole files (xdist's loadgroup), the largest in parts."""
+    """Order tests by duration, and name the group whose tests one process runs (xdist's loadgroup).
+
+    A group is a file, so that its module fixtures are made once. Browser tests share nothing but fixtures of the
+    process: they are dealt to the groups one by one.
+    """
 
     def rank(item: pytest.Item) -> int:
-        return next((i for i, name in enumerate(SLOWEST_FIRST) if item.path.stem.startswith(name)), len(SLOWEST_FIRST))
+        if item.path.parent.name == "browser":
+            return -1
+        return next((i for i, name in enumerate(SLOWEST_FIRST) if item.path.stem == name), len(SLOWEST_FIRST))
 
     items.sort(key=rank)
     for number, item in enumerate(items):
-        part = f"-{number % 3}" if item.path.stem in SPLIT else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{part}"))
+        group = f"browser-{number % BROWSER_GROUPS}" if rank(item) < 0 else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def packages_are_looked_through_once() -> Iterator[None]:
-    """For every page under test Streamlit looks for components in all that is installed, longer than the page takes."""
+def scan_packages_once() -> Iterator[None]:
+    """Streamlit searches all installed packages for components in every AppTest, which takes longer than the page."""
     with pytest.MonkeyPatch.context() as patch:
         scan = manifest_scanner.scan_component_manifests
         patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(scan))
@@ -62,41 +66,11 @@ def packages_are_looked_through_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def settings_of_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever the shell sets, folders are those of the tests, and viewers may do all."""
+def set_server_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Allow the folders of the tests and all actions, whatever environment variables the shell sets."""
     monkeypatch.delenv("TEMPOTRON_VIEW_ONLY", raising=False)
     for name in ("TEMPOTRON_DATA", "TEMPOTRON_RUNS"):
         monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp()))
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The dashboard with its first training, for all who start no training of their own."""
-    from helpers.browser import Server
-
-    running = Server(tmp_path_factory.mktemp("dashboard"))
-    yield running
-    running.interrupt()
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    """Chromium; not for a session, as no event loop of a test can run beside Playwright's."""
-    from helpers.browser import browser, find_chromium, skip_without_browser
-
-    if find_chromium() is None:
-        skip_without_browser("no Chromium is installed (Debian: apt-get install chromium)")
-    with browser() as instance:
-        yield instance
-
-
-@pytest.fixture
-def page(chrome: Browser, server: Server) -> Iterator[Page]:
-    """A fresh page; whatever its console or the server complains about fails the test."""
-    from helpers.browser import page_without_errors
-
-    with page_without_errors(chrome, server) as fresh:
-        yield fresh
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_a_slider_moves_the_lead_and_the_test_set_is_measured(page: Page, server
     assert headline(page) != before
     expect(page).to_have_url(re.compile("jitter=4"))
     page.get_by_text("Measure on the test set").click()
-    expect(page.locator(".stMain h4").last).to_contain_text("Accuracy ", timeout=120_000)
-    expect(page.locator(".stMain h4").last).to_have_text(re.compile(r"\d% → "), timeout=120_000)
+    expect(page.locator(".stMain h4").last).to_contain_text("Accuracy ")
+    expect(page.locator(".stMain h4").last).to_have_text(re.compile(r"\d% → "))
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page).to_have_url(re.compile("measure=true"))

@@ -14,7 +14,7 @@ from helpers.browser import (
     wait_for_first_model,
     wait_until_idle,
 )
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 
 def scale(page: Page) -> list[str]:
@@ -34,7 +34,6 @@ def verdict(page: Page) -> str:
 def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     page: Page,
     server: Server,
-    chrome: Browser,
 ) -> None:
     wait_for_first_model(page, server)
     open_page(page, server, "Replay", "sample=3")
@@ -55,7 +54,7 @@ def test_a_slider_over_the_epochs_changes_everything_and_goes_into_the_link(
     page.keyboard.press("l")
     expect(page.locator(".stMain h1")).to_have_text("Replay · epoch 1")
     wait_until_idle(page)
-    other = chrome.new_page()
+    other = page.context.new_page()
     other.goto(page.url)
     wait_until_idle(other)
     assert title(other) == "Replay · epoch 1"

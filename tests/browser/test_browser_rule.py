@@ -17,7 +17,7 @@ from helpers.browser import (
     wait_for_first_model,
     wait_until_idle,
 )
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 LARGEST = """chart => {
   const box = chart.getBoundingClientRect();
@@ -37,7 +37,7 @@ def largest_change(page: Page) -> float:
     return float(found[1].replace("−", "-"))
 
 
-def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome: Browser) -> None:
+def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server) -> None:
     open_page(page, server, "Learning rule", "model=untrained&sample=3&rule_rate=2e-4")
     first, change = headline(page), largest_change(page)
     assert first == "Step 1: 1 output has a firing error."
@@ -53,7 +53,7 @@ def test_steps_are_drawn_taken_and_taken_back(page: Page, server: Server, chrome
     taken, seen = headline(page), outlines(page, "step")
     assert int(taken.split(":")[0].removeprefix("Step ")) > 5
 
-    other = chrome.new_page()
+    other = page.context.new_page()
     other.goto(page.evaluate("location.href"))
     wait_until_idle(other)
     expect(heading(other)).to_have_text(taken)

@@ -60,8 +60,8 @@ const label = (e) => e.getAttribute("aria-label") || e.textContent.trim().slice(
 """
 
 
-def axe_violations(page: Page) -> list[str]:
-    """axe-core's violations of serious or critical impact, a line an element."""
+def axe_violations(page: Page, part: str = "body") -> list[str]:
+    """axe-core's violations of serious or critical impact in a part of the page, a line an element."""
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     # axe looks for a while: what it finds counts where nothing has faded or moved meanwhile.
     report: dict[str, Any] | None = None
@@ -69,7 +69,7 @@ def axe_violations(page: Page) -> list[str]:
         page.wait_for_function(STILL)
         report = page.evaluate(
             f"""async () => {{
-                const report = await axe.run({{ resultTypes: ["violations"] }});
+                const report = await axe.run({part!r}, {{ resultTypes: ["violations"] }});
                 return report.violations.length && !{STILL} ? null : report;
             }}"""
         )
@@ -146,7 +146,7 @@ def targets(page: Page) -> list[str]:
         page,
         f"""
         const all = [...document.querySelectorAll({CONTROLS!r})].filter((e) =>
-          seen(e) && !e.disabled && e.tabIndex >= 0 && !e.querySelector("button, input") &&
+          seen(e) && !e.disabled && e.tabIndex >= 0 && !e.querySelector("button, input") && !e.matches(".stMain") &&
           e.getBoundingClientRect().right > 24);
         const boxes = all.map((e) => {{
           const thumb = e.type === "range" && e.closest("[data-testid=stSlider]");

@@ -33,11 +33,11 @@ def skip_without_browser(what: str) -> NoReturn:
 
 
 try:
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 except ModuleNotFoundError:
     skip_without_browser("the playwright package is not installed: pip install playwright")
 
-LONG_TIMEOUT_MS = 120_000
+LONG_TIMEOUT_MS = int(1000 * PATIENCE)
 """Milliseconds after which a page has failed: only a fault uses them up, on a slow machine with busy processors too."""
 
 expect.set_options(timeout=LONG_TIMEOUT_MS)
@@ -67,6 +67,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 ]
 
 
@@ -169,10 +170,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def page_without_errors(chrome: Browser, server: Server) -> Iterator[Page]:
+def page_without_errors(context: BrowserContext, server: Server) -> Iterator[Page]:
     """A fresh page; whatever its console or the server has complained about by its end is an error."""
     complaints: list[str] = []
-    page = chrome.new_page(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
     page.set_default_timeout(LONG_TIMEOUT_MS)
     collect_complaints(page, complaints)
     try:
@@ -183,6 +184,12 @@ def page_without_errors(chrome: Browser, server: Server) -> Iterator[Page]:
     assert complaints == [], complaints
     complaints_of_server = server.new_complaints()
     assert complaints_of_server == [], server.log
+
+
+def clear_storage(context: BrowserContext) -> None:
+    """Remove what pages have stored in the browser."""
+    context.clear_cookies()
+    context.pages[0].evaluate("localStorage.clear(); sessionStorage.clear()")
 
 
 def collect_complaints(page: Page, complaints: list[str]) -> None:
@@ -265,6 +272,22 @@ def open_page(page: Page, server: Server, name: str, query: str = "") -> Page:
     return page
 
 
+def excess_width(page: Page) -> int:
+    """Pixels by which the content is wider than the window."""
+    content = "document.querySelector('.stMain')"
+    width: int = page.evaluate(f"{content}.scrollWidth - {content}.clientWidth")
+    return width
+
+
+def check_figures(page: Page, name: str) -> None:
+    """The page shows figures and no alert, fits its width and has no left-over of a failed calculation."""
+    expect(page.locator(".js-plotly-plot, .stEChartsChart svg, [data-figure]").first, name).to_be_visible()
+    assert page.locator("[data-testid=stAlert], [data-testid=stException]").count() == 0, name
+    assert excess_width(page) <= 1, name
+    text = page.locator(".stMain").inner_text()
+    assert not re.search(r"\bnan\b|None|Traceback|undefined", text), name
+
+
 def wait_for_first_model(page: Page, server: Server) -> None:
     """Wait until the model that the first viewer finds is there, once a server."""
     if not server.has_model:
@@ -273,12 +296,12 @@ def wait_for_first_model(page: Page, server: Server) -> None:
         server.has_model = True
 
 
-def press_slider_keys(page: Page, label: str, presses: int) -> None:
-    """Move a slider by keys."""
+def press_slider_keys(page: Page, label: str, presses: int, key: str = "") -> None:
+    """Move a slider by keys: that many steps, or with the key."""
     thumb = page.locator("[data-testid=stSlider]", has_text=label).get_by_role("slider")
     thumb.focus()
     for _ in range(abs(presses)):
-        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
+        page.keyboard.press(key or ("ArrowRight" if presses > 0 else "ArrowLeft"))
 
 
 def heading(page: Page) -> Locator:

@@ -13,7 +13,7 @@ from tempotron_core.jobs.registry import TrainingRegistry
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TrainingRegistry]:
-    """A fresh process, as it were: nothing trained, nothing started by itself, logs outside the project."""
+    """An empty registry as in a process that has just started; no initial training; logs outside the project."""
     fresh = TrainingRegistry()
     monkeypatch.setattr(training_state, "process_objects", lambda: {"training registry": fresh})
     monkeypatch.setattr(training_state, "start_initial_training", lambda: None)

@@ -87,7 +87,7 @@ HOSTILE = (
 
 
 @pytest.fixture(autouse=True)
-def folders_of_a_fresh_server(settings_of_the_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def folders_of_a_fresh_server(set_server_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (paths.DATA_ROOTS_ENV, paths.RUNS_ROOTS_ENV):
         monkeypatch.delenv(name)
 
