@@ -75,7 +75,7 @@ class PublishedInfo:
             return "Train both recipes to see whether the decline depends on clearing the gradients."
         falls, corrected = self._is_falling(published), self._is_falling(reference)
         if falls and not corrected:
-            return "In these runs test accuracy declines only if the gradients are never cleared."
+            return "With the published recipe, test accuracy declines only if the gradients are never cleared."
         if falls:
             return "Test accuracy falls with and without cleared gradients: clearing them is not the only cause."
         if float(reference[-1] - published[-1]) > self._min_change(reference):
