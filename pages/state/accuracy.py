@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -17,6 +18,7 @@ from tempotron_core.model.classifier import Model
 _MAX_ACCURACIES = 500
 _MAX_WAITING = 8
 _LOWEST_PRIORITY = 19
+_STOP_TIMEOUT_SECONDS = 30.0
 
 
 class BackgroundAccuracies:
@@ -28,6 +30,17 @@ class BackgroundAccuracies:
         self._waiting: OrderedDict[str, tuple[Model, Dataset]] = OrderedDict()
         self._is_running = False
         self._current: str | None = None
+        self._thread: threading.Thread | None = None
+        # A thread inside native code would abort the interpreter's shutdown.
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Drop what waits, and wait for the end of the current evaluation."""
+        with self._lock:
+            self._waiting.clear()
+            thread = self._thread
+        if thread is not None:
+            thread.join(_STOP_TIMEOUT_SECONDS)
 
     def get(self, key: str, model: Model, dataset: Dataset) -> float | None:
         """Return the test accuracy, or None while it is being computed.
@@ -49,7 +62,8 @@ class BackgroundAccuracies:
                 self._waiting.popitem(last=False)
             if not self._is_running:
                 self._is_running = True
-                threading.Thread(target=self._run, name="accuracies", daemon=True).start()
+                self._thread = threading.Thread(target=self._run, name="accuracies", daemon=True)
+                self._thread.start()
         return None
 
     def _run(self) -> None:

@@ -304,6 +304,25 @@ def test_accuracies_are_computed_one_at_a_time_and_the_latest_first(monkeypatch:
     assert background.get("40", models["40"], page_helpers.TINY) == wanted
 
 
+def test_accuracies_end_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def slow(model: Any, split: Any) -> Any:
+        began.set()
+        assert release.wait(PATIENCE)
+        return evaluate(replace(model, weight=model.weight), page_helpers.TINY.test)
+
+    monkeypatch.setattr(accuracy, "evaluate", slow)
+    background = accuracy.BackgroundAccuracies()
+    background.get("current", UNTRAINED, page_helpers.TINY)
+    assert began.wait(PATIENCE)
+    background.get("waiting", UNTRAINED, page_helpers.TINY)
+    threading.Timer(0.05, release.set).start()
+    background.stop()
+    assert list(background._done) == ["current"] and not background._waiting
+    assert background._thread is not None and not background._thread.is_alive()
+
+
 def test_an_override_describes_itself() -> None:
     assert Override("tau", 20.0, 15.0).text == "tau 20 ms instead of 15 ms"
     assert Override("threshold", 2.0, 1.0).change == {"firing_threshold": 2.0}
