@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from pages.state import own_sample
+from pages.state.auth import is_writable
 from pages.state.datasets import EMBEDDED_SETS, dataset_directory
 from pages.state.experiment import View
 from pages.state.paths import PathNotAllowedError
@@ -121,6 +122,8 @@ def _changes(trained: Model, model: Model) -> dict[str, Any]:
 
 def _code_panel(code: str) -> None:
     st.code(code, language=None, wrap_lines=True)
+    if not is_writable():
+        return
     left, right = st.columns(2)
     for column, extension, mime_type, content in (
         (left, "py", "text/x-python", code),
