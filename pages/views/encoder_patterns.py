@@ -61,7 +61,7 @@ class CountedInfo:
     @property
     def takeaway(self) -> str:
         """Return the comparison as a sentence."""
-        (_, pixel), *_, (_, pattern) = self.correct.values()
+        _, (_, pixel), _, (_, pattern) = self.correct.values()
         gain = "more" if self.pattern_bits.mean() > self.pixel_bits.mean() else "less"
         return (
             f"Counted alone, pixels give {100 * pixel / self.samples:.1f} % and neighbourhoods "
