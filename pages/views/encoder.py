@@ -142,18 +142,25 @@ register_code(Code(
     )
 
 
+def view_title(name: str) -> str:
+    """Return the name of a view with the word for the values of the data set."""
+    feature = current_dataset()[0].feature
+    return name.replace("pixel", feature).replace("Pixel", feature.capitalize())
+
+
 page_header("Encoder")
 has_code = not current_dataset()[0].has_spike_times
-view_name = st.segmented_control(
-    "View",
-    VIEWS,
-    format_func=lambda name: name.replace("pixel", current_dataset()[0].feature),
-    default=ONE_PIXEL,
-    required=True,
-    **url_widget("view"),
-    label_visibility="collapsed",
-    disabled=not has_code,
-)
+view_name = ONE_PIXEL
+if has_code:
+    view_name = st.segmented_control(
+        "View",
+        VIEWS,
+        format_func=view_title,
+        default=ONE_PIXEL,
+        required=True,
+        **url_widget("view"),
+        label_visibility="collapsed",
+    )
 render(view_name)
 if has_code:
     lazy_expander("The equations", equations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from html import escape
 
 import numpy as np
@@ -104,10 +105,13 @@ def _svg(shares: np.ndarray, height: int, zero: float, span: float) -> str:
         which = np.flatnonzero(np.sign(shares) == sign)
         pieces = (f"M{i} {1 - zero:.4g}h1v{-span * float(np.clip(shares[i], -1, 1)):.4f}h-1z" for i in which.tolist())
         paths.append(f'<path d="{"".join(pieces)}" fill="{colour}"/>')
-    return (
-        f'<svg viewBox="0 0 {len(shares)} 1" preserveAspectRatio="none" style="width:100%;height:{height}px;'
-        f'display:block">{"".join(paths)}</svg>'
+    # Streamlit removes SVG elements from HTML, but shows an SVG picture.
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(shares)} 1" preserveAspectRatio="none">'
+        f"{''.join(paths)}</svg>"
     )
+    source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return f'<img alt="" src="{source}" style="width:100%;height:{height}px;display:block">'
 
 
 def _number(value: float, signed: bool) -> str:
