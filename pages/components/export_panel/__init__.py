@@ -1,6 +1,7 @@
 """Export panel: copy the link of the view; save each figure as PNG, SVG, HTML, CSV or a zip of everything."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -76,8 +77,10 @@ def _export_options(title: str, url_path: str) -> None:
             width="stretch",
         )
     if {"digit", "spikes", "traces", "peaks"} <= set(exportables) and not url_path:
+        cursor = time_cursor.exported_data()  # the file is made outside the session
         st.download_button(
-            "Overview with time cursor (HTML)", lambda: overview_page(exportables), "overview.html", "text/html",
+            "Overview with time cursor (HTML)", lambda: overview_page(exportables, cursor), "overview.html",
+            "text/html",
             key="save_overview", on_click="ignore", width="stretch",
         )  # fmt: skip
         st.caption("One file with the figures and the time cursor: open it in a browser, without server and network.")
@@ -91,11 +94,12 @@ def _export_options(title: str, url_path: str) -> None:
         network_download.render(lambda: (trained, view.dataset.classes), "tempotron", "share_network")
 
 
-def overview_page(exportables: dict[str, charts.ExportableFigure]) -> str:
+def overview_page(exportables: dict[str, charts.ExportableFigure], cursor: dict[str, Any]) -> str:
     """Return the page Overview with a working time cursor as one HTML file.
 
     Args:
         exportables: figures of the page, by key
+        cursor: data of the time cursor
     """
     sample, raster, traces, peaks = (exportables[key] for key in ("digit", "spikes", "traces", "peaks"))
     view = traces.view
@@ -112,7 +116,7 @@ def overview_page(exportables: dict[str, charts.ExportableFigure]) -> str:
         (sample.source, raster.source, peaks.source),
         traces.figure,
         time_cursor.SOURCES,
-        time_cursor.exported_data(),
+        cursor,
         caption,
     )
 
