@@ -31,26 +31,30 @@ def render(make_code: Callable[[], str]) -> None:
     """Show the expander *Show code*; call at the end of the body of a page.
 
     Args:
-        make_code: returns the code; called where the expander is open, and for an export
+        make_code: returns the code
     """
-    st.session_state[_CODE] = make_code
+    code = make_code()
+    shown_code().update(code=code, run=model_run()[0])
     with st.container(key="show_code"):
         # on_change makes opening a rerun, so that closed expanders cost nothing.
         panel = st.expander("Show code", icon=":material/code:", key="code_panel", on_change="rerun")
         if panel.open:
             with panel:
-                _code_panel(make_code())
+                _code_panel(code)
 
 
 def reset() -> None:
     """Forget the code of the previous page."""
-    st.session_state.pop(_CODE, None)
+    st.session_state[_CODE] = {}
 
 
-def current_code() -> str | None:
-    """Return the code of the page, None where it shows none."""
-    make_code: Callable[[], str] | None = st.session_state.get(_CODE)
-    return None if make_code is None else make_code()
+def shown_code() -> dict[str, str | None]:
+    """Return code and run folder of the page, which later reruns of its body update; empty where it shows none.
+
+    Files are made outside the session, so that they read this dictionary and not the session.
+    """
+    shown: dict[str, str | None] = st.session_state.setdefault(_CODE, {})
+    return shown
 
 
 def code_input(view: View, pixels: np.ndarray | None = None) -> CodeInput:

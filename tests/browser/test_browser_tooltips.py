@@ -36,7 +36,7 @@ def test_a_pixel_tells_its_spikes_weights_and_kernel_values(page: Page, server: 
             picture = page.locator(f"[data-figure={key}] [data-tooltip]")
             words = rest(page, picture, (column + 0.5) / 28, (row + 0.5) / 28).replace("−", "-")
             found = re.fullmatch(r"row (\d+), column (\d+): ([+-][\d.]+)", words.splitlines()[0])
-            assert found and (int(found[1]), int(found[2])) == (row, column)
+            assert found and (int(found[1]), int(found[2])) == (row + 1, column + 1)
             assert float(found[3]) == pytest.approx(float(parts[pixel].sum()), abs=6e-5)
         spiking = [j for j in range(model.m) if decision.times[pixel, j] >= 0]
         lines = words.splitlines()[1:]

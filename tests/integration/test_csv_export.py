@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers.pages import app, run_app, train_small_model
 
-from pages.components import charts, export_panel
+from pages.components import charts, export_panel, show_code
 from tempotron_core.jobs.registry import TrainingRegistry
 
 
@@ -22,7 +22,7 @@ def test_saved_tables_name_their_view_and_have_units(
 
     def save_all(**_: Any) -> None:
         for key, item in charts.exportable_figures().items():
-            saved[key] = export_panel._comment_lines(item, "voltages") + item.csv()
+            saved[key] = export_panel._comment_lines(item, "voltages", show_code.shown_code()) + item.csv()
 
     monkeypatch.setattr(export_panel, "_mount", save_all)
     run_app(app("voltages", sample=3, tau=20.0, sharing=True, train_log_dir="runs"))

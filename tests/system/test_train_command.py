@@ -240,8 +240,8 @@ def test_an_interrupt_that_a_destructor_swallowed_still_stops(
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(train_model(settings, *others)):
+    def interrupted(settings: Settings, *others: Any, **options: Any) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(train_model(settings, *others, **options)):
             if number == 3:
                 Doomed()
             yield snapshot
@@ -256,8 +256,8 @@ def test_an_interrupt_that_a_destructor_swallowed_still_stops(
 def test_interrupt_at_any_time_gives_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    def interrupted(settings: Settings, *others: Any) -> Iterator[Snapshot]:
-        for number, snapshot in enumerate(train_model(settings, *others), 1):
+    def interrupted(settings: Settings, *others: Any, **options: Any) -> Iterator[Snapshot]:
+        for number, snapshot in enumerate(train_model(settings, *others, **options), 1):
             yield snapshot
             if number == count:
                 raise KeyboardInterrupt

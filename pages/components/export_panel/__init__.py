@@ -52,7 +52,7 @@ def _export_options(title: str, url_path: str) -> None:
         st.markdown(f"{VIEW_ONLY_MESSAGE} The link can be copied from the address bar.")
         return
     # Shared with the page on purpose, so that the export matches later redraws.
-    exportables = charts.exportable_figures()
+    exportables, shown = charts.exportable_figures(), show_code.shown_code()
     if not exportables:
         st.markdown("This page shows no figure yet. Its link can be copied from the address bar.")
         return
@@ -63,8 +63,8 @@ def _export_options(title: str, url_path: str) -> None:
     columns = st.columns(3)
     for column, label, mime_type, content in (
         (columns[0], "HTML", "text/html", lambda: exportables[key].html()),
-        (columns[1], "CSV", "text/csv", lambda: _comment_lines(exportables[key], url_path) + exportables[key].csv()),
-        (columns[2], "All (zip)", "application/zip", lambda: _zip(exportables[key], url_path)),
+        (columns[1], "CSV", "text/csv", lambda: _comment_lines(exportables[key], url_path, shown) + exportables[key].csv()),
+        (columns[2], "All (zip)", "application/zip", lambda: _zip(exportables[key], url_path, shown)),
     ):
         extension = "zip" if mime_type.endswith("zip") else label.lower()
         column.download_button(
@@ -121,14 +121,14 @@ def overview_page(exportables: dict[str, charts.ExportableFigure], cursor: dict[
     )
 
 
-def _comment_lines(item: charts.ExportableFigure, url_path: str) -> str:
+def _comment_lines(item: charts.ExportableFigure, url_path: str, shown: dict[str, str | None]) -> str:
     """Return lines that begin with # and name figure, sample, model, constants and link."""
     lines = [f"figure: {item.name}", f"link: {url_path or 'overview'}?{urlencode(item.query)}"]
     if (view := item.view) is not None:
-        model, run = view.model, show_code.model_run()[0]
+        model, run = view.model, shown.get("run")
         lines += [
             f"sample: {image_name(view)} of {view.dataset.name}",
-            f"model: {'untrained network' if run is None else Path(run).name}",
+            *([f"model: {'untrained network' if run is None else Path(run).name}"] if shown else []),
             f"constants: code {model.code.name}, m {model.m}, beta {model.beta:g}, T {model.T} ms, tau {model.tau:g} "
             f"ms, tau_s {model.tau_s:g} ms, threshold {model.threshold:g}, tempotrons per class "
             f"{model.tempotrons_per_class}",
@@ -136,8 +136,8 @@ def _comment_lines(item: charts.ExportableFigure, url_path: str) -> str:
     return "".join(f"# {' '.join(line.split())}\n" for line in lines)
 
 
-def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
-    view = item.view
+def _zip(item: charts.ExportableFigure, url_path: str, shown: dict[str, str | None]) -> bytes:
+    view, code = item.view, shown.get("code")
     files = {"figure.html": item.html(), "figure.csv": item.csv()}
     figure = item.figure
     if figure is None:
@@ -145,19 +145,20 @@ def _zip(item: charts.ExportableFigure, url_path: str) -> bytes:
     else:
         files["figure.json"] = figures.figure_to_json(figure)
     if view is None:
-        return zip_files(files | _scripts(None))
+        return zip_files(files | _scripts(code))
     return view_zip(
-        files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes, view.model.code, _scripts
-    )
+        files, url_path, item.query, view.settings, view.model.weight, view.dataset.classes, view.model.code,
+        lambda run: _scripts(code, run),
+    )  # fmt: skip
 
 
-def _scripts(run: str | None) -> dict[str, str]:
+def _scripts(code: str | None, run: str | None = None) -> dict[str, str]:
     """Return the code of the page as script and notebook.
 
     Args:
+        code: code of the page, None where it shows none
         run: path of the run folder that the code reads, None for that of the page
     """
-    code = show_code.current_code()
     if code is None:
         return {}
     code = code if run is None else with_run(code, run)

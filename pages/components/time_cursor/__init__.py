@@ -16,7 +16,7 @@ from tempotron_core import figures
 from tempotron_core.analysis.response import potentials_at
 from tempotron_core.model.classifier import Prediction
 
-_TIME = re.compile(r"[0-9]{1,8}(\.[0-9]{1,6})?")
+_TIME = re.compile(r"[0-9]{1,8}(\.[0-9]{1,9})?")
 _HTML = """
 <div class="cursor" role="group" aria-label="time cursor">
   <button data-part="play" aria-label="play">▶</button>

@@ -226,7 +226,7 @@ function describe(scene, data, t) {
 function storeInUrl(scene, t) {
   const url = new URL(window.location.href);
   if (t === null) url.searchParams.delete("t");
-  else url.searchParams.set("t", String(scene.exact ? Number(t.toFixed(4)) : Math.floor(t)));
+  else url.searchParams.set("t", String(scene.exact ? Number(t.toPrecision(9)) : Math.floor(t)));
   window.history.replaceState(window.history.state, "", url);
 }
 
