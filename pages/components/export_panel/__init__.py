@@ -63,7 +63,7 @@ def _export_options(title: str, url_path: str) -> None:
     columns = st.columns(3)
     for column, label, mime_type, content in (
         (columns[0], "HTML", "text/html", lambda: exportables[key].html()),
-        (columns[1], "CSV", "text/csv", lambda: _comment_lines(exportables[key], url_path, shown) + exportables[key].csv()),
+        (columns[1], "CSV", "text/csv", lambda: _table(exportables[key], url_path, shown)),
         (columns[2], "All (zip)", "application/zip", lambda: _zip(exportables[key], url_path, shown)),
     ):
         extension = "zip" if mime_type.endswith("zip") else label.lower()
@@ -119,6 +119,11 @@ def overview_page(exportables: dict[str, charts.ExportableFigure], cursor: dict[
         cursor,
         caption,
     )
+
+
+def _table(item: charts.ExportableFigure, url_path: str, shown: dict[str, str | None]) -> str:
+    """Return the numbers of a figure as CSV, below lines that name the view."""
+    return _comment_lines(item, url_path, shown) + item.csv()
 
 
 def _comment_lines(item: charts.ExportableFigure, url_path: str, shown: dict[str, str | None]) -> str:

@@ -1,8 +1,8 @@
 // Sends the index of a clicked pixel, row by row from the top left: a cell of a map below one of the selectors, or a
 // button with the attribute data-pixel. Streamlit replaces these elements after every selection, so the listener is on
-// the document.
+// the main area, in which the component is as well.
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const { rows, columns, selector } = data;
   const index = (fraction, count) => Math.min(count - 1, Math.max(0, Math.floor(count * fraction)));
   const onClick = (event) => {
@@ -17,6 +17,7 @@ export default function ({ data, setTriggerValue }) {
     const column = index((event.clientX - box.left) / box.width, columns);
     setTriggerValue("pixel", columns * row + column);
   };
-  document.addEventListener("click", onClick);
-  return () => document.removeEventListener("click", onClick);
+  const main = parentElement.closest(".stMain");
+  main.addEventListener("click", onClick);
+  return () => main.removeEventListener("click", onClick);
 }

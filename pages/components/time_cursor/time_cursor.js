@@ -4,7 +4,8 @@
 const memory = { t: null, dispose: null, requestedId: null, root: null, reported: null };
 
 export default function ({ data, parentElement, setStateValue }) {
-  const scene = decode(data);
+  // Everything that it draws over lies in the main area, in which the component is as well.
+  const main = parentElement.closest(".stMain"), scene = { ...decode(data), main };
   if (memory.t === null && data.t !== null) memory.t = data.t;
   if (data.requested.length && data.requested[0] !== memory.requestedId) [memory.requestedId, memory.t] = data.requested;
   if (memory.t !== null) memory.t = scene.settle(memory.t);
@@ -14,7 +15,6 @@ export default function ({ data, parentElement, setStateValue }) {
   const find = (name) => root.querySelector(`[data-part=${name}]`);
   const [play, slider, off, statusText, peakButtons, crossings, crossingButtons] =
     ["play", "slider", "off", "words", "jumps", "crossings", "crossing-jumps"].map(find);
-  const main = document.querySelector(".stMain");
   let frame = 0, lastFrame = 0, playing = false, reportTimer = 0;
 
   slider.max = scene.last;
@@ -134,7 +134,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const follow = scheduleOnce(show);
   const followed = new Set();
   const followZoom = () => {
-    const plot = findPlot(data);
+    const plot = findPlot(scene, data);
     if (!plot?.on || followed.has(plot)) return;
     followed.add(plot);
     for (const event of ["plotly_relayout", "plotly_relayouting", "plotly_afterplot"]) plot.on(event, follow);
@@ -150,7 +150,7 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     if (memory.dispose === dispose) {
       memory.dispose = null;
-      document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
+      scene.main.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
     }
   };
   memory.dispose = dispose;
@@ -230,8 +230,8 @@ function storeInUrl(scene, t) {
   window.history.replaceState(window.history.state, "", url);
 }
 
-function findPlot(data) {
-  return document.querySelector(`.st-key-${data.traces} :is(.js-plotly-plot, .stEChartsChart)`);
+function findPlot(scene, data) {
+  return scene.main.querySelector(`.st-key-${data.traces} :is(.js-plotly-plot, .stEChartsChart)`);
 }
 
 // Returns the ends of the time axis as it is drawn now, zoomed or not; an ECharts chart has no zoom.
@@ -255,14 +255,14 @@ function overlay(host, name, kind = "div") {
 function draw(scene, data, t) {
   const now = t === null ? null : scene.settle(t);
   drawPeaks(scene, data, now);
-  const plot = findPlot(data), range = plot ? timeRange(plot, scene) : null;
-  if (range) placeRaster(range);
+  const plot = findPlot(scene, data), range = plot ? timeRange(plot, scene) : null;
+  if (range) placeRaster(scene, range);
   if (t === null) {
-    document.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
+    scene.main.querySelectorAll(".cursor-overlay").forEach((piece) => piece.remove());
     return;
   }
   if (plot) drawTraces(plot, scene, data, t, now, range);
-  document.querySelectorAll("[data-cursor=raster]").forEach((host) => {
+  scene.main.querySelectorAll("[data-cursor=raster]").forEach((host) => {
     const shade = overlay(host, "cursor-shade"), line = overlay(host, "cursor-line");
     if (host.dataset.from === undefined || !range) {  // a column for each millisecond
       shade.style.left = line.style.left = `${(100 * (Math.floor(now) + 1)) / scene.T}%`;
@@ -273,12 +273,12 @@ function draw(scene, data, t) {
     line.style.display = fraction(t) < 0 || fraction(t) > 1 ? "none" : "";
     shade.style.left = `${100 * Math.min(1, Math.max(0, fraction(Math.floor(now) + 0.5)))}%`;
   });
-  document.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(overlay(host, "cursor-digit", "canvas"), scene, data, now));
+  scene.main.querySelectorAll("[data-cursor=digit]").forEach((host) => drawDigit(overlay(host, "cursor-digit", "canvas"), scene, data, now));
 }
 
 // Moves the image of a raster that shares the time axis of the traces.
-function placeRaster(range) {
-  document.querySelectorAll("[data-cursor=raster][data-from]").forEach((host) => {
+function placeRaster(scene, range) {
+  scene.main.querySelectorAll("[data-cursor=raster][data-from]").forEach((host) => {
     const image = host.querySelector("[data-part=image]"), from = Number(host.dataset.from), to = Number(host.dataset.to);
     image.style.left = `${(100 * (from - range[0])) / (range[1] - range[0])}%`;
     image.style.width = `${(100 * (to - from)) / (range[1] - range[0])}%`;
@@ -310,7 +310,7 @@ function drawTraces(plot, scene, data, t, now, range) {
 }
 
 function drawPeaks(scene, data, now) {
-  document.querySelectorAll("[data-cursor=peaks]").forEach((host) => {
+  scene.main.querySelectorAll("[data-cursor=peaks]").forEach((host) => {
     const values = data.classes.map((_, i) => (now === null ? data.v_max[i] : potential(scene, data, i, now)));
     const top = Number(host.dataset.low) + Number(host.dataset.span);
     // Potentials below rest occur before and after the peaks: the axis of the bars covers those of all times.
