@@ -164,7 +164,8 @@ def bind_on_all_pages(values: Mapping[str, float | str | None]) -> None:
                     continue
                 binding.script_hash = context.pages_manager.main_script_hash
                 if value is not None and not query_params.has_param(key):
-                    query_params.set_corrected_value(key, [value], binding.value_type)
+                    is_list = binding.value_type.endswith("array_value")
+                    query_params.set_corrected_value(key, [value] if is_list else value, binding.value_type)
     except (AttributeError, TypeError) as error:
         _log_missing("bind_on_all_pages", str(error))
 

@@ -24,7 +24,7 @@ from pages.state.settings import (
     url_widget,
 )
 from pages.state.training import TRAINING_REFRESH_SECONDS, format_status, training_registry
-from pages.streamlit_hooks import flushing_fragment
+from pages.streamlit_hooks import bind_on_all_pages, flushing_fragment
 from tempotron_core.data import datasets
 from tempotron_core.runs.catalogue import disambiguate
 from tempotron_core.runs.reader import find_run, list_checkpoints
@@ -47,6 +47,8 @@ def render(url_path: str) -> None:
             _sample_select(dataset)
         _follow_run_of_link()
         st.radio("Model", MODELS, **url_widget("model"))
+        shown = {name: get_setting(name) for name in ("data", "sample", "model")}
+        bind_on_all_pages({name: None if value == DEFAULTS[name] else value for name, value in shown.items()})
         with st.container():
             _run_select()
         with st.container():
