@@ -60,7 +60,15 @@ def test_the_cursor_follows_the_zoomed_axis(page: Page, server: Server) -> None:
     low, high = check_cursor(page, 60, is_zoomed=True)
     assert (low, high) == pytest.approx((29.5, 79.5), abs=1.5)
     page.mouse.move(box["x"] + 0.5 * box["width"], height)
+    # The wheel zooms at once and changes the layout a moment later; a double-click in between would be undone.
+    page.evaluate(
+        """() => {
+            const plot = document.querySelector(".st-key-traces .js-plotly-plot");
+            plot.on("plotly_relayout", () => { window.wheelHasEnded = true; });
+        }"""
+    )
     page.mouse.wheel(0, -200)
+    page.wait_for_function("window.wheelHasEnded")
     page.wait_for_function(
         f"width => {{ const r = ({PLACES})(60).range; return r[1] - r[0] < width; }}", arg=high - low
     )
