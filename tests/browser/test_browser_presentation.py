@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
+
 import pytest
 from helpers.browser import Server, open_page, wait_for_first_model, wait_until_idle
+from helpers.waiting import wait_until
 from playwright.sync_api import Page, expect
 
 CHART, LINES = "[data-testid=stPlotlyChart]", ".stEChartsChart"
@@ -37,6 +41,14 @@ def visible_share(page: Page, selector: str, height: int) -> float:
     return max(0.0, min(height, box["y"] + box["height"]) - top) / box["height"]
 
 
+def visible_shares(page: Page, selectors: list[str], height: int) -> dict[str, float]:
+    return {selector: visible_share(page, selector, height) for selector in selectors}
+
+
+def are_visible(page: Page, selectors: list[str], height: int) -> bool:
+    return min(visible_shares(page, selectors, height).values()) >= 0.9
+
+
 @pytest.mark.parametrize("name", KEY_FIGURES)
 def test_key_figure_and_headline_are_visible(page: Page, server: Server, name: str) -> None:
     wait_for_first_model(page, server)
@@ -49,7 +61,10 @@ def test_key_figure_and_headline_are_visible(page: Page, server: Server, name: s
         for selector in selectors:
             expect(page.locator(f".stMain {selector}").first).to_be_visible()
         wait_until_idle(page)
-        shares = {selector: visible_share(page, selector, height) for selector in selectors}
+        # The browser reports the size of its window a moment after the change; the page is drawn again then.
+        with contextlib.suppress(TimeoutError):
+            wait_until(partial(are_visible, page, selectors, height))
+        shares = visible_shares(page, selectors, height)
         assert {selector: share for selector, share in shares.items() if share < 0.9} == {}
         headline = page.locator(".stMain :is(h2, h3, h4)").first.bounding_box()
         assert headline is not None
