@@ -119,11 +119,12 @@ def test_batches_come_in_the_order_of_their_groups(ahead: bool) -> None:
 
 def test_batches_ahead_end_with_the_caller() -> None:
     store = filled_store(spike_table(0, 20, 4, 30, 0.2), symbol_rows(0, 40, 11, 20, 0.5), 30)
+    others = set(threading.enumerate())
     batches = store.prepared_batches(torch.arange(40).split(3), ahead=True)
     next(batches)
-    assert any(thread.name.startswith("batches") for thread in threading.enumerate())
+    (worker,) = set(threading.enumerate()) - others
     batches.close()
-    assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+    assert not worker.is_alive()
     with pytest.raises(IndexError):
         list(store.prepared_batches([torch.tensor([40])], ahead=True))
 
