@@ -9,7 +9,6 @@ from helpers.browser import (
     LONG_TIMEOUT_MS,
     Server,
     browser,
-    clear_storage,
     find_chromium,
     page_without_errors,
     skip_without_browser,
@@ -34,16 +33,12 @@ def chrome() -> Iterator[Browser]:
         yield instance
 
 
-@pytest.fixture(scope="package")
-def context(chrome: Browser, server: Server) -> Iterator[BrowserContext]:
-    """One browser context: its pages share a process, which compiles Streamlit's scripts once instead of once a page.
-
-    A page that stays open keeps the process while no test has one.
-    """
-    with chrome.new_context(viewport={"width": 1280, "height": 800}) as shared:
-        shared.set_default_timeout(LONG_TIMEOUT_MS)
-        shared.new_page().goto(f"{server.url}/_stcore/health")
-        yield shared
+@pytest.fixture
+def context(chrome: Browser) -> Iterator[BrowserContext]:
+    """A browser context for each test: pages of a shared one stopped drawing in rare cases."""
+    with chrome.new_context(viewport={"width": 1280, "height": 800}) as own:
+        own.set_default_timeout(LONG_TIMEOUT_MS)
+        yield own
 
 
 @pytest.fixture
@@ -51,4 +46,3 @@ def page(context: BrowserContext, server: Server) -> Iterator[Page]:
     """A fresh page; whatever its console or the server complains about fails the test."""
     with page_without_errors(context, server) as fresh:
         yield fresh
-    clear_storage(context)
