@@ -56,8 +56,7 @@ def _read_arrays(file: IO[bytes], name: str, headers: Mapping[str, ArrayHeader])
     if train is None:
         raise DataError(
             f"{name}: expected arrays x and y (or x_train, y_train, x_test, y_test), or times, got "
-            f"{_contents(headers)}; "
-            "save them with numpy.savez(file, x=x, y=y)."
+            f"{_contents(headers)}; save them with numpy.savez(file, x=x, y=y)."
         )
     x, y = read(train[0]), read(train[1])
     assert x is not None and y is not None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -46,8 +47,8 @@ def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) ->
 
     Args:
         path: the file
-        unit: unit of the times where the header names none
-        step_ms: duration of a step
+        unit: one of UNITS, that of the times where the header names none
+        step_ms: duration of a step in ms
 
     Raises:
         DataError: for other rows, and for several spikes of one afferent.
@@ -63,14 +64,14 @@ def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) ->
             lines = _lines(stream)
             head = next(lines)
             columns = _columns(head)
-            names = ["sample", "afferent" if "afferent" in columns else "", *_FEATURE_COLUMNS, "column", "neuron"]
             values, labels = _read_rows(path.name, lines, columns, max("\t;,", key=head.count))
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path.name}: expected a table as text in UTF-8, got {str(error)[:80]}; save it as CSV again."
         ) from error
-    named = next((_TIME_COLUMNS[column] for column in columns if column in _TIME_COLUMNS), None)
-    place = {column: values[column].astype(np.int64) for column in names if column in values}
+    time_column = next(column for column in _TIME_COLUMNS if column in values)
+    time, named = values[time_column], _TIME_COLUMNS[time_column]
+    place = {column: numbers.astype(np.int64) for column, numbers in values.items() if column not in _TIME_COLUMNS}
     zero = np.zeros(len(next(iter(place.values()))), np.int64)
     sample = place.get("sample", zero)
     feature = place["afferent"] if "afferent" in place else next(place[c] for c in _FEATURE_COLUMNS if c in place)
@@ -81,31 +82,27 @@ def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) ->
             raise DataError(f"{path.name}: expected rows and columns from 1 on, got 0; add 1 to each.")
         feature = (place["row"] - 1) * side + place["column"] - 1
     if "feature" in place and "afferent" not in place and "pixel" not in place:
-        feature = feature - 1 if feature.min() > 0 else feature
-    neuron = zero if "afferent" in place else place["neuron"]
-    neuron = (
-        neuron - 1 if len(neuron) and "neuron" in place and "afferent" not in place and neuron.min() > 0 else neuron
-    )
+        feature = feature - min(1, int(feature.min()))
+    neuron = zero if "afferent" in place else place["neuron"] - min(1, int(place["neuron"].min()))
     shape = tuple(int(index.max(initial=0)) + 1 for index in (sample, feature, neuron))
     if shape[0] > MAX_SAMPLES or shape[1] * shape[2] > MAX_FEATURES or math.prod(shape) > MAX_CELLS:
         raise DataError(
             f"{path.name}: expected at most {MAX_SAMPLES:,} samples, {MAX_FEATURES:,} afferents and 1 GiB as float32, "
             f"got {shape_text(shape)}, {math.prod(shape) * 4 / 2**30:,.1f} GiB; choose fewer."
         )
-    time = next(values[column] for column in _TIME_COLUMNS if column in values)
     has_spike = np.isfinite(time) & (time >= 0)
     flat = np.ravel_multi_index((sample, feature, neuron), shape)[has_spike]
     where, count = np.unique(flat, return_counts=True)
     if len(where) < len(flat):
         at = np.unravel_index(where[count.argmax()], shape)
         raise DataError(
-            f"{path.name}: expected one spike for each afferent of a sample, as the code of the tempotrons here has "
-            f"it, got {int(count.max()):,} of afferent {int(at[1] * shape[2] + at[2]):,} in sample {int(at[0]):,}; "
-            "keep the first spike, or make an afferent of each."
+            f"{path.name}: expected at most one spike of each afferent in a sample, got {int(count.max()):,} of "
+            f"afferent {int(at[1] * shape[2] + at[2]):,} in sample {int(at[0]):,}; keep the first spike, or "
+            "make an afferent of each."
         )
     times = np.full(math.prod(shape), np.nan)
     times[flat] = time[has_spike]
-    notes: tuple[str, ...] = () if named or unit else (NO_UNIT.format("ms"),)
+    notes: tuple[str, ...] = () if named or unit else (NO_UNIT,)
     notes += (f"Rows and columns are read as those of an image of {side} x {side} pixels.",) if side else ()
     return dataset_from_spike_times(
         path.name, times.reshape(shape), _labels_of_samples(path.name, sample, labels, shape[0]),
@@ -113,8 +110,8 @@ def read_spike_csv(path: Path, unit: str | None = None, step_ms: float = 1.0) ->
     )  # fmt: skip
 
 
-def _lines(stream: IO[str]) -> itertools.chain[str]:
-    return itertools.chain(line for line in stream if line.strip() and not line.startswith("#"))
+def _lines(stream: IO[str]) -> Iterator[str]:
+    return (line for line in stream if line.strip() and not line.startswith("#"))
 
 
 def _columns(head: str) -> list[str]:
@@ -122,7 +119,7 @@ def _columns(head: str) -> list[str]:
 
 
 def _read_rows(
-    name: str, lines: itertools.chain[str], columns: list[str], delimiter: str
+    name: str, lines: Iterator[str], columns: list[str], delimiter: str
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Return the numbers by column, and the labels where there is a column of them."""
     label = next((columns.index(column) for column in _LABEL_COLUMNS if column in columns), None)

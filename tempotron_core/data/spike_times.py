@@ -49,7 +49,7 @@ MAX_CELLS = MAX_BYTES // 4
 _MAX_TIME = 1e6  # ms
 _NO_TEST_PART = "No test part: a fifth of the samples of each class is the test set, chosen with a fixed seed."
 
-NO_UNIT = "The file does not name the unit of its times: they are taken as {}."
+NO_UNIT = "The file does not name the unit of its times: they are taken as ms."
 """Note on a file whose times have no unit."""
 
 
@@ -196,9 +196,6 @@ def _to_ms(name: str, times: np.ndarray, unit: str, step_ms: float) -> np.ndarra
     return out
 
 
-# NPZ
-
-
 def read_spike_arrays(
     file: IO[bytes],
     name: str,
@@ -234,9 +231,8 @@ def read_spike_arrays(
     times, classes, stated = read("times"), read("classes"), read("unit")
     assert times is not None
     named = None if stated is None else str(stated.reshape(-1)[0]) if stated.size else ""
-    notes = () if named else (NO_UNIT.format(unit or "ms"),)
     return dataset_from_spike_times(
         name, times, read("labels"), read("times_test"), read("labels_test"),
         classes=() if classes is None or classes.ndim != 1 else tuple(map(str, classes[:1000].tolist())),
-        unit=named or unit or "ms", step_ms=step_ms, notes=() if unit else notes,
+        unit=named or unit or "ms", step_ms=step_ms, notes=() if named or unit else (NO_UNIT,),
     )  # fmt: skip

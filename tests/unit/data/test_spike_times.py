@@ -73,6 +73,11 @@ def test_arrays_and_lists_give_the_same_samples(unit: str, tmp_path: Path) -> No
         assert not [note for note in dataset.notes if "unit" in note]
 
 
+def test_the_unit_is_that_of_the_column_which_is_read(tmp_path: Path) -> None:
+    dataset = load(tmp_path, "two.csv", "afferent,time_s,time_ms\n0,0.004,4\n1,0.007,7")
+    assert dataset.test.images.flatten().tolist() == [4, 7]
+
+
 def test_one_sample_without_labels_is_both_parts(tmp_path: Path) -> None:
     rows = ["pixel,neuron,time_ms", "0,1,3.25", "2,4,17", "3,2,"]
     dataset = load(tmp_path, "one.csv", "\n".join(rows))
