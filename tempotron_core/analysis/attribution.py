@@ -106,9 +106,9 @@ def evidence(
     weight = model.weight[output * k + neuron].double().view(decision.times.shape)
     kernel = kernel_at_peak(model, decision.times, t_max, t_spike)
     contributions = weight * kernel
-    if time is not None and t_max == int(t_max) and t_max < T:
+    if time is not None and t_max.is_integer() and t_max < T:
         v_max = float(decision.neurons[output, neuron, int(t_max)])
     elif time is not None:  # between two steps of the trace
         v_max = decision.v_threshold if t_max == t_spike else float(contributions.sum())
-    is_whole = model.time != "exact" or (time is not None and t_max == int(t_max))
+    is_whole = t_max.is_integer() and (time is not None or model.time != "exact")
     return Evidence(weight, kernel, contributions, decision.times, v_max, int(t_max) if is_whole else t_max)
