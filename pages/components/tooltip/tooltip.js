@@ -64,11 +64,11 @@ function readTooltipData(figure) {
 function decode(tooltipData) {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
   if (tooltipData.raster) return { ...tooltipData, raster: tooltipData.raster.map((part) => new Uint16Array(bytes(part))) };
-  const counts = new Uint8Array(bytes(tooltipData.counts)), starts = [0];
+  const counts = new Uint16Array(bytes(tooltipData.counts)), starts = [0];
   counts.forEach((count) => starts.push(starts.at(-1) + count));
   return {
     starts, plain: tooltipData.plain, columns: tooltipData.columns, values: new Float32Array(bytes(tooltipData.values)),
-    neurons: new Uint8Array(bytes(tooltipData.neurons)), times: new Uint16Array(bytes(tooltipData.times)),
+    neurons: new Uint16Array(bytes(tooltipData.neurons)), times: new Float32Array(bytes(tooltipData.times)),
     spikes: tooltipData.spikes.map((spike) => ({ ...spike, numbers: new Float32Array(bytes(spike.numbers)) })),
   };
 }
@@ -83,20 +83,20 @@ function cellAtPointer(tooltipData, box) {
   const lines = [`row ${row + 1}, column ${column + 1}: ${formatNumber(tooltipData.values[pixel], tooltipData.plain ? 3 : 4, !tooltipData.plain)}`];
   for (let i = first; i < Math.min(end, first + MAX_LINES); i++) {
     const numbers = tooltipData.spikes.map(({ words, signed, numbers }) => words + formatNumber(numbers[i], 3, signed));
-    lines.push(`neuron ${tooltipData.neurons[i]} at ${tooltipData.times[i]} ms${numbers.join("")}`);
+    lines.push(`neuron ${tooltipData.neurons[i]} at ${Number(tooltipData.times[i].toFixed(2))} ms${numbers.join("")}`);
   }
   if (end - first > MAX_LINES) lines.push(`and ${end - first - MAX_LINES} more`);
   return { x: box.left + (column + 0.5) * size, y: box.top + (row + 0.5) * size, text: lines.join("\n"), size };
 }
 
 // A cell of a raster: the spikes of some neighbouring pixels in some milliseconds.
-function rasterCellAtPointer({ raster: [foreground, background], columns, rows, step, perLine, pixels, width }, box) {
+function rasterCellAtPointer({ raster: [foreground, background], columns, rows, step, perLine, pixels, width, feature, start }, box) {
   const [across, down] = [box.width / columns, box.height / rows];
   const [column, line] = [(last[0] - box.left) / across, (last[1] - box.top) / down].map(Math.floor);
   const cell = line * columns + column;
   if (Math.min(column, line) < 0 || column >= columns || cell >= foreground.length) return null;
-  const ends = [line * perLine, Math.min(pixels, (line + 1) * perLine) - 1].map((pixel) => (width ? Math.floor(pixel / width) : pixel) + 1);
-  const place = `${width ? "image row" : "feature"}${ends[0] === ends[1] ? ` ${ends[0]}` : `s ${ends[0]} to ${ends[1]}`}`;
+  const ends = [line * perLine, Math.min(pixels, (line + 1) * perLine) - 1].map((pixel) => (width ? Math.floor(pixel / width) : pixel) + start);
+  const place = `${feature}${ends[0] === ends[1] ? ` ${ends[0]}` : `s ${ends[0]} to ${ends[1]}`}`;
   const time = step === 1 ? `${column} ms` : `${column * step} to ${(column + 1) * step - 1} ms`;
   const total = foreground[cell] + background[cell], spikes = total === 1 ? "1 spike" : `${total} spikes`;
   const text = `${time}, ${place}: ${spikes}${background[cell] ? `, ${background[cell]} of ${width ? "black pixels" : "the lowest values"}` : ""}`;

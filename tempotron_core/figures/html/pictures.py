@@ -175,7 +175,18 @@ def _raster_tooltips(info: RasterInfo, height: int) -> dict[str, object]:
         "perLine": per_line,
         "pixels": len(info.foreground),
         "width": info.shape[1] if len(info.shape) == 2 else 0,
+        "feature": _row_name(info.shape, info.feature),
+        "start": _first_row(info.feature),
     }
+
+
+def _row_name(shape: tuple[int, ...], feature: str) -> str:
+    return "image row" if len(shape) == 2 else feature
+
+
+def _first_row(feature: str) -> int:
+    """Return the number of the first row: afferents are numbered from 0 as in their files, others from 1."""
+    return 0 if feature == "afferent" else 1
 
 
 def spike_changes_html(info: SpikeChangesInfo, height: int = 320, feature: str = "feature") -> str:
@@ -207,10 +218,9 @@ def _raster_html(
     # Repeat each line for the rows it stands for; the last line may stand for fewer.
     classes = np.repeat(classes, rows_per_line, axis=0)[:pixels]
     labels = max(2, min(7, (height - 8) // 26)) if axis else 7
-    start = 0 if feature == "afferent" else 1  # afferents are numbered as in their files
     every = max(1, -(-shape[0] // labels))
-    rows = [(1 - (row + 0.5) / shape[0], str(row + start)) for row in range(0, shape[0], every)]
-    quantity = "image row" if len(shape) == 2 else feature
+    rows = [(1 - (row + 0.5) / shape[0], str(row + _first_row(feature))) for row in range(0, shape[0], every)]
+    quantity = _row_name(shape, feature)
     colours = (None, colour, theme.SPIKE)
     return _with_axes(classes, colours, _time_ticks(T), rows, quantity, height, alt, cursor, axis, tooltips)
 

@@ -35,9 +35,9 @@ def cell_tooltips(values: np.ndarray, times: np.ndarray, columns: list[tuple[str
     shape = {"columns": values.shape[1]} if values.ndim == 2 and values.shape[0] != values.shape[1] else {}
     return shape | {
         "values": encode_array(values.reshape(-1), "<f4"),
-        "counts": encode_array(has_spike.sum(axis=1), "u1"),
-        "neurons": encode_array(np.nonzero(has_spike)[1] + 1, "u1"),
-        "times": encode_array(times[has_spike].round(), "<u2"),
+        "counts": encode_array(has_spike.sum(axis=1), "<u2"),
+        "neurons": encode_array(np.nonzero(has_spike)[1] + 1, "<u2"),
+        "times": encode_array(times[has_spike], "<f4"),
         "spikes": [
             {"words": label, "signed": signed, "numbers": encode_array(numbers[has_spike], "<f4")}
             for label, numbers, signed in columns

@@ -240,6 +240,7 @@ def test_a_raster_tells_the_spikes_of_each_cell() -> None:
     assert above.sum() == 2 and above[line, 7] == above[line, 9] == 1
     assert black.sum() == 783 and black[:, 25].sum() == 783 and black[line, 25] == data["perLine"] - 1
     assert data["rows"] * data["perLine"] == data["pixels"] == 784
+    assert (data["feature"], data["start"]) == ("image row", 1)
     assert "left:0.0000%;width:100.0000%" in markup
     zoomed = SharedAxis((24.5, 49.5), (-0.5, 99.5), (74, 12))
     assert (zoomed.fraction(24.5), zoomed.fraction(49.5), zoomed.width) == (0, 1, 4)
