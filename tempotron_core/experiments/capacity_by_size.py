@@ -28,6 +28,7 @@ import torch
 
 from tempotron_core.experiments.pattern_learning import LAST_SPIKE, PatternLearner, Problem, published_rate
 from tempotron_core.experiments.records import read_record
+from tempotron_core.runs.files import write_atomic
 
 __all__ = ["SIZES_RECORD", "SizeSeries", "load_sizes", "record_sizes", "reference_loads", "solve_together"]
 
@@ -111,9 +112,17 @@ def record_sizes(
         processes: processes at a time
         first_seed: seed of the first problem; several machines take different ones
         loads: loads alpha
+
+    Raises:
+        ValueError: for an output that is another file, and for settings out of range.
     """
     record: dict[str, Any] = read_record(output) if output.exists() else {"problems": []}
-    done = {(e["afferents"], e["alpha"], e["seed"], e["max_cycles"]) for e in record["problems"]}
+    try:
+        done = {(e["afferents"], e["alpha"], e["seed"], e["max_cycles"]) for e in record["problems"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{output.name}: expected a record by number of afferents, got another file; name another output."
+        ) from error
     tasks = []
     for afferents in sizes:
         for load in loads:
@@ -163,6 +172,4 @@ def _write(output: Path, record: dict[str, Any]) -> None:
         "settings": settings,
     }
     text = json.dumps(head, indent=1)[:-2] + f',\n "problems": [\n{lines}\n ]\n}}\n'
-    part = output.with_suffix(".part")
-    part.write_text(text)
-    part.replace(output)
+    write_atomic(output, text.encode())

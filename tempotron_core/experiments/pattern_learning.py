@@ -277,16 +277,16 @@ class PatternLearner:
             self.active = self.active[:0]
         return snapshot
 
-    def _correct(self, who: np.ndarray, rows: np.ndarray, at: np.ndarray, v_max: np.ndarray) -> None:
+    def _correct(self, numbers: np.ndarray, rows: np.ndarray, at: np.ndarray, v_max: np.ndarray) -> None:
         """Change the weights of problems after errors: their numbers, rows, steps of the peaks and peaks, all [n]."""
         t_max = at.astype(np.float64)
         if self._first.read_out == LAST_SPIKE:
             last = self._times[rows].max(axis=1) + self._first.kernel.time_to_peak
             t_max = np.where(v_max <= 0, last, t_max)
-        sign = np.where(self._targets[rows], 1.0, -1.0) * self._rates[who]
+        sign = np.where(self._targets[rows], 1.0, -1.0) * self._rates[numbers]
         kernel = self._kernel(t_max[:, None] - self._times[rows])
-        self._dw[who] = self._momenta[who, None] * self._dw[who] + sign[:, None] * kernel
-        self._w[who] += self._dw[who]
+        self._dw[numbers] = self._momenta[numbers, None] * self._dw[numbers] + sign[:, None] * kernel
+        self._w[numbers] += self._dw[numbers]
 
     def _limit(self, number: int) -> int:
         return self._states[number].problem.max_cycles

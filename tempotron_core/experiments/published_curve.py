@@ -20,6 +20,7 @@ from tempotron_core.analysis.baselines import FEATURES, linear_accuracy
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.experiments.records import read_record
+from tempotron_core.runs.files import write_atomic
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.settings import Settings
 
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "runs": runs,
             "linear_test_accuracy": baselines,
         }
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        write_atomic(options.output, f"{json.dumps(record, indent=1)}\n".encode())
     return 0
 
 

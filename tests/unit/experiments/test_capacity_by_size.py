@@ -26,6 +26,9 @@ def test_the_command_continues_where_it_ended(tmp_path: Path, capsys: pytest.Cap
         assert entry["cycles"] == capacity.cycles_to_solve(problem)
     assert capacity.main([*command, "--sizes", "0"]) == 2
     assert "expected an integer of at least 1" in capsys.readouterr().err
+    output.write_text("{}")
+    assert capacity.main([*command, "--seeds", "1"]) == 2
+    assert "expected a record by number of afferents" in capsys.readouterr().err
 
 
 def test_a_large_problem_needs_memory_for_its_spikes_only() -> None:
