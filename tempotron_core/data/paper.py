@@ -50,8 +50,7 @@ def find_paper(grey: np.ndarray) -> np.ndarray | None:
     if min(small.shape) < 40:
         return None
     smooth = cv2.medianBlur(np.clip(small, 0, 255).astype(np.uint8), 5)
-    threshold, bright = cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    del threshold
+    _, bright = cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     best: np.ndarray | None = None
     best_area = 0.0
     for candidate in (bright, 255 - bright):

@@ -89,6 +89,12 @@ def css_text_colour(colour: str) -> str:
     return f"light-dark({colour},{DARK_VARIANT[colour]})" if colour in DARK_VARIANT else "inherit"
 
 
+def with_alpha(colour: str, alpha: float) -> str:
+    """Return a colour #rrggbb with this opacity in [0, 1] as a CSS colour."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
 def text_label(x: float, y: float, content: str, colour: str = REFERENCE, **more: Any) -> dict[str, Any]:
     """Return a Plotly annotation without an arrow, in data coordinates.
 

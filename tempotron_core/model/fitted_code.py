@@ -159,8 +159,8 @@ class FittedCode:
         is_whole = table.isfinite() if self.code.has_real_times else table == table.round()
         if not bool((is_whole & (table < T)).all()):
             raise CodeError(
-                f"code {self.name}: expected whole spike times below T = {T} ms, got others; correct its function "
-                "table."
+                f"code {self.name}: expected {'finite' if self.code.has_real_times else 'whole'} spike times below "
+                f"T = {T} ms, got others; correct its function table."
             )
         if self.code.parts:
             return table  # of the checked tables of its parts

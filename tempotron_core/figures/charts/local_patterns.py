@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
+from tempotron_core.figures.charts.tuning import spike_time_axis
 
 __all__ = ["PatternTuningInfo", "pattern_tuning_figure"]
 
@@ -56,15 +57,15 @@ class PatternTuningInfo:
 
     @property
     def takeaway(self) -> str:
-        """Return how many afferents spike for the pattern, and the first of them."""
+        """Return how many afferents spike for the pattern, and the nearest preferred pattern."""
         spiking, m = np.flatnonzero(self.time >= 0), len(self.time)
         if not len(spiking):
             return f"No afferent spikes: every preferred pattern is farther away than {self.max_distance:.2f}."
-        first = int(spiking[np.argmin(self.time[spiking])])
+        nearest = int(self.distance.argmin())
         verb = "spikes" if len(spiking) == 1 else "spike"
         return (
-            f"{len(spiking)} of {m} afferents {verb}; the nearest preferred pattern is number {first + 1}, at a "
-            f"distance of {self.distance[first]:.2f}: {self.time[first]:.0f} ms."
+            f"{len(spiking)} of {m} afferents {verb}; the nearest preferred pattern is number {nearest + 1}, at a "
+            f"distance of {self.distance[nearest]:.2f}: {self.time[nearest]:.0f} ms."
         )
 
 
@@ -76,16 +77,7 @@ def pattern_tuning_figure(info: PatternTuningInfo, height: int = 340) -> go.Figu
         height,
         xaxis={"title": {"text": "distance to the preferred pattern"}, "range": [0, last], "fixedrange": True},
         yaxis={"title": {"text": "response g"}, "range": [0, 1.04], "fixedrange": True},
-        yaxis2={
-            "title": {"text": "spike time (1 − g)·T, ms", "font": {"size": 17}, "standoff": 14},
-            "tickfont": {"size": 15},
-            "range": [info.T, -0.04 * info.T],
-            "overlaying": "y",
-            "side": "right",
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
+        yaxis2=spike_time_axis("spike time (1 − g)·T, ms", info.T),
         margin={"r": 74},
     )
     grid = np.linspace(0, last, 121)

@@ -108,7 +108,7 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
                 showlegend=False,
                 line={"width": 0},
                 fill="toself",
-                fillcolor=_with_alpha(colour),
+                fillcolor=theme.with_alpha(colour, 0.22),
                 hoverinfo="skip",
             )
         figure.add_scatter(
@@ -130,8 +130,3 @@ def comparison_figure(info: ComparisonInfo, height: int = 420) -> go.Figure:
             hovertemplate="training %{y:.2f} %",
         )
     return figure.build()
-
-
-def _with_alpha(colour: str) -> str:
-    red, green, blue = bytes.fromhex(colour[1:])
-    return f"rgba({red},{green},{blue},0.22)"

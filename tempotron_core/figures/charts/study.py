@@ -203,7 +203,8 @@ def bands_figure(info: BandsInfo, height: int = 420) -> Any:
         low, high = (100 * (mean + sign * deviation) for sign in (-1, 1))
         fig.add_scatter(
             x=epochs + epochs[::-1], y=[*high.tolist(), *low[::-1].tolist()], fill="toself", mode="lines",
-            line={"width": 0}, fillcolor=_transparent(colour), hoverinfo="skip", showlegend=False,
+            name=theme.escape_label(f"{label}, ± 1 standard deviation"), line={"width": 0},
+            fillcolor=theme.with_alpha(colour, 0.18), hoverinfo="skip", showlegend=False,
         )  # fmt: skip
         fig.add_scatter(
             x=epochs, y=(100 * mean).tolist(), name=theme.escape_label(f"{label} ({info.runs[i]} runs)"),
@@ -225,8 +226,3 @@ def trade_off_figure(info: TradeOffInfo, height: int = 420) -> Any:
         hovertemplate="%{text}: %{y:.2f} % at %{x:.4g}<extra></extra>",
     )  # fmt: skip
     return fig.build()
-
-
-def _transparent(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"

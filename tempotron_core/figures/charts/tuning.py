@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 from tempotron_core.figures import theme
 from tempotron_core.figures.builder import new_figure
 
-__all__ = ["TuningInfo", "ranges", "tuning_figure"]
+__all__ = ["TuningInfo", "ranges", "spike_time_axis", "tuning_figure"]
 
 _INVISIBLE = 1e-3
 
@@ -74,6 +75,20 @@ class TuningInfo:
         )
 
 
+def spike_time_axis(title: str, T: int) -> dict[str, Any]:
+    """Return the layout of a right axis of spike times in a window of T ms, earliest at the top."""
+    return {
+        "title": {"text": title, "font": {"size": 17}, "standoff": 14},
+        "tickfont": {"size": 15},
+        "range": [T, -0.04 * T],
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+    }
+
+
 def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
     """Draw the m tuning curves, the selected value, and its spike times t = (1 - g)·T on the right axis."""
     figure = new_figure(
@@ -84,20 +99,7 @@ def tuning_figure(info: TuningInfo, height: int = 430) -> go.Figure:
             "range": [0, 1.04],
             "fixedrange": True,
         },
-        yaxis2={
-            "title": {
-                "text": "spike time (1 − g)·T, ms" if info.is_gaussian else "spike time t, ms",
-                "font": {"size": 17},
-                "standoff": 14,
-            },
-            "tickfont": {"size": 15},
-            "range": [info.T, -0.04 * info.T],
-            "overlaying": "y",
-            "side": "right",
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
+        yaxis2=spike_time_axis("spike time (1 − g)·T, ms" if info.is_gaussian else "spike time t, ms", info.T),
         margin={"r": 74},
     )
     for visible in (False, True):
