@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from tempotron_core.command_line import CommandParser, print_error, print_report
 from tempotron_core.interchange.network_files import FORMATS, network_file
 from tempotron_core.runs.files import RunError
 from tempotron_core.runs.reader import checkpoint_path, load_model, read_classes
@@ -16,15 +15,11 @@ from tempotron_core.runs.reader import checkpoint_path, load_model, read_classes
 __all__ = ["main"]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"{message}; see --help.", file=sys.stderr)
-        raise SystemExit(2)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the network that these command-line arguments name; the last line printed is one JSON object."""
-    parser = _Parser(prog="tempotron-explorer export", description="Write the network of a run for another program.")
+    parser = CommandParser(
+        prog="tempotron-explorer export", description="Write the network of a run for another program."
+    )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--format", choices=tuple(FORMATS), default="npz", help="format (default: npz)")
     parser.add_argument("--epoch", default="last", help="last, best or the number of an epoch (default: last)")
@@ -37,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = Path(options.output or f"{folder.name}-{options.format}{file.suffix}")
         path.write_bytes(file.content)
     except OSError as error:
-        print(f"export: expected a file that can be written, got {error.strerror or error}.", file=sys.stderr)
+        print_error(f"export: expected a file that can be written, got {error.strerror or error}.")
         return 2
     except (RunError, ValueError) as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return 2
-    print(json.dumps({"file": str(path), "format": options.format, "bytes": len(file.content), "notes": file.notes}))
+    print_report(
+        json.dumps({"file": str(path), "format": options.format, "bytes": len(file.content), "notes": file.notes})
+    )
     return 0
 
 

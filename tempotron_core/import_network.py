@@ -8,8 +8,8 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import NoReturn
 
+from tempotron_core.command_line import CommandParser, print_error, print_report
 from tempotron_core.data import datasets
 from tempotron_core.interchange.imported_run import ImportedRun, complete_settings, import_run
 from tempotron_core.interchange.networks import PEERS, SUFFIXES, read_network
@@ -17,12 +17,6 @@ from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings, TrainingError
 
 __all__ = ["add_options", "import_file", "import_from_arguments", "main"]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"{message}; see --help.", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +32,7 @@ def import_from_arguments(arguments: Sequence[str] | None, command: str) -> Impo
         arguments: command-line arguments, None for those of the process
         command: name of the command in the help
     """
-    parser = _Parser(
+    parser = CommandParser(
         prog=command,
         description="Import a network as a run. Constants that are left out are those of the file, else the defaults.",
     )
@@ -46,9 +40,9 @@ def import_from_arguments(arguments: Sequence[str] | None, command: str) -> Impo
     try:
         run = import_file(parser.parse_args(arguments))
     except (ValueError, TypeError, datasets.DataError, TrainingError) as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return 2
-    print(json.dumps(summarise(run)))
+    print_report(json.dumps(summarise(run)))
     return run
 
 
@@ -104,7 +98,7 @@ def import_file(options: argparse.Namespace) -> ImportedRun:
     dataset = None if options.untested else datasets.load(settings.dataset, settings.dataset_dir)
     run = import_run(network, settings, dataset, options.peer)
     for note in run.notes:
-        print(note, file=sys.stderr)
+        print_error(note)
     return run
 
 

@@ -6,19 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from tempotron_core.command_line import CommandParser, print_error
 from tempotron_core.studies.plan import StudyError
 from tempotron_core.studies.storage import StudyPlace
 from tempotron_core.studies.trials import StudyReader
 
 __all__ = ["main"]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"{message}; see --help.", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,32 +28,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _report(options)
     except (StudyError, ValueError) as error:
-        print(error, file=sys.stderr)
+        print_error(error)
     except OSError as error:
-        print(f"report: expected a file that can be written, got {error.strerror or error}.", file=sys.stderr)
+        print_error(f"report: expected a file that can be written, got {error.strerror or error}.")
     return 2
 
 
 def _report(options: argparse.Namespace) -> int:
     from tempotron_core import study_report as report
 
-    wanted = {"html": report.study_page, "notebook": report.study_notebook, "record": report.study_record}
-    files = {name: getattr(options, name) for name in wanted if getattr(options, name) is not None}
+    writers = {"html": report.study_page, "notebook": report.study_notebook, "record": report.study_record}
+    files = {name: getattr(options, name) for name in writers if getattr(options, name) is not None}
     if options.study is None or not files:
         raise ValueError(
             "report: expected the name of a study and --html, --notebook or --record with a file, or --documentation; "
             "see --help."
         )
     reader = StudyReader(StudyPlace(options.study, options.log_dir, options.storage))
-    reader.records()
     for name, file in files.items():
-        file.write_text(wanted[name](reader), encoding="utf-8")
+        file.write_text(writers[name](reader), encoding="utf-8")
         print(file)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="tempotron-explorer report", description="Report a study.")
+    parser = CommandParser(prog="tempotron-explorer report", description="Report a study.")
     parser.add_argument("study", nargs="?", help="name of the study")
     parser.add_argument("--log-dir", default="runs", help="log directory of the study (default: runs)")
     parser.add_argument("--storage", metavar="URL", help="URL of its database, or path of its journal file")

@@ -7,14 +7,14 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
+from tempotron_core.command_line import CommandParser, Interrupt, print_error, print_report
 from tempotron_core.data import datasets
 from tempotron_core.studies.plan import PRUNERS, SAMPLERS, StudyError, StudyPlan
 from tempotron_core.studies.storage import HEARTBEAT_SECONDS, StudyPlace, load_plan, load_study, open_study
 from tempotron_core.studies.worker import Outcome, Worker, lineages, selected_trial
-from tempotron_core.train import Interrupt, training_parser
+from tempotron_core.train import training_parser
 from tempotron_core.training.settings import TrainingError
 from tempotron_core.training.snapshot import Snapshot
 
@@ -26,12 +26,6 @@ _EPILOG = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"{message}; see --help.", file=sys.stderr)
-        raise SystemExit(2)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run or join a study with these command-line arguments; the last line printed is one JSON object."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -39,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments, interrupt)
         except (ValueError, TypeError, datasets.DataError, StudyError, TrainingError) as error:
-            print(error, file=sys.stderr)
+            print_error(error)
             return 2
         except KeyboardInterrupt:
-            print("Stopped; start the command again to go on.", file=sys.stderr)
+            print_error("Stopped; start the command again to go on.")
             return interrupt.exit_code
 
 
@@ -81,9 +75,11 @@ def _run(arguments: list[str], interrupt: Interrupt) -> int:
     began, cpu_began = time.monotonic(), time.process_time()
 
     def show(number: int, trial: Any) -> None:
-        accuracy = "pruned" if trial.value is None else f"validation accuracy {trial.value:.2%}"
+        # Optuna gives a pruned trial the last accuracy before it was ended, and names failed trials FAIL.
+        state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
+        result = f"validation accuracy {trial.value:.2%}" if state == "complete" else state
         values = " ".join(f"{name}={value}" for name, value in trial.params.items())
-        _say(f"trial {number + 1} of {plan.trials}: {accuracy} ({values})")
+        print_error(f"trial {number + 1} of {plan.trials}: {result} ({values})")
 
     def keep_going(snapshot: Snapshot, log: str) -> bool:
         return not interrupt.requested
@@ -92,13 +88,12 @@ def _run(arguments: list[str], interrupt: Interrupt) -> int:
     with interrupt.deferred():
         outcome = worker.run(options.time_budget * 60, lambda: not interrupt.requested)
     if outcome.interrupted:
-        _say("Stopped; start the command again to go on.")
+        print_error("Stopped; start the command again to go on.")
     elif outcome.budget_spent:
-        _say("The time budget is spent; start the command again to go on.")
+        print_error("The time budget is spent; start the command again to go on.")
     summary = _summary(worker, outcome)
     summary |= {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
-    with suppress(BrokenPipeError):
-        print(json.dumps(summary), flush=True)
+    print_report(json.dumps(summary))
     return interrupt.exit_code if outcome.interrupted else 0
 
 
@@ -124,10 +119,11 @@ def _summary(worker: Worker, outcome: Outcome) -> dict[str, Any]:
         "trials": {"planned": progress.planned, "done": progress.done, "by_this_process": len(outcome.trials)},
         "interrupted": outcome.interrupted,
     }
-    best = selected_trial(lineages(worker.study.get_trials(deepcopy=False)).values())
-    if best is not None:
+    found = selected_trial(lineages(worker.study.get_trials(deepcopy=False)))
+    if found is not None:
+        number, best = found
         summary["selected"] = {
-            "trial": best.number,
+            "trial": number,
             "settings": best.params,
             "validation_accuracy": best.value,
             "test_accuracy": test.get(str(best.number)),
@@ -137,7 +133,7 @@ def _summary(worker: Worker, outcome: Outcome) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog="tempotron-explorer sweep",
         description="Train over a space of settings. Trials are compared on held-out training samples; the test set is "
         "used once, for the selected trial.",
@@ -153,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, help="combinations of values (default: 40)")
     parser.add_argument("--seeds", type=int, help="trainings of each combination (default: 1)")
     parser.add_argument("--sampler", choices=SAMPLERS, help="how values are chosen (default: tpe)")
-    parser.add_argument("--pruner", choices=PRUNERS, help="how hopeless trials are ended early (default: median)")
+    parser.add_argument(
+        "--pruner", choices=PRUNERS, help="rule that ends trials of low accuracy early (default: median)"
+    )
     parser.add_argument(
         "--time-budget", type=float, default=float("inf"), metavar="MINUTES", help="no trial begins after this time"
     )
@@ -167,14 +165,9 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=HEARTBEAT_SECONDS,
         metavar="SECONDS",
-        help="time between two signs of life; after three of them without one a trial is repeated (default: 10)",
+        help="interval of the heartbeat; after three intervals without one a trial is repeated (default: 10)",
     )
     return parser
-
-
-def _say(message: str) -> None:
-    with suppress(BrokenPipeError):
-        print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

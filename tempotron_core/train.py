@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import torch
 from tqdm import tqdm
 
+from tempotron_core.command_line import CommandParser, Interrupt, fail, print_error, print_report
 from tempotron_core.data import datasets
 from tempotron_core.model.codes import CODES
 from tempotron_core.runs.fine_tune import fine_tune_settings, require_same_shape
@@ -39,14 +36,7 @@ from tempotron_core.training.settings import (
 )
 from tempotron_core.training.snapshot import Snapshot
 
-__all__ = ["Interrupt", "main", "training_parser"]
-
-_COMMAND = "python -m tempotron_core.train"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message}; see --help.")
+__all__ = ["main", "training_parser"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +75,7 @@ def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
             dataset = _load_dataset(settings, folder)
             if processes.is_main:
                 for note in dataset.notes:
-                    _print_error(f"{dataset.name}: {note}")
+                    print_error(f"{dataset.name}: {note}")
             settings = fit_to_dataset(settings, dataset)
             if initial is not None:
                 require_same_shape(settings, initial, dataset)
@@ -100,9 +90,9 @@ def _run(arguments: Sequence[str] | None, interrupt: Interrupt) -> int:
                 folder = copy_run(folder, settings.log_dir)
             return _write(settings, snapshots, folder, resume_from, interrupt)
     except (ValueError, TypeError, datasets.DataError, DistributedError, RunError, TrainingError) as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
-        _fail("Stopped before the training began.", code=interrupt.exit_code)
+        fail("Stopped before the training began.", code=interrupt.exit_code)
 
 
 def _write(
@@ -115,7 +105,7 @@ def _write(
     last, interrupted = None, False
     with open_run_log(settings, folder, resume_from) as log:
         if log.note:
-            _print_error(log.note)
+            print_error(log.note)
         try:
             with _ProgressBar(settings) as bar:
                 for snapshot in snapshots:
@@ -126,8 +116,8 @@ def _write(
                     interrupt.raise_if_requested()
         except KeyboardInterrupt:
             interrupted = True
-            _print_error("Stopped; what was learned so far follows.")
-    _print_report(json.dumps(_summary(settings, last, str(log.path), interrupted)))
+            print_error("Stopped; what was learned so far follows.")
+    print_report(json.dumps(_summary(settings, last, str(log.path), interrupted)))
     return interrupt.exit_code if interrupted else 0
 
 
@@ -170,7 +160,7 @@ def training_parser(
 ) -> argparse.ArgumentParser:
     """Return the parser of the options; without defaults it returns only the options that were given."""
     default = {field.name: field.default for field in fields(Settings)}
-    parser = _Parser(
+    parser = CommandParser(
         prog=prog,
         description="Train tempotrons on images or tables encoded as spike times.",
         epilog="Recipes: " + " ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values()),
@@ -285,54 +275,6 @@ def _download(settings: Settings) -> None:
         )
 
 
-class Interrupt:
-    """Ctrl-C and SIGTERM as a flag and one KeyboardInterrupt; later signals do not disturb the end of the run.
-
-    An exception raised inside a destructor would be printed and ignored by Python; the flag remains.
-    """
-
-    def __init__(self) -> None:
-        self._requested = self._is_deferred = False
-        self.exit_code = 128 + signal.SIGINT
-        self._previous_handlers: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous_handlers[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous_handlers.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._requested:
-            return
-        self._requested, self.exit_code = True, 128 + number
-        if not self._is_deferred:
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Set only the flag within the block."""
-        self._is_deferred = True
-        try:
-            yield
-        finally:
-            self._is_deferred = False
-
-    @property
-    def requested(self) -> bool:
-        """Return whether a signal has arrived."""
-        return self._requested
-
-    def raise_if_requested(self) -> None:
-        """Raise KeyboardInterrupt if a signal has arrived."""
-        if self._requested:
-            raise KeyboardInterrupt
-
-
 class _Stream:
     """A text stream whose reader may be gone: a closed pipe ends the output, not the training."""
 
@@ -406,26 +348,6 @@ def _summary(settings: Settings, last: Snapshot | None, log: str, interrupted: b
         "preparation_seconds": last.encoding_seconds if last else 0.0,
         "log": log,
     }
-
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    rank = os.environ.get("RANK") or "0"
-    _print_error(message if rank == "0" else f"process {rank}: {message}")
-    raise SystemExit(code)
-
-
-def _print_error(message: str) -> None:
-    with suppress(BrokenPipeError):
-        print(message, file=sys.stderr, flush=True)
-
-
-def _print_report(line: str) -> None:
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        # Nobody reads; the run is complete in its folder. The interpreter flushes the stream again when it ends.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ TRANSITIONS: dict[str, dict[str, str]] = {
 """Event -> from which state to which; in every other state the event changes nothing."""
 
 STALL_WARNING_SECONDS = 30.0
-"""So long may a running job show no step before the page says so."""
+"""Time without a new step after which the page shows a warning."""
 
 STOP_TIMEOUT_SECONDS = 10.0
 
@@ -162,7 +162,7 @@ class Job:
         """Publish changes of the status of an active job."""
         with self._condition:
             if self._status.active:
-                # While it stops, since tells how long it has been asked to.
+                # While the job stops, changed_at stays at the time of the request: the time limit counts from there.
                 since = self._status.changed_at if self._status.state == "stopping" else self._clock()
                 self._status = replace(self._status, changed_at=since, **changes)  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ class Job:
         except (datasets.DataError, RunError, TrainingError) as problem:
             event, error = "error", str(problem)
             self._publish(failed_step=getattr(problem, "failed_step", None))
-        except BaseException as problem:  # whatever it is, the page must learn of it
+        except BaseException as problem:  # the page shows an error of any type
             reason = " ".join(str(problem).split())[:200] or "no message"
             event = "error"
             error = out_of_memory_message(problem, self._status.settings) or (

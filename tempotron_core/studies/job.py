@@ -24,7 +24,7 @@ def study_job(place: StudyPlace, plan: StudyPlan, local: Mapping[str, Any], time
     """Return the class of a job that takes part in a study.
 
     Args:
-        place: where the study lies
+        place: location of the study
         plan: its plan, with held-out samples
         local: device and dataset_dir of this machine
         time_budget: seconds after which no trial begins
@@ -43,20 +43,20 @@ def study_job(place: StudyPlace, plan: StudyPlan, local: Mapping[str, Any], time
                 return self._wait_while_paused()
 
             try:
-                study, held = open_study(place, plan)
+                study, stored_plan = open_study(place, plan)
                 dataset = self._dataset or datasets.load(self._status.settings.dataset, local.get("dataset_dir"))
-                worker = Worker(study, held, place, dataset, local, on_snapshot=publish)
+                worker = Worker(study, stored_plan, place, dataset, local, on_snapshot=publish)
                 outcome = worker.run(time_budget, self._wait_while_paused)
                 if not outcome.interrupted:
                     event = "finished"
             except (StudyError, RunError, TrainingError, datasets.DataError, ValueError, TypeError) as problem:
                 event, error = "error", str(problem)
-            except BaseException as problem:  # whatever it is, the page must learn of it
+            except BaseException as problem:  # the page shows an error of any type
                 reason = " ".join(str(problem).split())[:200] or "no message"
                 event = "error"
                 error = (
-                    f"The study ended by a {type(problem).__name__} ({reason}); its trials so far are kept; start it "
-                    "again to go on."
+                    f"The study ended by a {type(problem).__name__} ({reason}); its trials so far are stored; start "
+                    "it again to continue."
                 )
             with suppress(RuntimeError):
                 self._transition(event, error=error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tempotron_core.data.datasets import Dataset
-from tempotron_core.studies.space import MAX_GRID, Parameter, SpaceError, parse_space
+from tempotron_core.studies.space import MAX_GRID, Parameter, SpaceError, parse_space, without_own_dataset
 from tempotron_core.training.settings import Settings, settings_with_preset
 from tempotron_core.validation import one_of, positive_integer
 
@@ -91,7 +91,8 @@ class StudyPlan:
     @property
     def epochs(self) -> int:
         """Return the epochs of a training."""
-        return self.settings({parameter.name: parameter.ends[0] for parameter in self.parameters}).epochs
+        values = {parameter.name: parameter.ends[0] for parameter in self.parameters}
+        return settings_with_preset({**without_own_dataset(self.given), **values}).epochs
 
     @property
     def first_seed(self) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from tempotron_core.analysis.code_statistics import count_values, pixel_information
 from tempotron_core.analysis.evaluation import evaluate
+from tempotron_core.analysis.spike_statistics import count_spikes
 from tempotron_core.data.datasets import Split
 from tempotron_core.model.classifier import Model
 from tempotron_core.model.codes import DEFAULT_CODE
@@ -59,20 +60,25 @@ def measure(model: Model, split: Split, classes: int, dead_outputs: int) -> dict
         dead_outputs: outputs whose potential is above 0 for no held-out sample
     """
     part = Split(split.images[:MAX_SAMPLES], split.labels[:MAX_SAMPLES])
+    margin = evaluate(model, part).margin / model.threshold
+    found = {"dead_outputs": dead_outputs / len(model.weight), "margin": float(margin.mean())}
+    if model.code.code.is_recorded:
+        recorded = count_spikes(part, classes, model.T, model.kernel.time_to_peak)
+        found |= {"late_spikes": recorded.late_spikes, "spikes_per_image": recorded.spikes_per_sample}
+        return _finite(found)
     table = model.spike_table().cpu()
     symbols = torch.cat([chunk.flatten().cpu().long() for chunk in model.code.symbols_in_chunks(part.images)])
     histogram = torch.bincount(symbols, minlength=len(table)).double()
     spikes = histogram @ (table >= 0).double()
     late = histogram @ ((table >= 0) & (table > model.T - 1 - model.kernel.time_to_peak)).double()
-    margin = evaluate(model, part).margin / model.threshold
-    found = {
-        "late_spikes": float(late.sum() / spikes.sum().clamp(min=1)),
-        "dead_outputs": dead_outputs / len(model.weight),
-        "margin": float(margin.mean()),
-        "spikes_per_image": float(spikes.sum() / len(part)),
-    }
+    found["late_spikes"] = float(late.sum() / spikes.sum().clamp(min=1))
+    found["spikes_per_image"] = float(spikes.sum() / len(part))
     if model.code.name == DEFAULT_CODE:
         counts = count_values(part, classes)
         groups = np.unique(table.numpy(), axis=0, return_inverse=True)[1].reshape(-1)
         found["information"] = float(np.mean(pixel_information(groups, counts)[0]))
+    return _finite(found)
+
+
+def _finite(found: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in found.items() if np.isfinite(value)}

@@ -8,12 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from tempotron_core.data.datasets import BUILT_IN
 from tempotron_core.training.settings import Settings, settings_with_preset
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["FIXED", "MAX_GRID", "Parameter", "SpaceError", "format_value", "parse_space", "searchable"]
+__all__ = [
+    "FIXED",
+    "MAX_GRID",
+    "Parameter",
+    "SpaceError",
+    "format_value",
+    "parse_space",
+    "searchable",
+    "without_own_dataset",
+]
 
 MAX_GRID = 10_000
 """Combinations of a grid, at most."""
@@ -115,8 +125,13 @@ def parse_space(text: str, given: Mapping[str, Any] | None = None) -> tuple[Para
             raise SpaceError(
                 f"{name}: expected in the space or as an option, got both; leave the option out to vary {name}."
             )
-    _require_possible(parameters, given or {})
+    _require_possible(parameters, without_own_dataset(given or {}))
     return parameters
+
+
+def without_own_dataset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without the name of a file or folder of samples, which is known only with its directory."""
+    return {name: value for name, value in given.items() if name != "dataset" or value in BUILT_IN}
 
 
 def format_value(value: object) -> str:

@@ -1,7 +1,8 @@
 """Storage of a study: an SQLite file, a journal file or a database, and the repetition of trials that were lost.
 
-A process that is killed leaves its trial running. In a database the heartbeat of Optuna tells it after a grace period.
-A journal has no heartbeat; there each running trial holds a lock, which the operating system releases with the process.
+A process that is killed leaves its trial running. In a database the heartbeat of Optuna shows this after a grace
+period. A journal has no heartbeat; there each running trial holds a lock, which the operating system releases when the
+process ends.
 """
 
 from __future__ import annotations
@@ -118,16 +119,20 @@ def list_studies(log_dir: str) -> list[str]:
 
 
 def hidden_password(url: str) -> str:
-    """Return the URL of a database without its password."""
+    """Return the URL of a database without its password, only the scheme of one that cannot be parsed."""
     if "://" not in url:
         return url
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    return make_url(url).render_as_string(hide_password=True)
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return f"{url.partition('://')[0]}://..."
 
 
 def open_study(place: StudyPlace, plan: StudyPlan) -> tuple[optuna.Study, StudyPlan]:
-    """Create a study with this plan, or join the one that exists; return it with the plan that holds.
+    """Create a study with this plan, or join the one that exists; return it with its plan.
 
     A larger number of trials extends a study.
 
@@ -206,14 +211,14 @@ def retry(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 
 
 def retry_lost_trials(study: optuna.Study, place: StudyPlace) -> None:
-    """Put the trials of processes that no longer live back into the queue."""
+    """Put the trials of processes that have ended back into the queue."""
     optuna = import_optuna()
     state = optuna.trial.TrialState
     if place.journal is None:
         optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):
         if place.journal is None:
-            # Optuna does not see a trial whose process ended before the first heartbeat. Each names a run soon.
+            # Optuna does not find a trial whose process ended before its first heartbeat; it has not named a run yet.
             age = (datetime.now() - (trial.datetime_start or datetime.now())).total_seconds()
             if "runs" not in trial.user_attrs and age > _FIRST_RUN_HEARTBEATS * place.heartbeat:
                 with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
@@ -238,7 +243,7 @@ def trial_lock(place: StudyPlace, number: int, began: datetime | None = None) ->
     began: when the trial began, for a trial of another process; a process has a moment to take its lock.
 
     Returns:
-        None while the process of the trial lives.
+        None while the process of the trial runs.
     """
     folder = place.folder / _LOCKS / str(number)
     if began is not None and not folder.is_dir() and (datetime.now() - began).total_seconds() < place.heartbeat:

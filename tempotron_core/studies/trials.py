@@ -119,14 +119,16 @@ class StudyReader:
             return self._records
 
     def derive(self, key: object, compute: Callable[[], T]) -> T:
-        """Return what is computed from the records; it is kept until they change."""
+        """Return what is computed from the records; the value is stored until they change."""
         derived = self._derived
-        if key not in derived:
-            if len(derived) >= _MAX_DERIVED:
-                derived.clear()
-            derived[key] = compute()
-        found: T = derived[key]
-        return found
+        with suppress(KeyError):
+            found: T = derived[key]
+            return found
+        value = compute()  # another thread may clear the dictionary meanwhile
+        if len(derived) >= _MAX_DERIVED:
+            derived.clear()
+        derived[key] = value
+        return value
 
     def test_accuracy(self, record: TrialRecord) -> list[float] | None:
         """Return the accuracies of a trial on the test set, one a seed; None where it was not selected."""
@@ -134,8 +136,9 @@ class StudyReader:
 
     def complete_trials(self) -> list[Any]:
         """Return the complete trials as Optuna has them, in the order of the records."""
-        by_number = {trial.number: trial for trial in self._trials}
-        return [by_number[one.attempt] for one in self._records if one.is_complete]
+        with self._lock:
+            by_number = {trial.number: trial for trial in self._trials}
+            return [by_number[one.attempt] for one in self._records if one.is_complete]
 
     def _update(self, trials: list[Any]) -> list[TrialRecord]:
         """Return the records, taking those that cannot change from the former ones."""

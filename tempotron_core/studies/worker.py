@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,13 +52,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a process has done for a study.
+    """Part of a study that one process has done.
 
     Attributes:
-        trials: numbers of the trials that it has ended
+        trials: first numbers of the trials that ended in it
         interrupted: whether it was stopped within a trial
         budget_spent: whether its time ended before the trials did
-        test_accuracy: accuracies of the selected trial on the test set, one a seed, where it evaluated them
+        test_accuracy: accuracies of the selected trial on the test set, one a seed, if the process evaluated them
     """
 
     trials: tuple[int, ...] = ()
@@ -96,10 +96,17 @@ def _is_lost(trial: optuna.trial.FrozenTrial) -> bool:
     return trial.state.name == "FAIL" and "problem" not in trial.user_attrs
 
 
-def selected_trial(trials: Iterable[optuna.trial.FrozenTrial]) -> optuna.trial.FrozenTrial | None:
-    """Return the complete trial with the highest accuracy on held-out samples, the first of equal ones."""
-    complete = [one for one in trials if one.state.name == "COMPLETE" and one.value is not None]
-    return min(complete, key=lambda one: (-(one.value or 0.0), one.number), default=None)
+def selected_trial(latest: Mapping[int, optuna.trial.FrozenTrial]) -> tuple[int, optuna.trial.FrozenTrial] | None:
+    """Return the complete trial with the highest accuracy on held-out samples, the first of equal ones.
+
+    Args:
+        latest: latest attempts by the number of the first one, see lineages
+
+    Returns:
+        number of its first attempt, as in TrialRecord, and its latest attempt; None without a complete trial.
+    """
+    complete = [pair for pair in latest.items() if pair[1].state.name == "COMPLETE" and pair[1].value is not None]
+    return min(complete, key=lambda pair: (-(pair[1].value or 0.0), pair[0]), default=None)
 
 
 @dataclass
@@ -109,7 +116,7 @@ class Worker:
     Attributes:
         study: open study
         plan: its plan
-        place: where it lies
+        place: location of the study
         dataset: data set of all trainings
         local: device and dataset_dir of this machine
         on_snapshot: called with every snapshot of a training; False stops the process and gives the trial back
@@ -150,7 +157,7 @@ class Worker:
 
         Args:
             time_budget: seconds after which no trial begins
-            keep_going: asked while it waits
+            keep_going: called before each trial and while the process waits; False stops it
 
         Raises:
             StudyError: where the storage fails.
@@ -211,7 +218,7 @@ class Worker:
         except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
             if number < 0 or self.study.trials[number].state == optuna.trial.TrialState.RUNNING:
                 raise
-            return  # another process has taken this one for dead and repeats the trial
+            return  # another process counts this one as ended and repeats the trial
         finally:
             if lock is not None:
                 self._release(lock, number)
@@ -304,10 +311,11 @@ class Worker:
         """
         optuna = import_optuna()
         trials = lineages(self.study.get_trials(deepcopy=False))
-        selected = selected_trial(trials.values())
+        found = selected_trial(trials)
         running = any(one.state == optuna.trial.TrialState.RUNNING for one in trials.values())
-        if running or selected is None:
+        if running or found is None:
             return ()
+        number, selected = found
         _, last = max((one.datetime_complete, first) for first, one in trials.items() if one.datetime_complete)
         if self._done and last not in self._done:
             return ()
@@ -319,7 +327,7 @@ class Worker:
             accuracies = [evaluate(load_model(folder), self.dataset.test).accuracy for folder in folders]
         except (RunError, OSError) as error:
             raise StudyError(
-                f"trial {selected.number}: expected its runs in {str(self.place.folder)!r}, got {str(error)[:160]}; "
+                f"trial {number}: expected its runs in {str(self.place.folder)!r}, got {str(error)[:160]}; "
                 "start the command where they lie to evaluate them on the test set."
             ) from error
         evaluations[str(selected.number)] = accuracies

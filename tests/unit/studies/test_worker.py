@@ -7,16 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
 
+from tempotron_core import sweep
 from tempotron_core.analysis.evaluation import evaluate
 from tempotron_core.data import datasets
 from tempotron_core.data.datasets import Dataset, Split
 from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.studies import storage
 from tempotron_core.studies.plan import StudyError, StudyPlan
 from tempotron_core.studies.storage import JOURNAL, StudyPlace, load_study, open_study
+from tempotron_core.studies.trials import StudyReader
 from tempotron_core.studies.worker import Worker, lineages, selected_trial
 from tempotron_core.training.loop import train_model
 from tempotron_core.training.snapshot import Snapshot
@@ -138,6 +142,45 @@ def test_a_time_budget_ends_the_process_between_trials(tmp_path: Path) -> None:
     assert outcome.trials == ()
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_study_trains_on_a_file_of_samples(
+    is_recorded: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.uniform(0, 100, (60, 20)).astype(np.float32), np.arange(60) % 3
+    samples = {"times": x, "unit": np.array("ms"), "labels": y} if is_recorded else {"x": x, "y": y}
+    np.savez(tmp_path / "samples.npz", **samples)
+    options = ["--study", "one", "--space", "tau=10,20", "--sampler", "grid", "--epochs", "2", "--batch-size", "10"]
+    place = ["--dataset", "samples.npz", "--dataset-dir", str(tmp_path), "--log-dir", str(tmp_path)]
+    assert sweep.main([*options, *place]) == 0
+    assert capsys.readouterr().err.count("validation accuracy") == 2
+    records = StudyReader(StudyPlace("one", str(tmp_path))).records()
+    assert [one.state for one in records] == ["complete", "complete"]
+    assert {"late_spikes", "spikes_per_image", "margin"} <= set(records[0].quantities)
+
+
+def test_a_pruned_trial_is_reported_as_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = small_dataset()
+    monkeypatch.setattr(datasets, "load", lambda *_: dataset)
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda self: True)
+    options = ["--study", "one", "--space", "m=3,4", "--trials", "1", "--epochs", "2", "-T", "20", "--batch-size", "50"]
+    assert sweep.main([*options, "--validation", "60", "--log-dir", str(tmp_path)]) == 0
+    assert "trial 1 of 1: pruned" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["mysql://user:secret@host:port/x", "bad scheme://secret", "postgresql://a:secret@b/c"])
+def test_a_storage_that_cannot_be_opened_gives_a_sentence_without_password(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_ATTEMPTS", 1)
+    with pytest.raises(StudyError) as caught:
+        open_study(StudyPlace("one", str(tmp_path), url), StudyPlan("m=3,4", GIVEN))
+    assert "storage: expected one that can be opened" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def take_part(folder: Path, plan: StudyPlan, url: str | None, killed_at: int) -> None:
     """Work in a process of its own, which kills itself at this snapshot."""
     seen = 0
@@ -182,6 +225,6 @@ def test_no_trial_is_lost_or_done_twice_when_a_process_is_killed(tmp_path: Path,
     names = [name for trial in done for name in trial.user_attrs["runs"]]
     folders = [path.name for path in (tmp_path / "studies" / "study").glob("*-seed0*")]
     assert sorted(folders) == sorted(names)
-    best = selected_trial(done)
-    assert best is not None
-    assert list(study.user_attrs["test"]) == [str(best.number)]
+    found = selected_trial(latest)
+    assert found is not None
+    assert list(study.user_attrs["test"]) == [str(found[1].number)]
