@@ -19,8 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
-from helpers.browser import Server, browser, is_complaint, wait_until_idle
-from playwright.sync_api import ConsoleMessage, Page, expect
+from helpers.browser import Server, browser, collect_complaints, wait_until_idle
+from playwright.sync_api import Page, expect
 
 from pages.shell.tour import STEPS
 
@@ -34,9 +34,9 @@ def find_faults(page: Page, number: int, sample: int, verdicts: dict[int, str]) 
     here = page.evaluate("location.pathname").strip("/") or "overview"
     if here != Path(step.page).stem:
         found.append(f"step {number} stands on {here}")
-    told = page.locator(".st-key-tour_step").inner_text()
-    if not told.startswith(f"{number} of {len(STEPS)}"):
-        found.append(f"step {number} says {told[:40]!r}")
+    text = page.locator(".st-key-tour_step").inner_text()
+    if not text.startswith(f"{number} of {len(STEPS)}"):
+        found.append(f"step {number} says {text[:40]!r}")
     alerts = page.locator("[data-testid=stException], [data-testid=stAlert]").all_inner_texts()
     found += [f"step {number} shows {text[:80]!r}" for text in alerts]
     if page.locator(".stMain [data-stale=true]").count():
@@ -76,17 +76,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     options = parser.parse_args()
-    server, complaints = Server(Path(tempfile.mkdtemp())), []
-
-    def heard(message: ConsoleMessage) -> None:
-        if is_complaint(message):
-            complaints.append(message.text)
-
+    complaints: list[str] = []
+    server = Server(Path(tempfile.mkdtemp()))
     try:
         with browser() as chrome:
             page = chrome.new_page(viewport={"width": 1280, "height": 800})
-            page.on("console", heard)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
+            collect_complaints(page, complaints)
             page.goto(server.url)
             page.get_by_text("Trained cross-entropy").wait_for(timeout=60_000)
             steps, found = take_tour(page, server.url, options.minutes)

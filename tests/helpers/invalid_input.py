@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import os
 import pickle
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,19 @@ class Exploding:
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (Path("exploded"),)
+
+
+def zip_bomb(member: str, shape: tuple[int, ...]) -> bytes:
+    """Return an NPZ archive with 280 MB of zeros as an array float32 of this shape."""
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(member, "w", force_zip64=True) as out,
+    ):
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for _ in range(280):
+            out.write(bytes(10**6))
+    return content.getvalue()
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------

@@ -66,6 +66,24 @@ def headline(test: AppTest) -> str:
     return re.sub(r"^#+ (:\w+\[(.*)\])?", r"\2", str(first))
 
 
+def page_texts(test: AppTest) -> list[str]:
+    """Return all that a viewer can read: texts, labels, help, and the source of HTML figures and charts."""
+    found = []
+    for kind in ("markdown", "caption", "title", "header", "subheader", "warning", "info", "error", "metric"):
+        for element in test.get(kind):
+            found += [str(getattr(element, name, "")) for name in ("value", "label", "body")]
+    for kind in ("selectbox", "slider", "number_input", "button", "toggle", "text_input"):
+        found += [f"{getattr(element, 'label', '')} {getattr(element, 'help', '')}" for element in test.get(kind)]
+    found += [element.proto.body for element in test.get("html")]
+    found += [element.proto.spec for element in test.get("plotly_chart")]
+    return found
+
+
+def without_attributes(text: str) -> str:
+    """Return the source of a figure without images, styles and data attributes."""
+    return re.sub(r"data:[^\"')]*|(?:style|data-[a-z]+)=(?:\"[^\"]*\"|'[^']*')", "", text)
+
+
 def verdict(model: Model, index: int, dataset: datasets.Dataset = EMBEDDED) -> str:
     decision = predict(model, dataset.test.images[index])
     label = int(dataset.test.labels[index])

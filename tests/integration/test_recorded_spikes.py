@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.pages import NAMES, app, headline, run_app, verdict
+from helpers.pages import NAMES, app, headline, page_texts, run_app, verdict, without_attributes
 from helpers.waiting import PATIENCE
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
@@ -54,15 +54,7 @@ def trained(folder: Path, registry: TrainingRegistry) -> Model:
 
 
 def texts(test: AppTest) -> str:
-    found = []
-    for kind in ("markdown", "caption", "title", "header", "subheader", "warning", "info", "error", "metric"):
-        for element in test.get(kind):
-            found += [str(getattr(element, name, "")) for name in ("value", "label", "body")]
-    for kind in ("selectbox", "slider", "number_input", "button", "toggle", "text_input"):
-        found += [f"{getattr(element, 'label', '')} {getattr(element, 'help', '')}" for element in test.get(kind)]
-    found += [element.proto.body for element in test.get("html")]
-    found += [element.proto.spec for element in test.get("plotly_chart")]
-    return re.sub(r"data:[^\"')]*|(?:style|data-[a-z]+)=(?:\"[^\"]*\"|'[^']*')", "", "\n".join(found))
+    return without_attributes("\n".join(page_texts(test)))
 
 
 def opened(page: str, folder: Path, data: str, **state: object) -> AppTest:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from helpers.pages import NAMES, app, run_app
+from helpers.pages import NAMES, app, page_texts, run_app, without_attributes
 from helpers.waiting import PATIENCE
 from streamlit.testing.v1 import AppTest
 
@@ -55,23 +55,10 @@ def trainings(trained: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Ite
     st.cache_resource.clear()
 
 
-def texts(test: AppTest) -> list[str]:
-    """Everything that a viewer can read: texts, labels, options, and the text of HTML figures."""
-    found = []
-    for kind in ("markdown", "caption", "title", "header", "subheader", "warning", "info", "error", "metric"):
-        for element in test.get(kind):
-            found += [str(getattr(element, name, "")) for name in ("value", "label", "body")]
-    for kind in ("selectbox", "slider", "number_input", "button", "toggle", "text_input"):
-        found += [f"{getattr(element, 'label', '')} {getattr(element, 'help', '')}" for element in test.get(kind)]
-    found += [element.proto.body for element in test.get("html")]
-    found += [element.proto.spec for element in test.get("plotly_chart")]
-    return found
-
-
 def problems(test: AppTest, words: re.Pattern[str]) -> list[str]:
     found = []
-    for text in texts(test):
-        visible = re.sub(r"data:[^\"')]*|(?:style|data-[a-z]+)=(?:\"[^\"]*\"|'[^']*')", "", text)
+    for text in page_texts(test):
+        visible = without_attributes(text)
         found += [visible[max(0, m.start() - 60) : m.end() + 40] for m in words.finditer(visible)]
     return found
 
@@ -80,7 +67,7 @@ def problems(test: AppTest, words: re.Pattern[str]) -> list[str]:
 def test_every_page_opens(trainings: TrainingRegistry, trained: tuple[str, Path], page: str) -> None:
     name, folder = trained
     test = run_app(app(page, data=name, dir=str(folder), train_log_dir=str(folder / "runs"), model="last finished run"))
-    assert not [text for text in texts(test) if "expected" in text]
+    assert not [text for text in page_texts(test) if "expected" in text]
     words = TABLE_WORDS if name in ("iris", "wine", "afferents.npz") else IMAGE_WORDS
     assert problems(test, words) == []
     if page == "encoder":
@@ -102,7 +89,7 @@ def test_files_are_offered_and_selected(folder: Path) -> None:
     assert select.options == [*datasets.BUILT_IN, "afferents.npz", "letters.npz", "wide.npz"]
     select.set_value("wide.npz")
     run_app(test)
-    assert not [text for text in texts(test) if "expected" in text or "trained on" in text]
+    assert not [text for text in page_texts(test) if "expected" in text or "trained on" in text]
     assert any("aspect-ratio:20/9" in element.proto.body for element in test.get("html"))
 
 
@@ -110,7 +97,7 @@ def test_files_are_offered_and_selected(folder: Path) -> None:
 @pytest.mark.parametrize("page", ["overview", "evidence", "rule"])
 def test_an_untrained_network_fits_every_set(folder: Path, page: str, name: str) -> None:
     test = run_app(app(page, model="untrained", data=name, dir=str(folder)))
-    assert not [text for text in texts(test) if "expected" in text or "expect low" in text]
+    assert not [text for text in page_texts(test) if "expected" in text or "expect low" in text]
     assert test.get("plotly_chart") or test.get("echarts_chart")
 
 

@@ -1,4 +1,4 @@
-"""Data sets of spike times: every form gives the same times; anything else gives one sentence."""
+"""Data sets of spike times: all formats give the same times; invalid files give an error of one sentence."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pickle
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.invalid_input import Exploding, zip_bomb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -117,23 +117,6 @@ def test_a_network_takes_the_times_as_they_are() -> None:
     np.testing.assert_allclose(prediction.v.numpy(), expected, atol=1e-5)
 
 
-class Evil:
-    def __reduce__(self) -> Any:
-        return Path.touch, (Path("exploded"),)
-
-
-def bomb() -> bytes:
-    file = io.BytesIO()
-    with (
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("times.npy", "w", force_zip64=True) as out,
-    ):
-        np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (1000, 70_000)})
-        for _ in range(280):
-            out.write(bytes(10**6))
-    return file.getvalue()
-
-
 def header_of(shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive, archive.open("times.npy", "w") as out:
@@ -170,9 +153,9 @@ BAD: dict[str, tuple[str, bytes | str, str]] = {
     "text": ("a.npz", npz(times=np.array(["a"])), "spike times as numbers"),
     "other labels": ("a.npz", npz(times=TIMES, labels=LABELS[:5]), "5 labels"),
     "one class": ("a.npz", npz(times=TIMES, labels=np.zeros(30, int)), "2 to 1,000 classes"),
-    "objects": ("a.npz", npz(times=np.array([Evil(), None], dtype=object)), "objects"),
-    "pickle": ("a.npz", pickle.dumps(Evil()), "begins with"),
-    "zip bomb": ("a.npz", bomb(), "compression below 200"),
+    "objects": ("a.npz", npz(times=np.array([Exploding(), None], dtype=object)), "objects"),
+    "pickle": ("a.npz", pickle.dumps(Exploding()), "begins with"),
+    "zip bomb": ("a.npz", zip_bomb("times.npy", (1000, 70_000)), "compression below 200"),
     "too large": ("a.npz", header_of((100_000, 10_000)), "3.7 GiB"),
     "10^9 rows": ("a.npz", header_of((10**9, 100)), "372.5 GiB"),
     "fewer values": ("a.npz", header_of((100, 100)), "0 bytes for shape"),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.invalid_input import Exploding, zip_bomb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as save_safetensors
@@ -94,23 +95,6 @@ def test_a_network_of_spikingjelly_2_is_recognised_and_scaled() -> None:
         network.scaled_weight(0.5, "spikingjelly-0.0.0.0.14")
 
 
-class Evil:
-    def __reduce__(self) -> Any:
-        return Path.touch, (Path("exploded"),)
-
-
-def bomb() -> bytes:
-    file = io.BytesIO()
-    with (
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("w.npy", "w", force_zip64=True) as out,
-    ):
-        np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (10, 7_000_000)})
-        for _ in range(280):
-            out.write(bytes(10**6))
-    return file.getvalue()
-
-
 def nameless_member() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -125,8 +109,8 @@ def header_only(header: dict[str, Any]) -> bytes:
 
 BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "pickled module": ("a.pt", lambda: saved(torch.nn.Linear(2, 2)), r"torch\.save\(net\.state_dict\(\)"),
-    "pickle that runs code": ("a.pt", lambda: saved({"w": Evil()}), "which is not opened"),
-    "pickle under another ending": ("a.safetensors", lambda: pickle.dumps(Evil()), "safetensors header"),
+    "pickle that runs code": ("a.pt", lambda: saved({"w": Exploding()}), "which is not opened"),
+    "pickle under another ending": ("a.safetensors", lambda: pickle.dumps(Exploding()), "safetensors header"),
     "bare pickle": ("a.pt", lambda: pickle.dumps({"fc.weight": 1}), "a pickle, which is not opened"),
     "NaN": ("a.pt", lambda: saved({"fc.weight": WEIGHT * torch.nan}), "NaN or infinity in 23,520"),
     "no matrix": ("a.pt", lambda: saved({"a": torch.ones(3)}), r"got a \[3\]"),
@@ -135,7 +119,7 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "empty": ("a.pt", lambda: b"", "got 0 bytes"),
     "garbage": ("a.npz", lambda: b"PK\x03\x04" + bytes(500), "zip archive"),
     "another ending": ("a.onnx", lambda: b"x", r"ends in \.safetensors"),
-    "zip bomb": ("a.npz", bomb, "compression below"),
+    "zip bomb": ("a.npz", lambda: zip_bomb("w.npy", (10, 7_000_000)), "compression below"),
     "member without a name": ("a.npz", nameless_member, "without paths"),
     "huge header": ("a.safetensors", lambda: (2**40).to_bytes(8, "little") + b"{}", "header of at most"),
     "a billion rows": (
