@@ -46,7 +46,7 @@ class Spread:
 
 
 class Peer:
-    """A process that takes training steps when told to."""
+    """A process that takes training steps on request."""
 
     def __init__(self, title: str, name: str, digits: Path, steps: int) -> None:
         self.title, self.steps = title, steps

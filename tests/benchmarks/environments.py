@@ -38,7 +38,7 @@ _LARGE = ("torch", "torchvision")
 
 
 class NotPossibleError(Exception):
-    """A condition cannot be made on this machine; the message says why."""
+    """A condition cannot be set up on this machine; the message states why."""
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def copied(folder: Path, python: str) -> Iterator[list[Server]]:
 
 @contextmanager
 def unprivileged(folder: Path, python: str) -> Iterator[list[Server]]:
-    """As nobody, with a home folder that can only be read; code and packages belong to another user."""
+    """As the user nobody, with a read-only home folder; code and packages belong to another user."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         raise NotPossibleError("needs root and setpriv")
     readable = [*_NOBODY, python, "-c", "import sys"]
@@ -147,7 +147,7 @@ def _copy_project(place: Path) -> None:
 
 
 async def visit_pages(server: Server) -> list[str]:
-    """Open every page once the first network is trained; the faults."""
+    """Open every page once the first network is trained; return the faults."""
     faults = []
     viewer = Session(server.url)
     await viewer.open()
@@ -171,7 +171,7 @@ async def visit_all(servers: list[Server]) -> list[str]:
 
 
 def check(condition: Callable[[Path, str], object], python: str) -> dict[str, object]:
-    """Run one condition; pages opened, seconds and faults."""
+    """Run one condition; return pages opened, seconds and faults."""
     folder = Path(tempfile.mkdtemp(prefix="environment"))
     began, servers, faults, skipped = time.monotonic(), list[Server](), list[str](), None
     try:
@@ -192,14 +192,14 @@ def check(condition: Callable[[Path, str], object], python: str) -> dict[str, ob
 
 
 def lowest_versions() -> dict[str, str]:
-    """The lowest version of each requirement, by name."""
+    """Return the lowest version of each requirement, by name."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     found = (re.match(r"([\w.-]+)(?:\[[^]]*\])?>=([\w.]+)", line) for line in lines)
     return {match[1]: match[2] for match in found if match}
 
 
 def make_lowest(folder: Path) -> str:
-    """Make an environment with the lowest versions; its interpreter."""
+    """Make an environment with the lowest versions; return its interpreter."""
     venv.create(folder, with_pip=False)
     python = str(folder / "bin/python")
     wanted = [
@@ -215,7 +215,7 @@ def make_lowest(folder: Path) -> str:
 
 
 def versions(python: str) -> dict[str, str]:
-    """The versions of the requirements in an environment."""
+    """Return the versions of the requirements in an environment."""
     names = [*lowest_versions()]
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
     found: dict[str, str] = json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True).stdout)

@@ -97,8 +97,8 @@ async def move_random_control(viewer: Session, draw: random.Random, record: Reco
         steps = max(1, round((slider.max - slider.min) / slider.step))
         place = slider.min + draw.randint(steps // 4, 3 * steps // 4) * slider.step
         value = slider.options[int(place)] if slider.options else place
-        told = f"of {value:.0f} neurons" if slider.label.startswith("m, neurons") else None
-        record.repaints.append((page, await viewer.move("slider", slider.label, value, told), time.monotonic()))
+        shown = f"of {value:.0f} neurons" if slider.label.startswith("m, neurons") else None
+        record.repaints.append((page, await viewer.move("slider", slider.label, value, shown), time.monotonic()))
         return
     sample = draw.randrange(SAMPLES)
     # Other pages name samples of their own.
@@ -227,7 +227,7 @@ def format_report(report: dict[str, Any]) -> str:
         ("the same by page, s", ", ".join(f"{page} {s:.2f}" for page, s in report["median_by_page_s"].items())),
         ("errors; lost viewers; wrong selections", f"{len(report['errors'])}; {report['lost_viewers']}; "
          f"{len(report['wrong_selections'])}"),
-        ("all saw one job, s; longest until all had heard of its next state, s",
+        ("all saw one job, s; longest until all had received its next state, s",
          f"{report['seconds_with_one_job']:.0f}; {report['longest_disagreement_s']:.0f}"),
         ("memory at the end, MB; a minute", f"{last['rss_mb']:.0f}; {slopes['rss_mb']}"),
         ("threads at the end; a minute", f"{last['threads']:.0f}; {slopes['threads']}"),

@@ -182,11 +182,11 @@ def open_monkey(
     def complain(words: str) -> None:
         complaints.append(f"console: {words} after {'; '.join(monkey.last)}")
 
-    def heard(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if is_complaint(message):
             complain(message.text)
 
-    page.on("console", heard)
+    page.on("console", on_console)
     page.on("pageerror", lambda error: complain(str(error)))
     page.goto(server.url)
     page.get_by_text("Trained cross-entropy").first.wait_for(timeout=60_000, state="attached")

@@ -1,4 +1,4 @@
-"""One peer of the comparison, in a process of its own: says that it is ready, then times steps as it is told.
+"""One peer of the comparison, in a process of its own: reports when it is ready, then times steps on request.
 
 Every peer takes the same digits through one training step: Gaussian code, ten tempotrons, squared distance of
 wrong peaks from the threshold, backward, plain SGD. Lines on stdin are numbers of steps; each is answered by a JSON

@@ -43,6 +43,6 @@ def context(chrome: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, server: Server) -> Iterator[Page]:
-    """A fresh page; whatever its console or the server complains about fails the test."""
+    """A fresh page; any error of its console or of the server fails the test."""
     with page_without_errors(context, server) as fresh:
         yield fresh

@@ -75,14 +75,14 @@ def part_of(view: tuple[str, str]) -> str:
 
 
 def find_faults(page: Page, part: str = "body") -> list[str]:
-    """What axe-core finds, words that are pale or small, pictures without a sentence; at least one word is measured."""
-    words, told = text_in_images(page), images(page)
+    """Return violations of axe-core, texts of low contrast or size, and images without a sentence as alternative."""
+    words, alternatives = text_in_images(page), images(page)
     return [
         *axe_violations(page, part),
         *(f"pale or small: {word}" for word in words if word["contrast"] < 4.5 or word["size"] < 15),
         # A sentence: words, with a number from the data or a name of it.
-        *(f"no sentence: {alt!r}" for alt in told if len(alt.split()) < 4 or not re.search(r"[\d.:]", alt)),
-        *([] if words and told else ["nothing to be read"]),
+        *(f"no sentence: {alt!r}" for alt in alternatives if len(alt.split()) < 4 or not re.search(r"[\d.:]", alt)),
+        *([] if words and alternatives else ["nothing to be read"]),
     ]
 
 
@@ -222,7 +222,7 @@ def small_in_a_presentation(page: Page) -> list[str]:
 
 @pytest.fixture(scope="package")
 def narrow_dark_context(chrome: Browser, server: Server) -> Iterator[BrowserContext]:
-    """A context of narrow, dark pages for fingers; the page that stays open keeps its process."""
+    """A context of narrow, dark pages with touch; the page that stays open keeps the browser process."""
     with chrome.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True) as shared:
         shared.new_page().goto(f"{server.url}/_stcore/health")
         yield shared

@@ -38,7 +38,7 @@ from tempotron_core.training.settings import Settings, initial_model
 
 @pytest.fixture
 def own(context: BrowserContext, tmp_path: Path) -> Iterator[tuple[Page, Server]]:
-    """A page of a server that nobody else uses."""
+    """A page of a server that no other test uses."""
     running = Server(tmp_path)
     try:
         with page_without_errors(context, running) as fresh:
@@ -357,8 +357,8 @@ def test_figures_can_be_taken_along(page: Page, server: Server, tmp_path: Path) 
             if name == "CSV" and figure == "Peaks":
                 decision = predict(initial_model(Settings()), datasets.load().test.images[3])
                 lines = [line for line in content.decode().splitlines() if not line.startswith("#")]
-                told = [float(row["v_max"]) for row in csv.DictReader(lines)]
-                assert told == pytest.approx(decision.v_max.tolist())
+                peaks = [float(row["v_max"]) for row in csv.DictReader(lines)]
+                assert peaks == pytest.approx(decision.v_max.tolist())
     with zipfile.ZipFile(file) as archive:
         view = json.loads(archive.read("view.json"))
     assert view["query"]["sample"] == "3"

@@ -43,12 +43,12 @@ def test_a_pixel_tells_its_spikes_weights_and_kernel_values(page: Page, server: 
         assert len(lines) == len(spiking) > 0
         for line, j in zip(lines, spiking, strict=True):
             number = r"([+-]?[\d.]+)"
-            told = re.fullmatch(
+            matched = re.fullmatch(
                 rf"neuron (\d+) at (\d+) ms · 5: w {number}, K {number} · 8: w {number}, K {number}", line
             )
-            assert told and (int(told[1]), int(told[2])) == (j + 1, int(decision.times[pixel, j]))
+            assert matched and (int(matched[1]), int(matched[2])) == (j + 1, int(decision.times[pixel, j]))
             for text, value in zip(
-                told.groups()[2:],
+                matched.groups()[2:],
                 (mine.weight[pixel, j], mine.kernel[pixel, j], theirs.weight[pixel, j], theirs.kernel[pixel, j]),
                 strict=True,
             ):

@@ -82,7 +82,7 @@ def axe_violations(page: Page, part: str = "body") -> list[str]:
 
 
 def evaluate_with_helpers(page: Page, script: str) -> Any:
-    """What the body of a function says, with the helpers above at hand, at a moment when nothing fades or moves."""
+    """Return the result of a function body that may use the helpers above, evaluated when nothing fades or moves."""
     once = f"() => {STILL} && (() => {{ const measure = () => {{ {_HELPERS} {script} }}; return [measure()]; }})()"
     return page.wait_for_function(once).json_value()[0]
 
@@ -99,11 +99,11 @@ def open_all_expanders(page: Page) -> None:
 
 
 def text_in_images(page: Page) -> list[dict[str, Any]]:
-    """Every word in charts and plates: its size in px, its contrast with the page; not those that lie on cells."""
+    """Return the texts in charts and HTML figures, with size in px and contrast to the page; not those on cells."""
     found: list[dict[str, Any]] = evaluate_with_helpers(
         page,
         """
-        const page = paper(), told = [];
+        const page = paper(), texts = [];
         const plotly = ".js-plotly-plot svg text:not(.hoverlayer *, .textpoint *)";
         const charts = [...document.querySelectorAll(`${plotly}, .stEChartsChart svg text`)];
         const plates = [...document.querySelectorAll(".stMain [role=img] *")].filter((e) =>
@@ -115,9 +115,9 @@ def text_in_images(page: Page) -> list[dict[str, Any]]:
           const under = e.closest("svg") ? page : ground(e, page);
           const mixed = colour.slice(0, 3).map((part, i) => share * part + (1 - share) * under[i]);
           const read = contrast(mixed, under);
-          told.push({ words: e.textContent.trim(), contrast: read, size: parseFloat(style.fontSize) });
+          texts.push({ words: e.textContent.trim(), contrast: read, size: parseFloat(style.fontSize) });
         }
-        return told;
+        return texts;
         """,
     )
     return found
@@ -157,14 +157,14 @@ def targets(page: Page) -> list[str]:
           return {{ whole, name: label(e), x, y, w, h }};
         }}).filter((b) => b.w > 1 && b.h > 1);
         const small = boxes.filter((b) => Math.min(b.w, b.h) < 23.5);
-        const told = small.map((b) => `${{b.name}}: ${{b.w.toFixed(0)}} x ${{b.h.toFixed(0)}} px`);
+        const problems = small.map((b) => `${{b.name}}: ${{b.w.toFixed(0)}} x ${{b.h.toFixed(0)}} px`);
         boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {{
           if (a.whole.contains(b.whole) || b.whole.contains(a.whole)) return;
           const across = Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x);
           const down = Math.min(a.y + a.h, b.y + b.h) - Math.max(a.y, b.y);
-          if (across > 3 && down > 3) told.push(`${{a.name}} lies on ${{b.name}}`);
+          if (across > 3 && down > 3) problems.push(`${{a.name}} lies on ${{b.name}}`);
         }}));
-        return told;
+        return problems;
         """,
     )
     return found

@@ -132,11 +132,11 @@ class Server:
 
     @property
     def complaints(self) -> list[str]:
-        """The lines of its log that tell of something odd."""
+        """Return the lines of its log that report errors."""
         return _complaints_in(self.log)
 
     def new_complaints(self) -> list[str]:
-        """What the server has complained about since this was asked last."""
+        """Return the errors in the log since the last call."""
         log, read_length = self.log, self._read_length
         self._read_length = len(log)
         return _complaints_in(log[read_length:])
@@ -193,7 +193,7 @@ def clear_storage(context: BrowserContext) -> None:
 
 
 def collect_complaints(page: Page, complaints: list[str]) -> None:
-    """Append whatever the page's console complains about from now on."""
+    """Append all further errors of the page's console."""
     page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 

@@ -1,6 +1,6 @@
 """What reads files and links, given any bytes: it answers, or refuses in one sentence.
 
-As a script it drives atheris over them, for as long as is wanted, and says how many inputs were tried:
+As a script it drives atheris over them, for a given time, and prints how many inputs were tried:
 
     pip install atheris
     PYTHONSAFEPATH=1 PYTHONPATH=.:tests python tests/helpers/fuzz.py SECONDS [READER ...]
@@ -235,7 +235,7 @@ def read_or_explain(name: str, content: bytes) -> str | None:
 
 
 def is_sentence(text: str) -> bool:
-    """Return whether a message is one line of bearable length that says what was expected."""
+    """Return whether a message is one line of at most 6,000 characters that states what was expected."""
     is_explained = any(word in text for word in ("expected", "truncated", "too long"))
     return is_explained and len(text.splitlines()) == 1 and len(text) < 6000
 
@@ -282,7 +282,7 @@ if __name__ == "__main__":
         chosen = sys.argv[2:] or list(TARGETS)
         seconds = sys.argv[1] if len(sys.argv) > 1 else "60"
         for target in chosen:
-            told = subprocess.run([sys.executable, __file__, target, seconds], capture_output=True, text=True)
-            last = [line for line in told.stderr.splitlines() if "Done" in line or "ERROR" in line or "Error" in line]
-            print(f"{target}: {last[-1] if last else told.stderr[-500:]}", flush=True)
+            result = subprocess.run([sys.executable, __file__, target, seconds], capture_output=True, text=True)
+            last = [line for line in result.stderr.splitlines() if "Done" in line or "ERROR" in line or "Error" in line]
+            print(f"{target}: {last[-1] if last else result.stderr[-500:]}", flush=True)
     shutil.rmtree(folder(), ignore_errors=True)

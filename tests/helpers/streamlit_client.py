@@ -228,7 +228,7 @@ class Session:
         self._messages.append(f"{time.monotonic():.3f} {what}")
 
     def history(self) -> str:
-        """What was lately asked and heard, and what is shown, for a complaint."""
+        """Return the latest messages in both directions and the elements shown, for an error message."""
         shown = (f"{path} {e.kind} {getattr(e.proto, 'label', '')} of run {e.run}" for path, e in self.elements.items())
         return "\n    ".join(("", *self._messages, "shown: " + "; ".join(shown)))
 

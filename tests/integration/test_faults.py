@@ -47,7 +47,7 @@ def few_digits() -> Dataset:
 
 @pytest.fixture
 def uncaught_exceptions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No thread ends by an exception that nobody has caught."""
+    """Fail the test if a thread ends by an uncaught exception."""
     uncaught: list[object] = []
     monkeypatch.setattr(threading, "excepthook", uncaught.append)
     yield
@@ -179,7 +179,7 @@ def test_a_worker_that_hangs_is_told_of_and_given_up(
     check_sentence(worker, "did not answer to Stop within 10 s", "start another")
     seen = worker.status
     check_next_start(registry, settings, few_digits)
-    assert not registry.shutdown(0.1)  # whoever ends the process must know of the thread that is left
+    assert not registry.shutdown(0.1)  # False: a thread is still running
     release.set()
     worker._thread.join(PATIENCE)
     assert not worker._thread.is_alive()

@@ -1,4 +1,4 @@
-"""The readers of files and links, given what nobody would write: bounded here, without bounds in fuzz.py."""
+"""Readers of files and links with random input: a bounded number here, an unbounded one in fuzz.py."""
 
 from __future__ import annotations
 

@@ -86,17 +86,17 @@ FORM: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("name", "key", "value"), FORM, ids=[f"{row[1]} {row[2]:.4g}" for row in FORM])
 def test_forms(name: str, key: str, value: float, registry: TrainingRegistry) -> None:
-    """A number outside its range is set back into it, or told in a sentence; and only then nothing can start."""
+    """A number outside its range is set back into it, or reported by a warning; Start is disabled only then."""
     test = run_app(app(name))
     place = test.sidebar if key == "sample" else test
     place.number_input(key=key).set_value(value)
     run_app(test)
     field = (test.sidebar if key == "sample" else test).number_input(key=key)
-    told = [element.value for element in test.warning]
-    assert told or float(field.min or 0) <= float(field.value or 0) <= float(field.max or 0)
-    assert len(told) <= 1
+    warnings = [element.value for element in test.warning]
+    assert warnings or float(field.min or 0) <= float(field.value or 0) <= float(field.max or 0)
+    assert len(warnings) <= 1
     if name == "training":
-        assert button(test, "Start").disabled == bool(told)
+        assert button(test, "Start").disabled == bool(warnings)
 
 
 def test_settings_beyond_the_machine_are_refused_with_the_nearest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -583,17 +583,17 @@ def test_quick_steps_through_a_presentation_all_count(monkeypatch: pytest.Monkey
         f"{call}({arguments.get(call, '')})\n" for call in calls
     )
     at = run_app(with_state(AppTest.from_string(script, default_timeout=PATIENCE), {"sample": 3, "present": True}))
-    for key, told, expected in (
+    for key, reported, expected in (
         ("present_next", None, 4),
-        ("present_back", 3, 3),  # the page has not heard of the step before
+        ("present_back", 3, 3),  # the page has not received the previous step
         ("present_back", 3, 2),
         ("present_back", 2, 1),
     ):
-        if told is not None:
-            at.number_input(key="sample").set_value(told)
+        if reported is not None:
+            at.number_input(key="sample").set_value(reported)
         at.button(key=key).click()
         assert run_app(at).number_input(key="sample").value == expected
-    at.number_input(key="sample").set_value(2)  # nor has what is moved next
+    at.number_input(key="sample").set_value(2)  # the slider was moved before the page received the step
     assert run_app(at).number_input(key="sample").value == 1
     now[0] += presentation._STALE_CLICK_SECONDS + 0.1
     at.number_input(key="sample").set_value(2)  # whereas this has been chosen

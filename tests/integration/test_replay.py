@@ -207,8 +207,8 @@ def test_damaged_and_missing_epochs_are_left_out_with_a_sentence(run: Path, tmp_
     assert found.problem is not None
     assert "The weights of epoch 3 were not kept." in found.problem
     assert "Epoch 2 is left out: epochs/0002.safetensors" in found.problem and "\n" not in found.problem
-    for stranger in ("00005.safetensors", "x.safetensors", "5.safetensors", "0007.pt"):
-        (copy / "epochs" / stranger).write_bytes(b"")
+    for other in ("00005.safetensors", "x.safetensors", "5.safetensors", "0007.pt"):
+        (copy / "epochs" / other).write_bytes(b"")
     assert list(saved_epochs(copy)) == [1, 2, 4]
     save_file({"fc.weight": torch.zeros(7, 784 * 4)}, copy / "epochs" / "0004.safetensors")
     assert str(replay_sample(copy, 0).problem).endswith("So is epoch 4.")

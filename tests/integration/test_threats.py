@@ -1,16 +1,16 @@
-"""The threat model of the dashboard. Each line is a threat, what stands against it, and the test that shows it.
+"""The threat model of the dashboard: threats, countermeasures, and the tests that show them.
 
-What is to be protected: the machine's files and its time, the runs, and the browsers of those who look. Who may attack:
-a viewer with any browser or script; somebody who makes links; somebody who makes data sets or folders of runs. Whoever
-starts the server, sets its environment and writes its files is trusted, and so are the packages it is installed with.
+Assets: the files and the processor time of the machine, the runs, and the browsers of the viewers. Attackers: a viewer
+with any browser or script; an author of links, of data sets or of run folders. Trusted: the operator, who starts the
+server, sets its environment and writes its files, and the installed packages.
 
-| threat | what stands against it | test |
+| threat | countermeasure | test |
 |---|---|---|
-| strangers reach the server over a network | it listens on localhost by default | test_it_listens_on_localhost |
-| strangers are not asked who they are | a configured log-in comes before all else | test_log_in_comes_first |
+| unknown users reach the server over a network | it listens on localhost by default | test_it_listens_on_localhost |
+| unknown users are not authenticated | a configured log-in precedes every page | test_log_in_comes_first |
 | another site acts through a viewer's browser | XSRF protection and CORS are on | test_other_sites_are_kept_out |
 | uploads and messages fill the memory | both are limited to megabytes | test_sizes_are_limited |
-| errors tell of the inside | no traceback and no source is sent | test_errors_tell_nothing_of_the_inside |
+| errors reveal internals | no traceback and no source is sent | test_errors_tell_nothing_of_the_inside |
 | viewers start, hold or stop trainings | one setting: buttons are off and actions refuse | test_viewers_cannot_train |
 | viewers rename, delete or export runs | the same | test_viewers_cannot_change_runs |
 | viewers download data sets or save figures | the same | test_viewers_cannot_save |
@@ -23,14 +23,14 @@ starts the server, sets its environment and writes its files is trusted, and so 
 | an uploaded data set is written elsewhere | names are checked before anything is unpacked | test_uploads_stay_inside |
 | viewers import networks or add data sets | the same setting: the forms are not shown | test_viewers_cannot_import |
 | links set constants that take all memory | the sliders' bounds hold | test_links_set_constants_within_bounds |
-| the source forgets this | it is searched for whatever evaluates or unpickles | test_no_source_evaluates_or_unpickles |
+| new code evaluates or unpickles | the source is searched for such calls | test_no_source_evaluates_or_unpickles |
 | a file or a name carries HTML | Streamlit's Markdown escapes it; ours is built from numbers | test_no_unsafe_html |
 | names carry markup into pictures | plates and charts escape them | test_names_are_only_words_in_pictures |
 | names and errors carry links or layout | they are shown as plain text | test_names_are_only_words_on_pages |
 | a download is replaced by a bomb | its checksum is compared before it is unpacked | test_a_bomb_is_not_unpacked |
 | settings take all memory or time | estimated before, refused with what fits | test_what_does_not_fit_is_refused |
 | a file is endless, or a pipe | sizes are looked at first; pipes are not opened | test_endless_files_are_refused |
-| two viewers train at once | one training at a time, the second is told | test_one_training_at_a_time |
+| two viewers train at once | one training at a time, the second gets an error | test_one_training_at_a_time |
 | a dependency has a known fault | what is installed, or may be, is as new as its fixes | test_dependencies_are_fixed |
 """
 
@@ -462,8 +462,8 @@ def test_names_are_only_words_in_pictures() -> None:
         figures.neurons_figure(found),
     )  # fmt: skip
     for chart in charts:
-        told = [text for text in strings(chart.to_plotly_json()) if "src=x" in text]
-        assert all("<img" not in text and "<a " not in text for text in told)
+        texts = [text for text in strings(chart.to_plotly_json()) if "src=x" in text]
+        assert all("<img" not in text and "<a " not in text for text in texts)
     plates = (
         figures.peaks_html(info), figures.digit_html(image.numpy(), HOSTILE),
         figures.weights_html(np.zeros((10, 28, 28)), classes, HOSTILE), figures.html_page("", HOSTILE),
@@ -489,9 +489,9 @@ def test_names_are_only_words_on_pages(registry: TrainingRegistry, tmp_path: Pat
     test.multiselect(key="compared").set_value([second.name])
     run_app(test)
     overview = run_app(app("overview", model=settings.SAVED_RUN, run=first.name))
-    told = [element.value for kind in (test, overview) for element in (*kind.markdown, *kind.caption, *kind.warning)]
-    assert any("onerror" in text for text in told)
-    for text in told:
+    texts = [element.value for kind in (test, overview) for element in (*kind.markdown, *kind.caption, *kind.warning)]
+    assert any("onerror" in text for text in texts)
+    for text in texts:
         bare = re.sub(r"\\.", "", text)
         assert "<img" not in bare and "](http" not in bare and "](javascript" not in bare and "http://a" not in bare
     assert not any("<img src=x" in element.proto.body for element in test.get("html"))
@@ -574,7 +574,7 @@ FIXED = {
 
 
 def test_dependencies_are_fixed() -> None:
-    """From the installed metadata; pip-audit says more where its database can be reached."""
+    """From the installed metadata; pip-audit checks more where its database can be reached."""
     old = {}
     for name, least in FIXED.items():
         try:

@@ -102,13 +102,13 @@ def test_of_two_viewers_who_press_start_at_once_one_is_told(server: Server) -> N
             await viewer.move("number_input", "Epochs", 1000)
         before = set(os.listdir(server.folder / "runs"))
         await asyncio.gather(*(viewer.move("button", "Start", True) for viewer in pair))
-        told = [viewer.find_text("Expected no training in progress") for viewer in pair]
-        assert sum(words is not None for words in told) == 1
+        refusals = [viewer.find_text("Expected no training in progress") for viewer in pair]
+        assert sum(words is not None for words in refusals) == 1
         for viewer in pair:
             running = functools.partial(viewer.find_text, r"Running: cross-entropy on embedded, epoch \d+ of 1000")
             await until(running)
         assert len(set(os.listdir(server.folder / "runs")) - before) == 1
-        # Whoever presses, both see it; what is pressed twice is done once.
+        # Both viewers see the effect of either; an action that both request is done once.
         await asyncio.gather(*(viewer.move("button", "Pause", True) for viewer in pair))
         for viewer in pair:
             await until(lambda viewer=viewer: (viewer.job or "").startswith("Paused"))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Bad input in one table: whatever is wrong is told in one sentence, of what was expected, what came and what to do.
+"""Invalid input in one table: each error is one sentence on what was expected, what came and what to do.
 
 Parameters as settings, as options of the command and as arguments of the parts; data sets on disk; folders of runs, as
 models and to go on from. How the pages take the same is in test_bad_pages.py.
@@ -59,7 +59,7 @@ def test_settings(name: str, value: object) -> None:
 
 
 def error_of_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says on its last line before it ends with 2."""
+    """Return the last line that the command prints before it exits with 2."""
     with pytest.raises(SystemExit) as caught:
         train.main(arguments)
     assert caught.value.code == 2

@@ -132,11 +132,11 @@ def test_information_is_that_of_every_pixels_symbols() -> None:
     counted = count_values(split, 3)
     pixels = split.images.view(60, 784).numpy()
     for symbols in (np.arange(256), np.arange(256) // 80, code_of(4, 30, 1.0).table[:, 1], np.arange(256) % 3):
-        told, chance = mutual_information(symbols, counted)
+        bits, chance = mutual_information(symbols, counted)
         for pixel in (0, 27, 28, 400, 783):
             mine = [int(s) for s in symbols[pixels[:, pixel]]]
-            assert told[pixel] == pytest.approx(reference_mutual_information(mine, split.labels.tolist()), abs=1e-12)
-        assert not told[:28].any() and not chance[:28].any()  # a pixel that never varies
+            assert bits[pixel] == pytest.approx(reference_mutual_information(mine, split.labels.tolist()), abs=1e-12)
+        assert not bits[:28].any() and not chance[:28].any()  # a pixel that never varies
 
 
 def test_chance_is_the_mean_over_all_orders_of_the_labels() -> None:
@@ -154,8 +154,8 @@ def test_shuffled_labels_tell_what_chance_says() -> None:
     )
     counted = count_values(datasets.Split(images, labels), 10)
     for symbols in (np.arange(256), np.arange(256) // 16):
-        told, chance = mutual_information(symbols, counted)
-        assert told.mean() == pytest.approx(chance.mean(), rel=0.02)
+        bits, chance = mutual_information(symbols, counted)
+        assert bits.mean() == pytest.approx(chance.mean(), rel=0.02)
     curves, _ = curve_information(code_of(8, 60, 1.5).table, counted)
     assert curves.max() < 0.003
 
@@ -182,17 +182,17 @@ def test_no_code_and_no_curve_tells_more_than_the_value(m: int, T: int, beta: fl
 
 def test_curves_tell_the_mean_over_the_pixels_above_chance() -> None:
     table = code_of(5, 40, 1.2).table
-    told, chance = curve_information(table, MANY)
+    bits, chance = curve_information(table, MANY)
     for j in range(5):
         counted, shuffled = mutual_information(table[:, j], MANY)
-        assert told[j] == pytest.approx(max(counted.mean() - shuffled.mean(), 0))
+        assert bits[j] == pytest.approx(max(counted.mean() - shuffled.mean(), 0))
         assert chance[j] == pytest.approx(shuffled.mean())
 
 
 def test_codes_that_few_levels_can_hold_are_told_apart_by_themselves() -> None:
     groups = np.arange(256) // 100
-    told, chance = mutual_information(groups, MANY)
-    assert np.allclose(pixel_information(groups, MANY)[0], np.maximum(told - chance, 0))
+    bits, chance = mutual_information(groups, MANY)
+    assert np.allclose(pixel_information(groups, MANY)[0], np.maximum(bits - chance, 0))
     assert len(np.unique(groups)) <= LEVELS
 
 
@@ -228,8 +228,8 @@ def test_black_images_and_single_images_leave_nothing_to_tell(labels: list[int])
 def test_spare_curves_could_all_go_and_no_other_could() -> None:
     for setting in EXTREMES:
         code = code_of(*setting)
-        told, _ = curve_information(code.table, FEW)
-        gone = redundant_curves(code.table, told)
+        bits, _ = curve_information(code.table, FEW)
+        gone = redundant_curves(code.table, bits)
         rest = np.delete(code.table, gone, axis=1)
         assert len(np.unique(rest, axis=0)) == code.num_codes
         for j in range(rest.shape[1]):
@@ -374,11 +374,11 @@ def test_the_default_on_digits_is_what_is_known_of_it() -> None:
 
 def info_of(counted: ValueCounts, m: int, T: int, beta: float) -> figures.CodeStatisticsInfo:
     code = code_of(m, T, beta, histogram=counted.histogram)
-    told, chance = curve_information(code.table, counted)
+    bits, chance = curve_information(code.table, counted)
     return figures.CodeStatisticsInfo(
         code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
         code.time_to_peak, code.late_spike_fraction,
-        code.late_fraction_by_curve, told, chance, redundant_curves(code.table, told),
+        code.late_fraction_by_curve, bits, chance, redundant_curves(code.table, bits),
         *pixel_information(code.groups, counted),
     )  # fmt: skip
 
@@ -444,11 +444,11 @@ def test_takeaways_are_true(m: int, T: int, beta: float) -> None:
 def test_a_kernel_slower_than_the_window_leaves_every_spike_late() -> None:
     counted, code = MANY, code_of(8, 10, 1.5, 40.0)
     assert code.late_spike_fraction == 1.0
-    told, chance = curve_information(code.table, counted)
+    bits, chance = curve_information(code.table, counted)
     info = figures.CodeStatisticsInfo(
         code.spikes, code.groups, code.collision_rate, *code.spike_histogram(), code.latest_effective_time,
         code.time_to_peak, code.late_spike_fraction,
-        code.late_fraction_by_curve, told, chance, (), *pixel_information(code.groups, counted),
+        code.late_fraction_by_curve, bits, chance, (), *pixel_information(code.groups, counted),
     )  # fmt: skip
     assert "no spike is in time" in info.times_takeaway
     assert not figures.times_figure(info).layout.shapes

@@ -184,11 +184,11 @@ def test_values_out_of_range_are_refused(name: str, value: Any) -> None:
 def info_of(model: Model, sample: int, now: Perturbation, true: int | None = None) -> figures.PerturbedInfo:
     image = DIGITS.images[sample : sample + 1]
     times = perturb_spikes(times_of(model, perturb_image(image, now)), now)
-    told = [
+    infos = [
         figures.VoltageInfo(d.v.numpy(), d.v_max.numpy(), d.t_max.numpy(), d.v_threshold, tuple("abcdefghij"), true)
         for d in (predict(model, image[0]), predict_from_spikes(model, times))
     ]
-    return figures.PerturbedInfo(told[0], told[1], now.description)
+    return figures.PerturbedInfo(infos[0], infos[1], now.description)
 
 
 def peaking(values: dict[int, float], true: int | None = None) -> figures.VoltageInfo:

@@ -1,4 +1,4 @@
-"""Data set files that a viewer sends: stored whole or not at all, and never over another."""
+"""Uploaded data set files: stored completely or not at all, and never in place of another."""
 
 from __future__ import annotations
 

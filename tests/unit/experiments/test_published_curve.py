@@ -51,17 +51,17 @@ def test_over_fitting_needs_a_training_accuracy_that_climbs() -> None:
 
 def test_a_mean_over_the_steps_shows_no_over_fitting() -> None:
     curves = {"as-published": DOWN, "reference": UP}
-    told = PublishedInfo(curves, dict.fromkeys(curves, np.array([0.8, 0.9, 0.98])), 10_000, is_after_epoch=False)
-    assert not any("over-fitting" in text or "below training" in text for text in told.findings)
-    assert "mean training accuracy during the last epoch is 98.0 %" in told.findings[0]
+    result = PublishedInfo(curves, dict.fromkeys(curves, np.array([0.8, 0.9, 0.98])), 10_000, is_after_epoch=False)
+    assert not any("over-fitting" in text or "below training" in text for text in result.findings)
+    assert "mean training accuracy during the last epoch is 98.0 %" in result.findings[0]
 
 
-def test_seeds_are_told_by_mean_and_range() -> None:
+def test_seeds_are_given_by_mean_and_range() -> None:
     three = np.array([DOWN - 0.01, DOWN, DOWN + 0.01])
-    told = PublishedInfo({"as-published": three, "reference": UP}, {"as-published": three, "reference": UP}, 10_000)
-    assert "only if the gradients are never cleared" in told.takeaway
-    assert "falls from 70.0 to 60.0 % (mean of 3 seeds, 59.0 to 61.0 in the end)" in told.findings[0]
-    low, high = told.test_band("as-published")
+    result = PublishedInfo({"as-published": three, "reference": UP}, {"as-published": three, "reference": UP}, 10_000)
+    assert "only if the gradients are never cleared" in result.takeaway
+    assert "falls from 70.0 to 60.0 % (mean of 3 seeds, 59.0 to 61.0 in the end)" in result.findings[0]
+    low, high = result.test_band("as-published")
     assert (low[-1], high[-1]) == pytest.approx((0.59, 0.61))
 
 
@@ -77,14 +77,14 @@ def test_the_record_tells_what_is_claimed() -> None:
         for key in ("test_accuracy", "train_accuracy")
     )
     assert set(curves) == set(REGIMES)
-    told = PublishedInfo(curves, train, record["test_samples"])
-    assert {told.seeds(name) for name in REGIMES} == {len(record["runs"]) // 4}
-    assert "only if the gradients are never cleared" in told.takeaway
-    assert "no sign of over-fitting" in told.findings[0]
-    assert told.mean_test("cross-entropy")[-1] > 0.92 > told.mean_test("over-fitting")[-1]
+    result = PublishedInfo(curves, train, record["test_samples"])
+    assert {result.seeds(name) for name in REGIMES} == {len(record["runs"]) // 4}
+    assert "only if the gradients are never cleared" in result.takeaway
+    assert "no sign of over-fitting" in result.findings[0]
+    assert result.mean_test("cross-entropy")[-1] > 0.92 > result.mean_test("over-fitting")[-1]
     linear = {name: values[-1] for name, values in record["linear_test_accuracy"].items()}
     assert linear["pixels"] == pytest.approx(0.92, abs=0.01)
-    assert linear["spikes"] > told.mean_test("cross-entropy")[-1]  # no claim that the network reads more than they do
+    assert linear["spikes"] > result.mean_test("cross-entropy")[-1]  # no claim that the network reads more than they do
     for run in record["runs"]:
         assert (run["settings"]["m"], run["settings"]["T"], run["settings"]["batch_size"]) == (16, 100, 64)
 

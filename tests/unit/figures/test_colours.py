@@ -1,4 +1,4 @@
-"""What colours must do: be read on either page, and be told apart by everyone, or leave it to a second cue."""
+"""Colours: legible on light and dark pages, and distinguishable with colour-vision deficiencies or by a second cue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VISION = {
     "grey": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
 }
 MIN_COLOUR_DISTANCE = 10.0
-"""CIE76 distance from which two colours in one figure are told apart at a glance; 2.3 is just noticeable."""
+"""CIE76 distance from which two colours in one figure are easily distinguished; 2.3 is just noticeable."""
 
 
 def linear(colour: str) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_the_theme_s_colours_are_read() -> None:
                 assert contrast(theme[mode][name], page) >= (4.5 if page in (WHITE, DARK) else 3), (mode, name)
 
 
-# Pairs that meet in one figure and are told apart by colour alone.
+# Pairs that occur in one figure and differ by colour alone.
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize(
     ("one", "other"),

@@ -244,7 +244,7 @@ def test_lead_of_one_output() -> None:
 
 
 def test_curves_are_the_responses() -> None:
-    """Spiking and silent curves are a line each, with gaps between curves, drawn where they can be told from 0."""
+    """Spiking and silent curves are a line each, with gaps between curves, drawn where they differ visibly from 0."""
     info = tuning()
     for name, colour, spiking in (("spiking curves", theme.SPIKE, True), ("silent curves", theme.MUTED, False)):
         drawn = lines(tuning_figure(info))[name]

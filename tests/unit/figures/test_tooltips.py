@@ -76,10 +76,10 @@ def test_a_map_tells_every_spike_of_every_pixel(m: int, rival: int | None) -> No
     assert array(said["times"], "<f4").tolist() == info.times[spiking].tolist()
     columns = [info.weight, info.kernel] + ([] if rival is None else [info.rival_weight, info.rival_kernel])
     assert len(said["spikes"]) == len(columns)
-    for told, column in zip(said["spikes"], columns, strict=True):
+    for encoded, column in zip(said["spikes"], columns, strict=True):
         assert column is not None
-        assert np.array_equal(array(told["numbers"], "<f4"), column[spiking].astype("<f4"))
-    assert [told["words"] for told in said["spikes"]][:2] == [" · 3: w ", ", K "]
+        assert np.array_equal(array(encoded["numbers"], "<f4"), column[spiking].astype("<f4"))
+    assert [encoded["words"] for encoded in said["spikes"]][:2] == [" · 3: w ", ", K "]
     assert len(markup) < 4_000 + 36 * spiking.sum()
 
 
@@ -109,10 +109,10 @@ def test_the_outline_of_a_map_is_that_of_its_chart() -> None:
 
 
 def test_names_are_only_words() -> None:
-    told = TooltipParser(figures.evidence_html(info_of(0, 8, name=HOSTILE)))
-    assert told.tags <= {"div", "span", "img", "b", "sub", "sup"}
-    assert all(source.startswith("data:image/") for source in told.sources)
-    assert "onerror" in json.dumps(told.said)
+    parser = TooltipParser(figures.evidence_html(info_of(0, 8, name=HOSTILE)))
+    assert parser.tags <= {"div", "span", "img", "b", "sub", "sup"}
+    assert all(source.startswith("data:image/") for source in parser.sources)
+    assert "onerror" in json.dumps(parser.said)
 
 
 def test_the_scale_is_as_tall_as_the_map() -> None:

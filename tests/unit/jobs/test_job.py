@@ -191,20 +191,20 @@ def test_a_pause_asked_for_at_the_end_does_not_hang(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("without_log")
-def test_whoever_listens_hears_of_every_run_that_has_begun_and_of_no_other(settings: Settings) -> None:
-    heard: list[str] = []
-    registry = TrainingRegistry(on_start=lambda: heard.append(state(registry)))
+def test_on_start_is_called_for_every_started_run_and_no_other(settings: Settings) -> None:
+    states: list[str] = []
+    registry = TrainingRegistry(on_start=lambda: states.append(state(registry)))
     registry.start(settings, job=with_train(train_forever))
-    assert heard == ["running"]
+    assert states == ["running"]
     with pytest.raises(JobError):
         registry.start(settings, job=with_train(train_forever))
     registry.start_if_never_run(settings)
-    assert heard == ["running"]
+    assert states == ["running"]
     assert registry.shutdown(PATIENCE)
     registry.start_if_never_run(settings)
-    assert heard == ["running"]
+    assert states == ["running"]
     registry.start(settings, job=with_train(train_forever))
-    assert heard == ["running"] * 2
+    assert states == ["running"] * 2
     assert registry.shutdown(PATIENCE)
 
 

@@ -28,7 +28,7 @@ BUTTONS = ("pause", "resume", "stop")
 
 
 def expected(state: str, event: str) -> str:
-    """The table of the docstring once more, told apart from it."""
+    """Return the next state, implemented independently of the table in the docstring."""
     if state in FINAL_STATES:
         return state
     if event == "finished":

@@ -66,7 +66,7 @@ def test_a_resumed_run_takes_and_records_another_learning_rate(tmp_path: Path) -
     recorded = read_run(folder).settings
     assert recorded is not None
     assert recorded.lr_changes == "1:0.005"
-    # The same as planned from the begin; the schedule of this recipe is constant.
+    # The same as planned from the beginning; the schedule of this recipe is constant.
     *_, planned = train_model(replace(SMALL, lr_changes="1:0.005"), small_dataset())
     *_, constant = train_model(SMALL, small_dataset())
     assert planned.weight is not None and constant.weight is not None

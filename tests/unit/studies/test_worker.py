@@ -213,7 +213,7 @@ def test_no_trial_is_lost_or_done_twice_when_a_process_is_killed(tmp_path: Path,
     assert not [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
     latest = lineages(study.trials)
     assert sorted(trial.number for trial in latest.values()) == sorted(trial.number for trial in done)
-    # The values are those of a process that was never disturbed.
+    # The values are those of a process that was not killed.
     drawn = [plan.create_sampler(rank) for rank in range(6)]
     fresh = optuna.create_study(direction="maximize")
     expected = []

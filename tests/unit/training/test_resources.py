@@ -143,18 +143,18 @@ def test_the_nearest_that_fits_does_and_is_near(
 
 
 def test_where_one_number_will_not_do_several_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = explain_if_too_large(Settings(m=2**31 - 1, T=2**31 - 1))
-    assert told is not None and "what fits is T" in told and ", m " in told
+    message = explain_if_too_large(Settings(m=2**31 - 1, T=2**31 - 1))
+    assert message is not None and "what fits is T" in message and ", m " in message
     monkeypatch.setattr(resources, "available_memory", lambda device: 0.0)
-    told = explain_if_too_large(Settings())
-    assert told is not None and "nothing smaller fits either" in told
+    message = explain_if_too_large(Settings())
+    assert message is not None and "nothing smaller fits either" in message
 
 
 def test_a_week_is_the_most() -> None:
     a_day = 86400 / estimate(Settings(epochs=1), 10_000, 2_000).seconds
     assert explain_if_too_large(Settings(epochs=round(6.9 * a_day))) is None
-    told = explain_if_too_large(Settings(epochs=round(7.5 * a_day)))
-    assert told is not None and "at most 7 days" in told and MAX_SECONDS == 7 * 86400
+    message = explain_if_too_large(Settings(epochs=round(7.5 * a_day)))
+    assert message is not None and "at most 7 days" in message and MAX_SECONDS == 7 * 86400
 
 
 def test_memory_is_what_the_system_and_the_control_group_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
