@@ -125,7 +125,7 @@ def load_model(run: str | os.PathLike[str], epoch: int | str = "last") -> Model:
         settings = reader.read_run(run).settings
         if settings is not None and settings.imported_from is None:
             return initial_model(settings, last.num_classes, last.code, last.num_features)
-    return reader.load_model(run, f"epochs/{epoch:04}" if isinstance(epoch, int) else epoch)
+    return reader.load_model(run, reader.checkpoint_path(str(epoch)))
 
 
 def load_study(name: str, log_dir: str = "runs") -> StudyReader:

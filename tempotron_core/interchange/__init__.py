@@ -1,1 +1,1 @@
-"""Files of other tools: networks, spike times, exports, recording of a training loop."""
+"""Networks from and for files of other programs, and generated Python code."""

@@ -11,7 +11,8 @@ from typing import Any
 from tempotron_core.data.datasets import Dataset
 from tempotron_core.model.classifier import Model
 from tempotron_core.runs.files import RunError
-from tempotron_core.runs.reader import load_model, read_run
+from tempotron_core.runs.reader import checkpoint_path, load_model, read_run
+from tempotron_core.training.recipes import RECIPES
 from tempotron_core.training.settings import Settings
 
 __all__ = ["FIXED_IN_FINE_TUNING", "fine_tune_settings", "require_same_shape", "split_checkpoint"]
@@ -21,11 +22,15 @@ FIXED_IN_FINE_TUNING = ("m", "code", "tempotrons_per_class", "start_from", "impo
 
 
 def split_checkpoint(text: str) -> tuple[Path, str]:
-    """Return folder and checkpoint of a text such as "runs/NAME", "runs/NAME:best" or "runs/NAME:3"."""
+    """Return folder and checkpoint of a text such as "runs/NAME", "runs/NAME:best" or "runs/NAME:3".
+
+    Raises:
+        RunError: for a number of more than nine digits.
+    """
     folder, separator, checkpoint = text.rpartition(":")
     if not separator or not (checkpoint in ("last", "best") or checkpoint.isdecimal()):
         folder, checkpoint = text, "last"
-    return Path(folder).expanduser(), f"epochs/{int(checkpoint):04}" if checkpoint.isdecimal() else checkpoint
+    return Path(folder).expanduser(), checkpoint_path(checkpoint)
 
 
 def fine_tune_settings(start_from: str, given: Mapping[str, Any]) -> tuple[Settings, Model]:
@@ -50,12 +55,14 @@ def fine_tune_settings(start_from: str, given: Mapping[str, Any]) -> tuple[Setti
                 f"{name}: expected {recorded[name]} in a run that starts from {folder.name!r}, got {given[name]}; "
                 "leave it out, or train from initial weights."
             )
-    name = folder.resolve().name + (
-        "" if checkpoint == "last" else f":{checkpoint.removeprefix('epochs/').lstrip('0')}"
-    )
+    number = checkpoint.removeprefix("epochs/")
+    name = folder.resolve().name
+    if checkpoint != "last":
+        name += f":{int(number) if number.isdecimal() else number}"
     own: dict[str, Any] = {"start_from": name, "imported_from": None, "lr_changes": None, "from_preset": ()}
-    if recorded["tempotrons_per_class"] is None and record.settings.resolved_recipe.tempotrons_per_class > 1:
-        own["tempotrons_per_class"] = model.tempotrons_per_class  # another recipe would have another number
+    recipes = [RECIPES[name] for name in (record.settings.recipe, given.get("recipe")) if name in RECIPES]
+    if recorded["tempotrons_per_class"] is None and any(recipe.tempotrons_per_class > 1 for recipe in recipes):
+        own["tempotrons_per_class"] = model.tempotrons_per_class  # that of the weights, not of another recipe
     stopping = {"target_accuracy": None, "patience": None}
     return Settings(**{**recorded, **stopping, **own, **{k: v for k, v in given.items() if k != "start_from"}}), model
 

@@ -275,10 +275,10 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
 
 def read_classes(path: str | os.PathLike[str], count: int) -> tuple[str, ...]:
     """Return the names of the classes in the file of the last weights, or the numbers 0 to count - 1."""
-    with suppress(RunError, ValueError, TypeError, RecursionError):
-        names = json.loads(read_tensors(Path(path), "last.safetensors")[1].get("classes", "[]"))
-        if len(names) == count and all(isinstance(name, str) for name in names):
-            return tuple(names)
+    with suppress(RunError):
+        names = load_classes(path)
+        if len(names) == count:
+            return names
     return tuple(map(str, range(count)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 import torch
@@ -55,6 +56,20 @@ def test_a_run_starts_from_any_epoch_of_another(tmp_path: Path) -> None:
         fine_tune_settings(str(first), {"m": 4})
     with pytest.raises(RunError, match="choose a data set of the shape"):
         require_same_shape(settings, model, datasets.load("iris"))
+
+
+def test_another_recipe_keeps_the_number_of_tempotrons_per_class(tmp_path: Path) -> None:
+    first = write(replace(SMALL, log_dir=str(tmp_path)))
+    settings, model = fine_tune_settings(str(first), {"recipe": "local-pattern-population"})
+    assert settings.resolved_recipe.tempotrons_per_class == model.tempotrons_per_class == 1
+    *_, last = train_model(replace(settings, epochs=1), small_dataset(), initial=model)
+    assert last.phase == "finished"
+
+
+def test_epoch_0_of_a_run_is_named(tmp_path: Path) -> None:
+    first = write(replace(SMALL, log_dir=str(tmp_path)))
+    copyfile(first / "last.safetensors", first / "epochs" / "0000.safetensors")
+    assert fine_tune_settings(f"{first}:0", {})[0].start_from == f"{first.name}:0"
 
 
 def test_a_resumed_run_takes_and_records_another_learning_rate(tmp_path: Path) -> None:
