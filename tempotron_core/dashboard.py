@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -34,10 +34,10 @@ from tempotron_core.data import datasets
 from tempotron_core.data.samples import DataError, Dataset
 from tempotron_core.data.spike_times import dataset_from_spike_times
 from tempotron_core.model.classifier import Model
-from tempotron_core.model.codes import AS_RECORDED
+from tempotron_core.model.codes import AS_RECORDED, DEFAULT_CODE
 from tempotron_core.recording import find_weight, record_with_settings
 from tempotron_core.snn.tempotron import Tempotron
-from tempotron_core.training.settings import Settings, model_from_weights
+from tempotron_core.training.settings import Settings, fit_to_dataset, model_from_weights
 
 __all__ = ["Dashboard", "explore"]
 
@@ -124,6 +124,7 @@ class _Inputs:
         weight: weights [outputs, afferents]
         dataset: samples
         settings: constants and place of the run
+        model: network with these constants
     """
 
     weight: torch.Tensor
@@ -145,7 +146,8 @@ def explore(
     """Open the dashboard on a network and samples of one's own; return at once, before the server answers.
 
     Args:
-        network: a Tempotron or another layer with one matrix, a Model, or weights [outputs, afferents]
+        network: a Tempotron or another layer with one matrix, a Model, or weights [outputs, afferents]; a Model with
+            another code than the Gaussian one needs spike times
         samples: images [n, h, w] or features [n, features], which the Gaussian code turns into spikes, m for each
             value; or spike times in ms [n, afferents] or [n, features, m], negative or NaN for none
         labels: class of each sample; without labels samples are shown as spike times, without a true class
@@ -165,7 +167,8 @@ def explore(
     folder = Path(tempfile.mkdtemp(prefix="tempotron-explore-"))
     try:
         (folder / "data").mkdir()
-        inputs = _prepare(weight, samples, labels, classes, given, folder)
+        code = network.code.name if isinstance(network, Model) else DEFAULT_CODE
+        inputs = _prepare(weight, samples, labels, classes, given, code, folder)
         run = _write_run(inputs, labels is not None)
         return _start(folder, run.name, address, port)
     except BaseException:
@@ -189,7 +192,13 @@ def _check_constants(constants: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(
-    weight: torch.Tensor, samples: Any, labels: Any, classes: tuple[str, ...], given: dict[str, Any], folder: Path
+    weight: torch.Tensor,
+    samples: Any,
+    labels: Any,
+    classes: tuple[str, ...],
+    given: dict[str, Any],
+    code: str,
+    folder: Path,
 ) -> _Inputs:
     """Return the samples as a data set in the folder, and the settings of the run."""
     outputs, afferents = weight.shape
@@ -216,6 +225,11 @@ def _prepare(
         )
     features = int(np.prod(x.shape[1:]))
     is_times = features == afferents
+    if code != DEFAULT_CODE and not (is_times and (x.dtype != np.uint8 or code == AS_RECORDED.name)):
+        raise ValueError(
+            f"samples: expected spike times for a network with the code {code}, got values {list(x.shape)}, which only "
+            f"the code {DEFAULT_CODE} turns into spikes here; pass model.spike_times(samples)."
+        )
     m = x.shape[2] if is_times and x.ndim == 3 else 1 if is_times else afferents // features if features else 0
     if not is_times and (afferents % max(features, 1) or m < 3):
         raise ValueError(
@@ -245,11 +259,9 @@ def _prepare(
         is_times = True
     path = folder / "data" / _FILE
     if is_times:
-        dataset_from_spike_times("samples", x, y, classes=names)  # for its sentences
+        dataset_from_spike_times("samples", x, y, classes=names)  # raises an error for invalid samples
         parts = {} if y is None else {"labels": y, "times_test": x, "labels_test": y, "classes": np.array(names)}
         np.savez(path, times=x, unit=np.array("ms"), **parts)  # type: ignore[arg-type]
-        object.__setattr__(settings, "code", AS_RECORDED.name)
-        object.__setattr__(settings, "m", m)
     else:
         assert y is not None
         np.savez(path, x=x, y=y, x_test=x, y_test=y, classes=np.array(names))
@@ -259,7 +271,7 @@ def _prepare(
             f"labels: expected classes 0 to {len(names) - 1}, the outputs of the network, got "
             f"{', '.join(dataset.classes[:10])}; number the classes from 0."
         )
-    object.__setattr__(settings, "dataset", _FILE)
+    settings = replace(fit_to_dataset(settings, dataset), dataset=_FILE)
     return _Inputs(weight, dataset, settings, model_from_weights(settings, weight))
 
 
@@ -317,6 +329,9 @@ def _to_grey(x: np.ndarray) -> torch.Tensor:
     """Return values as uint8: those of images as they are, others from their range to 0 ... 255."""
     if x.dtype == np.uint8:
         return torch.from_numpy(x.copy())
+    x = x.astype(np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError("samples: expected finite values, got NaN or infinity; replace or remove such samples.")
     axis = 0 if x.ndim == 2 else None
     low, high = x.min(axis=axis), x.max(axis=axis)
     scaled = (x - low) / np.where(high > low, high - low, 1) * 255

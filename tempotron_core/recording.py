@@ -59,8 +59,7 @@ class RunRecorder:
 
         Args:
             weight: weights [outputs, afferents], a tensor or array, or the layer that has them
-            train_accuracy: fraction of the training samples that are classified correctly, NaN where it is
-                unknown
+            train_accuracy: fraction of the training samples that are classified correctly, NaN where it is unknown
             test_accuracy: the same of the test samples
             loss: mean loss, NaN where it is unknown
 
@@ -86,7 +85,7 @@ class RunRecorder:
             weight_norm=float(matrix.norm()), gradient_norm=math.nan,
         )  # fmt: skip
         self._since = now
-        settings = replace_epochs(self._snapshot.settings, max(self._planned or 0, number + 1))
+        settings = _replace_epochs(self._snapshot.settings, max(self._planned or 0, number + 1))
         points = self._snapshot.points.appended(StepMetrics(number, float(loss), train, train))
         self._snapshot = replace(
             self._snapshot, settings=settings, total_steps=settings.epochs, step=number, weight=matrix, points=points,
@@ -98,7 +97,7 @@ class RunRecorder:
     def finish(self) -> None:
         """Record that no epoch follows."""
         if self.epochs_done:
-            self._log.change_settings(replace_epochs(self._snapshot.settings, self.epochs_done))
+            self._log.change_settings(_replace_epochs(self._snapshot.settings, self.epochs_done))
 
 
 @contextmanager
@@ -170,7 +169,7 @@ def record_with_settings(
         settings, "training", 1, points=StepMetricsHistory(), epochs=History(), classes=classes, code=code, shape=shape
     )
     with open_run_log(settings) as log:
-        with suppress(Exception):  # a name is no reason to lose a run
+        with suppress(Exception):  # the run is written without its name if that fails
             rename(RunRecord(Path(log.path)), name)
         recorder = RunRecorder(log, snapshot, planned)
         try:
@@ -178,7 +177,7 @@ def record_with_settings(
         finally:
             recorder.finish()
             if not recorder.epochs_done:
-                shutil.rmtree(recorder.path, ignore_errors=True)  # a run without weights shows nothing
+                shutil.rmtree(recorder.path, ignore_errors=True)  # no page can show a run without weights
 
 
 def find_weight(source: Any) -> torch.Tensor:
@@ -213,7 +212,7 @@ def find_weight(source: Any) -> torch.Tensor:
     return weight
 
 
-def replace_epochs(settings: Settings, epochs: int) -> Settings:
+def _replace_epochs(settings: Settings, epochs: int) -> Settings:
     """Return the settings with another number of epochs."""
     return settings if settings.epochs == epochs else replace(settings, epochs=epochs)
 

@@ -104,10 +104,10 @@ class Settings:
     time, after_spike: where the potential is evaluated and what an output does after it has fired, see Tempotron.
     validation: training samples held out and used instead of the test set throughout the run. From loss to init_scale:
     changes of the recipe, None for the recipe's own value. imported_from: name of the file that the weights before the
-    first epoch come from; None where the seed gives them. start_from: run and checkpoint with whose weights it starts.
-    lr_changes: see rate_changes. target_accuracy, patience: the run ends once the held-out samples reach this accuracy,
-    or after so many epochs without a higher one. code: one of CODES. from_preset: names of the
-    settings whose values the recipe's preset gave, see settings_with_preset.
+    first epoch come from, or of a recorded training loop; None where the seed gives them. start_from: run and
+    checkpoint with whose weights it starts. lr_changes: see rate_changes. target_accuracy, patience: the run ends once
+    the held-out samples reach this accuracy, or after so many epochs without a higher one. code: one of CODES.
+    from_preset: names of the settings whose values the recipe's preset gave, see settings_with_preset.
 
     Raises:
         TypeError: for values of another type.

@@ -131,6 +131,9 @@ MATRIX = NET.fc.weight.detach().numpy()
         (MATRIX, SAMPLES, LABELS, {"tempotrons_per_class": 3}, "expected a divisor of the 10 outputs"),
         (MATRIX[0], SAMPLES, LABELS, {}, "expected a matrix [outputs, afferents]"),
         (NET, "digits", LABELS, {}, "got str"),
+        (NET, torch.full((2, 28, 28), math.nan), None, {}, "samples: expected finite values, got NaN"),
+        (tc.untrained_model(code="latency", m=1), SAMPLES, LABELS, {}, "a network with the code latency"),
+        (tc.untrained_model(code="local-pattern", m=8), SAMPLES, LABELS, {}, "pass model.spike_times(samples)"),
     ],
 )
 def test_what_cannot_be_explored_gives_a_sentence(
