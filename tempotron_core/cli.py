@@ -1,4 +1,4 @@
-"""The command tempotron-explorer: open the dashboard, train without it, run a study, or open a network from a file."""
+"""The command tempotron-explorer: dashboard, training, studies and their reports, import and export of networks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 __all__ = ["app_script", "main"]
@@ -21,6 +22,14 @@ _USAGE = """usage: tempotron-explorer [--help]
   tempotron-explorer export RUN [OPTIONS] write a network for another program; see tempotron-explorer export --help
 """
 
+_COMMANDS = {
+    "train": "tempotron_core.train",
+    "sweep": "tempotron_core.sweep",
+    "report": "tempotron_core.report",
+    "export": "tempotron_core.export_network",
+}
+"""Command -> module with its function main, imported when it is used."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
@@ -32,26 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print(_USAGE, end="")
         return 0
-    if arguments[:1] == ["train"]:
-        from tempotron_core.train import main as train
-
-        return train(arguments[1:])
-    if arguments[:1] == ["sweep"]:
-        from tempotron_core.sweep import main as sweep
-
-        return sweep(arguments[1:])
-    if arguments[:1] == ["report"]:
-        from tempotron_core.report import main as report
-
-        return report(arguments[1:])
-    if arguments[:1] == ["export"]:
-        from tempotron_core.export_network import main as export
-
-        return export(arguments[1:])
     if arguments[:1] == ["open"]:
         return _open_network(arguments[1:])
+    if arguments and arguments[0] in _COMMANDS:
+        return int(import_module(_COMMANDS[arguments[0]]).main(arguments[1:]))
     if arguments and not arguments[0].startswith("-"):
-        commands = "train, sweep, report, open, export"
+        commands = ", ".join((*_COMMANDS, "open"))
         print(f"expected {commands} or an option, got {arguments[0]!r}; see --help.", file=sys.stderr)
         return 2
     return _open_dashboard(arguments)

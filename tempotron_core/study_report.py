@@ -57,8 +57,9 @@ def study_page(reader: StudyReader) -> str:
     parts: list[tuple[str, Any]] = [("text", _summary(reader, records, best)), ("code", command)]
     if best is not None:
         parts += [("heading", f"Selected trial {best.number}"), ("code", trial_command(plan, best))]
-    parts += [("text", sentence) for sentence in explain(records)]
-    if explain(records):
+    sentences = explain(records)
+    parts += [("text", sentence) for sentence in sentences]
+    if sentences:
         parts.append(("text", "A rank correlation over the complete trials describes them; it does not show a cause."))
     names = [parameter.name for parameter in plan.parameters]
     for parameter in plan.parameters:
@@ -84,11 +85,14 @@ def study_page(reader: StudyReader) -> str:
 
 
 def study_notebook(reader: StudyReader) -> str:
-    """Return a Jupyter notebook that repeats the study and shows its trials; its first text tells the results."""
+    """Return a Jupyter notebook that repeats the study and shows its trials; its first cell summarises the results."""
     records, plan, name = reader.records(), reader.plan, reader.place.name
     best = next((one for one in ranked(records) if one.is_complete), None)
     title = f'"""Study {name}. {_summary(reader, records, best)}"""'
-    cells = [title, f"# Repeats the study; without changes its trials are read.\n!{study_command(name, plan)}"]
+    cells = [
+        title,
+        f"# Repeats the study; where the folder runs has its trials, they are only read.\n!{study_command(name, plan)}",
+    ]
     cells.append(
         "from tempotron_core.studies.explanation import explain\n"
         "from tempotron_core.studies.storage import StudyPlace\n"
@@ -136,7 +140,7 @@ def _summary(reader: StudyReader, records: list[TrialRecord], best: TrialRecord 
     )
     if best is None:
         return text
-    text += f" Selected: trial {best.number} with {100 * (best.accuracy or 0):.2f} % there"
+    text += f" Selected: trial {best.number} with {100 * (best.accuracy or 0):.2f} % on these"
     test = reader.test_accuracy(best)
     if test is None:
         return f"{text}; the test set has not been used for it."

@@ -17,7 +17,7 @@ _LOAD_MODEL = re.compile(r"(?:# .*\n)?model = tc\.load_model\((?:[^()'\"]|'(?:[^
 
 @dataclass(frozen=True)
 class CodeInput:
-    """What determines a view.
+    """Values that determine a view.
 
     Attributes:
         dataset: name of the data set
@@ -54,7 +54,7 @@ class CodeInput:
     @property
     def sample_lines(self) -> list[str]:
         """Return the lines that load data set and sample."""
-        if self.is_recorded:  # the sample follows the model, which tells the number of afferents
+        if self.is_recorded:  # the sample follows the model, whose number of afferents it needs
             return self.dataset_lines
         if self.drawing is None:
             return [*self.dataset_lines, f"sample = dataset.test.images[{self.index}]"]

@@ -58,7 +58,7 @@ class AmbiguousKeyError(FormatError):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Weights of a network file, with what else the file says.
+    """Weights of a network file, with its constants and names of classes.
 
     Attributes:
         file: name of the file
@@ -91,7 +91,7 @@ class Network:
         return self.weight.shape[1]
 
     def comes_from_spikingjelly_2(self, peer: str | None) -> bool:
-        """Return whether the network is one of SpikingJelly 2.0.0, which peer or else the file tells.
+        """Return whether the network is one of SpikingJelly 2.0.0, according to peer, or to the file if peer is None.
 
         Raises:
             FormatError: for another name than those of PEERS, and where the file contradicts it.

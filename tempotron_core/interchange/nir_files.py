@@ -56,7 +56,7 @@ def open_nir(file: IO[bytes], name: str) -> Tensors:
 
 
 def _refuse_links(content: Any, h5py: Any) -> None:
-    """Refuse links and values that lie in other files, which HDF5 would read from this machine."""
+    """Refuse links, and values in other files, which HDF5 would read from this machine."""
     waiting, seen = [content], 0
     while waiting:
         group = waiting.pop()

@@ -18,7 +18,7 @@ _NOTE = "Another process writes this run: it can be paused or stopped only there
 
 
 def follow_run(folder: Path) -> Status:
-    """Return the status of a run as its folder tells: running while a process writes it, then finished.
+    """Return the status of a run according to its folder: running while a process writes it, then finished.
 
     Raises:
         RunError: where settings or weights cannot be read.

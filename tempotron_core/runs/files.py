@@ -38,7 +38,7 @@ END_MARKER = "ended"
 """A file that a run leaves where it ends, however that is, unless it is killed."""
 
 STUDIES_FOLDER = "studies"
-"""Folder of a log directory in which the studies lie, each with its runs in a folder of its own."""
+"""Folder of a log directory of the studies, each with its runs in a folder of its own."""
 
 _MAX_BYTES = 2**30  # of one file, which may come from another source
 _MAX_TEXT_BYTES = 2**24

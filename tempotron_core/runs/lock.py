@@ -80,7 +80,7 @@ class RunLock:
 
 
 def has_live_writer(folder: Path) -> bool:
-    """Return whether a process of this machine holds the lock of the folder; False where that cannot be told."""
+    """Return whether the last writer of the folder is a running process of this machine; False if that is unknown."""
     if fcntl is None:  # os.kill would end the process
         return False
     try:

@@ -1,4 +1,4 @@
-"""Plan of a study: what all processes that join it must agree on."""
+"""Plan of a study: settings that are the same in all its processes."""
 
 from __future__ import annotations
 
@@ -165,12 +165,12 @@ class StudyPlan:
         """Return the plan of such a record.
 
         Raises:
-            StudyError: where it is none of this version.
+            StudyError: where this version cannot read it.
         """
         try:
             names = ("space", "given", "trials", "seeds", "sampler", "pruner")
             return cls(**{name: record[name] for name in names})
         except (KeyError, TypeError, ValueError) as error:
             raise StudyError(
-                f"study: expected a plan that this version knows, got {str(error)[:200]}; choose another study."
+                f"study: expected a plan that this version can read, got {str(error)[:200]}; choose another study."
             ) from error

@@ -1,4 +1,4 @@
-"""Measured quantities of a trained network: what may explain its accuracy."""
+"""Measured quantities of a trained network that may explain its accuracy."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ QUANTITIES = {
     "margin": Quantity("mean margin", " thresholds"),
     "spikes_per_image": Quantity("spikes per image", ""),
 }
-"""Name in a trial -> quantity. Late: the potential peaks after the window. Margin: peak of the true class minus the
-highest other, over held-out samples."""
+"""Name in a trial -> quantity. Late: the kernel of the spike peaks after the window. Margin: peak of the true class
+minus the highest other, mean over held-out samples."""
 
 
 def measure(model: Model, split: Split, classes: int, dead_outputs: int) -> dict[str, float]:
-    """Return the quantities of a network on held-out samples by name; without those that its code does not have.
+    """Return the quantities of a network on held-out samples by name, without those that its code does not define.
 
     Args:
         model: network with the code of its run
         split: held-out samples, of which the first MAX_SAMPLES are used
         classes: number of classes
-        dead_outputs: outputs whose potential is above 0 for no held-out sample
+        dead_outputs: outputs whose potential is never above 0
     """
     part = Split(split.images[:MAX_SAMPLES], split.labels[:MAX_SAMPLES])
     margin = evaluate(model, part).margin / model.threshold

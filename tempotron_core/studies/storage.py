@@ -71,7 +71,7 @@ def import_optuna() -> Any:
 
 @dataclass(frozen=True)
 class StudyPlace:
-    """Where a study lies.
+    """Location of a study.
 
     Attributes:
         name: name of the study

@@ -76,7 +76,7 @@ class _FailedError(Exception):
 
 
 class _InterruptedError(Exception):
-    """The process was asked to stop."""
+    """The process is to stop."""
 
 
 def lineages(trials: list[optuna.trial.FrozenTrial]) -> dict[int, optuna.trial.FrozenTrial]:
@@ -328,7 +328,7 @@ class Worker:
         except (RunError, OSError) as error:
             raise StudyError(
                 f"trial {number}: expected its runs in {str(self.place.folder)!r}, got {str(error)[:160]}; "
-                "start the command where they lie to evaluate them on the test set."
+                "start the command on the machine that has them to evaluate them on the test set."
             ) from error
         evaluations[str(selected.number)] = accuracies
         self.study.set_user_attr("test", evaluations)

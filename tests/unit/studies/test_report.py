@@ -70,7 +70,7 @@ def test_the_command_of_a_study_has_its_plan() -> None:
 
 def test_page_notebook_and_record_hold_the_results(reader: StudyReader, tmp_path: Path) -> None:
     page = study_page(reader)
-    assert "Selected: trial 5 with 62.50 % there and 75.00, 25.00 % on the test set" in page
+    assert "Selected: trial 5 with 62.50 % on these and 75.00, 25.00 % on the test set" in page
     assert page.count('class="plotly-graph-div"') == 8  # a curve for each setting and five figures of Optuna
     notebook = json.loads(study_notebook(reader))
     sources = ["".join(cell["source"]) for cell in notebook["cells"]]
